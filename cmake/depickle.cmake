@@ -1,0 +1,30 @@
+# What every target of the project has in common.
+
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+add_library(depickle_options INTERFACE)
+target_compile_features(depickle_options INTERFACE cxx_std_20)
+target_compile_options(depickle_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
+if(DEPICKLE_SANITIZE)
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# depickle_module(NAME SOURCES file... [USES module...] [LINKS library...])
+# One folder, one static library: depickle::NAME. USES are other modules, seen by whoever includes this one's headers;
+# LINKS are third-party libraries, which its headers do not mention.
+function(depickle_module name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;USES;LINKS")
+  add_library(depickle_${name} STATIC ${arg_SOURCES})
+  add_library(depickle::${name} ALIAS depickle_${name})
+  set_target_properties(depickle_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
+  target_compile_features(depickle_${name} PUBLIC cxx_std_20)
+  target_include_directories(depickle_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+  target_link_libraries(depickle_${name} PRIVATE $<BUILD_INTERFACE:depickle_options> ${arg_LINKS})
+  foreach(used IN LISTS arg_USES)
+    target_link_libraries(depickle_${name} PUBLIC depickle::${used})
+  endforeach()
+  install(TARGETS depickle_${name} EXPORT depickle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+  install(DIRECTORY ./ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/depickle/${name} COMPONENT library FILES_MATCHING PATTERN "*.h")
+endfunction()

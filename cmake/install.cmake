@@ -1,0 +1,12 @@
+# find_package(depickle) and pkg-config.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/depickle)
+configure_package_config_file(cmake/depickle-config.cmake.in depickle-config.cmake INSTALL_DESTINATION ${package_dir})
+write_basic_package_version_file(depickle-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/depickle-config.cmake ${PROJECT_BINARY_DIR}/depickle-config-version.cmake
+        DESTINATION ${package_dir} COMPONENT library)
+install(EXPORT depickle NAMESPACE depickle:: FILE depickle-targets.cmake DESTINATION ${package_dir} COMPONENT library)
+
+configure_file(cmake/depickle.pc.in depickle.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/depickle.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)

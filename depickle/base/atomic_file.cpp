@@ -1,0 +1,132 @@
+#include "depickle/base/atomic_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+
+namespace depickle {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The file that writing to `target` would change: links followed to the last one, which need not exist.
+fs::path resolve_links(fs::path target) {
+  std::error_code ignored;
+  for (int hops = 0; hops < 40 && fs::is_symlink(target, ignored); ++hops) {
+    fs::path next = fs::read_symlink(target, ignored);
+    target = next.is_absolute() ? next : target.parent_path() / next;
+  }
+  return target;
+}
+
+Error exists_already(const fs::path& target) {
+  return Error(Code::io, "", "exists already", {.file = target, .tensor = {}, .offset_bytes = {}}, "give another name, or --force to replace it");
+}
+
+// Removes what a killed process left; refuses where a living one is at work.
+void clear_leftover(const fs::path& temporary, const fs::path& target) {
+  int fd = ::open(temporary.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) {
+    if (errno == ELOOP) ::unlink(temporary.c_str());
+    return;
+  }
+  bool busy = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  if (!busy) ::unlink(temporary.c_str());
+  ::close(fd);
+  if (busy) throw Error(Code::io, "", "another process is writing this file", {.file = target, .tensor = {}, .offset_bytes = {}}, "wait for it to end");
+}
+
+void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
+  if (size_bytes == 0) return;
+  if (::fallocate(fd, 0, 0, static_cast<off_t>(size_bytes)) == 0) return;
+  int error_number = errno;
+  struct statvfs disk {};
+  bool known = ::fstatvfs(fd, &disk) == 0;
+  uint64_t free_bytes = known ? disk.f_bavail * static_cast<uint64_t>(disk.f_frsize) : 0;
+  if (error_number == ENOSPC || error_number == EFBIG || error_number == EDQUOT || (known && free_bytes < size_bytes)) {
+    throw Error(Code::io, "", fmt::format("not enough space on the disk (have {} bytes, need {})", grouped(free_bytes), grouped(size_bytes)),
+                {.file = target, .tensor = {}, .offset_bytes = {}}, "free some space, or write to another disk with -o");
+  }
+  // Other errors: a file system without fallocate. The writes will tell.
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists)
+    : target_(resolve_links(target)), temporary_(target_.parent_path() / ("." + target_.filename().string() + ".depickle-tmp")), if_exists_(if_exists) {
+  std::error_code ignored;
+  if (if_exists_ == IfExists::refuse && fs::exists(target_, ignored)) throw exists_already(target_);
+  if (fs::is_directory(target_, ignored)) throw Error(Code::io, "", "is a folder", {.file = target_, .tensor = {}, .offset_bytes = {}}, "name a file");
+  clear_leftover(temporary_, target_);
+  fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd_ < 0) throw system_error(errno, "cannot write", target_);
+  ::flock(fd_, LOCK_EX | LOCK_NB);
+  try {
+    reserve(fd_, size_bytes, target_);
+  } catch (...) {
+    ::unlink(temporary_.c_str());
+    ::close(fd_);
+    throw;
+  }
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : target_(std::move(other.target_)), temporary_(std::move(other.temporary_)), if_exists_(other.if_exists_), fd_(std::exchange(other.fd_, -1)) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ < 0) return;
+  ::unlink(temporary_.c_str());
+  ::close(fd_);
+}
+
+void AtomicFile::write(uint64_t offset, Bytes bytes) const {
+  uint64_t begin = offset, length = bytes.size();
+  while (!bytes.empty()) {
+    ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    // EFAULT: the bytes come from a mapped file that somebody has cut short.
+    if (written < 0 && errno == EFAULT) throw Error(Code::integrity, "", "the source file shrank while it was read");
+    if (written < 0) throw system_error(errno, "cannot write", target_);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+  ::sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);
+}
+
+void AtomicFile::sync() const {
+  if (::fsync(fd_) != 0) throw system_error(errno, "cannot write", target_);
+}
+
+void AtomicFile::commit() {
+  sync();
+  unsigned flags = if_exists_ == IfExists::refuse ? RENAME_NOREPLACE : 0;
+  int failed = ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags);
+  if (failed && errno == EINVAL && flags) failed = ::rename(temporary_.c_str(), target_.c_str());  // no RENAME_NOREPLACE on this file system
+  if (failed && errno == EEXIST) throw exists_already(target_);
+  if (failed) throw system_error(errno, "cannot rename to", target_);
+  ::close(std::exchange(fd_, -1));
+
+  fs::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
+  int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd < 0) return;  // the file is there; only the durability of its name is unknown
+  ::fsync(folder_fd);
+  ::close(folder_fd);
+}
+
+void write_atomically(const fs::path& target, std::string_view content, IfExists if_exists) {
+  AtomicFile file(target, 0, if_exists);
+  file.write(0, bytes(content));
+  file.commit();
+}
+
+}  // namespace depickle

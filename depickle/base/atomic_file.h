@@ -1,0 +1,53 @@
+// A file that appears under its name complete, or not at all.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "depickle/base/bytes.h"
+
+namespace depickle {
+
+enum class IfExists { refuse, replace };
+
+/// Writes to a hidden sibling (`.NAME.depickle-tmp`) and renames it over the target in commit(). A symbolic link as target
+/// is kept and the file it points to is replaced. The mode is that of any new file: 0666 less the umask.
+///
+/// The sibling is locked while it is written. One that a killed process left behind has no lock and is removed by the next
+/// AtomicFile for the same target; where a living process holds it, create() refuses.
+class AtomicFile {
+ public:
+  /// Creates the sibling and reserves `size_bytes` on the disk, so that a full disk is found before any work.
+  /// Throws Error{denied, not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
+  /// exists and `if_exists` is refuse.
+  AtomicFile(const std::filesystem::path& target, uint64_t size_bytes, IfExists if_exists);
+  /// Without commit(), the sibling is removed and the target is as it was.
+  ~AtomicFile();
+  AtomicFile(AtomicFile&& other) noexcept;
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  AtomicFile& operator=(AtomicFile&&) = delete;
+
+  /// Writes all of `bytes` at `offset` and asks the kernel to start carrying them to the disk. From several threads.
+  void write(uint64_t offset, Bytes bytes) const;
+  /// Waits until everything written is on the disk.
+  void sync() const;
+  /// sync(), then the target's name. Checks `if_exists` again, at the rename itself.
+  void commit();
+
+  /// Where the bytes are until commit(): to read them back.
+  const std::filesystem::path& temporary_path() const noexcept { return temporary_; }
+  /// The target, with links resolved.
+  const std::filesystem::path& target_path() const noexcept { return target_; }
+
+ private:
+  std::filesystem::path target_;
+  std::filesystem::path temporary_;
+  IfExists if_exists_;
+  int fd_ = -1;
+};
+
+/// Writes a whole small file in one go, the same way.
+void write_atomically(const std::filesystem::path& target, std::string_view content, IfExists if_exists);
+
+}  // namespace depickle

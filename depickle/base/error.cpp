@@ -1,0 +1,62 @@
+#include "depickle/base/error.h"
+
+#include <cerrno>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+
+namespace depickle {
+namespace {
+
+std::string text(std::string_view rule, std::string_view what, const Where& where) {
+  std::string out;
+  if (!where.file.empty()) out += printable(where.file) + ": ";
+  if (!where.tensor.empty()) out += fmt::format("tensor {}: ", quoted(where.tensor));
+  if (where.offset_bytes) out += fmt::format("at byte {}: ", *where.offset_bytes);
+  if (!rule.empty()) out += fmt::format("[{}] ", rule);
+  return out.append(what);
+}
+
+}  // namespace
+
+std::string_view name(Code code) noexcept {
+  switch (code) {
+    case Code::io: return "io";
+    case Code::not_found: return "not_found";
+    case Code::malformed: return "malformed";
+    case Code::truncated: return "truncated";
+    case Code::unsupported: return "unsupported";
+    case Code::unsafe: return "unsafe";
+    case Code::limit: return "limit";
+    case Code::network: return "network";
+    case Code::denied: return "denied";
+    case Code::integrity: return "integrity";
+    case Code::cancelled: return "cancelled";
+  }
+  return "unknown";
+}
+
+Error::Error(Code code, std::string_view rule, std::string what, Where where, std::string hint)
+    : std::runtime_error(text(rule, what, where)),
+      code_(code), rule_(rule), message_(std::move(what)), where_(std::move(where)), hint_(std::move(hint)) {}
+
+Error Error::in(std::string file) const {
+  if (!where_.file.empty()) return *this;
+  Where where = where_;
+  where.file = std::move(file);
+  return Error(code_, rule_, message_, std::move(where), hint_);
+}
+
+Error Error::with_hint(std::string hint) const { return Error(code_, rule_, message_, where_, std::move(hint)); }
+
+Error system_error(int error_number, std::string_view what, std::string file) {
+  Code code = Code::io;
+  if (error_number == ENOENT || error_number == ENOTDIR) code = Code::not_found;
+  if (error_number == EACCES || error_number == EPERM) code = Code::denied;
+  std::string reason = std::generic_category().message(error_number);
+  return Error(code, "", fmt::format("{}: {}", what, reason), {.file = std::move(file), .tensor = {}, .offset_bytes = {}});
+}
+
+}  // namespace depickle

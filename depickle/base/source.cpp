@@ -1,0 +1,72 @@
+#include "depickle/base/source.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+
+namespace depickle {
+
+Bytes ByteSource::view(uint64_t offset, uint64_t length) const {
+  if (offset > size_bytes() || length > size_bytes() - offset) {
+    throw Error(Code::truncated, "", fmt::format("the file ends too early (have {} bytes, need {} from byte {})", size_bytes(), length, offset),
+                {.file = name_, .tensor = {}, .offset_bytes = {}});
+  }
+  return do_view(offset, length);
+}
+
+namespace {
+
+int64_t modified_ns(const struct stat& status) { return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec; }
+
+}  // namespace
+
+std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
+  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) throw system_error(errno, "cannot open", path);
+  struct stat status;
+  if (::fstat(fd, &status) != 0) {
+    int error_number = errno;
+    ::close(fd);
+    throw system_error(error_number, "cannot look at", path);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    ::close(fd);
+    throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file", {.file = path, .tensor = {}, .offset_bytes = {}});
+  }
+  auto size_bytes = static_cast<uint64_t>(status.st_size);
+  void* data = nullptr;
+  if (size_bytes > 0) {
+    data = ::mmap(nullptr, size_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+      int error_number = errno;
+      ::close(fd);
+      throw system_error(error_number, "cannot map", path);
+    }
+  }
+  Stamp stamp{status.st_dev, status.st_ino, modified_ns(status)};
+  return std::shared_ptr<const MappedFile>(new MappedFile(path, fd, static_cast<const std::byte*>(data), size_bytes, stamp));
+}
+
+MappedFile::MappedFile(std::string name, int fd, const std::byte* data, uint64_t size_bytes, Stamp stamp)
+    : ByteSource(std::move(name)), fd_(fd), data_(data), size_bytes_(size_bytes), stamp_(stamp) {}
+
+MappedFile::~MappedFile() {
+  if (data_) ::munmap(const_cast<std::byte*>(data_), size_bytes_);
+  ::close(fd_);
+}
+
+void MappedFile::check_unchanged() const {
+  struct stat status;
+  if (::fstat(fd_, &status) != 0) throw system_error(errno, "cannot look at", name());
+  if (static_cast<uint64_t>(status.st_size) != size_bytes_ || modified_ns(status) != stamp_.modified_ns)
+    throw Error(Code::integrity, "", "the file changed while it was read", {.file = name(), .tensor = {}, .offset_bytes = {}}, "try again when nothing writes to it");
+}
+
+}  // namespace depickle

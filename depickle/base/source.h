@@ -1,0 +1,79 @@
+// Where bytes come from: a mapped file, memory, and (elsewhere) an inflated record or a file on the Hub.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "depickle/base/bytes.h"
+
+namespace depickle {
+
+/// Random access to bytes of known size. Implementations are safe to read from several threads.
+class ByteSource {
+ public:
+  explicit ByteSource(std::string name) : name_(std::move(name)) {}
+  virtual ~ByteSource() = default;
+  ByteSource(const ByteSource&) = delete;
+  ByteSource& operator=(const ByteSource&) = delete;
+
+  /// What errors call it: the path or address as the user gave it.
+  const std::string& name() const noexcept { return name_; }
+  virtual uint64_t size_bytes() const noexcept = 0;
+
+  /// Bytes [offset, offset + length), not copied where the source can help it; valid as long as the source.
+  /// Throws Error{truncated} where they end past the source, whatever the sum of the two numbers is.
+  Bytes view(uint64_t offset, uint64_t length) const;
+  Bytes all() const { return view(0, size_bytes()); }
+
+  /// Whether the bytes lie in the file that the user named, so that offsets mean something to them.
+  virtual bool is_file() const noexcept { return false; }
+
+ private:
+  /// The bytes asked for lie inside.
+  virtual Bytes do_view(uint64_t offset, uint64_t length) const = 0;
+  std::string name_;
+};
+
+/// A regular file, mapped read-only and private. It must not be changed or cut short while it is open: pages that vanish raise SIGBUS.
+class MappedFile final : public ByteSource {
+ public:
+  /// Throws Error{not_found, denied, io}; {unsupported} for what is not a regular file.
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile() override;
+
+  uint64_t size_bytes() const noexcept override { return size_bytes_; }
+  bool is_file() const noexcept override { return true; }
+
+  /// Throws Error{integrity} where the file's size or time of change is no longer what it was at open: what was read
+  /// before may not be what was read after.
+  void check_unchanged() const;
+
+ private:
+  struct Stamp {
+    uint64_t device, inode;
+    int64_t modified_ns;
+  };
+  MappedFile(std::string name, int fd, const std::byte* data, uint64_t size_bytes, Stamp stamp);
+  Bytes do_view(uint64_t offset, uint64_t length) const override { return {data_ + offset, length}; }
+
+  int fd_;
+  const std::byte* data_;
+  uint64_t size_bytes_;
+  Stamp stamp_;
+};
+
+/// Bytes that somebody else keeps alive, or that `owner` does.
+class MemorySource final : public ByteSource {
+ public:
+  MemorySource(std::string name, Bytes bytes, std::shared_ptr<const void> owner = nullptr)
+      : ByteSource(std::move(name)), bytes_(bytes), owner_(std::move(owner)) {}
+  uint64_t size_bytes() const noexcept override { return bytes_.size(); }
+
+ private:
+  Bytes do_view(uint64_t offset, uint64_t length) const override { return bytes_.subspan(offset, length); }
+  Bytes bytes_;
+  std::shared_ptr<const void> owner_;
+};
+
+}  // namespace depickle

@@ -1,0 +1,51 @@
+// A tensor as every container can describe it: a name, a dtype and a shape over bytes of a storage. No bytes are held here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "depickle/base/dtype.h"
+#include "depickle/base/source.h"
+
+namespace depickle {
+
+/// A run of bytes that tensors look into: one record of a torch file, or the data section of a safetensors file.
+struct Storage {
+  std::string_view key;  ///< what the container calls it
+  std::shared_ptr<const ByteSource> source;
+  uint64_t offset_bytes = 0;  ///< from the start of `source`
+  uint64_t size_bytes = 0;
+
+  Bytes bytes() const { return source->view(offset_bytes, size_bytes); }
+};
+
+/// A view of a storage. Names, shapes and strides belong to the table that the tensor comes from.
+///
+/// Strides and `offset_bytes` have been checked: every element lies inside the storage. Sub-byte dtypes are packed; their
+/// strides count bytes (`unit_bytes`), of which the last dimension takes one for each pair of F4.
+struct Tensor {
+  std::string_view name;               ///< UTF-8
+  std::span<const uint64_t> shape;     ///< elements; empty for a scalar
+  std::span<const uint64_t> strides;   ///< in units of unit_bytes(dtype); empty means C order without gaps
+  uint64_t offset_bytes = 0;           ///< of the first element, from the start of the storage
+  uint64_t size_bytes = 0;             ///< of the elements in C order
+  uint32_t storage = 0;                ///< index into the table's storages
+  Dtype dtype = Dtype::U8;
+  bool conjugate = false;              ///< the imaginary parts are to be negated
+  bool negate = false;                 ///< all values are to be negated
+  bool swap = false;                   ///< the bytes of each element (of each half of a C64) are to be reversed
+
+  /// Whether the logical bytes are the storage's bytes [offset_bytes, offset_bytes + size_bytes), as they are.
+  bool is_contiguous() const noexcept;
+};
+
+/// Bytes of a tensor of `shape`; empty where the product overflows 2^64 bits or does not end on a byte.
+std::optional<uint64_t> tensor_bytes(Dtype dtype, std::span<const uint64_t> shape) noexcept;
+
+/// Whether the strides are those of C order. Dimensions of size 1 do not matter; nor does anything where a dimension is 0.
+bool is_c_order(Dtype dtype, std::span<const uint64_t> shape, std::span<const uint64_t> strides) noexcept;
+
+}  // namespace depickle

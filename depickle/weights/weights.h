@@ -1,0 +1,101 @@
+// One table over any container: names → tensors over bytes, nothing copied.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "depickle/base/arena.h"
+#include "depickle/base/tensor.h"
+
+namespace depickle::weights {
+
+/// Something in the file that is not a tensor of the table: training state, a number, an object. One entry for the largest
+/// part that holds no tensor of the table.
+struct Leftover {
+  std::string path;         ///< keys and attributes from the root, joined by "."
+  std::string description;  ///< "dict, 12 tensors", "int 3", "object argparse.Namespace"
+  uint64_t tensors = 0;     ///< tensors inside
+};
+
+/// A tensor that safetensors cannot hold as it is: quantized, sparse, complex128 … It is not in the table.
+struct Unsupported {
+  std::string name;
+  std::string what;  ///< "complex128, shape [2, 3]"
+};
+
+struct OpenOptions {
+  /// Which part of a nested checkpoint: keys joined by "." ("state_dict"); "." is everything; empty finds the model's weights.
+  std::string root;
+  /// Bytes that tensors may have beyond their storage, by strides of 0; 64 MiB. Against bombs: 4 bytes expanded to a terabyte.
+  uint64_t expand_limit_bytes = uint64_t{64} << 20;
+};
+
+/// The table. It keeps the files open and mapped; everything that it hands out lives as long as it does. Reading from
+/// several threads is safe.
+class Weights {
+ public:
+  Weights(Weights&&) noexcept = default;
+  Weights& operator=(Weights&&) noexcept = default;
+
+  /// In the container's order: a pickle's order of keys, a safetensors file's order of bytes. Names are unique.
+  std::span<const Tensor> tensors() const noexcept { return tensors_; }
+  /// O(log n). nullptr where there is none.
+  const Tensor* find(std::string_view name) const noexcept;
+  /// Throws Error{not_found} naming the nearest names.
+  const Tensor& at(std::string_view name) const;
+
+  std::span<const Storage> storages() const noexcept { return storages_; }
+  const Storage& storage(const Tensor& tensor) const noexcept { return storages_[tensor.storage]; }
+
+  /// The tensor's bytes in the file, not copied. Only for is_contiguous() tensors: Error{unsupported} for others; read() them.
+  Bytes view(const Tensor& tensor) const;
+  /// Logical bytes [begin, begin + out.size()) of the tensor in C order, conjugated, negated and swapped as it says. `begin`
+  /// and `out.size()` are multiples of unit_bytes(dtype). Whatever the strides, no memory is taken.
+  void read(const Tensor& tensor, uint64_t begin, MutableBytes out) const;
+
+  /// "safetensors", "torch zip", "torch legacy", "torch tar", "pickle", "npy", "npz".
+  const std::string& container() const noexcept { return container_; }
+  /// The files that the table reads, in order; the first is the one that was named.
+  const std::vector<std::shared_ptr<const MappedFile>>& files() const noexcept { return files_; }
+  /// `__metadata__` of a safetensors file.
+  const std::vector<std::pair<std::string, std::string>>& metadata() const noexcept { return metadata_; }
+  /// The part of a nested checkpoint that the table is: "state_dict"; empty where it is the whole.
+  const std::string& root() const noexcept { return root_; }
+  const std::vector<Leftover>& leftovers() const noexcept { return leftovers_; }
+  const std::vector<Unsupported>& unsupported() const noexcept { return unsupported_; }
+  /// What a careful reader should know about the container: "3 records carry no checksum", "12 bytes belong to no record".
+  const std::vector<std::string>& notes() const noexcept { return notes_; }
+
+ private:
+  friend class Builder;
+  Weights() = default;
+
+  Arena arena_;
+  std::vector<Tensor> tensors_;
+  std::vector<uint32_t> by_name_;  ///< indices into tensors_, sorted by name
+  std::vector<Storage> storages_;
+  std::shared_ptr<const void> owner_;  ///< of what names, shapes and strides point into
+  std::string container_;
+  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::vector<std::pair<std::string, std::string>> metadata_;
+  std::string root_;
+  std::vector<Leftover> leftovers_;
+  std::vector<Unsupported> unsupported_;
+  std::vector<std::string> notes_;
+};
+
+/// Opens a file, a folder of one model, or an `*.index.json`; what it is, is found by content, never by extension.
+/// Throws Error{malformed, truncated, unsupported, limit} naming the file, the place and the rule.
+Weights open(const std::filesystem::path& path, const OpenOptions& options = {});
+
+}  // namespace depickle::weights
+
+namespace depickle {
+using weights::open;
+using weights::Weights;
+}  // namespace depickle

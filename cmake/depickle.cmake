@@ -6,9 +6,18 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 add_library(depickle_options INTERFACE)
 target_compile_features(depickle_options INTERFACE cxx_std_20)
 target_compile_options(depickle_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
+# g++ 12 sees overlapping copies in any `"text" + std::string` (its bug 105651).
+target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# clang 19 warns of a deprecated function inside the std::stable_sort of libstdc++ 12.
+target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(DEPICKLE_SANITIZE)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
+endif()
+if(DEPICKLE_BUILD_FUZZERS)
+  # What the fuzzers run: every branch counted, every index and iterator of the standard library checked.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
 endif()
 
 # depickle_module(NAME SOURCES file... [USES module...] [LINKS library...])

@@ -8,5 +8,7 @@ install(FILES ${PROJECT_BINARY_DIR}/depickle-config.cmake ${PROJECT_BINARY_DIR}/
         DESTINATION ${package_dir} COMPONENT library)
 install(EXPORT depickle NAMESPACE depickle:: FILE depickle-targets.cmake DESTINATION ${package_dir} COMPONENT library)
 
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(RELATIVE_PATH prefix_from_pkgconfig /${pkgconfig_dir} /)
 configure_file(cmake/depickle.pc.in depickle.pc @ONLY)
-install(FILES ${PROJECT_BINARY_DIR}/depickle.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+install(FILES ${PROJECT_BINARY_DIR}/depickle.pc DESTINATION ${pkgconfig_dir} COMPONENT library)

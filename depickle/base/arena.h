@@ -10,10 +10,12 @@
 #include <type_traits>
 #include <vector>
 
+#include "depickle/base/large_memory.h"
+
 namespace depickle {
 
 /// Hands out memory that lives as long as the arena; moving the arena does not move what it handed out.
-/// Blocks grow slowly, so little is wasted and nothing is ever copied to grow.
+/// Blocks grow slowly, so little is wasted and nothing is ever copied to grow; from 1 MiB in all they are huge pages.
 class Arena {
  public:
   /// Uninitialised room for `count` values.
@@ -37,22 +39,28 @@ class Arena {
   }
 
  private:
-  static constexpr size_t kBlockBytes = 256 << 10;
+  static constexpr size_t kFirstBlockBytes = 16 << 10, kBlockBytes = 256 << 10, kLargeBlockBytes = 2 << 20, kLargeFromBytes = 1 << 20;
 
   std::byte* take(size_t size, size_t alignment) {
     size_t at = (used_ + alignment - 1) / alignment * alignment;
     if (blocks_.empty() || at + size > capacity_) {
-      capacity_ = std::max(size, blocks_.empty() ? kBlockBytes / 16 : kBlockBytes);
-      blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(capacity_));
+      size_t block_bytes = blocks_.empty() ? kFirstBlockBytes : total_bytes_ < kLargeFromBytes ? kBlockBytes : kLargeBlockBytes;
+      capacity_ = std::max(size, block_bytes);
+      total_bytes_ += capacity_;
+      blocks_.emplace_back(static_cast<std::byte*>(allocate_large(capacity_)));
       at = 0;
     }
     used_ = at + size;
     return blocks_.back().get() + at;
   }
 
-  std::vector<std::unique_ptr<std::byte[]>> blocks_;
+  struct Free {
+    void operator()(std::byte* block) const noexcept { std::free(block); }
+  };
+  std::vector<std::unique_ptr<std::byte, Free>> blocks_;
   size_t used_ = 0;
   size_t capacity_ = 0;
+  size_t total_bytes_ = 0;
 };
 
 }  // namespace depickle

@@ -18,7 +18,7 @@ enum class IfExists { refuse, replace };
 class AtomicFile {
  public:
   /// Creates the sibling and reserves `size_bytes` on the disk, so that a full disk is found before any work.
-  /// Throws Error{denied, not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
+  /// Throws Error{not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
   /// exists and `if_exists` is refuse.
   AtomicFile(const std::filesystem::path& target, uint64_t size_bytes, IfExists if_exists);
   /// Without commit(), the sibling is removed and the target is as it was.

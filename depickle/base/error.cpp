@@ -52,9 +52,7 @@ Error Error::in(std::string file) const {
 Error Error::with_hint(std::string hint) const { return Error(code_, rule_, message_, where_, std::move(hint)); }
 
 Error system_error(int error_number, std::string_view what, std::string file) {
-  Code code = Code::io;
-  if (error_number == ENOENT || error_number == ENOTDIR) code = Code::not_found;
-  if (error_number == EACCES || error_number == EPERM) code = Code::denied;
+  Code code = error_number == ENOENT || error_number == ENOTDIR ? Code::not_found : Code::io;
   std::string reason = std::generic_category().message(error_number);
   return Error(code, "", fmt::format("{}: {}", what, reason), {.file = std::move(file), .tensor = {}, .offset_bytes = {}});
 }

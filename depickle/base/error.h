@@ -9,7 +9,8 @@
 
 namespace depickle {
 
-/// What the caller does next decides the code: fetch again, fix the address, refuse the file, log in …
+/// What the caller does next decides the code: fetch again, fix the address, refuse the file, log in … (`denied` is a server's
+/// word; a file that may not be read is `io`.)
 enum class Code { io, not_found, malformed, truncated, unsupported, unsafe, limit, network, denied, integrity, cancelled };
 
 /// The code's own name: "malformed".
@@ -50,7 +51,7 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-/// Error{io} or {not_found} or {denied} from errno: `what: strerror`. `what` says what was tried: "cannot open".
+/// Error{not_found} or {io} from errno: `what: strerror`. `what` says what was tried: "cannot open".
 Error system_error(int error_number, std::string_view what, std::string file);
 
 }  // namespace depickle

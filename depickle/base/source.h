@@ -38,7 +38,7 @@ class ByteSource {
 /// A regular file, mapped read-only and private. It must not be changed or cut short while it is open: pages that vanish raise SIGBUS.
 class MappedFile final : public ByteSource {
  public:
-  /// Throws Error{not_found, denied, io}; {unsupported} for what is not a regular file.
+  /// Throws Error{not_found, io}; {unsupported} for what is not a regular file.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
   ~MappedFile() override;
 

@@ -18,6 +18,7 @@ struct Storage {
   std::shared_ptr<const ByteSource> source;
   uint64_t offset_bytes = 0;  ///< from the start of `source`
   uint64_t size_bytes = 0;
+  uint32_t crc = 0;  ///< CRC-32 of the bytes as the container records it; 0 where it does not
 
   Bytes bytes() const { return source->view(offset_bytes, size_bytes); }
 };

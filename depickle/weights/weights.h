@@ -10,23 +10,10 @@
 #include <vector>
 
 #include "depickle/base/arena.h"
+#include "depickle/base/leftover.h"
 #include "depickle/base/tensor.h"
 
 namespace depickle::weights {
-
-/// Something in the file that is not a tensor of the table: training state, a number, an object. One entry for the largest
-/// part that holds no tensor of the table.
-struct Leftover {
-  std::string path;         ///< keys and attributes from the root, joined by "."
-  std::string description;  ///< "dict, 12 tensors", "int 3", "object argparse.Namespace"
-  uint64_t tensors = 0;     ///< tensors inside
-};
-
-/// A tensor that safetensors cannot hold as it is: quantized, sparse, complex128 … It is not in the table.
-struct Unsupported {
-  std::string name;
-  std::string what;  ///< "complex128, shape [2, 3]"
-};
 
 struct OpenOptions {
   /// Which part of a nested checkpoint: keys joined by "." ("state_dict"); "." is everything; empty finds the model's weights.
@@ -44,9 +31,9 @@ class Weights {
 
   /// In the container's order: a pickle's order of keys, a safetensors file's order of bytes. Names are unique.
   std::span<const Tensor> tensors() const noexcept { return tensors_; }
-  /// O(log n). nullptr where there is none.
-  const Tensor* find(std::string_view name) const noexcept;
-  /// Throws Error{not_found} naming the nearest names.
+  /// O(log n), the first time O(n log n). nullptr where there is none.
+  const Tensor* find(std::string_view name) const;
+  /// Throws Error{not_found}.
   const Tensor& at(std::string_view name) const;
 
   std::span<const Storage> storages() const noexcept { return storages_; }
@@ -58,7 +45,7 @@ class Weights {
   /// and `out.size()` are multiples of unit_bytes(dtype). Whatever the strides, no memory is taken.
   void read(const Tensor& tensor, uint64_t begin, MutableBytes out) const;
 
-  /// "safetensors", "torch zip", "torch legacy", "torch tar", "pickle", "npy", "npz".
+  /// "safetensors", "torch zip", "torch legacy", "torch tar" or "pickle".
   const std::string& container() const noexcept { return container_; }
   /// The files that the table reads, in order; the first is the one that was named.
   const std::vector<std::shared_ptr<const MappedFile>>& files() const noexcept { return files_; }
@@ -73,11 +60,14 @@ class Weights {
 
  private:
   friend class Builder;
-  Weights() = default;
+  Weights();
 
   Arena arena_;
   std::vector<Tensor> tensors_;
-  std::vector<uint32_t> by_name_;  ///< indices into tensors_, sorted by name
+  struct NameIndex;
+  const NameIndex& names() const;
+
+  mutable std::shared_ptr<NameIndex> names_;  ///< made when first asked for: it costs as much as reading a header
   std::vector<Storage> storages_;
   std::shared_ptr<const void> owner_;  ///< of what names, shapes and strides point into
   std::string container_;

@@ -1,0 +1,120 @@
+// depickle completions: scripts for bash, zsh and fish, made from the commands as they are declared.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "cli/command.h"
+#include "cli/exit_code.h"
+
+namespace depickle::cli {
+namespace {
+
+struct Declared {
+  std::string name, description;
+  std::vector<std::pair<std::string, std::string>> options;  ///< "--json" and what it does
+};
+
+std::vector<Declared> declared(const CLI::App& app) {
+  std::vector<Declared> commands;
+  for (const CLI::App* command : app.get_subcommands({})) {
+    Declared found{command->get_name(), command->get_description(), {}};
+    for (const CLI::Option* option : command->get_options()) {
+      for (const std::string& name : option->get_lnames()) found.options.emplace_back("--" + name, option->get_description());
+    }
+    commands.push_back(std::move(found));
+  }
+  return commands;
+}
+
+std::string quoted_for_shell(std::string text) {
+  for (size_t at = 0; (at = text.find('\'', at)) != std::string::npos; at += 4) text.replace(at, 1, "'\\''");
+  return "'" + text + "'";
+}
+
+std::vector<std::string> words_of(const std::vector<Declared>& commands) {
+  std::vector<std::string> names;
+  for (const Declared& command : commands) names.push_back(command.name);
+  return names;
+}
+
+std::string bash(const std::vector<Declared>& commands) {
+  std::string cases;
+  for (const Declared& command : commands) {
+    std::vector<std::string> options;
+    for (const auto& [name, what] : command.options) options.push_back(name);
+    cases += fmt::format("    {}) words='{}' ;;\n", command.name, fmt::join(options, " "));
+  }
+  return fmt::format(R"(_depickle() {{
+  local word=${{COMP_WORDS[COMP_CWORD]}} words=
+  if ((COMP_CWORD == 1)); then
+    COMPREPLY=($(compgen -W '{}' -- "$word"))
+    return
+  fi
+  case ${{COMP_WORDS[1]}} in
+{}  esac
+  if [[ $word == -* ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$word"))
+  else
+    COMPREPLY=($(compgen -f -- "$word"))
+  fi
+}}
+complete -o filenames -F _depickle depickle
+)",
+                     fmt::join(words_of(commands), " "), cases);
+}
+
+std::string zsh(const std::vector<Declared>& commands) {
+  std::string names, cases;
+  for (const Declared& command : commands) {
+    names += fmt::format("    {}\n", quoted_for_shell(command.name + ":" + command.description));
+    cases += fmt::format("    {}) _arguments", command.name);
+    for (const auto& [name, what] : command.options) cases += " " + quoted_for_shell(name);
+    cases += " '*:file:_files' ;;\n";
+  }
+  return fmt::format(R"(#compdef depickle
+_depickle() {{
+  local -a commands=(
+{}  )
+  if ((CURRENT == 2)); then
+    _describe command commands
+    return
+  fi
+  local command=$words[2]
+  shift words
+  ((CURRENT--))
+  case $command in
+{}  esac
+}}
+compdef _depickle depickle
+)",
+                     names, cases);
+}
+
+std::string fish(const std::vector<Declared>& commands) {
+  std::string out;
+  for (const Declared& command : commands) {
+    out += fmt::format("complete -c depickle -n __fish_use_subcommand -f -a {} -d {}\n", command.name, quoted_for_shell(command.description));
+    for (const auto& [name, what] : command.options)
+      out += fmt::format("complete -c depickle -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", command.name, name.substr(2), quoted_for_shell(what));
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_completions(CLI::App& app, Program& program) {
+  auto shell = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("completions", "Print a completion script for a shell");
+  command->add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  command->callback([shell, &app, &program] {
+    program.run = [shell, &app, &program] {
+      std::vector<Declared> commands = declared(app);
+      program.console.out(*shell == "bash" ? bash(commands) : *shell == "zsh" ? zsh(commands) : fish(commands));
+      return kYes;
+    };
+  });
+}
+
+}  // namespace depickle::cli

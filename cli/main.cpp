@@ -1,0 +1,90 @@
+// The `depickle` program. One file a command; this one finds the command, and turns its errors into text and exit codes.
+#include <malloc.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "cli/progress_bar.h"
+
+namespace depickle::cli {
+namespace {
+
+constexpr const char* kFooter = R"(Exit codes:
+  0    done, and the answer is yes
+  1    done, and the answer is no: different, has code, refused by policy
+  2    it could not be done, or the command line is wrong
+  3    nothing to do: already safetensors
+  4    a login or a gate is in the way
+  75   temporary: try again
+  130  Ctrl-C
+
+Data goes to stdout, everything else to stderr. Every command takes --json.)";
+
+void declare(CLI::App& app, Program& program) {
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  app.fallthrough();
+  static const std::map<std::string, Console::When> kWhen = {{"auto", Console::When::automatic}, {"always", Console::When::always}, {"never", Console::When::never}};
+  app.add_option_function<Console::When>("--color", [&](Console::When when) { program.console.set_colour(when); }, "When to use colours: auto, always, never")
+      ->transform(CLI::CheckedTransformer(kWhen))
+      ->type_name("WHEN");
+  app.add_flag_callback("-q,--quiet", [&] { program.console.set_quiet(true); }, "No progress, no remarks");
+  app.set_version_flag("--version", "depickle " DEPICKLE_VERSION);
+  add_inspect(app, program);
+  add_convert(app, program);
+  add_compare(app, program);
+  add_verify(app, program);
+  add_scan(app, program);
+  add_completions(app, program);
+  add_version(app, program);
+}
+
+bool asks_for_json(int count, char** words) {
+  return std::any_of(words, words + count, [](std::string_view word) { return word == "--json"; });
+}
+
+int run(int count, char** words) {
+  Program program;
+  CLI::App app{"Takes machine-learning models out of pickle. Nothing in a file is ever executed.", "depickle"};
+  declare(app, program);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    program.console.error(error.what(), "see depickle --help, or depickle COMMAND --help");
+    return kCouldNot;
+  }
+  try {
+    int code = program.run();
+    program.console.flush();
+    return code;
+  } catch (const Error& error) {
+    program.console.error(error);
+    if (asks_for_json(count, words)) program.console.out(error_json(error));
+    return exit_code(error.code());
+  } catch (const std::bad_alloc&) {
+    program.console.error("out of memory", "");
+    return kCouldNot;
+  }
+}
+
+}  // namespace
+}  // namespace depickle::cli
+
+int main(int count, char** words) {
+  // Large blocks go back to the system when they are freed, whatever was freed before.
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  depickle::cli::install_signal_handlers();
+  try {
+    return depickle::cli::run(count, words);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return depickle::cli::kCouldNot;
+  }
+}

@@ -1,0 +1,62 @@
+// depickle verify: a receipt proved again.
+#include "depickle/convert/verify.h"
+
+#include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "cli/address.h"
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "cli/progress_bar.h"
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+
+namespace depickle::cli {
+namespace {
+
+struct Options {
+  std::string receipt;
+  bool json = false;
+};
+
+void print_json(const Console& console, const convert::Verification& verification) {
+  std::string out;
+  JsonWriter json(out);
+  json.object().key("schema").value("depickle.verify/1").key("proven").value(verification.proven()).key("files").value(verification.files).key("tensors").value(verification.tensors);
+  json.key("flaws").array();
+  for (const convert::Flaw& flaw : verification.flaws) json.object().key("file").value(flaw.file).key("tensor").value(flaw.tensor).key("what").value(flaw.what).end();
+  json.end().key("notes").array();
+  for (const std::string& note : verification.notes) json.value(note);
+  json.end().end();
+  console.out(out);
+}
+
+void print_text(const Console& console, const convert::Verification& verification) {
+  if (verification.proven()) console.out(console.painted(Colour::green, fmt::format("The receipt holds: {}, {}.", plural(verification.files, "file"), plural(verification.tensors, "tensor"))) + "\n");
+  if (!verification.proven()) console.out(console.painted(Colour::red, "The receipt does not hold.") + "\n");
+  for (const convert::Flaw& flaw : verification.flaws)
+    console.out(fmt::format("differs  {}{}: {}\n", printable(flaw.file), flaw.tensor.empty() ? "" : ", tensor " + quoted(flaw.tensor), printable(flaw.what)));
+  for (const std::string& note : verification.notes) console.out(fmt::format("note     {}\n", printable(note)));
+}
+
+}  // namespace
+
+void add_verify(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("verify", "Prove a receipt again: digests of all files and tensors, and the source where it is still there");
+  command->add_option("RECEIPT", options->receipt, "What `depickle convert --receipt` wrote")->required();
+  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->callback([options, &program] {
+    program.run = [options, &program] {
+      ProgressBar bar(program.console, false);
+      convert::Verification verification = convert::verify(local_path(options->receipt), {.progress = bar.listener()});
+      bar.clear();
+      options->json ? print_json(program.console, verification) : print_text(program.console, verification);
+      return verification.proven() ? kYes : kNo;
+    };
+  });
+}
+
+}  // namespace depickle::cli

@@ -1,0 +1,69 @@
+#include "depickle/convert/blocks.h"
+
+#include <algorithm>
+
+#include "depickle/weights/gather.h"
+
+namespace depickle::convert {
+
+std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of, const std::function<uint64_t(uint32_t)>& piece_of) {
+  constexpr uint32_t kBatchTensors = 8192;  // so that many empty tensors are not one endless piece
+  std::vector<Block> blocks;
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint64_t size = size_of(i);
+    if (size > kBatchBytes) {
+      const uint64_t piece = piece_of(i);
+      for (uint64_t begin = 0; begin < size; begin += piece) blocks.push_back({i, 1, begin, std::min(size, begin + piece)});
+      continue;
+    }
+    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i &&
+                       blocks.back().count < kBatchTensors && blocks.back().end + size <= kBatchBytes;
+    if (joins) {
+      ++blocks.back().count;
+      blocks.back().end += size;
+    } else {
+      blocks.push_back({i, 1, 0, size});
+    }
+  }
+  return blocks;
+}
+
+Buffers::Buffers(unsigned threads) : each_bytes_(std::min<uint64_t>(8 << 20, (16 << 20) / std::max(threads, 1u))) {}
+
+MutableBytes Buffers::Lease::bytes(uint64_t size_bytes) {
+  if (!memory_) {
+    std::scoped_lock lock(buffers_.mutex_);
+    if (!buffers_.free_.empty()) {
+      memory_ = std::move(buffers_.free_.back());
+      buffers_.free_.pop_back();
+    }
+  }
+  if (!memory_) memory_ = std::make_unique_for_overwrite<std::byte[]>(buffers_.each_bytes_);
+  return {memory_.get(), size_bytes};
+}
+
+Buffers::Lease::~Lease() {
+  if (!memory_) return;
+  std::scoped_lock lock(buffers_.mutex_);
+  buffers_.free_.push_back(std::move(memory_));
+}
+
+Bytes logical_bytes(const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease) {
+  if (tensor.is_contiguous()) return weights.view(tensor).subspan(begin, length);
+  MutableBytes out = lease.bytes(length);
+  weights.read(tensor, begin, out);
+  return out;
+}
+
+uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept {
+  return tensor.is_contiguous() ? buffers.each_bytes() / 8 * 8 : weights::gather_block_bytes(tensor, buffers.each_bytes());
+}
+
+void Meter::add(uint64_t bytes) {
+  if (!progress_) return;
+  std::scoped_lock lock(mutex_);
+  step_.done_bytes += bytes;
+  progress_(step_);
+}
+
+}  // namespace depickle::convert

@@ -1,0 +1,55 @@
+// Two tables of weights, tensor by tensor, bit by bit.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "depickle/base/parallel.h"
+#include "depickle/base/progress.h"
+#include "depickle/weights/weights.h"
+
+namespace depickle::convert {
+
+/// How one tensor is not the same on both sides.
+struct Finding {
+  enum class Kind { bytes, dtype, shape, only_in_a, only_in_b };
+  Kind kind;
+  std::string name;
+  std::string a;         ///< what A has: "F32", "[2, 3]", or the differing element's bits as a number, "0x7fc00000"
+  std::string b;         ///< what B has
+  uint64_t element = 0;  ///< of Kind::bytes: the first that differs, counted in C order
+};
+
+/// `tensor "w": element 5 is 0x3f800000 in A and 0x3f800001 in B`; a and b are what the sides are called.
+std::string describe(const Finding& finding, std::string_view a = "A", std::string_view b = "B");
+
+/// A name that one side does not hold itself but records as another name of a tensor that it holds.
+struct Tied {
+  std::string name;
+  std::string kept;
+};
+
+struct Comparison {
+  uint64_t tensors = 0;           ///< names on either side
+  uint64_t identical = 0;         ///< of them, those that are the same to the last bit, tied names included
+  uint64_t compared_bytes = 0;    ///< of each side
+  std::vector<Finding> findings;  ///< in A's order, then what only B has
+  std::vector<Tied> tied;
+
+  bool same() const noexcept { return findings.empty(); }
+};
+
+struct CompareOptions {
+  unsigned threads = default_threads();
+  Progress progress = {};
+  std::string_view file = {};  ///< what Progress calls the work
+};
+
+/// Compares every tensor of both tables: dtype, shape and all bits, NaN payloads and -0.0 included. A name that one side lacks
+/// but records in its metadata as a dropped name is compared with the tensor that it was kept as. Differences are findings; throws
+/// only Error{cancelled} from the listener, or where bytes cannot be read.
+/// Contiguous tensors are compared where they lie; at most 32 MiB of memory are taken for others.
+Comparison compare(const Weights& a, const Weights& b, const CompareOptions& options = {});
+
+}  // namespace depickle::convert

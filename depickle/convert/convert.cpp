@@ -1,0 +1,218 @@
+#include "depickle/convert/convert.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "depickle/base/sha256.h"
+#include "depickle/base/text.h"
+#include "depickle/convert/names.h"
+#include "depickle/convert/proof.h"
+#include "depickle/convert/receipt.h"
+#include "depickle/safetensors/index.h"
+
+namespace depickle::convert {
+namespace {
+
+namespace fs = std::filesystem;
+using WeightMap = safetensors::Index::WeightMap;
+
+Where at(const fs::path& file) { return {.file = file.string(), .tensor = {}, .offset_bytes = {}}; }
+
+Error exists_already(const fs::path& target) {
+  return Error(Code::io, "", "exists already, and holds something else", at(target), "give another name, or --force to replace it");
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+FileReport report_of(const fs::path& source_path, const fs::path& target, const Weights& source, const Plan& plan) {
+  FileReport report{.source = source_path, .target = target, .container = source.container(), .root = source.root()};
+  report.tensors = source.tensors().size();
+  report.tensor_bytes = plan.tensor_bytes;
+  report.file_bytes = plan.file_bytes;
+  for (const Alias& alias : plan.aliases) report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
+  report.leftovers = source.leftovers();
+  report.skipped = source.unsupported();
+  report.notes = source.notes();
+  return report;
+}
+
+// One run: what was asked for, and what came of it.
+class Run {
+ public:
+  Run(const Options& options, const Progress& progress, bool only_plan) : options_(options), progress_(progress), only_plan_(only_plan) {
+    if (options.receipt && !only_plan) receipt_.emplace(*options.receipt, options.force ? IfExists::replace : IfExists::refuse);
+  }
+
+  Report file(const fs::path& source, const fs::path& target) {
+    std::error_code ignored;
+    fs::path whole = target;
+    if (fs::is_directory(target, ignored)) {
+      const std::string name = source.filename().string();
+      whole = target / target_name(name).value_or(name + ".safetensors");
+    }
+    if (fs::equivalent(source, whole, ignored)) throw Error(Code::io, "", "source and target are the same file", at(source), "give another name after -o");
+    convert(weights::open(source, options_.open), source, whole, source.filename().string(), false, nullptr);
+    return finish();
+  }
+
+  Report folder(const fs::path& source, const fs::path& target) {
+    Survey survey = convert::survey(source, target, options_.force);
+    report_.already = std::move(survey.already);
+    report_.left = std::move(survey.left);
+    report_.failed = std::move(survey.failed);
+    for (const Job& job : survey.jobs) run_job(job, source, target);
+    return finish();
+  }
+
+ private:
+  // The files of a job; then, if all of them went well, its index.
+  void run_job(const Job& job, const fs::path& source, const fs::path& target) {
+    WeightMap weight_map;
+    const size_t failed_before = report_.failed.size(), already_before = report_.already.size() + report_.left.size();
+    uint64_t total_bytes = 0;
+    for (const Job::File& file : job.files) {
+      total_bytes += in_folder(file, source, target, &weight_map);
+      if (report_.failed.size() > failed_before && job.index) return;
+    }
+    if (!job.index) return;
+    if (report_.left.size() + report_.already.size() - already_before == job.files.size() && weight_map.empty()) return;  // safetensors by another name
+    try {
+      write_index(job, source, target, std::move(weight_map), total_bytes);
+    } catch (const Error& error) {
+      fail(job.source_index, error);
+    }
+  }
+
+  // The bytes of the tensors in the target; 0 where there is none.
+  uint64_t in_folder(const Job::File& file, const fs::path& source, const fs::path& target, WeightMap* weight_map) {
+    std::optional<Weights> opened;
+    try {
+      opened = weights::open(source / file.source, options_.open);
+    } catch (const Error& error) {
+      // What is no container of weights at all has only its ending in common with one.
+      if (error.code() == Code::unsupported) return report_.left.push_back({file.source, error.message()}), 0;
+      return fail(file.source, error), 0;
+    }
+    try {
+      return convert(std::move(*opened), source / file.source, target / file.target, file.source.string(), true, weight_map);
+    } catch (const Error& error) {
+      return fail(file.source, error), 0;
+    }
+  }
+
+  void fail(const fs::path& file, const Error& error) {
+    if (error.code() == Code::cancelled) throw error;
+    report_.failed.push_back({file, error});
+  }
+
+  uint64_t convert(const Weights& source, const fs::path& path, const fs::path& target, const std::string& shown, bool in_folder, WeightMap* weight_map) {
+    const auto start = std::chrono::steady_clock::now();
+    if (source.container().starts_with("safetensors")) return report_.already.push_back({shown, "is safetensors already"}), 0;
+    Plan plan = planned(source, path);
+    if (weight_map) {
+      for (const Placed& placed : plan.tensors) weight_map->emplace_back(source.tensors()[placed.tensor].name, target.filename().string());
+    }
+    std::error_code ignored;
+    if (in_folder && !options_.force && fs::exists(target, ignored)) {
+      if (!compare(source, weights::open(target), {.threads = options_.threads, .progress = progress_, .file = shown}).same()) throw exists_already(target);
+      return report_.already.push_back({shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))}), plan.tensor_bytes;
+    }
+    FileReport report = report_of(path, target, source, plan);
+    if (!only_plan_) {
+      if (in_folder) fs::create_directories(target.parent_path(), ignored);  // where it fails, AtomicFile says why
+      report.identical = write(source, path, target, plan, shown);
+    } else if (!options_.force && fs::exists(target, ignored)) {
+      throw exists_already(target);
+    }
+    report.seconds = seconds_since(start);
+    report_.files.push_back(std::move(report));
+    return plan.tensor_bytes;
+  }
+
+  Plan planned(const Weights& source, const fs::path& path) const {
+    try {
+      return plan(source, options_.plan);
+    } catch (const Error& error) {
+      throw error.in(path);
+    }
+  }
+
+  // The tensors proved identical.
+  uint64_t write(const Weights& source, const fs::path& path, const fs::path& target, const Plan& plan, const std::string& shown) {
+    AtomicFile file(target, plan.file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
+    Proof proof;
+    try {
+      proof = write_and_prove(plan, source, file, {.threads = options_.threads, .progress = progress_, .file = shown, .digests = receipt_.has_value(), .checksums = options_.checksums});
+    } catch (const Error& error) {
+      throw error.in(path);
+    }
+    file.commit();
+    if (receipt_) {
+      std::vector<DigestedFile> sources;
+      for (size_t i = 0; i < source.files().size(); ++i)
+        sources.push_back({source.files()[i]->name(), source.files()[i]->size_bytes(), std::string(proof.digests.sources[i].text())});
+      const DigestedFile written{target, plan.file_bytes, std::string(proof.digests.target.text())};
+      receipt_->add(sources, written, source, options_.open.root.empty() ? source.root() : options_.open.root, plan, proof.digests.tensors);
+    }
+    return proof.comparison.identical;
+  }
+
+  void write_index(const Job& job, const fs::path& source, const fs::path& target, WeightMap weight_map, uint64_t total_bytes) {
+    IndexReport report{.source = source / job.source_index, .target = target / job.target_index, .total_bytes = total_bytes, .notes = {}};
+    const safetensors::Index index = safetensors::Index::of(std::move(weight_map), total_bytes, job.index->metadata());
+    note_missing(*job.index, index, report);
+    report_.indexes.push_back(report);
+    if (only_plan_) return;
+    const std::string json = index.to_json();
+    std::error_code ignored;
+    if (!options_.force && fs::exists(report.target, ignored)) {
+      if (text(MappedFile::open(report.target)->all()) != json) throw exists_already(report.target);
+    } else {
+      write_atomically(report.target, json, options_.force ? IfExists::replace : IfExists::refuse);
+    }
+    index_files_.push_back({report.target, json.size(), sha256_hex(bytes(json))});
+  }
+
+  // Names that the source's index has and the new one has not: dropped as tied, or never there.
+  void note_missing(const safetensors::Index& before, const safetensors::Index& after, IndexReport& report) const {
+    uint64_t missing = 0;
+    std::string first;
+    for (const auto& [tensor, shard] : before.weight_map()) {
+      if (after.find(tensor) || is_tied(tensor)) continue;
+      if (missing++ == 0) first = tensor;
+    }
+    if (missing > 0) report.notes.push_back(fmt::format("{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
+  }
+  bool is_tied(const std::string& tensor) const {
+    return std::ranges::any_of(report_.files, [&](const FileReport& file) { return std::ranges::find(file.tied, tensor, &Tied::name) != file.tied.end(); });
+  }
+
+  Report finish() {
+    if (receipt_ && !report_.files.empty()) receipt_->commit(index_files_);
+    return std::move(report_);
+  }
+
+  const Options& options_;
+  const Progress progress_;
+  const bool only_plan_;
+  std::optional<ReceiptWriter> receipt_;
+  std::vector<DigestedFile> index_files_;
+  Report report_;
+};
+
+}  // namespace
+
+Report convert_file(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
+  return Run(options, progress, false).file(source, target);
+}
+Report convert_folder(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
+  return Run(options, progress, false).folder(source, target);
+}
+Report plan_file(const fs::path& source, const fs::path& target, const Options& options) { return Run(options, {}, true).file(source, target); }
+Report plan_folder(const fs::path& source, const fs::path& target, const Options& options) { return Run(options, {}, true).folder(source, target); }
+
+}  // namespace depickle::convert

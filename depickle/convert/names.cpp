@@ -1,0 +1,69 @@
+#include "depickle/convert/names.h"
+
+#include <cctype>
+
+namespace depickle::convert {
+namespace {
+
+// A path cut into its folders (with the last slash) and its name.
+struct Split {
+  std::string_view folders;
+  std::string_view name;
+};
+
+Split split(std::string_view path) {
+  size_t slash = path.rfind('/');
+  size_t cut = slash == std::string_view::npos ? 0 : slash + 1;
+  return {path.substr(0, cut), path.substr(cut)};
+}
+
+// "pytorch_model" becomes "model" where it is the whole first part of the name; diffusion_pytorch_model keeps its name.
+std::string renamed(std::string_view stem) {
+  constexpr std::string_view kOld = "pytorch_model";
+  bool whole = stem.starts_with(kOld) && (stem.size() == kOld.size() || stem[kOld.size()] == '.' || stem[kOld.size()] == '-');
+  return whole ? "model" + std::string(stem.substr(kOld.size())) : std::string(stem);
+}
+
+// "optimizer" begins optimizer.pt, optimizer_1.bin and optimizer-00001-of-00002.bin, but not optimizers_model.bin.
+bool begins_with_word(std::string_view name, std::string_view word) {
+  if (!name.starts_with(word)) return false;
+  name.remove_prefix(word.size());
+  if (name.starts_with('_') || name.starts_with('-')) return name.size() > 1 && std::isdigit(static_cast<unsigned char>(name[1]));
+  return name.empty() || name.starts_with('.');
+}
+
+}  // namespace
+
+std::optional<std::string> target_name(std::string_view path) {
+  auto [folders, name] = split(path);
+  for (std::string_view ending : {".bin", ".pt", ".pth", ".ckpt", ".pth.tar"}) {
+    if (name.size() > ending.size() && name.ends_with(ending))
+      return std::string(folders) + renamed(name.substr(0, name.size() - ending.size())) + ".safetensors";
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> target_index_name(std::string_view path) {
+  constexpr std::string_view kMiddle = ".bin.index.", kEnd = "json";
+  auto [folders, name] = split(path);
+  size_t middle = name.rfind(kMiddle);
+  if (middle == std::string_view::npos || middle == 0 || !name.ends_with(kEnd)) return std::nullopt;
+  std::string_view variant = name.substr(middle + kMiddle.size());  // "json" or "fp16.json"
+  if (variant != kEnd && !variant.ends_with(".json")) return std::nullopt;
+  return std::string(folders) + renamed(name.substr(0, middle)) + ".safetensors.index." + std::string(variant);
+}
+
+std::string_view not_weights(std::string_view path) noexcept {
+  std::string_view name = split(path).name;
+  if (begins_with_word(name, "optimizer")) return "optimizer state";
+  if (name.ends_with("_optim_states.pt")) return "optimizer state";
+  if (begins_with_word(name, "scheduler")) return "learning-rate scheduler state";
+  if (begins_with_word(name, "training_args")) return "training arguments";
+  if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states")) return "random number generator state";
+  if (begins_with_word(name, "scaler")) return "gradient scaler state";
+  if (begins_with_word(name, "sampler") || begins_with_word(name, "dl_state_dict")) return "data loader state";
+  if (begins_with_word(name, "trainer_state")) return "trainer state";
+  return "";
+}
+
+}  // namespace depickle::convert

@@ -1,0 +1,80 @@
+#include "depickle/convert/proof.h"
+
+#include <atomic>
+#include <future>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/convert/checksums.h"
+#include "depickle/convert/write.h"
+
+namespace depickle::convert {
+namespace {
+
+[[noreturn]] void differs(const std::string& what) {
+  throw Error(Code::integrity, "", "what was written is not what was read: " + what, {}, "nothing was left under the target's name; check the disk and the memory, and try again");
+}
+
+// Digests of the source's files, begun while the target is still being written. Leaving it early stops the work.
+class SourceDigests {
+ public:
+  SourceDigests(const Weights& source, bool wanted) {
+    if (!wanted) return;
+    std::vector<Bytes> pieces;
+    for (const auto& file : source.files()) pieces.push_back(file->all());
+    future_ = std::async(std::launch::async, [this, pieces = std::move(pieces)] {
+      Meter meter(stop_, "", "", 0);
+      return sha256_each(pieces, 1, meter);
+    });
+  }
+  ~SourceDigests() { stopped_ = true; }
+  std::vector<Digest> get() { return future_.valid() ? future_.get() : std::vector<Digest>{}; }
+
+ private:
+  std::atomic<bool> stopped_ = false;
+  const Progress stop_ = [this](const Step&) {
+    if (stopped_) throw Error(Code::cancelled, "", "stopped");
+  };
+  std::future<std::vector<Digest>> future_;  // last: waits before the others go
+};
+
+void digest_target(const Plan& plan, const MappedFile& target, const ProofOptions& options, Digests& digests) {
+  std::vector<Bytes> pieces{target.all()};
+  for (const Placed& placed : plan.tensors) pieces.push_back(target.view(placed.begin, placed.end - placed.begin));
+  Meter meter(options.progress, "hash", options.file, plan.file_bytes + plan.tensor_bytes);
+  digests.tensors = sha256_each(pieces, options.threads, meter);
+  digests.target = digests.tensors.front();
+  digests.tensors.erase(digests.tensors.begin());
+}
+
+}  // namespace
+
+Comparison compare_written(const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options) {
+  Weights written = weights::open(path);
+  if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
+    differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
+  return compare(source, written, options);
+}
+
+Proof write_and_prove(const Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options) {
+  Proof proof;
+  SourceDigests source_digests(source, options.digests);
+  // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
+  write(plan, source, file, {.threads = options.digests ? 1 : options.threads, .progress = options.progress, .file = options.file});
+
+  std::future<void> on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
+  proof.comparison = compare_written(plan, source, file.temporary_path(), {.threads = options.threads, .progress = options.progress, .file = options.file});
+  if (!proof.comparison.same()) differs(describe(proof.comparison.findings.front(), "the source", "the file written"));
+  if (options.checksums) check_checksums(source, options.threads, options.progress, options.file);
+  if (options.digests) {
+    digest_target(plan, *MappedFile::open(file.temporary_path()), options, proof.digests);
+    proof.digests.sources = source_digests.get();
+  }
+  for (const auto& opened : source.files()) opened->check_unchanged();
+  on_the_disk.get();
+  return proof;
+}
+
+}  // namespace depickle::convert

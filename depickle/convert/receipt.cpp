@@ -1,0 +1,112 @@
+#include "depickle/convert/receipt.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+
+namespace depickle::convert {
+namespace {
+
+using simdjson::dom::array;
+using simdjson::dom::element;
+using simdjson::dom::object;
+
+constexpr uint64_t kMostReceiptBytes = uint64_t{1} << 30;
+
+[[noreturn]] void broken(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
+
+// The member of that name; `Value` is what it must be.
+template <typename Value>
+Value member(object parent, std::string_view key) {
+  Value value;
+  if (parent[key].get(value) != simdjson::SUCCESS) broken(fmt::format("\"{}\" is missing or of the wrong kind", key));
+  return value;
+}
+
+std::string text_of(object parent, std::string_view key) { return std::string(member<std::string_view>(parent, key)); }
+
+// What `parse_one` makes of each object in the array of that name.
+template <typename Value, typename ParseOne>
+std::vector<Value> list_of(object parent, std::string_view key, ParseOne parse_one) {
+  std::vector<Value> values;
+  for (element item : member<array>(parent, key)) {
+    object one;
+    if (item.get(one) != simdjson::SUCCESS) broken(fmt::format("\"{}\" holds what is not an object", key));
+    values.push_back(parse_one(one));
+  }
+  return values;
+}
+
+std::string digest_of(object parent) {
+  std::string digest = text_of(parent, "sha256");
+  auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  if (digest.size() != 64 || !std::ranges::all_of(digest, is_digit)) broken(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
+  return digest;
+}
+
+DigestedFile file_of(object parent) { return {text_of(parent, "file"), member<uint64_t>(parent, "bytes"), digest_of(parent)}; }
+
+DigestedTensor tensor_of(object parent) {
+  std::string name = text_of(parent, "name"), dtype_name = text_of(parent, "dtype");
+  std::optional<Dtype> dtype = find_dtype(dtype_name);
+  if (!dtype) broken(fmt::format("tensor {} is of dtype {}, which there is not", quoted(name), quoted(dtype_name)));
+  std::vector<uint64_t> shape;
+  for (element size : member<array>(parent, "shape")) {
+    if (size.get(shape.emplace_back()) != simdjson::SUCCESS) broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
+  }
+  if (tensor_bytes(*dtype, shape) != member<uint64_t>(parent, "bytes")) broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
+  return {std::move(name), *dtype, std::move(shape), digest_of(parent)};
+}
+
+Conversion conversion_of(object parent) {
+  Conversion conversion;
+  conversion.sources = list_of<DigestedFile>(parent, "sources", file_of);
+  conversion.target = file_of(member<object>(parent, "target"));
+  conversion.container = text_of(parent, "container");
+  conversion.root = text_of(parent, "root");
+  conversion.tensors = list_of<DigestedTensor>(parent, "tensors", tensor_of);
+  conversion.aliases = list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
+  conversion.leftovers = list_of<Leftover>(parent, "leftovers", [](object one) { return Leftover{text_of(one, "path"), text_of(one, "description")}; });
+  conversion.skipped = list_of<Unsupported>(parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
+  return conversion;
+}
+
+void check_schema(object root) {
+  std::string schema = text_of(root, "schema");
+  if (schema == kReceiptSchema) return;
+  if (schema.starts_with("depickle.receipt/")) {
+    throw Error(Code::unsupported, "", fmt::format("a receipt of schema {} (this program reads {})", quoted(schema, 40), kReceiptSchema), {},
+                "use the version of depickle that wrote it, or a newer one");
+  }
+  broken(fmt::format("its schema is {}", quoted(schema, 40)));
+}
+
+}  // namespace
+
+Receipt parse_receipt(std::string_view json) {
+  if (json.size() > kMostReceiptBytes) throw Error(Code::limit, "", fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMostReceiptBytes));
+  simdjson::dom::parser parser;
+  object root;
+  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) broken(simdjson::error_message(error));
+  check_schema(root);
+  Receipt receipt;
+  receipt.version = text_of(member<object>(root, "tool"), "version");
+  receipt.conversions = list_of<Conversion>(root, "conversions", conversion_of);
+  receipt.indexes = list_of<DigestedFile>(root, "indexes", file_of);
+  return receipt;
+}
+
+Receipt read_receipt(const std::filesystem::path& path) {
+  auto file = MappedFile::open(path);
+  try {
+    return parse_receipt(text(file->all()));
+  } catch (const Error& error) {
+    throw error.in(path);
+  }
+}
+
+}  // namespace depickle::convert

@@ -1,0 +1,91 @@
+// What a conversion was: files, tensors and their digests, in JSON that anybody can check again.
+//
+//   { "schema": "depickle.receipt/1",
+//     "tool": {"name": "depickle", "version": "0.1.0"},
+//     "conversions": [{
+//       "sources": [{"file": "pytorch_model.bin", "bytes": 548, "sha256": "…"}],     paths count from the receipt's folder
+//       "target":   {"file": "model.safetensors", "bytes": 544, "sha256": "…"},
+//       "container": "torch zip", "root": "state_dict",
+//       "tensors": [{"name": "a", "dtype": "F32", "shape": [2], "bytes": 8, "sha256": "…"}],   of the logical bytes in C order
+//       "aliases": [{"name": "b", "kept": "a"}],
+//       "leftovers": [{"path": "epoch", "description": "int 3"}],
+//       "skipped": [{"name": "q", "what": "quantized"}] }],
+//     "indexes": [{"file": "model.safetensors.index.json", "bytes": 90, "sha256": "…"}] }
+#pragma once
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "depickle/base/atomic_file.h"
+#include "depickle/base/json.h"
+#include "depickle/convert/compare.h"
+#include "depickle/convert/hash.h"
+#include "depickle/convert/plan.h"
+
+namespace depickle::convert {
+
+inline constexpr std::string_view kReceiptSchema = "depickle.receipt/1";
+
+struct DigestedFile {
+  std::filesystem::path path;  ///< in a Receipt: from the receipt's folder, as it is written there
+  uint64_t size_bytes = 0;
+  std::string sha256;
+};
+
+struct DigestedTensor {
+  std::string name;
+  Dtype dtype;
+  std::vector<uint64_t> shape;
+  std::string sha256;
+};
+
+struct Conversion {
+  std::vector<DigestedFile> sources;
+  DigestedFile target;
+  std::string container;
+  std::string root;
+  std::vector<DigestedTensor> tensors;
+  std::vector<Tied> aliases;
+  std::vector<Leftover> leftovers;
+  std::vector<Unsupported> skipped;
+};
+
+struct Receipt {
+  std::string version;  ///< of the tool that wrote it
+  std::vector<Conversion> conversions;
+  std::vector<DigestedFile> indexes;
+};
+
+/// Parses a receipt that anybody may have written. Throws Error{malformed} saying what is missing or wrong, {unsupported} for a
+/// schema of another version, {limit} for more than 1 GiB.
+Receipt parse_receipt(std::string_view json);
+/// The same for a file, which errors name.
+Receipt read_receipt(const std::filesystem::path& path);
+
+/// Writes a receipt conversion by conversion; holds about a megabyte, however many tensors there are.
+class ReceiptWriter {
+ public:
+  /// Throws as AtomicFile does; nothing has its name before commit().
+  ReceiptWriter(const std::filesystem::path& path, IfExists if_exists);
+
+  /// `root` opens the same part of the source again. `digests` belong to plan.tensors, in the same order.
+  void add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root, const Plan& plan,
+           std::span<const Digest> digests);
+  /// After the last conversion.
+  void commit(std::span<const DigestedFile> indexes);
+
+ private:
+  void write_file(const DigestedFile& file);
+  void flush(size_t at_least);
+
+  AtomicFile file_;
+  std::filesystem::path folder_;  ///< canonical
+  uint64_t written_bytes_ = 0;
+  std::string text_;
+  JsonWriter json_{text_};
+};
+
+}  // namespace depickle::convert

@@ -1,0 +1,68 @@
+#include "depickle/convert/receipt.h"
+
+namespace depickle::convert {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The file's path from `folder`, which is canonical. Only folders are resolved: where the file itself is a link, its own name counts.
+fs::path relative_path(const fs::path& file, const fs::path& folder) {
+  fs::path absolute = fs::absolute(file);
+  return (fs::weakly_canonical(absolute.parent_path()) / absolute.filename()).lexically_relative(folder);
+}
+
+}  // namespace
+
+ReceiptWriter::ReceiptWriter(const fs::path& path, IfExists if_exists)
+    : file_(path, 0, if_exists), folder_(fs::weakly_canonical(fs::absolute(path).parent_path())) {
+  json_.object().key("schema").value(kReceiptSchema);
+  json_.key("tool").object().key("name").value("depickle").key("version").value(DEPICKLE_VERSION).end();
+  json_.key("conversions").array();
+}
+
+void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root,
+                        const Plan& plan, std::span<const Digest> digests) {
+  json_.object().key("sources").array();
+  for (const DigestedFile& file : sources) write_file(file);
+  json_.end().key("target");
+  write_file(target);
+  json_.key("container").value(source.container()).key("root").value(root);
+
+  json_.key("tensors").array();
+  for (size_t i = 0; i < plan.tensors.size(); ++i) {
+    const Tensor& tensor = source.tensors()[plan.tensors[i].tensor];
+    json_.object().key("name").value(tensor.name).key("dtype").value(name(tensor.dtype)).key("shape").inline_array();
+    for (uint64_t size : tensor.shape) json_.value(size);
+    json_.end().key("bytes").value(tensor.size_bytes).key("sha256").value(digests[i].text()).end();
+    flush(size_t{1} << 20);
+  }
+  json_.end().key("aliases").array();
+  for (const Alias& alias : plan.aliases) json_.object().key("name").value(alias.dropped).key("kept").value(alias.kept).end();
+  json_.end().key("leftovers").array();
+  for (const auto& left : source.leftovers()) json_.object().key("path").value(left.path).key("description").value(left.description).end();
+  json_.end().key("skipped").array();
+  for (const auto& skipped : source.unsupported()) json_.object().key("name").value(skipped.name).key("what").value(skipped.what).end();
+  json_.end().end();
+}
+
+void ReceiptWriter::commit(std::span<const DigestedFile> indexes) {
+  json_.end().key("indexes").array();
+  for (const DigestedFile& file : indexes) write_file(file);
+  json_.end().end();
+  flush(0);
+  file_.commit();
+}
+
+void ReceiptWriter::write_file(const DigestedFile& file) {
+  json_.object().key("file").value(relative_path(file.path, folder_).string());
+  json_.key("bytes").value(file.size_bytes).key("sha256").value(file.sha256).end();
+}
+
+void ReceiptWriter::flush(size_t at_least) {
+  if (text_.size() < at_least) return;
+  file_.write(written_bytes_, bytes(text_));
+  written_bytes_ += text_.size();
+  text_.clear();
+}
+
+}  // namespace depickle::convert

@@ -1,0 +1,117 @@
+#include "depickle/pickle/graph.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace depickle::pickle {
+
+Handle Graph::add(Node node) {
+  if (count_ % kBlockNodes == 0) blocks_.push_back(std::make_unique_for_overwrite<Node[]>(kBlockNodes));
+  blocks_[count_ / kBlockNodes][count_ % kBlockNodes] = node;
+  return count_++;
+}
+
+Graph::Extra& Graph::extra(Node& object) {
+  if (object.value.object.extra == kNothing) {
+    object.value.object.extra = static_cast<uint32_t>(extras_.size());
+    extras_.emplace_back();
+  }
+  return extras_[object.value.object.extra];
+}
+
+std::optional<int64_t> Graph::integer(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::integer && at.kind != Kind::boolean) return std::nullopt;
+  return at.value.integer;
+}
+
+std::optional<double> Graph::real(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::real) return std::nullopt;
+  return at.value.real;
+}
+
+std::optional<std::string_view> Graph::text(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::text) return std::nullopt;
+  return std::string_view(at.value.characters, at.a);
+}
+
+std::optional<Bytes> Graph::bytes(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::bytes && at.kind != Kind::big_integer) return std::nullopt;
+  return blobs_[at.a];
+}
+
+std::span<const Handle> Graph::children(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  switch (at.kind) {
+    case Kind::tuple: return {at.value.elements, at.a};
+    case Kind::list:
+    case Kind::dict:
+    case Kind::set: return at.a == kNothing ? std::span<const Handle>() : containers_[at.a];
+    default: return {};
+  }
+}
+
+std::span<const Handle> Graph::tuple(Handle handle, size_t count) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::tuple || at.a != count) return {};
+  return {at.value.elements, at.a};
+}
+
+const Global* Graph::global(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  return at.kind == Kind::global ? &globals_[at.a] : nullptr;
+}
+
+bool Graph::is_global(Handle handle, std::string_view module, std::string_view name) const noexcept {
+  const Global* found = global(handle);
+  return found && found->module == module && found->name == name;
+}
+
+std::optional<Object> Graph::object(Handle handle) const noexcept {
+  const Node& at = node(handle);
+  if (at.kind != Kind::object) return std::nullopt;
+  Object object{.made_by = at.made_by, .callable = at.a, .args = at.value.object.args, .items = {}, .pairs = {}};
+  if (at.value.object.extra != kNothing) {
+    const Extra& extra = extras_[at.value.object.extra];
+    object.kwargs = extra.kwargs;
+    object.state = extra.state;
+    object.items = extra.items;
+    object.pairs = extra.pairs;
+  }
+  return object;
+}
+
+std::vector<std::pair<Handle, Handle>> Graph::entries(std::span<const Handle> pairs) const {
+  std::vector<std::pair<Handle, Handle>> all;
+  all.reserve(pairs.size() / 2);
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) all.emplace_back(pairs[i], pairs[i + 1]);
+
+  // Sorted, not hashed: a file cannot choose keys that make sorting slow.
+  auto rank = [&](size_t i) { return std::pair(text(all[i].first).value_or(std::string_view()), integer(all[i].first).value_or(0)); };
+  auto has_key = [&](size_t i) { return text(all[i].first) || integer(all[i].first); };
+  std::vector<uint32_t> order(all.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::erase_if(order, [&](uint32_t i) { return !has_key(i); });
+  auto same = [&](uint32_t i, uint32_t j) { return text(all[i].first).has_value() == text(all[j].first).has_value() && rank(i) == rank(j); };
+  std::ranges::stable_sort(order, [&](uint32_t i, uint32_t j) {
+    return std::pair(text(all[i].first).has_value(), rank(i)) < std::pair(text(all[j].first).has_value(), rank(j));
+  });
+  bool repeated = false;
+  for (size_t i = 0; i < order.size();) {
+    size_t last = i;
+    while (last + 1 < order.size() && same(order[i], order[last + 1])) ++last;
+    if (last > i) {
+      repeated = true;
+      all[order[i]].second = all[order[last]].second;
+      for (size_t j = i + 1; j <= last; ++j) all[order[j]].first = kNothing;
+    }
+    i = last + 1;
+  }
+  if (repeated) std::erase_if(all, [](const auto& entry) { return entry.first == kNothing; });
+  return all;
+}
+
+}  // namespace depickle::pickle

@@ -1,0 +1,93 @@
+// How the machine reads numbers that are written as text or as two's complement.
+#include <algorithm>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/pickle/machine.h"
+
+namespace depickle::pickle {
+namespace {
+
+std::string_view trimmed(std::string_view line) {
+  constexpr std::string_view kBlanks = " \t\r\v\f";
+  size_t begin = line.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return line.substr(begin, line.find_last_not_of(kBlanks) - begin + 1);
+}
+
+// The base that C's strtol and Python's int(text, 0) see in a prefix, which is removed.
+int take_base(std::string_view& digits) {
+  if (digits.size() < 2 || digits[0] != '0') return 10;
+  int base = 8;
+  switch (digits[1]) {
+    case 'x': case 'X': base = 16; break;
+    case 'o': case 'O': break;
+    case 'b': case 'B': base = 2; break;
+    default: return 8;
+  }
+  digits.remove_prefix(2);
+  return base;
+}
+
+// Python allows one underscore between two digits. `kept` holds the digits where there are any.
+std::string_view without_underscores(std::string_view digits, std::string& kept) {
+  if (digits.find('_') == digits.npos || digits.ends_with('_')) return digits;
+  for (size_t i = 0; i < digits.size(); ++i) {
+    if (digits[i] != '_') {
+      kept += digits[i];
+    } else if (i == 0 || digits[i + 1] == '_') {
+      return digits;
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
+Handle Machine::integer_of_line(std::string_view line) {
+  std::string_view whole = trimmed(line), digits = whole;
+  bool negative = digits.starts_with('-');
+  if (negative || digits.starts_with('+')) digits.remove_prefix(1);
+  int base = take_base(digits);
+  std::string kept;
+  digits = without_underscores(digits, kept);
+  uint64_t magnitude = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
+  bool all_digits = !digits.empty() && end == digits.data() + digits.size();
+  if (!all_digits || error == std::errc::invalid_argument) broken("PK05", fmt::format("{} is no int", quoted(whole, 40)));
+  uint64_t most = static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0);
+  if (error == std::errc::result_out_of_range || magnitude > most) return make_big_integer(bytes(whole));
+  return make_integer(negative ? static_cast<int64_t>(0 - magnitude) : static_cast<int64_t>(magnitude));
+}
+
+Handle Machine::integer_of_bytes(Bytes little_endian) {
+  if (little_endian.size() > 8) return make_big_integer(little_endian);
+  bool negative = !little_endian.empty() && std::to_integer<uint8_t>(little_endian.back()) >= 0x80;
+  uint64_t value = negative ? ~uint64_t{0} : 0;
+  std::memcpy(&value, little_endian.data(), little_endian.size());
+  return make_integer(static_cast<int64_t>(value));
+}
+
+Handle Machine::real_of_line(std::string_view line) {
+  std::string_view digits = trimmed(line);
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  double value = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) broken("PK05", fmt::format("{} is no float", quoted(digits, 40)));
+  return make({.kind = Kind::real, .value = {.real = value}});
+}
+
+uint64_t Machine::index_line() {
+  std::string_view line = trimmed(stream_.line(limits_.line_bytes)), digits = line;
+  if (digits.starts_with('+')) digits.remove_prefix(1);
+  std::string kept;
+  digits = without_underscores(digits, kept);
+  uint64_t index = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size()) broken("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
+  return index;
+}
+
+}  // namespace depickle::pickle

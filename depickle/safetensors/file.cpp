@@ -1,0 +1,11 @@
+#include "depickle/safetensors/file.h"
+
+namespace depickle::safetensors {
+
+File File::open(const std::filesystem::path& path, Mode mode) {
+  auto source = MappedFile::open(path);
+  Header header = Header::read(*source, mode);
+  return File(std::move(source), std::move(header));
+}
+
+}  // namespace depickle::safetensors

@@ -1,0 +1,126 @@
+#include "depickle/safetensors/header.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/safetensors/header_parser.h"
+#include "depickle/safetensors/size_rules.h"
+#include "depickle/safetensors/words.h"
+#include "depickle/safetensors/wrong_file.h"
+
+namespace depickle::safetensors {
+namespace {
+
+constexpr uint64_t kLengthBytes = 8;
+
+void check_header_bytes(uint64_t header_bytes) {
+  if (header_bytes > kMostHeaderBytes)
+    throw Error(Code::limit, "ST02", fmt::format("the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMostHeaderBytes)));
+}
+
+void check_utf8(std::string_view json) {
+  if (simdjson::validate_utf8(json)) return;
+  uint64_t offset = kLengthBytes;
+  while (size_t length = utf8_sequence(json)) json.remove_prefix(length), offset += length;
+  throw Error(Code::malformed, "ST04", "the header is not UTF-8", {.file = {}, .tensor = {}, .offset_bytes = offset});
+}
+
+// Entries are large: where they are out of order, which few writers do, their places are sorted instead.
+void sort_by_place(Entries& entries) {
+  auto place_of = [](const Entry& entry) { return std::pair(entry.begin, entry.end); };
+  if (std::ranges::is_sorted(entries, {}, place_of)) return;
+  std::vector<std::tuple<uint64_t, uint64_t, uint32_t>> places;
+  places.reserve(entries.size());
+  for (const Entry& entry : entries) places.emplace_back(entry.begin, entry.end, static_cast<uint32_t>(places.size()));
+  std::ranges::sort(places);
+  Entries sorted;
+  sorted.reserve(entries.size());
+  for (const auto& [begin, end, number] : places) sorted.push_back(entries[number]);
+  entries = std::move(sorted);
+}
+
+// ST12. The table stays, to find tensors by name.
+NameTable check_names(std::span<const Entry> entries) {
+  NameTable names(static_cast<uint32_t>(entries.size()), [&](uint32_t i) { return entries[i].name; });
+  if (names.repeated() != NameTable::kNone) throw tensor_error("ST12", "the name stands twice in the header", entries[names.repeated()].name);
+  return names;
+}
+
+// ST13 to ST17: sorted entries fill a data section of `data_bytes`, each one as its dtype and shape say.
+void check_places(std::span<const Entry> entries, uint64_t data_bytes) {
+  uint64_t next = 0;
+  for (const Entry& entry : entries) {
+    if (entry.begin != next)
+      throw tensor_error("ST15", fmt::format("data_offsets begin at {}, the tensor before ends at {}", entry.begin, next), entry.name);
+    if (entry.end < entry.begin)
+      throw tensor_error("ST15", fmt::format("data_offsets [{}, {}] run backwards", entry.begin, entry.end), entry.name);
+    if (uint64_t need = checked_tensor_bytes(entry.dtype, entry.shape, entry.name); need != entry.size_bytes())
+      throw tensor_error("ST16", fmt::format("data_offsets hold {} bytes but shape {} of {} needs {}", entry.size_bytes(), shape_text(entry.shape), name(entry.dtype), need), entry.name);
+    next = entry.end;
+  }
+  if (next > data_bytes)
+    throw Error(Code::truncated, "ST17", fmt::format("the file ends too early (its data section has {} bytes, the tensors need {})", grouped(data_bytes), grouped(next)));
+  if (next < data_bytes)
+    throw Error(Code::malformed, "ST17", fmt::format("{} follow the last tensor (the data section has {}, the tensors need {})", plural(data_bytes - next, "byte"), grouped(data_bytes), grouped(next)));
+}
+
+Header read_unexplained(const ByteSource& file, Mode mode) {
+  uint64_t file_bytes = file.size_bytes();
+  if (file_bytes < kLengthBytes)
+    throw Error(Code::truncated, "ST01", fmt::format("the file is too short to be safetensors (has {}, needs 8)", plural(file_bytes, "byte")));
+  auto header_bytes = load<uint64_t>(file.view(0, kLengthBytes), 0);
+  check_header_bytes(header_bytes);
+  uint64_t rest_bytes = file_bytes - kLengthBytes;
+  if (header_bytes > rest_bytes)
+    throw Error(Code::truncated, "ST03", fmt::format("the header is longer than the file (the file has {} bytes, its first 8 ask for {})", grouped(file_bytes), grouped(kLengthBytes + header_bytes)));
+  return Header::parse(file.view(kLengthBytes, header_bytes), rest_bytes - header_bytes, mode);
+}
+
+// An error about a file that is something else altogether says so instead.
+Error explained(const Error& error, const ByteSource& file) {
+  Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
+  bool may_be_another_format = error.rule() <= "ST05";
+  if (auto wrong = may_be_another_format ? recognise(start, file.size_bytes(), file.name()) : std::nullopt)
+    return Error(Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, {.file = file.name(), .tensor = {}, .offset_bytes = {}}, wrong->hint);
+  if (error.code() == Code::truncated && error.hint().empty())
+    return error.in(file.name()).with_hint("the download may have been cut short: fetch the file again");
+  return error.in(file.name());
+}
+
+}  // namespace
+
+Header Header::parse(Bytes json, uint64_t data_bytes, Mode mode) {
+  check_header_bytes(json.size());
+  check_utf8(text(json));
+  Header header;
+  HeaderParser parser(text(json), mode, header.arena_);
+  parser.run();
+  sort_by_place(parser.entries);
+  header.names_ = check_names(parser.entries);
+  check_places(parser.entries, data_bytes);
+  header.entries_ = std::move(parser.entries);
+  header.metadata_ = std::move(parser.metadata);
+  header.has_metadata_ = parser.has_metadata;
+  header.data_begin_ = kLengthBytes + json.size();
+  return header;
+}
+
+Header Header::read(const ByteSource& file, Mode mode) {
+  try {
+    return read_unexplained(file, mode);
+  } catch (const Error& error) {
+    throw explained(error, file);
+  }
+}
+
+const Entry* Header::find(std::string_view name) const noexcept {
+  uint32_t number = names_.find(name, [&](uint32_t i) { return entries_[i].name; });
+  return number == NameTable::kNone ? nullptr : &entries_[number];
+}
+
+}  // namespace depickle::safetensors

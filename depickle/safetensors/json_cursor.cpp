@@ -1,0 +1,195 @@
+#include "depickle/safetensors/json_cursor.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+
+namespace depickle::safetensors {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+double power_of_ten(int64_t exponent) {
+  std::string text = fmt::format("1e{}", exponent);
+  double power = 0;
+  std::from_chars(text.data(), text.data() + text.size(), power);
+  return power;
+}
+
+// Whether significand * 10^exponent is beyond the doubles as the reference computes it: one rounding of the digits, one of
+// the product. The largest double itself, written with 17 digits, is therefore refused.
+bool beyond_doubles(uint64_t significand, int64_t exponent) {
+  if (significand == 0 || exponent < 0) return false;
+  return exponent > 308 || std::isinf(static_cast<double>(significand) * power_of_ten(exponent));
+}
+
+void append_utf8(std::string& out, uint32_t code) {
+  auto put = [&](uint32_t byte) { out += static_cast<char>(byte); };
+  if (code < 0x80) return put(code);
+  if (code < 0x800) return put(0xc0 | code >> 6), put(0x80 | (code & 0x3f));
+  if (code < 0x10000) return put(0xe0 | code >> 12), put(0x80 | (code >> 6 & 0x3f)), put(0x80 | (code & 0x3f));
+  put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 0x3f)), put(0x80 | (code >> 6 & 0x3f)), put(0x80 | (code & 0x3f));
+}
+
+}  // namespace
+
+void JsonCursor::fail(std::string_view rule, std::string what, const char* at) const {
+  throw Error(Code::malformed, rule, std::move(what),
+              {.file = {}, .tensor = std::string(tensor_), .offset_bytes = text_offset_ + static_cast<uint64_t>(at - begin_)});
+}
+
+void JsonCursor::fail_wanting(std::string_view what) {
+  if (peek(); at_ == end_) fail(rules_.syntax, fmt::format("the text ends where {} should stand", what));
+  fail(rules_.syntax, fmt::format("{} where {} should stand", depickle::quoted(std::string_view(at_, 1)), what));
+}
+
+char JsonCursor::peek() noexcept {
+  while (at_ != end_ && (*at_ == ' ' || *at_ == '\n' || *at_ == '\t' || *at_ == '\r')) ++at_;
+  return at_ == end_ ? '\0' : *at_;
+}
+
+bool JsonCursor::take(char c) noexcept {
+  if (peek() != c || at_ == end_) return false;
+  ++at_;
+  return true;
+}
+
+void JsonCursor::expect(char c, std::string_view what) {
+  if (!take(c)) fail_wanting(what);
+}
+
+void JsonCursor::expect_literal(std::string_view literal) {
+  peek();
+  if (!std::string_view(at_, static_cast<size_t>(end_ - at_)).starts_with(literal)) fail_wanting("a value");
+  at_ += literal.size();
+}
+
+void JsonCursor::enter(char bracket, int open) {
+  expect(bracket, bracket == '{' ? "an object" : "an array");
+  if (open > kMostOpen) fail(rules_.depth, fmt::format("more than {} objects and arrays inside each other", kMostOpen));
+}
+
+std::string_view JsonCursor::string(std::string& scratch, std::string_view what) {
+  expect('"', what);
+  const char* begin = at_;
+  at_ = plain_end(at_, end_);
+  if (at_ != end_ && *at_ == '"') return {begin, static_cast<size_t>(at_++ - begin)};
+
+  scratch.assign(begin, at_);
+  while (at_ != end_ && *at_ != '"') {
+    if (*at_ != '\\') fail(rules_.syntax, "a control character that is not escaped");
+    decode_escape(scratch);
+    begin = at_;
+    at_ = plain_end(at_, end_);
+    scratch.append(begin, at_);
+  }
+  expect('"', "the end of a string");
+  return scratch;
+}
+
+void JsonCursor::decode_escape(std::string& out) {
+  constexpr std::string_view kNames = "\"\\/bfnrt", kMeanings = "\"\\/\b\f\n\r\t";
+  ++at_;  // the backslash
+  if (at_ == end_) fail_wanting("an escape");
+  char c = *at_++;
+  if (size_t i = kNames.find(c); i != kNames.npos) {
+    out += kMeanings[i];
+    return;
+  }
+  if (c != 'u') fail(rules_.syntax, "an escape that JSON does not have");
+  uint32_t code = hex4();
+  if (code >= 0xd800 && code <= 0xdbff && end_ - at_ >= 2 && at_[0] == '\\' && at_[1] == 'u') {
+    at_ += 2;
+    uint32_t low = hex4();
+    if (low < 0xdc00 || low > 0xdfff) fail(rules_.syntax, "half of a surrogate pair");
+    code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+  } else if (code >= 0xd800 && code <= 0xdfff) {
+    fail(rules_.syntax, "half of a surrogate pair");
+  }
+  append_utf8(out, code);
+}
+
+uint32_t JsonCursor::hex4() {
+  uint32_t code = 0;
+  for (int i = 0; i < 4; ++i, ++at_) {
+    char c = at_ == end_ ? '\0' : *at_;
+    uint32_t digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+    if (digit == 16) fail(rules_.syntax, "a \\u escape that is not four hexadecimal digits");
+    code = code << 4 | digit;
+  }
+  return code;
+}
+
+// Appends the digits here to `significand`, for as long as 64 bits hold it; the rest are counted in `left_out`.
+uint64_t JsonCursor::digits(uint64_t significand, int64_t& left_out) {
+  if (at_ == end_ || !is_digit(*at_)) fail(rules_.syntax, "a number without digits");
+  for (; at_ != end_ && is_digit(*at_); ++at_) {
+    uint64_t longer;
+    if (left_out > 0 || __builtin_mul_overflow(significand, uint64_t{10}, &longer) || __builtin_add_overflow(longer, static_cast<uint64_t>(*at_ - '0'), &longer)) {
+      ++left_out;
+    } else {
+      significand = longer;
+    }
+  }
+  return significand;
+}
+
+// The signed exponent here, at most 2^31 whatever its length.
+int64_t JsonCursor::exponent() {
+  bool negative = at_ != end_ && *at_ == '-';
+  if (negative || (at_ != end_ && *at_ == '+')) ++at_;
+  int64_t left_out = 0;
+  uint64_t value = digits(0, left_out);
+  constexpr uint64_t kMost = uint64_t{1} << 31;
+  auto exponent = static_cast<int64_t>(left_out > 0 || value > kMost ? kMost : value);
+  return negative ? -exponent : exponent;
+}
+
+JsonCursor::Number JsonCursor::number() {
+  peek();
+  bool is_unsigned = at_ == end_ || *at_ != '-';
+  if (!is_unsigned) ++at_;
+  bool zero_first = at_ != end_ && *at_ == '0';
+  const char* first = at_;
+  int64_t scale = 0;
+  uint64_t significand = digits(0, scale);
+  if (zero_first && at_ - first > 1) fail(rules_.syntax, "a number that begins with 0");
+  is_unsigned = is_unsigned && scale == 0;
+
+  if (at_ != end_ && *at_ == '.') {
+    is_unsigned = false;
+    first = ++at_;
+    int64_t left_out = 0;
+    significand = digits(significand, left_out);
+    scale -= at_ - first - left_out;
+  }
+  if (at_ != end_ && (*at_ == 'e' || *at_ == 'E')) {
+    is_unsigned = false;
+    ++at_;
+    scale += exponent();
+  }
+  if (!is_unsigned && beyond_doubles(significand, scale)) fail(rules_.range, "a number beyond 1.8e308");
+  return {is_unsigned, significand};
+}
+
+void JsonCursor::skip_value(int open) {
+  std::string scratch;
+  switch (peek()) {
+    case '{': return object(open + 1, scratch, [&](std::string_view) { skip_value(open + 1); });
+    case '[': return array(open + 1, [&] { skip_value(open + 1); });
+    case '"': return void(string(scratch, "a string"));
+    case 't': return expect_literal("true");
+    case 'f': return expect_literal("false");
+    case 'n': return expect_literal("null");
+    default:
+      if (char c = peek(); c != '-' && !is_digit(c)) fail_wanting("a value");
+      number();
+  }
+}
+
+}  // namespace depickle::safetensors

@@ -1,0 +1,127 @@
+#include "depickle/safetensors/layout.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <numeric>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <simdjson.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+#include "depickle/safetensors/size_rules.h"
+#include "depickle/safetensors/words.h"
+
+namespace depickle::safetensors {
+namespace {
+
+constexpr std::string_view kMetadataKey = "__metadata__";
+constexpr uint64_t kMostAlignBytes = 1 << 20;
+
+void check_names(std::span<const TensorSpec> specs) {
+  for (const TensorSpec& spec : specs) {
+    if (!simdjson::validate_utf8(spec.name)) throw tensor_error("ST04", "the name is not UTF-8", spec.name);
+    if (spec.name == kMetadataKey) throw tensor_error("ST24", "the name is reserved: no reader would find this tensor", spec.name);
+  }
+  NameTable names(static_cast<uint32_t>(specs.size()), [&](uint32_t i) { return specs[i].name; });
+  if (names.repeated() != NameTable::kNone) throw tensor_error("ST12", "the name is given twice", specs[names.repeated()].name);
+}
+
+std::vector<uint32_t> order_of(std::span<const TensorSpec> specs) {
+  std::vector<uint32_t> order(specs.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) { return std::tie(specs[b].dtype, specs[a].name) < std::tie(specs[a].dtype, specs[b].name); });
+  return order;
+}
+
+// One tensor behind the other, from the start of the data section.
+std::vector<Place> places_of(std::span<const TensorSpec> specs) {
+  constexpr uint64_t kMostDataBytes = INT64_MAX - 2 * kMostHeaderBytes;  // files end before 2^63
+  std::vector<Place> places;
+  places.reserve(specs.size());
+  uint64_t next = 0;
+  for (uint32_t number : order_of(specs)) {
+    const TensorSpec& spec = specs[number];
+    uint64_t begin = next;
+    if (__builtin_add_overflow(next, checked_tensor_bytes(spec.dtype, spec.shape, spec.name), &next) || next > kMostDataBytes)
+      throw tensor_error("ST13", "the tensors up to this one need more than 2^63 bytes", spec.name);
+    places.push_back({number, begin, next});
+  }
+  return places;
+}
+
+void append_metadata(std::string& out, const Metadata& metadata) {
+  std::vector<const Metadata::value_type*> sorted;
+  for (const auto& member : metadata) {
+    if (!simdjson::validate_utf8(member.first) || !simdjson::validate_utf8(member.second)) throw Error(Code::malformed, "ST04", fmt::format("the metadata of {} is not UTF-8", depickle::quoted(member.first)));
+    sorted.push_back(&member);
+  }
+  std::ranges::sort(sorted, {}, [](const auto* member) -> const std::string& { return member->first; });
+  append_json_string(out, kMetadataKey);
+  out += ":{";
+  for (size_t i = 0; i < sorted.size(); ++i) {
+    if (i > 0 && sorted[i]->first == sorted[i - 1]->first) throw Error(Code::malformed, "ST20", fmt::format("the metadata holds {} twice", depickle::quoted(sorted[i]->first)));
+    if (i > 0) out += ',';
+    append_json_string(out, sorted[i]->first);
+    out += ':';
+    append_json_string(out, sorted[i]->second);
+  }
+  out += '}';
+}
+
+void append_entry(std::string& out, const TensorSpec& spec, const Place& place) {
+  append_json_string(out, spec.name);
+  fmt::format_to(std::back_inserter(out), ":{{\"dtype\":\"{}\",\"shape\":[", name(spec.dtype));
+  for (size_t i = 0; i < spec.shape.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i > 0 ? "," : "", spec.shape[i]);
+  fmt::format_to(std::back_inserter(out), "],\"data_offsets\":[{},{}]}}", place.begin, place.end);
+}
+
+void check_header_bytes(uint64_t json_bytes) {
+  if (json_bytes > kMostHeaderBytes)
+    throw Error(Code::limit, "ST02", fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})", grouped(json_bytes), grouped(kMostHeaderBytes)), {},
+                "spread the tensors over several files");
+}
+
+// The length, the JSON, and spaces up to a multiple of `align_bytes`.
+std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> places, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
+  constexpr size_t kLengthBytes = 8, kUsualEntryBytes = 80;
+  size_t name_bytes = 0;
+  for (const TensorSpec& spec : specs) name_bytes += spec.name.size();
+  check_header_bytes(name_bytes);
+  std::string out;
+  out.reserve(std::min<uint64_t>(name_bytes + specs.size() * kUsualEntryBytes, kMostHeaderBytes) + align_bytes);
+  out.assign(kLengthBytes, '\0');
+  out += '{';
+  if (metadata) append_metadata(out, *metadata);
+  check_header_bytes(out.size() - kLengthBytes);
+  for (const Place& place : places) {
+    if (out.size() > kLengthBytes + 1) out += ',';
+    append_entry(out, specs[place.spec], place);
+    check_header_bytes(out.size() - kLengthBytes);
+  }
+  out += '}';
+  out.append((align_bytes - out.size() % align_bytes) % align_bytes, ' ');
+  uint64_t json_bytes = out.size() - kLengthBytes;
+  check_header_bytes(json_bytes);
+  std::memcpy(out.data(), &json_bytes, kLengthBytes);
+  return out;
+}
+
+}  // namespace
+
+FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
+  if (align_bytes < 8 || align_bytes > kMostAlignBytes || !std::has_single_bit(align_bytes))
+    throw Error(Code::unsupported, "", fmt::format("data cannot be aligned to {} (a power of two from 8 to {} can be)", plural(align_bytes, "byte"), grouped(kMostAlignBytes)));
+  check_names(specs);
+  FilePlan plan;
+  plan.places = places_of(specs);
+  plan.head = head_of(specs, plan.places, metadata, align_bytes);
+  plan.file_bytes = plan.head.size() + (plan.places.empty() ? 0 : plan.places.back().end);
+  for (Place& place : plan.places) place.begin += plan.head.size(), place.end += plan.head.size();
+  return plan;
+}
+
+}  // namespace depickle::safetensors

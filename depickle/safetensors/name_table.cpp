@@ -1,0 +1,54 @@
+#include "depickle/safetensors/name_table.h"
+
+#include <bit>
+#include <cstring>
+#include <random>
+
+namespace depickle::safetensors {
+namespace {
+
+struct Secret {
+  uint64_t first, second;
+};
+
+const Secret& secret() {
+  static const Secret kSecret = [] {
+    std::random_device random;
+    auto word = [&] { return static_cast<uint64_t>(random()) << 32 | random(); };
+    return Secret{word(), word() | 1};
+  }();
+  return kSecret;
+}
+
+uint64_t load8(const char* at) {
+  uint64_t word;
+  std::memcpy(&word, at, 8);
+  return word;
+}
+
+uint64_t fold(uint64_t a, uint64_t b) {
+  auto product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+}
+
+}  // namespace
+
+NameTable::NameTable(uint32_t count) : slots_(std::bit_ceil(uint64_t{count} + count / 2 + 1)), mask_(slots_.size() - 1) {}
+
+uint64_t NameTable::hash(std::string_view name) noexcept {
+  const Secret& key = secret();
+  uint64_t state = fold(name.size() ^ key.first, key.second);
+  const char* at = name.data();
+  size_t left = name.size();
+  for (; left > 16; at += 16, left -= 16) state = fold(load8(at) ^ key.first, load8(at + 8) ^ state);
+  char short_name[16] = {};
+  if (name.size() < 16) {
+    std::memcpy(short_name, at, left);
+    at = short_name;
+  } else {
+    at -= 16 - left;  // the last 16 bytes, some of them a second time
+  }
+  return fold(fold(load8(at) ^ key.first, load8(at + 8) ^ state), key.second);
+}
+
+}  // namespace depickle::safetensors

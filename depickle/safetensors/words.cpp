@@ -1,0 +1,18 @@
+#include "depickle/safetensors/words.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace depickle::safetensors {
+
+std::string shape_text(std::span<const uint64_t> shape) {
+  constexpr size_t kMostShown = 16;
+  if (shape.size() <= kMostShown) return fmt::format("[{}]", fmt::join(shape, ", "));
+  return fmt::format("[{}, … {} dimensions]", fmt::join(shape.first(kMostShown), ", "), shape.size());
+}
+
+Error tensor_error(std::string_view rule, std::string what, std::string_view tensor) {
+  return Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = std::string(tensor), .offset_bytes = {}});
+}
+
+}  // namespace depickle::safetensors

@@ -1,0 +1,173 @@
+#include "depickle/torch/scan.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/torch/contents.h"
+#include "depickle/torch/inflate.h"
+#include "depickle/torch/judge.h"
+#include "depickle/torch/table.h"
+#include "depickle/torch/zip.h"
+
+namespace depickle::torch {
+namespace {
+
+constexpr int kMostNesting = 2;
+constexpr uint64_t kMostSearchedRecords = 100'000, kMostInflatedBytes = 64 << 20;
+constexpr std::string_view kLocalSignature("PK\x03\x04", 4);
+
+bool is_archive(Bytes bytes) { return text(bytes.first(std::min<size_t>(bytes.size(), 4))) == kLocalSignature; }
+
+class Scanner {
+ public:
+  explicit Scanner(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
+
+  Scan run() {
+    try {
+      look_at_file();
+    } catch (const Error& error) {
+      remember(error);
+    }
+    if (scan_.error) scan_.error = scan_.error->in(source_->name());
+    scan_.verdict = !scan_.findings.empty() ? Verdict::has_code : scan_.error ? Verdict::unreadable : Verdict::tensors_only;
+    return std::move(scan_);
+  }
+
+ private:
+  void remember(const Error& error) {
+    if (!scan_.error) scan_.error = error;
+  }
+
+  void look_at_file() {
+    Bytes head = source_->view(0, std::min<uint64_t>(source_->size_bytes(), 512));
+    switch (sniff(head)) {
+      case Format::torch_zip: return look_at_archive(source_, "", 0);
+      case Format::torch_legacy: return look_at_legacy();
+      case Format::pickle: return look_at_pickle();
+      case Format::torch_tar: return look_at_tar();
+      case Format::safetensors:
+        // Its first bytes are a length; chosen well, they are also the opcodes of a pickle.
+        judge_stream(scan_, source_->all(), "", Suspect::perhaps);
+        return;
+      case Format::something_else:
+        remember(not_a_model(*source_));
+        // Python's zipfile reads an archive behind other bytes, and so do loaders that are handed an offset.
+        return search_records(*source_, "", 0);
+    }
+  }
+
+  void look_at_pickle() {
+    uint64_t end = judge_stream(scan_, source_->all(), "", Suspect::pickle);
+    if (scan_.error) return;
+    if (uint64_t rest = source_->size_bytes() - end; rest > 0) {
+      scan_.notes.push_back(fmt::format("{} behind the last pickle", plural(rest, "byte")));
+      search_records(*source_, "", end);
+    }
+  }
+
+  void look_at_legacy() {
+    judge_stream(scan_, source_->all(), "", Suspect::pickle);
+    Contents contents = read_legacy(source_);
+    uint64_t end = 0;
+    for (const Storage& storage : contents.storages) end = std::max(end, storage.offset_bytes + storage.size_bytes);
+    for (const std::string& note : contents.notes) scan_.notes.push_back(note);
+    if (end == 0 || end == source_->size_bytes()) return;
+    Bytes rest = source_->view(end, source_->size_bytes() - end);
+    judge_stream(scan_, rest, fmt::format("{} behind the last storage", plural(rest.size(), "byte")), Suspect::perhaps);
+    search_records(*source_, "", end);
+  }
+
+  void look_at_archive(const std::shared_ptr<const ByteSource>& source, const std::string& outer, int nesting) {
+    std::optional<Archive> archive;
+    try {
+      archive = Archive::read(source);
+    } catch (const Error& error) {
+      remember(outer.empty() ? error : error.in(outer));
+      return search_records(*source, outer, 0);
+    }
+    bool has_pickle = false;
+    for (const Record& record : archive->records()) {
+      std::string label = outer + printable(record.name, 120);
+      if (record.name.ends_with(".pkl") || record.name.ends_with("/data.pkl")) has_pickle = true;
+      try {
+        look_at_record(*archive, record, label, nesting);
+      } catch (const Error& error) {
+        remember(error.in(label));
+      }
+      std::string_view path = record.name;
+      if (size_t slash = path.find('/'); slash != path.npos && path.substr(slash + 1).starts_with("code/")) note_code(label);
+    }
+    for (const std::string& note : archive->notes()) scan_.notes.push_back(outer + note);
+    // Bytes that the directory does not own may be another archive to another reader.
+    if (!archive->notes().empty()) search_records(*source, outer, 0);
+    if (!has_pickle && scan_.pickles == 0) remember(Error(Code::unsupported, "TZ02", "a zip archive without a pickle: not a torch checkpoint"));
+  }
+
+  void look_at_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
+    if (record.size_bytes == 0) return;
+    bool named = record.name.ends_with(".pkl");
+    // Inflating a large record only to see two bytes is not worth its temporary file.
+    if (!named && record.method == Record::Method::deflated && record.size_bytes > kMostInflatedBytes) return;
+    Archive::Content content = archive.content(record);
+    Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
+    if (named) {
+      judge_stream(scan_, content.bytes(), label, Suspect::pickle);
+    } else if (begins_as_pickle(head) || (may_begin_old_pickle(head) && record.name.find("/data/") == record.name.npos)) {
+      // A storage is not taken for a pickle of protocol 0: one in fourteen begins like one.
+      judge_stream(scan_, content.bytes(), label, Suspect::perhaps);
+    } else if (is_archive(head) && nesting < kMostNesting) {
+      look_at_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
+    }
+  }
+
+  void note_code(const std::string& label) {
+    if (noted_code_) return;
+    noted_code_ = true;
+    scan_.findings.push_back({label, 0, "TorchScript code", "is compiled and run by torch.jit.load, and by torch.load before 2.6", 1});
+  }
+
+  // Every local header from `begin` on, whatever any directory says of it.
+  void search_records(const ByteSource& source, const std::string& outer, uint64_t begin) {
+    Bytes all = source.all();
+    std::string_view file = text(all);
+    uint64_t searched = 0;
+    for (size_t at = file.find(kLocalSignature, begin); at != file.npos && searched < kMostSearchedRecords; at = file.find(kLocalSignature, at + 4), ++searched) {
+      if (all.size() - at < 30) break;
+      uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28), data = at + 30 + name_bytes + extra_bytes;
+      if (data > all.size()) continue;
+      std::string label = fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
+      Bytes content = all.subspan(data);
+      if (load<uint16_t>(all, at + 8) == 8) {
+        std::vector<std::byte> inflated = inflate_prefix(content, kMostInflatedBytes);
+        if (!inflated.empty()) judge_stream(scan_, inflated, label, Suspect::perhaps);
+      } else if (!content.empty()) {
+        judge_stream(scan_, content, label, Suspect::perhaps);
+      }
+    }
+  }
+
+  void look_at_tar() {
+    read_tar(source_, [&](Bytes pickle, uint64_t offset) { judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle); });
+  }
+
+  std::shared_ptr<const ByteSource> source_;
+  Scan scan_;
+  bool noted_code_ = false;
+};
+
+}  // namespace
+
+std::string_view name(Verdict verdict) noexcept {
+  switch (verdict) {
+    case Verdict::tensors_only: return "tensors-only";
+    case Verdict::has_code: return "has-code";
+    case Verdict::unreadable: return "unreadable";
+  }
+  return "unreadable";
+}
+
+Scan scan(std::shared_ptr<const ByteSource> source) { return Scanner(std::move(source)).run(); }
+
+}  // namespace depickle::torch

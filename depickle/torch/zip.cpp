@@ -1,0 +1,208 @@
+#include "depickle/torch/zip.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/torch/inflate.h"
+#include "depickle/torch/zip_end.h"
+
+namespace depickle::torch {
+namespace {
+
+constexpr uint32_t kLocalSignature = 0x04034b50, kCentralSignature = 0x02014b50;
+constexpr uint64_t kLocalBytes = 30, kCentralBytes = 46;
+constexpr uint64_t kMostRecords = 1'000'000, kMostDirectoryBytes = 256 << 20;
+constexpr uint16_t kDescriptorFlag = 0x8;
+// Encrypted, patched, strongly encrypted, masked: some readers obey these bits, others do not look.
+constexpr uint16_t kRefusedFlags = 0x1 | 0x20 | 0x40 | 0x2000;
+
+[[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
+  throw Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = {}, .offset_bytes = offset});
+}
+
+int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
+
+int compare_folded(std::string_view a, std::string_view b) {
+  size_t shared = std::min(a.size(), b.size());
+  for (size_t i = 0; i < shared; ++i) {
+    if (int order = fold(a[i]) - fold(b[i]); order != 0) return order;
+  }
+  return a.size() < b.size() ? -1 : a.size() > b.size();
+}
+
+// ZP08: a name that every tool reads alike.
+void check_name(std::string_view name, uint64_t offset) {
+  auto refuse = [&](std::string_view why) { broken("ZP08", fmt::format("the record's name {} {}", quoted(name, 80), why), offset); };
+  if (name.empty() || name.size() > 4096) refuse("is empty or longer than 4096 bytes");
+  if (!is_utf8(name)) refuse("is not UTF-8");
+  if (name.find('\0') != name.npos || name.find('\\') != name.npos) refuse("holds NUL or a backslash");
+  if (name.front() == '/' || (name.size() > 1 && name[1] == ':')) refuse("is absolute");
+  for (size_t begin = 0; begin < name.size();) {
+    size_t end = std::min(name.find('/', begin), name.size());
+    std::string_view part = name.substr(begin, end - begin);
+    if (part == "." || part == ".." || part.empty()) refuse("has an empty, . or .. part");
+    begin = end + 1;
+  }
+}
+
+// The zip64 block of an extra field: the 64-bit values of the fields that overflowed, in the order size, stored, header offset.
+class Zip64Block {
+ public:
+  Zip64Block(Bytes extra, uint64_t offset) : offset_(offset) {
+    for (uint64_t at = 0; at + 4 <= extra.size();) {
+      auto id = load<uint16_t>(extra, at), length = load<uint16_t>(extra, at + 2);
+      if (length > extra.size() - at - 4) break;  // padding that is no block; torch's is "FB"
+      if (id == 1) block_ = extra.subspan(at + 4, length);
+      at += 4 + length;
+    }
+  }
+  void widen(uint64_t& value) {
+    if (value != 0xffffffff) return;
+    if (block_.size() < 8) broken("ZP04", "a 64-bit size is missing", offset_);
+    value = load<uint64_t>(block_, 0);
+    block_ = block_.subspan(8);
+  }
+
+ private:
+  Bytes block_;
+  uint64_t offset_;
+};
+
+struct Local {
+  uint64_t data_offset;
+  bool described;
+};
+
+// ZP05, ZP06: what the local header says must be what the directory says, or nothing.
+Local check_local(const ByteSource& source, const Record& record, uint16_t central_flags) {
+  uint64_t at = record.header_bytes;
+  Bytes header = source.view(at, kLocalBytes);
+  if (load<uint32_t>(header, 0) != kLocalSignature) broken("ZP05", fmt::format("there is no local header for record {}", quoted(record.name, 80)), at);
+  auto flags = load<uint16_t>(header, 6), method = load<uint16_t>(header, 8), name_bytes = load<uint16_t>(header, 26), extra_bytes = load<uint16_t>(header, 28);
+  if ((flags | central_flags) & kRefusedFlags)
+    broken("ZP06", fmt::format("record {} is flagged as encrypted, patched or masked (flags 0x{:04x} and 0x{:04x})", quoted(record.name, 80), flags, central_flags), at);
+  Bytes rest = source.view(at + kLocalBytes, uint64_t{name_bytes} + extra_bytes);
+  if (text(rest.first(name_bytes)) != record.name)
+    broken("ZP05", fmt::format("the directory calls this record {}, its local header {}", quoted(record.name, 80), quoted(text(rest.first(name_bytes)), 80)), at);
+  if (method != static_cast<uint16_t>(record.method)) broken("ZP05", fmt::format("record {} has two methods ({} and {})", quoted(record.name, 80), method, static_cast<int>(record.method)), at);
+
+  uint64_t stored = load<uint32_t>(header, 18), size = load<uint32_t>(header, 22);
+  auto crc = load<uint32_t>(header, 14);
+  bool described = flags & kDescriptorFlag;
+  bool blank = described && stored == 0 && size == 0;  // torch leaves them 0 even beside a zip64 block
+  if (!blank) {
+    Zip64Block wide(rest.subspan(name_bytes), at);
+    wide.widen(size);
+    wide.widen(stored);
+    bool unknown = described && stored == 0 && size == 0;
+    if (!unknown && (stored != record.stored_bytes || size != record.size_bytes))
+      broken("ZP05", fmt::format("record {} has two sizes ({} and {})", quoted(record.name, 80), size, record.size_bytes), at);
+  }
+  if (crc != record.crc && !(described && crc == 0)) broken("ZP05", fmt::format("record {} has two checksums", quoted(record.name, 80)), at);
+  return {at + kLocalBytes + name_bytes + extra_bytes, described};
+}
+
+}  // namespace
+
+Archive Archive::read(std::shared_ptr<const ByteSource> source) {
+  Archive archive(std::move(source));
+  archive.read_directory();
+  archive.check_names();
+  return archive;
+}
+
+void Archive::read_directory() {
+  EndRecord end = find_end_record(*source_);
+  if (end.trailing_bytes > 0) notes_.push_back(fmt::format("{} behind the archive", plural(end.trailing_bytes, "byte")));
+  if (end.records > kMostRecords || end.directory_bytes > kMostDirectoryBytes)
+    throw Error(Code::limit, "ZP10", fmt::format("a directory of {} records, {} bytes (at most {} and {})", grouped(end.records), grouped(end.directory_bytes), grouped(kMostRecords), grouped(kMostDirectoryBytes)));
+  if (end.records > end.directory_bytes / kCentralBytes) broken("ZP03", fmt::format("{} bytes cannot hold {} directory entries", end.directory_bytes, end.records), end.directory_offset);
+
+  Bytes directory = source_->view(end.directory_offset, end.directory_bytes);
+  records_.reserve(end.records);
+  described_.reserve(end.records);
+  uint64_t at = 0;
+  for (uint64_t i = 0; i < end.records; ++i) {
+    uint64_t offset = end.directory_offset + at;
+    if (directory.size() - at < kCentralBytes || load<uint32_t>(directory, at) != kCentralSignature) broken("ZP03", "the directory ends too early", offset);
+    Bytes entry = directory.subspan(at);
+    auto flags = load<uint16_t>(entry, 8), method = load<uint16_t>(entry, 10), name_bytes = load<uint16_t>(entry, 28), extra_bytes = load<uint16_t>(entry, 30),
+         comment_bytes = load<uint16_t>(entry, 32), disk = load<uint16_t>(entry, 34);
+    uint64_t entry_bytes = kCentralBytes + name_bytes + extra_bytes + comment_bytes;
+    if (entry.size() < entry_bytes) broken("ZP03", "a directory entry is longer than the directory", offset);
+    if (disk != 0) broken("ZP03", "the archive is split over several disks", offset);
+    Record record{.name = text(entry.subspan(kCentralBytes, name_bytes)), .header_bytes = load<uint32_t>(entry, 42), .data_offset = 0, .stored_bytes = load<uint32_t>(entry, 20),
+                  .size_bytes = load<uint32_t>(entry, 24), .crc = load<uint32_t>(entry, 16), .method = static_cast<Record::Method>(method)};
+    Zip64Block wide(entry.subspan(kCentralBytes + name_bytes, extra_bytes), offset);
+    wide.widen(record.size_bytes);
+    wide.widen(record.stored_bytes);
+    wide.widen(record.header_bytes);
+    check_name(record.name.ends_with('/') && record.size_bytes == 0 ? record.name.substr(0, record.name.size() - 1) : record.name, offset);
+    if (method != 0 && method != 8)
+      throw Error(Code::unsupported, "ZP07", fmt::format("record {} is compressed by method {}; torch reads only stored and deflated ones", quoted(record.name, 80), method), {.file = {}, .tensor = {}, .offset_bytes = offset});
+    if (method == 0 && record.stored_bytes != record.size_bytes) broken("ZP05", fmt::format("record {} is stored but has two sizes ({} and {})", quoted(record.name, 80), record.stored_bytes, record.size_bytes), offset);
+    if (record.header_bytes >= end.directory_offset) broken("ZP05", fmt::format("record {} lies outside the archive", quoted(record.name, 80)), offset);
+    Local local = check_local(*source_, record, flags);
+    record.data_offset = local.data_offset;
+    records_.push_back(record);
+    described_.push_back(local.described);
+    at += entry_bytes;
+  }
+  if (at != directory.size()) broken("ZP03", fmt::format("{} bytes follow the last directory entry", directory.size() - at), end.directory_offset + at);
+  check_places(end.directory_offset);
+}
+
+// ZP09: every byte before the directory belongs to one record at most.
+void Archive::check_places(uint64_t directory_offset) {
+  std::vector<uint32_t> order(records_.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::ranges::sort(order, {}, [&](uint32_t i) { return records_[i].header_bytes; });
+  uint64_t next = 0, unowned = 0;
+  for (uint32_t i : order) {
+    const Record& record = records_[i];
+    if (record.header_bytes < next) broken("ZP09", fmt::format("record {} overlaps the record before it", quoted(record.name, 80)), record.header_bytes);
+    unowned += record.header_bytes - next;
+    if (record.data_offset > directory_offset || record.stored_bytes > directory_offset - record.data_offset)
+      broken("ZP09", fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80), directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes), record.header_bytes);
+    next = record.data_offset + record.stored_bytes;
+    // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length.
+    if (described_[i]) {
+      uint64_t room = directory_offset - next;
+      bool signed_one = room >= 4 && load<uint32_t>(source_->view(next, 4), 0) == 0x08074b50;
+      bool wide = record.size_bytes >= 0xffffffff || record.stored_bytes >= 0xffffffff;
+      next += std::min<uint64_t>(room, (signed_one ? 4u : 0u) + (wide ? 20u : 12u));
+    }
+  }
+  unowned += directory_offset - std::min(next, directory_offset);
+  if (unowned > 0) notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
+  described_ = {};
+}
+
+// ZP02: two records of one name, or of names that differ only in case, are two different files to two readers.
+void Archive::check_names() {
+  by_name_.resize(records_.size());
+  std::iota(by_name_.begin(), by_name_.end(), 0u);
+  std::ranges::sort(by_name_, [&](uint32_t i, uint32_t j) { return compare_folded(records_[i].name, records_[j].name) < 0; });
+  for (size_t i = 1; i < by_name_.size(); ++i) {
+    const Record &before = records_[by_name_[i - 1]], &record = records_[by_name_[i]];
+    if (compare_folded(before.name, record.name) == 0)
+      broken("ZP02", fmt::format("two records are called {} and {}; which of them a reader takes is chance", quoted(before.name, 80), quoted(record.name, 80)), record.header_bytes);
+  }
+}
+
+const Record* Archive::find(std::string_view name) const noexcept {
+  auto found = std::ranges::lower_bound(by_name_, name, [](std::string_view a, std::string_view b) { return compare_folded(a, b) < 0; }, [&](uint32_t i) { return records_[i].name; });
+  if (found == by_name_.end() || compare_folded(records_[*found].name, name) != 0) return nullptr;
+  return &records_[*found];
+}
+
+Archive::Content Archive::content(const Record& record) const {
+  if (record.method == Record::Method::stored) return {source_, record.data_offset, record.size_bytes};
+  return {inflated(source_, record), 0, record.size_bytes};
+}
+
+}  // namespace depickle::torch

@@ -1,0 +1,53 @@
+#include "depickle/weights/weights.h"
+
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/weights/gather.h"
+#include "depickle/weights/name_order.h"
+
+namespace depickle::weights {
+
+struct Weights::NameIndex {
+  std::once_flag once;
+  std::vector<uint32_t> order;
+};
+
+Weights::Weights() : names_(std::make_shared<NameIndex>()) {}
+
+const Weights::NameIndex& Weights::names() const {
+  std::call_once(names_->once, [&] { names_->order = sorted_by_name(tensors_); });
+  return *names_;
+}
+
+const Tensor* Weights::find(std::string_view name) const {
+  const std::vector<uint32_t>& order = names().order;
+  auto found = std::ranges::lower_bound(order, name, {}, [&](uint32_t index) { return tensors_[index].name; });
+  return found != order.end() && tensors_[*found].name == name ? &tensors_[*found] : nullptr;
+}
+
+const Tensor& Weights::at(std::string_view name) const {
+  if (const Tensor* found = find(name)) return *found;
+  throw Error(Code::not_found, "", fmt::format("there is no tensor {} (it has {})", quoted(name), plural(tensors_.size(), "tensor")),
+              {.file = files_.empty() ? "" : files_.front()->name(), .tensor = {}, .offset_bytes = {}});
+}
+
+Bytes Weights::view(const Tensor& tensor) const {
+  if (!tensor.is_contiguous())
+    throw Error(Code::unsupported, "", "the tensor does not lie in the file as it is (strides, conjugation or byte order); read() it", {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+  const Storage& from = storage(tensor);
+  return from.source->view(from.offset_bytes + tensor.offset_bytes, tensor.size_bytes);
+}
+
+void Weights::read(const Tensor& tensor, uint64_t begin, MutableBytes out) const {
+  if (begin > tensor.size_bytes || out.size() > tensor.size_bytes - begin) {
+    throw Error(Code::truncated, "", fmt::format("bytes {} to {} are not in the tensor, which has {}", begin, begin + out.size(), tensor.size_bytes),
+                {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+  }
+  gather(tensor, storage(tensor).bytes(), begin, out);
+}
+
+}  // namespace depickle::weights

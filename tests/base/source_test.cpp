@@ -1,0 +1,67 @@
+#include "depickle/base/source.h"
+
+#include <gmock/gmock.h>
+
+#include "made.h"
+
+namespace depickle {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(ByteSource, HandsOutWhatIsInside) {
+  MemorySource source("m", bytes("abcdef"));
+  EXPECT_EQ(text(source.view(2, 3)), "cde");
+  EXPECT_EQ(text(source.view(6, 0)), "");
+  EXPECT_EQ(text(source.all()), "abcdef");
+  EXPECT_FALSE(source.is_file());
+}
+
+TEST(ByteSource, RefusesWhatEndsOutsideWhateverTheSum) {
+  MemorySource source("m", bytes("abcdef"));
+  EXPECT_EQ(refusal([&] { source.view(4, 3); }), "m: the file ends too early (have 6 bytes, need 3 from byte 4)");
+  for (auto [offset, length] : {std::pair<uint64_t, uint64_t>{7, 0}, {UINT64_MAX, 1}, {UINT64_MAX - 1, 5}, {3, UINT64_MAX - 1}, {1, UINT64_MAX}})
+    EXPECT_EQ(error_of([&] { source.view(offset, length); }).code(), Code::truncated) << offset << "+" << length;
+}
+
+TEST(ByteSource, KeepsItsOwnerAlive) {
+  auto owner = std::make_shared<std::string>("owned");
+  MemorySource source("m", bytes(*owner), owner);
+  std::weak_ptr<std::string> watch = owner;
+  owner.reset();
+  EXPECT_FALSE(watch.expired());
+  EXPECT_EQ(text(source.all()), "owned");
+}
+
+TEST(MappedFile, ReadsAFile) {
+  Folder folder;
+  auto file = MappedFile::open(folder.write("f", "content"));
+  EXPECT_EQ(text(file->all()), "content");
+  EXPECT_EQ(file->name(), (folder / "f").string());
+  EXPECT_TRUE(file->is_file());
+  EXPECT_NO_THROW(file->check_unchanged());
+}
+
+TEST(MappedFile, AnEmptyFileIsNoBytes) {
+  Folder folder;
+  auto file = MappedFile::open(folder.write("f", ""));
+  EXPECT_EQ(file->size_bytes(), 0u);
+  EXPECT_TRUE(file->all().empty());
+}
+
+TEST(MappedFile, SaysWhatCannotBeOpened) {
+  Folder folder;
+  EXPECT_EQ(refusal([&] { MappedFile::open(folder / "no"); }), (folder / "no").string() + ": cannot open: No such file or directory");
+  EXPECT_EQ(error_of([&] { MappedFile::open(folder.path()); }).code(), Code::unsupported);
+  EXPECT_THAT(refusal([&] { MappedFile::open("/dev/null"); }), HasSubstr("is not a regular file"));
+}
+
+TEST(MappedFile, TellsThatTheFileChanged) {
+  Folder folder;
+  auto file = MappedFile::open(folder.write("f", "content"));
+  std::ofstream(folder / "f", std::ios::app) << "!";
+  EXPECT_EQ(error_of([&] { file->check_unchanged(); }).code(), Code::integrity);
+}
+
+}  // namespace
+}  // namespace depickle

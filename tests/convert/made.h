@@ -1,0 +1,87 @@
+// Weights made by hand, for tests.
+#pragma once
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "depickle/weights/builder.h"
+
+namespace depickle::convert {
+
+/// A folder of its own, removed at the end.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "depickle-test-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    path_ = name;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline std::string content(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+inline void put(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+/// One storage of 64 KiB of pseudo-random bytes, and views of it.
+class Made {
+ public:
+  explicit Made(size_t storage_bytes = 64 << 10, std::string container = "made") : builder_(std::move(container)) {
+    auto bytes = std::make_shared<std::vector<std::byte>>(storage_bytes);
+    uint32_t state = 1;
+    for (std::byte& byte : *bytes) byte = static_cast<std::byte>((state = state * 1664525u + 1013904223u) >> 24);
+    bytes_ = bytes;
+    add_storage();
+  }
+
+  /// What follows lies in a storage of its own, of the same bytes.
+  Made& add_storage() {
+    auto source = std::make_shared<MemorySource>("made", *bytes_, bytes_);
+    storage_ = builder_.add_storage({.key = "0", .source = source, .offset_bytes = 0, .size_bytes = bytes_->size()});
+    return *this;
+  }
+
+  Made& add(std::string_view name, Dtype dtype, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}, uint64_t offset_bytes = 0) {
+    return add_tensor(name, {.offset_bytes = offset_bytes, .dtype = dtype}, std::move(shape), std::move(strides));
+  }
+  /// With the flags and dtype of `like`.
+  Made& add_tensor(std::string_view name, Tensor like, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}) {
+    like.name = builder_.arena().copy(name);
+    like.shape = builder_.arena().copy(std::span<const uint64_t>(shape));
+    like.strides = builder_.arena().copy(std::span<const uint64_t>(strides));
+    like.size_bytes = tensor_bytes(like.dtype, shape).value();
+    like.storage = storage_;
+    builder_.add(like);
+    return *this;
+  }
+
+  std::vector<std::byte>& bytes() { return *bytes_; }
+  weights::Builder& builder() { return builder_; }
+  Weights build() { return std::move(builder_).build(); }
+
+ private:
+  weights::Builder builder_;
+  std::shared_ptr<std::vector<std::byte>> bytes_;
+  uint32_t storage_ = 0;
+};
+
+}  // namespace depickle::convert

@@ -1,0 +1,144 @@
+#include "depickle/convert/plan.h"
+
+#include <gmock/gmock.h>
+
+#include "depickle/base/error.h"
+#include "made.h"
+
+namespace depickle::convert {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::vector<std::string> names(const Plan& plan, const Weights& source) {
+  std::vector<std::string> out;
+  for (const Placed& placed : plan.tensors) out.emplace_back(source.tensors()[placed.tensor].name);
+  return out;
+}
+
+std::vector<std::string> ties(const Plan& plan) {
+  std::vector<std::string> out;
+  for (const Alias& alias : plan.aliases) out.push_back(std::string(alias.dropped) + " = " + std::string(alias.kept));
+  return out;
+}
+
+Error refusal(const Weights& source, const PlanOptions& options = {}) {
+  try {
+    plan(source, options);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Code::io, "", "accepted");
+}
+
+TEST(Plan, Tensors_are_ordered_as_the_reference_orders_them) {
+  Weights source = Made().add("b", Dtype::F32, {2}).add("flag", Dtype::BOOL, {3}, {}, 8).add("a", Dtype::F32, {2}, {}, 16).add("n", Dtype::I64, {}, {}, 24).build();
+  Plan planned = plan(source);
+  EXPECT_THAT(names(planned, source), ElementsAre("n", "a", "b", "flag"));
+}
+
+TEST(Plan, Tensors_follow_the_head_without_gaps) {
+  Weights source = Made().add("a", Dtype::F32, {2}).add("empty", Dtype::F32, {0, 4}).add("flag", Dtype::BOOL, {3}, {}, 64).build();
+  Plan planned = plan(source);
+  uint64_t next = planned.head.size();
+  for (const Placed& placed : planned.tensors) {
+    EXPECT_EQ(placed.begin, next);
+    next = placed.end;
+  }
+  EXPECT_EQ(next, planned.file_bytes);
+  EXPECT_EQ(planned.tensor_bytes, 8u + 3u);
+}
+
+TEST(Plan, The_format_is_always_said) {
+  Weights source = Made().add("a", Dtype::F32, {2}).build();
+  EXPECT_THAT(plan(source).head, HasSubstr(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"));
+}
+
+TEST(Plan, Data_begins_where_it_is_asked_to) {
+  Weights source = Made().add("a", Dtype::F32, {2}).build();
+  EXPECT_EQ(plan(source).head.size() % 8, 0u);
+  EXPECT_EQ(plan(source, {.align_bytes = 64}).head.size() % 64, 0u);
+  EXPECT_EQ(plan(source, {.align_bytes = 4096}).head.size(), 4096u);
+}
+
+TEST(Plan, Exact_duplicates_are_stored_once_and_recorded) {
+  Weights source = Made().add("lm_head.weight", Dtype::F32, {2, 3}).add("wte.weight", Dtype::F32, {2, 3}).build();
+  Plan planned = plan(source);
+  EXPECT_THAT(names(planned, source), ElementsAre("wte.weight"));
+  EXPECT_THAT(ties(planned), ElementsAre("lm_head.weight = wte.weight"));
+  EXPECT_THAT(planned.head, HasSubstr(R"("__metadata__":{"format":"pt","lm_head.weight":"wte.weight"})"));
+}
+
+TEST(Plan, Strided_duplicates_are_duplicates_too) {
+  Weights source = Made().add("a", Dtype::F32, {2, 3}, {1, 2}).add("b", Dtype::F32, {2, 3}, {1, 2}).build();
+  EXPECT_THAT(ties(plan(source)), ElementsAre("b = a"));
+}
+
+TEST(Plan, Every_other_overlap_is_written_in_full) {
+  Made made;
+  made.add("a", Dtype::F32, {2, 3}).add("flat", Dtype::F32, {6}).add("t", Dtype::F32, {3, 2}, {1, 3}).add("bits", Dtype::I32, {2, 3}).add("part", Dtype::F32, {3}, {}, 4);
+  made.add_tensor("negated", {.dtype = Dtype::F32, .negate = true}, {2, 3});
+  made.add_storage().add("elsewhere", Dtype::F32, {2, 3});
+  Weights source = made.build();
+  Plan planned = plan(source);
+  EXPECT_THAT(ties(planned), IsEmpty());
+  EXPECT_EQ(planned.tensors.size(), 7u);
+}
+
+TEST(Plan, Empty_tensors_are_never_tied) {
+  Weights source = Made().add("a", Dtype::F32, {0}).add("b", Dtype::F32, {0}).build();
+  EXPECT_THAT(ties(plan(source)), IsEmpty());
+}
+
+TEST(Plan, A_tensor_named_format_is_not_dropped_because_the_key_is_taken) {
+  Weights source = Made().add("a", Dtype::F32, {2}).add("b", Dtype::F32, {2}).add("format", Dtype::F32, {2}).build();
+  Plan planned = plan(source);
+  EXPECT_THAT(ties(planned), ElementsAre("b = a"));
+  EXPECT_THAT(names(planned, source), ElementsAre("a", "format"));
+}
+
+TEST(Plan, Copies_are_made_where_they_are_asked_for) {
+  Weights source = Made().add("a", Dtype::F32, {2}).add("b", Dtype::F32, {2}).build();
+  Plan planned = plan(source, {.ties = PlanOptions::Ties::copy});
+  EXPECT_THAT(names(planned, source), ElementsAre("a", "b"));
+  EXPECT_THAT(ties(planned), IsEmpty());
+}
+
+TEST(Plan, The_user_chooses_among_tied_names) {
+  Weights source = Made().add("a", Dtype::F32, {2}).add("b", Dtype::F32, {2}).build();
+  EXPECT_THAT(ties(plan(source, {.tied_names = {.keep = {"b"}, .discard = {}}})), ElementsAre("a = b"));
+}
+
+TEST(Plan, What_safetensors_cannot_hold_is_refused_by_name) {
+  Made made;
+  made.add("a", Dtype::F32, {2}).builder().unsupported({{"z", "complex128, shape [2]"}, {"q", "quantized"}, {"s", "sparse"}, {"u", "quantized"}});
+  Weights source = made.build();
+  Error error = refusal(source);
+  EXPECT_EQ(error.code(), Code::unsupported);
+  EXPECT_EQ(error.message(), R"(4 tensors that safetensors cannot hold: "z" (complex128, shape [2]), "q" (quantized), "s" (sparse) …)");
+  EXPECT_THAT(error.hint(), HasSubstr("--skip-unsupported"));
+  EXPECT_EQ(plan(source, {.skip_unsupported = true}).tensors.size(), 1u);
+}
+
+TEST(Plan, A_file_without_tensors_is_refused) {
+  Made made;
+  made.builder().leftovers({{"optimizer", "dict, 12 items", 0}});
+  Error error = refusal(made.build());
+  EXPECT_EQ(error.message(), "no tensors in it");
+  EXPECT_THAT(error.hint(), HasSubstr("optimizer"));
+}
+
+TEST(Plan, The_reserved_name_is_refused) {
+  EXPECT_STREQ(refusal(Made().add("__metadata__", Dtype::F32, {2}).build()).what(), R"(tensor "__metadata__": safetensors reserves this name)");
+}
+
+TEST(Plan, A_sign_that_has_no_meaning_is_refused_before_anything_is_written) {
+  Made made;
+  made.add_tensor("n", {.dtype = Dtype::I32, .negate = true}, {2});
+  EXPECT_EQ(refusal(made.build()).code(), Code::unsupported);
+}
+
+}  // namespace
+}  // namespace depickle::convert

@@ -1,0 +1,136 @@
+#include "depickle/convert/proof.h"
+
+#include <gmock/gmock.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/sha256.h"
+#include "depickle/convert/write.h"
+#include "made.h"
+
+namespace depickle::convert {
+namespace {
+
+using testing::HasSubstr;
+
+// Every kind of layout, small and larger than a batch.
+Weights mixed() {
+  Made made(24 << 20);
+  made.add("big", Dtype::F32, {1 << 20, 5}).add("tied", Dtype::F32, {1 << 20, 5}).add("transposed", Dtype::BF16, {1500, 1300}, {1, 1500});
+  made.add("expanded", Dtype::F32, {3, 100'000}, {0, 1}, 12).add("scalar", Dtype::I64, {}, {}, 8).add("empty", Dtype::F16, {0, 3});
+  for (int i = 0; i < 300; ++i) made.add("small." + std::to_string(i), Dtype::F32, {7, 11}, i % 2 ? std::vector<uint64_t>{1, 7} : std::vector<uint64_t>{}, 4 * i);
+  made.add_tensor("swapped", {.dtype = Dtype::F64, .swap = true}, {1000}).add_tensor("conjugate", {.dtype = Dtype::C64, .conjugate = true}, {400'000});
+  return made.build();
+}
+
+// The logical bytes of every planned tensor, one after the other.
+std::string expected_bytes(const Plan& plan, const Weights& source) {
+  std::string out = plan.head;
+  for (const Placed& placed : plan.tensors) {
+    const Tensor& tensor = source.tensors()[placed.tensor];
+    std::vector<std::byte> logical(tensor.size_bytes);
+    source.read(tensor, 0, logical);
+    out += text(logical);
+  }
+  return out;
+}
+
+TEST(Write, The_file_holds_the_head_and_every_tensor) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  for (unsigned threads : {1u, 2u, 5u}) {
+    AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::replace);
+    write(planned, source, file, {.threads = threads});
+    EXPECT_TRUE(content(file.temporary_path()) == expected_bytes(planned, source)) << threads << " threads";
+  }
+}
+
+TEST(Write, Progress_adds_up_and_can_stop_the_work) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  uint64_t done = 0;
+  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  write(planned, source, file, {.threads = 2, .progress = [&](const Step& step) { done = step.done_bytes; }, .file = "x"});
+  EXPECT_EQ(done, planned.tensor_bytes);
+  EXPECT_THROW(write(planned, source, file, {.threads = 2, .progress = [](const Step&) { throw Error(Code::cancelled, "", "stop"); }, .file = "x"}), Error);
+}
+
+TEST(Proof, Everything_is_compared_tied_names_too) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  Proof proof = write_and_prove(planned, source, file);
+  EXPECT_EQ(proof.comparison.identical, source.tensors().size());
+  ASSERT_EQ(proof.comparison.tied.size(), 1u);
+  EXPECT_EQ(proof.comparison.tied[0].name, "tied");
+  EXPECT_FALSE(std::filesystem::exists(folder / "x.safetensors")) << "the name comes with commit()";
+  file.commit();
+  EXPECT_TRUE(compare(source, weights::open(folder / "x.safetensors")).same());
+}
+
+TEST(Proof, Digests_are_those_of_the_bytes) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  Digests digests = write_and_prove(planned, source, file, {.threads = 2, .digests = true}).digests;
+  const std::string written = content(file.temporary_path());
+  EXPECT_EQ(digests.target.text(), sha256_hex(bytes(written)));
+  ASSERT_EQ(digests.tensors.size(), planned.tensors.size());
+  for (size_t i = 0; i < planned.tensors.size(); ++i) {
+    const Placed& placed = planned.tensors[i];
+    EXPECT_EQ(digests.tensors[i].text(), sha256_hex(bytes(std::string_view(written).substr(placed.begin, placed.end - placed.begin))));
+  }
+}
+
+TEST(Proof, A_bit_that_did_not_arrive_is_found) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  write(planned, source, file);
+  const Placed& one = planned.tensors[1];
+  std::byte wrong[1] = {bytes(content(file.temporary_path()))[one.end - 1] ^ std::byte{1}};
+  file.write(one.end - 1, wrong);
+  Comparison comparison = compare_written(planned, source, file.temporary_path());
+  ASSERT_EQ(comparison.findings.size(), 1u);
+  EXPECT_EQ(comparison.findings[0].name, source.tensors()[one.tensor].name);
+}
+
+TEST(Proof, A_source_that_changes_meanwhile_is_an_error) {
+  Folder folder;
+  put(folder / "source", std::string(4096, 'x'));
+  auto mapped = MappedFile::open(folder / "source");
+  Made made;
+  made.add("w", Dtype::F32, {8}).builder().file(mapped);
+  Weights source = made.build();
+  put(folder / "source", std::string(4095, 'y'));
+  Plan planned = plan(source);
+  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  try {
+    write_and_prove(planned, source, file);
+    FAIL() << "not noticed";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::integrity);
+    EXPECT_THAT(error.what(), HasSubstr("changed while it was read"));
+  }
+}
+
+TEST(Proof, Stopping_leaves_nothing) {
+  Folder folder;
+  Weights source = mixed();
+  Plan planned = plan(source);
+  for (std::string_view phase : {"write", "compare", "hash"}) {
+    AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+    Progress stop = [&](const Step& step) {
+      if (step.phase == phase) throw Error(Code::cancelled, "", "stop");
+    };
+    EXPECT_THROW(write_and_prove(planned, source, file, {.threads = 2, .progress = stop, .file = "x", .digests = true}), Error) << phase;
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+}  // namespace
+}  // namespace depickle::convert

@@ -1,0 +1,185 @@
+#include "depickle/convert/receipt.h"
+
+#include <gmock/gmock.h>
+
+#include "depickle/base/sha256.h"
+#include "depickle/convert/convert.h"
+#include "depickle/convert/verify.h"
+#include "made.h"
+#include "torch_file.h"
+
+namespace depickle::convert {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+// A folder with a conversion and its receipt.
+struct Converted {
+  Folder folder;
+  Converted() {
+    put(folder / "in/x.bin", TorchFile().tensor("head", {1, 2}).view("lm_head.weight", 0, {2}, {1}).view("t", 0, {1, 2}, {5, 1}).number("epoch", 7).zip());
+    put(folder / "out/.keep", "");
+    convert_file(folder / "in/x.bin", folder / "out/x.safetensors", {.receipt = folder / "receipt.json", .threads = 2});
+  }
+  Verification verified() const { return verify(folder / "receipt.json"); }
+  std::string flaw() const {
+    Verification verification = verified();
+    if (verification.flaws.empty()) return "proven";
+    const Flaw& flaw = verification.flaws.front();
+    return flaw.file + (flaw.tensor.empty() ? "" : ", " + flaw.tensor) + ": " + flaw.what;
+  }
+};
+
+TEST(Receipt, It_says_what_was_converted) {
+  Converted converted;
+  Receipt receipt = read_receipt(converted.folder / "receipt.json");
+  ASSERT_THAT(receipt.conversions, SizeIs(1));
+  const Conversion& conversion = receipt.conversions[0];
+  ASSERT_THAT(conversion.sources, SizeIs(1));
+  EXPECT_EQ(conversion.sources[0].path, "in/x.bin");
+  EXPECT_EQ(conversion.sources[0].sha256, sha256_hex(bytes(content(converted.folder / "in/x.bin"))));
+  EXPECT_EQ(conversion.target.path, "out/x.safetensors");
+  EXPECT_EQ(conversion.target.sha256, sha256_hex(bytes(content(converted.folder / "out/x.safetensors"))));
+  EXPECT_EQ(conversion.container, "torch zip");
+  ASSERT_THAT(conversion.tensors, SizeIs(2));
+  EXPECT_EQ(conversion.tensors[0].name, "head");
+  EXPECT_THAT(conversion.tensors[0].shape, ElementsAre(2));
+  const float values[] = {1, 2};
+  EXPECT_EQ(conversion.tensors[0].sha256, sha256_hex(std::as_bytes(std::span(values))));
+  ASSERT_THAT(conversion.aliases, SizeIs(1));
+  EXPECT_EQ(conversion.aliases[0].name, "lm_head.weight");
+  ASSERT_THAT(conversion.leftovers, SizeIs(1));
+  EXPECT_EQ(conversion.leftovers[0].path, "epoch");
+}
+
+TEST(Receipt, It_covers_a_sharded_model_and_its_index) {
+  Folder folder;
+  put(folder / "pytorch_model-00001-of-00002.bin", TorchFile().tensor("a", {1, 2}).zip());
+  put(folder / "pytorch_model-00002-of-00002.bin", TorchFile().tensor("b", {3}).zip());
+  put(folder / "pytorch_model.bin.index.json", R"({"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})");
+  convert_folder(folder.path(), folder.path(), {.receipt = folder / "receipt.json"});
+  Receipt receipt = read_receipt(folder / "receipt.json");
+  EXPECT_THAT(receipt.conversions, SizeIs(2));
+  ASSERT_THAT(receipt.indexes, SizeIs(1));
+  EXPECT_EQ(receipt.indexes[0].path, "model.safetensors.index.json");
+  Verification verification = verify(folder / "receipt.json");
+  EXPECT_TRUE(verification.proven());
+  EXPECT_EQ(verification.files, 5u);
+  EXPECT_EQ(verification.tensors, 2u);
+}
+
+TEST(Receipt, Nothing_to_do_makes_no_receipt) {
+  Folder folder;
+  convert_folder(folder.path(), folder.path(), {.receipt = folder / "receipt.json"});
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+}
+
+TEST(Verify, An_untouched_conversion_is_proven) {
+  Converted converted;
+  Verification verification = converted.verified();
+  EXPECT_TRUE(verification.proven());
+  EXPECT_THAT(verification.notes, IsEmpty());
+  EXPECT_EQ(verification.files, 2u);
+  EXPECT_EQ(verification.tensors, 2u);
+}
+
+TEST(Verify, A_moved_folder_is_still_proven) {
+  Converted converted;
+  Folder other;
+  std::filesystem::rename(converted.folder.path(), other / "moved");
+  EXPECT_TRUE(verify(other / "moved/receipt.json").proven());
+}
+
+TEST(Verify, A_source_that_is_gone_is_a_note) {
+  Converted converted;
+  std::filesystem::remove(converted.folder / "in/x.bin");
+  Verification verification = converted.verified();
+  EXPECT_TRUE(verification.proven());
+  EXPECT_THAT(verification.notes, ElementsAre("in/x.bin is not here: only the target was checked"));
+}
+
+TEST(Verify, A_target_that_is_gone_is_a_flaw) {
+  Converted converted;
+  std::filesystem::remove(converted.folder / "out/x.safetensors");
+  EXPECT_EQ(converted.flaw(), "out/x.safetensors: the file is missing");
+}
+
+TEST(Verify, A_changed_bit_is_found_in_file_and_tensor) {
+  Converted converted;
+  std::string target = content(converted.folder / "out/x.safetensors");
+  target.back() ^= 1;
+  put(converted.folder / "out/x.safetensors", target);
+  Verification verification = converted.verified();
+  ASSERT_THAT(verification.flaws, SizeIs(3));
+  EXPECT_EQ(verification.flaws[0].tensor, "t");
+  EXPECT_THAT(verification.flaws[0].what, HasSubstr("sha256 is"));
+  EXPECT_EQ(verification.flaws[1].tensor, "");
+  EXPECT_THAT(verification.flaws[2].what, HasSubstr("in the source and"));
+}
+
+TEST(Verify, A_changed_source_is_a_flaw) {
+  Converted converted;
+  put(converted.folder / "in/x.bin", content(converted.folder / "in/x.bin") + "x");
+  EXPECT_THAT(converted.flaw(), HasSubstr("in/x.bin: the file has"));
+}
+
+TEST(Verify, A_target_that_is_no_model_is_a_flaw) {
+  Converted converted;
+  put(converted.folder / "out/x.safetensors", "nothing");
+  EXPECT_FALSE(converted.verified().proven());
+}
+
+TEST(Verify, A_forged_digest_of_a_tensor_is_found) {
+  Converted converted;
+  std::string json = content(converted.folder / "receipt.json");
+  size_t at = json.find("\"sha256\"", json.find("\"tensors\"")) + 12;
+  json[at] = json[at] == '0' ? '1' : '0';
+  put(converted.folder / "receipt.json", json);
+  EXPECT_THAT(converted.flaw(), HasSubstr("out/x.safetensors, head: sha256 is"));
+}
+
+TEST(ReceiptParse, Every_prefix_and_every_changed_byte_is_parsed_or_refused) {
+  Converted converted;
+  const std::string json = content(converted.folder / "receipt.json");
+  for (size_t i = 0; i < json.size() - 1; ++i) EXPECT_THROW(parse_receipt(json.substr(0, i)), Error) << i;
+  for (size_t i = 0; i < json.size(); ++i) {
+    std::string changed = json;
+    changed[i] = static_cast<char>(changed[i] ^ 0x15);
+    try {
+      parse_receipt(changed);
+    } catch (const Error&) {
+    }
+  }
+}
+
+std::string refusal(std::string_view json) {
+  try {
+    parse_receipt(json);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(ReceiptParse, What_is_wrong_is_said) {
+  EXPECT_EQ(refusal(R"({"schema": "depickle.receipt/2"})"), R"(a receipt of schema "depickle.receipt/2" (this program reads depickle.receipt/1))");
+  EXPECT_EQ(refusal("{}"), R"(not a receipt: "schema" is missing or of the wrong kind)");
+  EXPECT_EQ(refusal(R"({"schema": "x"})"), R"(not a receipt: its schema is "x")");
+  auto with_tensor = [](std::string tensor) {
+    const std::string file = R"({"file": "f", "bytes": 1, "sha256": ")" + std::string(64, '0') + "\"}";
+    return refusal(R"({"schema": "depickle.receipt/1", "tool": {"version": "0"}, "indexes": [], "conversions": [{"sources": [], "target": )" + file +
+                   R"(, "container": "", "root": "", "aliases": [], "leftovers": [], "skipped": [], "tensors": [)" + tensor + "]}]}");
+  };
+  EXPECT_EQ(with_tensor(""), "");
+  EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" holds what is not an object)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F33", "shape": [], "bytes": 4})"), R"(not a receipt: tensor "w" is of dtype "F33", which there is not)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [-1], "bytes": 4})"), R"(not a receipt: the shape of tensor "w" holds what is not a size)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [18446744073709551615, 2], "bytes": 4})"), R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
+  EXPECT_THAT(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [1], "bytes": 4, "sha256": "AB"})"), HasSubstr("not 64 hexadecimal digits"));
+}
+
+}  // namespace
+}  // namespace depickle::convert

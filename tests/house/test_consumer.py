@@ -1,0 +1,61 @@
+"""The installed library, as somebody else's project finds it: by find_package and by pkg-config."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+BUILD = pathlib.Path(os.environ.get("DEPICKLE_BIN_DIR", ROOT / "build/release/bin")).parent
+CONSUMER = ROOT / "tests/consumer"
+SAMPLE = ROOT / "examples/pytorch_model.bin"
+
+
+def call(*words, **environment):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory):
+    """The library installed in a folder of its own, then moved: nothing in it may name the place it was installed to."""
+    first, moved = (tmp_path_factory.mktemp("installed") / name for name in ("first", "moved"))
+    call("cmake", "--install", BUILD, "--prefix", first)
+    first.rename(moved)
+    return moved
+
+
+def pkg_config(prefix, *words):
+    folder = next(prefix.glob("**/depickle.pc")).parent
+    return call("pkg-config", *words, "depickle", PKG_CONFIG_PATH=str(folder)).split()
+
+
+def lists_the_sample(program):
+    lines = call(program, SAMPLE).splitlines()
+    return "transformer.wte.weight F32" in lines and "transformer.h.0.mlp.c_fc.weight BF16" in lines
+
+
+def test_find_package_finds_it(prefix, tmp_path):
+    call("cmake", "-S", CONSUMER, "-B", tmp_path, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror")
+    call("cmake", "--build", tmp_path)
+    assert lists_the_sample(tmp_path / "consumer")
+
+
+def test_pkg_config_finds_it(prefix, tmp_path):
+    call("g++", "-std=c++20", CONSUMER / "main.cpp", "-o", tmp_path / "consumer", *pkg_config(prefix, "--cflags", "--libs"))
+    assert lists_the_sample(tmp_path / "consumer")
+
+
+def test_nothing_of_the_projects_own_flags_leaks(prefix):
+    assert all(flag.startswith("-I") for flag in pkg_config(prefix, "--cflags"))
+    targets = "".join(file.read_text() for file in prefix.glob("**/depickle-targets*.cmake"))
+    assert "INTERFACE_COMPILE_OPTIONS" not in targets and "depickle_options" not in targets
+
+
+def test_every_header_is_installed_and_needs_nothing_else(prefix, tmp_path):
+    headers = sorted(path.relative_to(prefix / "include").as_posix() for path in prefix.glob("include/**/*.h"))
+    assert headers == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("depickle/**/*.h"))
+    source = tmp_path / "all.cpp"
+    source.write_text("".join(f"#include <{header}>\n" for header in headers * 2))
+    call("g++", "-std=c++20", "-fsyntax-only", f"-I{prefix}/include", source)

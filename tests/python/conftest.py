@@ -1,0 +1,22 @@
+"""Tests of the program from outside, against real torch and the real safetensors.
+
+The program is build/release/bin/depickle, or that of the folder in DEPICKLE_BIN_DIR.
+"""
+import warnings
+
+import pytest
+import torch
+
+from program import PROGRAM
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "release: measures memory or takes gigabytes; for the program without sanitizers")
+    warnings.filterwarnings("ignore", message=".*(TypedStorage|quantize|Sparse|nested|complex32|ComplexHalf|non-writable).*")
+    if not PROGRAM.exists():
+        raise pytest.UsageError(f"{PROGRAM} is not built: ./test builds it")
+
+
+@pytest.fixture(autouse=True)
+def repeatable():
+    torch.manual_seed(3)

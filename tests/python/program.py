@@ -1,0 +1,93 @@
+"""Calling the `depickle` program, and what every answer of it must keep to."""
+import dataclasses
+import json
+import os
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
+PROGRAM = pathlib.Path(os.environ.get("DEPICKLE_BIN_DIR", ROOT / "build/release/bin")) / "depickle"
+SANITIZED = PROGRAM.exists() and b"__asan_init" in PROGRAM.read_bytes()
+ENVIRONMENT = os.environ | {"NO_COLOR": "1", "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+@dataclasses.dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self):
+        return json.loads(self.out)
+
+
+def run(*words, prefix=(), timeout=120, **options):
+    """Runs `depickle WORDS…`. A crash, a sanitizer's report or a hang fails the test, whatever was expected."""
+    command = [*map(str, prefix), str(PROGRAM), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options)
+    assert done.returncode in (YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED), f"{command} ended with {done.returncode}: {done.stderr}"
+    assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def start(*words, **options):
+    """The same without waiting for the end."""
+    return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
+
+
+def inspect(path, *options):
+    done = run("inspect", path, "--json", *options)
+    assert done.code == YES, done.err
+    assert done.json["schema"] == "depickle.inspect/1"
+    return done.json
+
+
+def scan(*paths):
+    """(exit code, the `files` of the report)."""
+    done = run("scan", *paths, "--json")
+    assert done.out, done.err
+    assert done.json["schema"] == "depickle.scan/1"
+    assert [file["file"] for file in done.json["files"]] == [str(path) for path in paths]
+    return done.code, done.json["files"]
+
+
+def verdict(path):
+    """The verdict on one file, which must agree with the exit code."""
+    code, (file,) = scan(path)
+    assert code == {"tensors-only": YES, "has-code": NO, "unreadable": COULD_NOT}[file["verdict"]]
+    return file["verdict"]
+
+
+def error_line(done):
+    lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, f"not one error line: {done.err!r}"
+    return lines[0]
+
+
+def assert_refused(done, path, *words, hint=None):
+    """The program could not do it and says so in one line that names the file and `words`; `hint` must stand in the hint."""
+    assert done.code == COULD_NOT, (done.code, done.out, done.err)
+    line = error_line(done)
+    assert str(path) in line, line
+    for word in words:
+        assert word.lower() in line.lower(), f"{word!r} not in {line!r}"
+    if hint is not None:
+        hints = [line for line in done.err.splitlines() if line.startswith("hint: ")]
+        assert hints and hint.lower() in hints[0].lower(), done.err
+
+
+def assert_not_converted(source, *words, hint=None, options=()):
+    """convert refuses `source`, and leaves its folder as it was."""
+    before = snapshot(source.parent)
+    target = source.with_name("converted.safetensors")
+    assert_refused(run("convert", source, "-o", target, *options), source, *words, hint=hint)
+    assert snapshot(source.parent) == before
+
+
+def snapshot(folder):
+    """Names, sizes and times of change of everything in a folder, hidden files too."""
+    return {path.name: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.iterdir()}

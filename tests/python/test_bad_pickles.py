@@ -1,0 +1,172 @@
+"""Pickles that lie about tensors, sizes and themselves: refused, quickly and in little memory."""
+import struct
+
+import pytest
+import torch
+
+import pickles
+import zips
+from pickles import call, dict_of, integer, storage, stream, tensor, text
+from program import COULD_NOT, NO, SANITIZED, YES, assert_not_converted, inspect, run, verdict
+
+DATA = struct.pack("<6f", *range(6))
+# Bombs must not get far: one GiB of address space, without sanitizers, which need more.
+LIMIT = [] if SANITIZED else ["prlimit", f"--as={1 << 30}"]
+
+
+def write(folder, pickle, *storages):
+    path = folder / "model.bin"
+    path.write_bytes(zips.checkpoint(pickle, storages or [DATA]))
+    return path
+
+
+def over_storage_0(shape, strides, offset=0, numel=6):
+    return pickles.one_tensor(numel, shape, strides, offset)
+
+
+HUGE = 2**62
+GEOMETRY = {
+    "offset past the end": over_storage_0([2], [1], offset=5),
+    "offset far past the end": over_storage_0([1], [1], offset=HUGE),
+    "negative offset": over_storage_0([1], [1], offset=-1),
+    "shape past the end": over_storage_0([7], [1]),
+    "stride past the end": over_storage_0([2, 2], [5, 1]),
+    "negative stride": over_storage_0([3], [-1], offset=5),
+    "negative size": over_storage_0([-1], [1]),
+    "sizes that overflow": over_storage_0([2**32, 2**32], [0, 0]),
+    "strides that overflow": over_storage_0([3, 3], [HUGE, HUGE]),
+    "offset and strides that wrap around": over_storage_0([2], [2**63 - 1], offset=1),
+    "size beyond 64 bits": over_storage_0([2**80], [1]),
+    "more sizes than strides": over_storage_0([2, 3], [1]),
+    "more strides than sizes": over_storage_0([2], [3, 1]),
+    "rank 100": over_storage_0([1] * 100, [1] * 100),
+    "storage longer than its record": over_storage_0([6], [1], numel=64),
+    "storage shorter than its record": over_storage_0([2], [1], numel=2),
+    "negative storage": over_storage_0([1], [1], numel=-6),
+    "storage of 2^62 elements": over_storage_0([6], [1], numel=HUGE),
+    "size of the wrong kind": stream(dict_of({"w": tensor(storage("0", 6), [2], [1]).replace(integer(6), text("6"))})),
+    "storage class unknown": pickles.one_tensor(storage_class="NoStorage"),
+    "key with a slash": stream(dict_of({"w": tensor(storage("../data/0", 6), [6], [1])})),
+    "one key, two sizes": stream(dict_of({"a": tensor(storage("0", 6), [6], [1]), "b": tensor(storage("0", 3, "DoubleStorage"), [2], [1]), "c": tensor(storage("0", 5), [2], [1])})),
+    "one key, two classes": stream(dict_of({"a": tensor(storage("0", 6), [6], [1]), "b": tensor(storage("0", 6, "IntStorage"), [6], [1])})),
+    "tensor over no storage": stream(dict_of({"w": tensor(text("0"), [1], [1])})),
+}
+
+
+@pytest.mark.parametrize("pickle", GEOMETRY.values(), ids=GEOMETRY)
+def test_a_tensor_that_leaves_its_storage_is_refused(pickle, tmp_path):
+    path = write(tmp_path, pickle)
+    assert_not_converted(path)
+    assert run("inspect", path).code == COULD_NOT
+
+
+def test_a_small_storage_cannot_become_a_huge_tensor(tmp_path):
+    path = write(tmp_path, over_storage_0([10**12], [0]))
+    assert_not_converted(path, '"w"')
+    assert_not_converted(write(tmp_path, over_storage_0([2**20, 2**20], [0, 1])))
+
+
+def test_an_expansion_of_ordinary_size_is_allowed(tmp_path):
+    path = write(tmp_path, over_storage_0([1000, 6], [0, 1]))
+    assert run("convert", path, "-o", tmp_path / "out.safetensors").code == YES
+
+
+def doubling(opcodes, levels):
+    """A tuple of two of a tuple of two of …, built with DUP or with the memo: 2^levels leaves in a few bytes."""
+    return {"DUP": b"K\x01" + b"2\x86" * levels,
+            "memo": b"K\x01" + b"".join(b"r" + struct.pack("<I", n) + b"j" + struct.pack("<I", n) + b"\x86" for n in range(levels)),
+            "dict": b"}" + b"".join(b"r" + struct.pack("<I", n) + b"0}(" + text("a") + b"j" + struct.pack("<I", n) + text("b") + b"j" + struct.pack("<I", n) + b"u" for n in range(levels))}[opcodes]
+
+
+REBUILD = pickles.named("torch._tensor", "_rebuild_from_type_v2")
+
+
+def with_tensor(bomb):
+    return stream(dict_of({"w": tensor(storage("0", 6), [6], [1]), "bomb": bomb}))
+
+
+BOMBS = {
+    "DUP": with_tensor(doubling("DUP", 5000)),
+    "memo": with_tensor(doubling("memo", 5000)),
+    "dict": with_tensor(doubling("dict", 60)),
+    "as the arguments of a call": with_tensor(call("collections", "OrderedDict", doubling("DUP", 1000))),
+    "tuples deep": with_tensor(b"K\x01" + b"\x85" * 1_000_000),
+    "lists deep": with_tensor(b"]" * 500_000 + b"a" * 499_999),
+    "marks": with_tensor(b"(" * 5_000_000),
+    "marks that close": with_tensor(b"(" * 1_000_000 + b"t" * 1_000_000),
+    "dict in itself": with_tensor(b"}q\x00" + text("self") + b"h\x00s"),
+    "list in itself": with_tensor(b"]q\x00h\x00a"),
+    "memo index 2^32 - 1": with_tensor(b"N" + b"r\xff\xff\xff\xff"),
+    "memo indexes far apart": with_tensor(b"N" + b"".join(b"r" + struct.pack("<I", n << 16) for n in range(60000))),
+    "integer of 10^6 digits": with_tensor(b"L" + b"9" * 1_000_000 + b"L\n"),
+    "call of a call of a call": with_tensor(b"cbuiltins\nlist\n" + b")R" * 300_000),
+    "two million Nones": with_tensor(b"(" + b"N" * 2_000_000 + b"t"),
+    "builders that build builders": with_tensor((REBUILD + b"(" + REBUILD + b"N(") * 20_000 + b"N" + b"tNtR" * 20_000),
+}
+
+
+@pytest.mark.parametrize("pickle", BOMBS.values(), ids=BOMBS)
+def test_a_bomb_is_defused(pickle, tmp_path):
+    """Refused, or read as what it is; in seconds and in a GiB either way, and never a crash."""
+    path = write(tmp_path, pickle)
+    for words in (["scan", path], ["inspect", path, "--json"], ["inspect", path, "--json", "--root", "."], ["convert", path, "-o", tmp_path / "out.safetensors"]):
+        done = run(*words, prefix=LIMIT, timeout=60)
+        assert done.code in (YES, COULD_NOT) or (words[0] == "scan" and done.code == NO), done.err  # calling what was called is code
+        assert "bad_alloc" not in done.err and "memory" not in done.err
+
+
+BROKEN = {
+    "text longer than the file": b"\x80\x02X\xff\xff\xff\xff",
+    "text of 2^63 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**63) + b"a.",
+    "bytes of 2^64 - 1": b"\x80\x04\x8e" + b"\xff" * 8 + b".",
+    "bytearray of 2^62": b"\x80\x05\x96" + struct.pack("<Q", 2**62) + b".",
+    "long of 2^31 - 1 bytes": b"\x80\x02\x8b\xff\xff\xff\x7f.",
+    "long of a negative size": b"\x80\x02\x8b\xff\xff\xff\xff.",
+    "string of a negative size": b"\x80\x02T\xff\xff\xff\xff.",
+    "line without an end": b"\x80\x02ctorch",
+    "no STOP": b"\x80\x02}",
+    "nothing on the stack": b"\x80\x02.",
+    "APPEND on a number": b"\x80\x02K\x01K\x02a.",
+    "SETITEMS of an odd count": b"\x80\x02}(K\x01u.",
+    "POP of nothing": b"\x80\x020.",
+    "no MARK": b"\x80\x02K\x01t.",
+    "memo that is not there": b"\x80\x02h\x07.",
+    "unknown opcode": b"\x80\x02\xff.",
+    "protocol 6": b"\x80\x06}.",
+    "out-of-band buffer": b"\x80\x05\x97.",
+    "STACK_GLOBAL of numbers": b"\x80\x04K\x01K\x02\x93.",
+    "persistent id of no kind": stream(text("0") + b"Q"),
+    "frame longer than the file": b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b"}.",
+    "frame that ends inside an opcode": b"\x80\x04\x95" + struct.pack("<Q", 3) + b"}\x8c\x04name\x4b\x01s.",
+    "frame inside a frame": b"\x80\x04\x95" + struct.pack("<Q", 12) + b"}\x95" + struct.pack("<Q", 1) + b"N0.",
+    "text that is not UTF-8": stream(dict_of({"w": text(b"\xff\xfe")})),
+}
+
+
+@pytest.mark.parametrize("pickle", BROKEN.values(), ids=BROKEN)
+def test_a_pickle_that_breaks_a_rule_is_refused(pickle, tmp_path):
+    path = write(tmp_path, pickle)
+    assert_not_converted(path)
+    assert verdict(path) == "unreadable"
+
+
+def test_a_tensors_name_may_not_be_metadata(tmp_path):
+    assert_not_converted(write(tmp_path, pickles.one_tensor(name="__metadata__")), "__metadata__")
+
+
+def test_a_call_of_anything_else_is_kept_as_data(tmp_path):
+    """convert is safe whatever the file names; the tensors around a call come out, and nothing was called."""
+    target = tmp_path / "called"
+    evil = call("posix", "system", text(f"touch {target}"))
+    path = write(tmp_path, stream(dict_of({"w": tensor(storage("0", 6), [6], [1]), "evil": evil})))
+    assert run("convert", path, "-o", tmp_path / "out.safetensors").code == YES
+    assert [entry["name"] for entry in inspect(path)["tensors"]] == ["w"]
+    assert verdict(path) == "has-code" and not target.exists()
+
+
+def test_a_dicts_attributes_are_not_its_items(tmp_path):
+    """BUILD on an OrderedDict sets `_metadata` beside the items, as nn.Module.state_dict() does."""
+    ordered = torch.nn.Linear(2, 2).state_dict()
+    assert "_metadata" in vars(ordered)
+    torch.save(ordered, tmp_path / "model.pt")
+    assert [entry["name"] for entry in inspect(tmp_path / "model.pt")["tensors"]] == ["weight", "bias"]

@@ -1,0 +1,163 @@
+"""Every file of ../shared: checkpoints of torch 1.13, 2.x and 2.13 and of others, and hostile pickles. Those are opened by our program only."""
+import hashlib
+import json
+
+import pytest
+import torch
+
+from program import COULD_NOT, NO, NOTHING_TO_DO, SHARED, YES, inspect, run, verdict
+from tensors import NAMES, load, raw
+
+FIXTURES, CORPUS = SHARED / "fixtures/torch", SHARED / "corpus"
+pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared is not here")
+
+
+def files(folder, *patterns):
+    return sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.suffix != ".json") if folder.is_dir() else []
+
+
+def names(paths):
+    return [path.name for path in paths]
+
+
+def expected_tensors():
+    path = FIXTURES / "t213_expected.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+EXPECTED = expected_tensors()
+# The directory of these can be read in two ways, or the file starts with something else: refused, whatever torch makes of them.
+# Fields that the pickle holds by their place only: a frozen dataclass with slots, a generator's state.
+UNNAMED = {"frozen.w": "frozen.1", "generator.state": "generator.2"}
+REFUSED = {"t213_concat.pt", "t213_dup.pt", "t213_prefix.pt", "t213_dcp.distcp"}
+DTYPES = {str(dtype)[6:]: name for dtype, name in NAMES.items()}
+
+
+def table(path, tmp_path):
+    """Everything in a file, after conversion: {name: (dtype, shape, sha256)} with aliases, and the names that safetensors cannot hold."""
+    target = tmp_path / "all.safetensors"
+    report = inspect(path, "--root", ".")
+    unsupported = [entry["name"] for entry in report["unsupported"]]
+    done = run("convert", path, "-o", target, "--root", ".", "--skip-unsupported")
+    if not report["tensors"]:
+        assert done.code in (COULD_NOT, NOTHING_TO_DO) and not target.exists()
+        return {}, unsupported
+    assert done.code == YES, done.err
+    tensors, aliases = load(target)
+    tensors |= {dropped: tensors[kept] for dropped, kept in aliases.items()}
+    return {name: (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()) for name, tensor in tensors.items()}, unsupported
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_file_of_torch_2_13(name, tmp_path):
+    """All that is expected comes out with its bits, or is named as unsupported; nothing else comes out."""
+    path = FIXTURES / name
+    if name in REFUSED:
+        done = run("convert", path, "-o", tmp_path / "x.safetensors")
+        assert done.code == COULD_NOT and not (tmp_path / "x.safetensors").exists(), done.err
+        return
+    got, unsupported = table(path, tmp_path)
+    expected = {UNNAMED.get(tensor, tensor): (entry["dtype"], entry["shape"], entry["sha256"]) for tensor, entry in EXPECTED[name]["tensors"].items()}
+    for tensor, entry in expected.items():
+        if tensor in got:
+            assert got[tensor] == entry, tensor
+        else:
+            assert any(tensor == other or tensor.startswith(other + ".") for other in unsupported), f"{tensor} is lost"
+    assert not got.keys() - expected.keys()
+    if name not in ("t213_quant_sparse.pt", "t213_nested.pt", "t213_subclass.pt", "t213_dtensor.pt"):
+        assert {tensor for tensor, (dtype, _, _) in expected.items() if dtype in DTYPES} == got.keys()
+
+
+# What a scan says of each file of torch 2.13; those that are not here only build tensors and plain containers.
+NOT_PLAIN = {
+    "has-code": {"t213_hostile.pt", "t213_module.pt", "t213_objects.pt", "t213_subclass.pt", "t213_dtensor.pt", "t213_dcp.metadata"},
+    "unreadable": {"t213_concat.pt", "t213_dup.pt", "t213_prefix.pt", "t213_dcp.distcp"},
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_verdict_on_a_file_of_torch_2_13(name):
+    wanted = next((word for word, which in NOT_PLAIN.items() if name in which), "tensors-only")
+    assert verdict(FIXTURES / name) == wanted
+
+
+def oracle(path):
+    """What torch makes of a file that is known to be harmless; None where it refuses."""
+    try:
+        return torch.load(path, weights_only=True)
+    except Exception:  # noqa: BLE001, many classes of error, all of them mean the same
+        return None
+
+
+def flatten(value, name, out):
+    if isinstance(value, torch.Tensor):
+        out[name] = value
+    elif isinstance(value, (dict, list, tuple)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            flatten(part, f"{name}.{key}" if name else str(key), out)
+    return out
+
+
+HARMLESS = [path for path in [*files(FIXTURES, "zip_*.pt", "leg_*.pt*", "py2_od.pt", "v3_f8.pt", "re_d*.pt", "re_case.pt"), *files(CORPUS / "torch", "*.pt")] if path.name not in ("re_dup.pt", "broken.pt")]
+
+
+@pytest.mark.parametrize("path", HARMLESS, ids=names(HARMLESS))
+def test_a_harmless_file_gives_what_torch_gives(path, tmp_path):
+    loaded = oracle(path)
+    if loaded is None:  # a whole module, a leftover of torch 1.13, …: only that it is read, and that nothing is lost without a word
+        assert run("inspect", path, "--root", ".").code in (YES, COULD_NOT)
+        return
+    got, unsupported = table(path, tmp_path)
+    for name, tensor in flatten(loaded, "", {}).items():
+        if tensor.is_sparse or tensor.is_quantized or tensor.device.type == "meta" or tensor.layout != torch.strided:
+            assert name in unsupported
+        elif name:
+            assert got[name] == (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()), name
+        else:
+            assert hashlib.sha256(raw(tensor)).hexdigest() in {digest for _, _, digest in got.values()}
+
+
+@pytest.mark.parametrize("name, tensors", [("zip_mod.pt", 7), ("leg_mod.pt", 7), ("leg_order.pth", 2), ("leg_view.pth", 2), ("anc.tar.pth", 3), ("ts.pt", 7), ("py2_od.pt", 1)])
+def test_what_torch_will_not_load_any_more_is_read(name, tensors):
+    assert len(inspect(FIXTURES / name)["tensors"]) == tensors
+
+
+@pytest.mark.parametrize("name", ["re_dup.pt", "re_short.pt", "leg_mismatch.pth", "../../corpus/torch/broken.pt"])
+def test_a_broken_fixture_is_refused(name, tmp_path):
+    done = run("convert", FIXTURES / name, "-o", tmp_path / "x.safetensors")
+    assert done.code == COULD_NOT and not (tmp_path / "x.safetensors").exists()
+
+
+BENIGN = {"benign0_v0.pkl", "benign0_v3.pkl", "benign0_v4.pkl", "pytorch_model.bin", "new_pytorch_model.bin"}
+# No pickle in them that we can reach: an archive of 7z, an encrypted one that holds a text, a picture, a text.
+UNREADABLE = {"malicious1.7z", "benign_password_protected.zip", "bad_pytorch.pt"}
+PICKLES = files(CORPUS / "pickles", "*")
+
+
+@pytest.mark.parametrize("path", PICKLES, ids=names(PICKLES))
+def test_the_verdict_on_a_pickle_of_the_corpus(path):
+    got = verdict(path)
+    if path.name in BENIGN:
+        assert got == "tensors-only"
+    elif path.name in UNREADABLE:
+        assert got == "unreadable"
+    elif path.name == "not_a_pickle.bin":  # a text that happens to read "GLOBAL mod" and ends there
+        assert got in ("unreadable", "has-code")
+    else:
+        assert got == "has-code"
+
+
+@pytest.mark.parametrize("name, tensors", [("pytorch_model.bin", 38), ("new_pytorch_model.bin", 1)])
+def test_real_models_of_the_corpus_convert(name, tensors, tmp_path):
+    source, target = CORPUS / "pickles" / name, tmp_path / "model.safetensors"
+    assert len(inspect(source)["tensors"]) == tensors
+    assert run("convert", source, "-o", target).code == YES
+    assert run("compare", source, target).code == YES
+
+
+def test_nothing_of_the_corpus_crashes_or_converts_by_a_call(tmp_path):
+    for path in PICKLES:
+        done = run("convert", path, "-o", tmp_path / (path.name + ".safetensors"))
+        assert done.code in (YES, COULD_NOT, NOTHING_TO_DO), path
+        assert run("inspect", path).code in (YES, NO, COULD_NOT)
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,87 @@
+"""A download that broke off: every prefix of a small file of each kind is refused, and none is taken for harmless."""
+import concurrent.futures
+import io
+
+import pytest
+import torch
+from safetensors.torch import save
+
+import program
+from program import COULD_NOT, SANITIZED, YES, run, scan
+
+TENSORS = {"w": torch.arange(6.0), "b": torch.ones(2, dtype=torch.bfloat16)}
+# One process a prefix, and sanitizers make each of them slow: there, only every ninth.
+STEP = 9 if SANITIZED else 1
+
+
+def saved(**options):
+    buffer = io.BytesIO()
+    torch.save(TENSORS, buffer, **options)
+    return buffer.getvalue()
+
+
+FILES = {
+    "zip": lambda: saved(),
+    "zip protocol 4": lambda: saved(pickle_protocol=4),
+    "legacy": lambda: saved(_use_new_zipfile_serialization=False),
+    "legacy protocol 5": lambda: saved(_use_new_zipfile_serialization=False, pickle_protocol=5),
+    "safetensors": lambda: save(TENSORS),
+}
+
+
+@pytest.fixture(params=FILES)
+def prefixes(request, tmp_path):
+    """The prefixes as files, shortest first; the last is the whole file."""
+    content = FILES[request.param]()
+    lengths = sorted({*range(0, len(content), STEP), len(content) - 1, len(content)})
+    paths = [tmp_path / f"{length:05}.bin" for length in lengths]
+    for length, path in zip(lengths, paths):
+        path.write_bytes(content[:length])
+    return paths
+
+
+def each(paths, check):
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        return list(pool.map(check, paths))
+
+
+def test_no_prefix_is_converted(prefixes, tmp_path):
+    *cut, whole = prefixes
+    assert run("inspect", whole).code == YES
+    for path, done in zip(cut, each(cut, lambda path: run("convert", path, "-o", path.with_suffix(".safetensors")))):
+        program.assert_refused(done, path)
+    assert not list(tmp_path.glob("*.safetensors")) and not list(tmp_path.glob(".*"))
+
+
+def test_no_prefix_is_opened(prefixes):
+    *cut, _ = prefixes
+    for path, done in zip(cut, each(cut, lambda path: run("inspect", path))):
+        program.assert_refused(done, path)
+
+
+def test_no_prefix_is_called_harmless(prefixes):
+    *cut, whole = prefixes
+    code, files = scan(*prefixes)
+    assert code == COULD_NOT
+    assert files[-1]["verdict"] == "tensors-only"
+    assert {file["verdict"] for file in files[:-1]} == {"unreadable"}
+
+
+def test_a_cut_archive_is_called_truncated(tmp_path):
+    content = saved()
+    for length in (100, len(content) // 2, len(content) - 30):
+        path = tmp_path / "model.bin"
+        path.write_bytes(content[:length])
+        program.assert_refused(run("inspect", path), path, "truncated")
+
+
+def test_changed_bytes_crash_nothing(tmp_path):
+    """Each byte of a small file of each kind, changed: any answer will do, but an answer it must be."""
+    for name, make in FILES.items():
+        content = make()
+        paths = []
+        for position in range(0, len(content), 3 * STEP):
+            paths.append(tmp_path / f"{name} {position}")
+            paths[-1].write_bytes(content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1:])
+        each(paths, lambda path: run("inspect", path, "--root", "."))
+        scan(*paths)

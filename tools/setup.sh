@@ -1,0 +1,58 @@
+# What ./run and ./test share: packages from apt, the private virtual environment, builds. Sourced from the root of the tree.
+# All talk goes to stderr: stdout belongs to the program.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# The Debian packages that a build of the program needs. TOOL:PACKAGE counts as there when the tool runs, wherever it is from.
+kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev)
+# What the tests need beyond that; clang replays the fuzzers' findings, python3-venv makes the virtual environment.
+kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 libclang-rt-19-dev python3:python3 libgtest-dev libgmock-dev)
+
+is_installed() {
+  if [[ $1 == *:* ]]; then
+    "${1%%:*}" --version >/dev/null 2>&1
+  else
+    [[ $(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null) == installed ]]
+  fi
+}
+
+# install_packages PACKAGE...: says which of them are missing, then installs those.
+install_packages() {
+  local package missing=() as_root=()
+  for package in "$@"; do is_installed "$package" || missing+=("${package#*:}"); done
+  [[ ${#missing[@]} -gt 0 ]] || return 0
+  if [[ $(id -u) -ne 0 ]]; then
+    as_root=(sudo)
+    if ! command -v sudo >/dev/null; then
+      say "error: these Debian packages are missing: ${missing[*]}"
+      say "hint: as root: apt-get install ${missing[*]}"
+      return 1
+    fi
+  fi
+  say "installing Debian packages${as_root[0]:+ through sudo}: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq >&2 || return
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# prepare_venv DIR: a virtual environment with what tests/python/requirements.txt names. Its lines are installed one by one: torch stands
+# first and by its exact version, else another package's wish brings a build with gigabytes of CUDA.
+prepare_venv() {
+  local requirements=tests/python/requirements.txt line
+  cmp -s "$requirements" "$1/installed.txt" && return
+  say "installing Python packages into $1: $(tr '\n' ' ' <"$requirements")"
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv || return
+  [[ -x $1/bin/python ]] || python3 -m venv "$1" >&2 || return
+  while read -r line; do
+    "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$line" >&2 || return
+  done <"$requirements"
+  cp "$requirements" "$1/installed.txt"
+}
+
+# build PRESET: configures and builds; build/PRESET/built is then as old as the start of the last build that succeeded.
+build() {
+  say "building the $1 preset"
+  mkdir -p "build/$1"
+  touch "build/$1/started"
+  cmake --preset "$1" >"build/$1/configure.log" 2>&1 || { cat "build/$1/configure.log" >&2; return 1; }
+  cmake --build --preset "$1" >&2 && mv "build/$1/started" "build/$1/built"
+}

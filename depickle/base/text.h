@@ -7,9 +7,8 @@
 
 namespace depickle {
 
-/// `text` with control characters, DEL, invalid UTF-8 and bidirectional overrides written byte by byte as \x1b, \xe2\x80\xae …, line
-/// feeds as \n:
-/// safe to print on a terminal whatever a file put into it. Longer than `most_bytes` is cut and closed with "…".
+/// `text` with control characters, DEL, invalid UTF-8 and bidirectional overrides written byte by byte (\x1b, \xe2\x80\xae; a
+/// line feed as \n): safe to print on a terminal whatever a file put into it. Longer than `most_bytes` is cut and closed with "…".
 std::string printable(std::string_view text, size_t most_bytes = 200);
 /// The same between double quotes, with quotes and backslashes escaped.
 std::string quoted(std::string_view text, size_t most_bytes = 200);

@@ -83,6 +83,7 @@ std::vector<Alias> find_aliases(const Weights& source, const TiedNames& wishes, 
 void lay_out(const Weights& source, const std::vector<bool>& dropped, uint64_t align_bytes, Plan& plan) {
   std::vector<safetensors::TensorSpec> specs;
   std::vector<uint32_t> kept;
+  specs.reserve(dropped.size()), kept.reserve(dropped.size());
   for (uint32_t i = 0; i < dropped.size(); ++i) {
     if (dropped[i]) continue;
     const Tensor& tensor = source.tensors()[i];

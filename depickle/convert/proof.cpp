@@ -58,11 +58,12 @@ Comparison compare_written(const Plan& plan, const Weights& source, const std::f
   return compare(source, written, options);
 }
 
-Proof write_and_prove(const Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options) {
+Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options) {
   Proof proof;
   SourceDigests source_digests(source, options.digests);
   // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
   write(plan, source, file, {.threads = options.digests ? 1 : options.threads, .progress = options.progress, .file = options.file});
+  std::string().swap(plan.head);  // assigning would keep the memory
 
   std::future<void> on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
   proof.comparison = compare_written(plan, source, file.temporary_path(), {.threads = options.threads, .progress = options.progress, .file = options.file});

@@ -33,8 +33,9 @@ struct ProofOptions {
   bool checksums = true;  ///< whether the source must be what its own checksums say
 };
 
-/// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. commit() is left to the caller.
+/// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. commit() is left to the
+/// caller. plan.head, which may be megabytes, is emptied when it has been written.
 /// Throws Error{integrity} naming the tensor where anything differs, what check_checksums() throws, and {integrity} where a source file changed while it was read.
-Proof write_and_prove(const Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options = {});
+Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options = {});
 
 }  // namespace depickle::convert

@@ -112,7 +112,7 @@ Handle Machine::make_integer(int64_t value) {
 }
 
 Handle Machine::make_big_integer(Bytes representation) {
-  bound(representation.size(), 1024, "bytes of one integer");
+  bound(representation.size() - 1, 1024, "bytes of one integer");
   graph_.blobs_.push_back(representation);
   return make({.kind = Kind::big_integer, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
 }
@@ -258,8 +258,9 @@ Handle Machine::get(uint64_t index) {
 }
 
 Bytes Machine::counted(uint64_t length, uint64_t most_bytes) {
+  Bytes taken = stream_.take(length);
   if (length > most_bytes) throw Error(Code::limit, "PK10", fmt::format("a str of {} bytes (at most {})", grouped(length), grouped(most_bytes)), {.file = {}, .tensor = {}, .offset_bytes = opcode_offset_});
-  return stream_.take(length);
+  return taken;
 }
 
 void Machine::execute(Op op) {

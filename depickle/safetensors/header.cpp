@@ -66,7 +66,7 @@ void check_places(std::span<const Entry> entries, uint64_t data_bytes) {
   if (next > data_bytes)
     throw Error(Code::truncated, "ST17", fmt::format("the file ends too early (its data section has {} bytes, the tensors need {})", grouped(data_bytes), grouped(next)));
   if (next < data_bytes)
-    throw Error(Code::malformed, "ST17", fmt::format("{} follow the last tensor (the data section has {}, the tensors need {})", plural(data_bytes - next, "byte"), grouped(data_bytes), grouped(next)));
+    throw Error(Code::malformed, "ST17", fmt::format("{} {} the last tensor (the data section has {}, the tensors need {})", plural(data_bytes - next, "byte"), data_bytes - next == 1 ? "follows" : "follow", grouped(data_bytes), grouped(next)));
 }
 
 Header read_unexplained(const ByteSource& file, Mode mode) {

@@ -193,7 +193,8 @@ Rebuilt Rebuilder::from_type(Args args, int depth) {
 Rebuilt Rebuilder::tensor(Args args, const ElementType* element, Handle metadata) {
   StorageView storage = storage_of(args[0]);
   Rebuilt rebuilt = view_tensor(storage, element ? *element : *storage.element, args[1], args[2], args[3]);
-  if (metadata == pickle::kNothing || rebuilt.is != Is::tensor) return rebuilt;
+  if (metadata == pickle::kNothing || rebuilt.is != Is::tensor || graph_.kind(metadata) == Kind::none) return rebuilt;
+  if (graph_.kind(metadata) != Kind::dict) broken("TT02", fmt::format("the metadata is {}, no dict", describe(graph_, metadata)));
   for (const auto& [key, value] : graph_.entries(graph_.children(metadata))) {
     bool set = graph_.integer(value) == 1;
     if (graph_.text(key) == "conj") rebuilt.tensor.conjugate = set;

@@ -64,7 +64,7 @@ class Rebuilder {
   StorageView storage_of(Handle handle, int depth = 0);
   StorageView nested_storage(Handle data, int depth);
   /// Bytes written as bytes, as a Python 2 str, or as `_codecs.encode(text, "latin1")`; empty for anything else.
-  std::optional<Storage> inline_bytes(Handle handle);
+  std::optional<Storage> inline_bytes(Handle handle, int depth = 0);
   bool is_in_stream(Bytes bytes) const;
   uint32_t add_storage(Storage storage);
   std::optional<ArrayType> array_type(Handle dtype);

@@ -18,6 +18,8 @@ using Is = Rebuilt::Is;
 using pickle::Handle;
 using pickle::Kind;
 
+constexpr int kMostDepth = 16;
+
 [[noreturn]] void broken(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }
 
 // numpy's "f4" and the like; nullopt where the array holds no numbers that safetensors has.
@@ -42,7 +44,7 @@ bool Rebuilder::is_in_stream(Bytes bytes) const {
   return bytes.data() >= stream.data() && bytes.data() + bytes.size() <= stream.data() + stream.size();
 }
 
-std::optional<Storage> Rebuilder::inline_bytes(Handle handle) {
+std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   auto in_stream = [&](Bytes bytes) {
     uint64_t offset_bytes = static_cast<uint64_t>(bytes.data() - contents_.stream->all().data());
     if (is_in_stream(bytes)) return Storage{.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
@@ -67,9 +69,9 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle) {
     return Storage{.key = {}, .source = source, .offset_bytes = 0, .size_bytes = source->size_bytes()};
   }
   bool wraps = (global->module == "builtins" || global->module == "__builtin__") && (global->name == "bytearray" || global->name == "bytes");
-  if (!wraps || args.size() > 1) return std::nullopt;
+  if (!wraps || args.size() > 1 || depth > kMostDepth) return std::nullopt;
   if (args.empty()) return in_stream({});  // protocol 2 spells b"" as bytes()
-  return inline_bytes(args[0]);
+  return inline_bytes(args[0], depth + 1);
 }
 
 StorageView Rebuilder::nested_storage(Handle data, int depth) {

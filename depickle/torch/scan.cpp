@@ -16,9 +16,17 @@ namespace {
 
 constexpr int kMostNesting = 2;
 constexpr uint64_t kMostSearchedRecords = 100'000, kMostInflatedBytes = 64 << 20;
+// Records that are searched for may lie in one another: n bytes then hold n * n bytes of pickles, and thousands of times as many deflated.
+constexpr uint64_t kMostLookedBytes = 32 << 20, kMostSearchedInflatedBytes = 256 << 20, kMostTimesTheFile = 8;
 constexpr std::string_view kLocalSignature("PK\x03\x04", 4);
 
 bool is_archive(Bytes bytes) { return text(bytes.first(std::min<size_t>(bytes.size(), 4))) == kLocalSignature; }
+
+// torch looks names up without regard to case: DATA.PKL is read as data.pkl.
+bool is_named_pickle(std::string_view name) {
+  constexpr std::string_view kEnding = ".pkl";
+  return name.size() >= kEnding.size() && std::ranges::equal(name.substr(name.size() - kEnding.size()), kEnding, [](char c, char wanted) { return c == wanted || (c >= 'A' && c <= 'Z' && c + 32 == wanted); });
+}
 
 class Scanner {
  public:
@@ -90,7 +98,7 @@ class Scanner {
     bool has_pickle = false;
     for (const Record& record : archive->records()) {
       std::string label = outer + printable(record.name, 120);
-      if (record.name.ends_with(".pkl") || record.name.ends_with("/data.pkl")) has_pickle = true;
+      if (is_named_pickle(record.name)) has_pickle = true;
       try {
         look_at_record(*archive, record, label, nesting);
       } catch (const Error& error) {
@@ -107,7 +115,7 @@ class Scanner {
 
   void look_at_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
     if (record.size_bytes == 0) return;
-    bool named = record.name.ends_with(".pkl");
+    bool named = is_named_pickle(record.name);
     // Inflating a large record only to see two bytes is not worth its temporary file.
     if (!named && record.method == Record::Method::deflated && record.size_bytes > kMostInflatedBytes) return;
     Archive::Content content = archive.content(record);
@@ -133,19 +141,28 @@ class Scanner {
     Bytes all = source.all();
     std::string_view file = text(all);
     uint64_t searched = 0;
-    for (size_t at = file.find(kLocalSignature, begin); at != file.npos && searched < kMostSearchedRecords; at = file.find(kLocalSignature, at + 4), ++searched) {
+    for (size_t at = file.find(kLocalSignature, begin); at != file.npos; at = file.find(kLocalSignature, at + 4), ++searched) {
       if (all.size() - at < 30) break;
       uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28), data = at + 30 + name_bytes + extra_bytes;
       if (data > all.size()) continue;
+      if (searched > kMostSearchedRecords || is_tired()) {
+        return remember(Error(Code::limit, "TZ04", "records lie in one another, too many to look into all", {}, "no honest writer makes such a file; do not trust it"));
+      }
       std::string label = fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
       Bytes content = all.subspan(data);
       if (load<uint16_t>(all, at + 8) == 8) {
         std::vector<std::byte> inflated = inflate_prefix(content, kMostInflatedBytes);
+        inflated_bytes_ += inflated.size();
         if (!inflated.empty()) judge_stream(scan_, inflated, label, Suspect::perhaps);
       } else if (!content.empty()) {
         judge_stream(scan_, content, label, Suspect::perhaps);
       }
     }
+  }
+
+  bool is_tired() const {
+    uint64_t more = source_->size_bytes() * kMostTimesTheFile;
+    return scan_.looked_bytes > kMostLookedBytes + more || inflated_bytes_ > kMostSearchedInflatedBytes + more;
   }
 
   void look_at_tar() {
@@ -155,6 +172,7 @@ class Scanner {
   std::shared_ptr<const ByteSource> source_;
   Scan scan_;
   bool noted_code_ = false;
+  uint64_t inflated_bytes_ = 0;  ///< of records that were searched for
 };
 
 }  // namespace

@@ -78,8 +78,14 @@ std::vector<Handle> Tree::elements(Handle handle) const {
     return {items.begin(), items.end()};
   }
   std::vector<Handle> all(object->items.begin(), object->items.end());
-  // A state that is a sequence of fields, and arguments that are not a mapping's.
-  if (object->state != kNothing && attributes(handle).empty()) std::ranges::copy(elements(object->state), std::back_inserter(all));
+  // A state that is a sequence of fields or another object, and arguments that are not a mapping's.
+  if (object->state != kNothing && attributes(handle).empty()) {
+    if (graph_.object(object->state)) {
+      all.push_back(object->state);
+    } else if (graph_.kind(object->state) != Kind::dict) {
+      std::ranges::copy(graph_.children(object->state), std::back_inserter(all));
+    }
+  }
   if (!mapping(handle)) {
     std::span<const Handle> args = graph_.children(object->args);
     // torch.return_types and the like: the fields as one tuple, and a dict of hidden ones.

@@ -60,6 +60,7 @@ class Zip64Block {
       at += 4 + length;
     }
   }
+  bool is_there() const noexcept { return !block_.empty(); }
   void widen(uint64_t& value) {
     if (value != 0xffffffff) return;
     if (block_.size() < 8) broken("ZP04", "a 64-bit size is missing", offset_);
@@ -74,7 +75,7 @@ class Zip64Block {
 
 struct Local {
   uint64_t data_offset;
-  bool described;
+  uint8_t described_bytes;
 };
 
 // ZP05, ZP06: what the local header says must be what the directory says, or nothing.
@@ -94,8 +95,10 @@ Local check_local(const ByteSource& source, const Record& record, uint16_t centr
   auto crc = load<uint32_t>(header, 14);
   bool described = flags & kDescriptorFlag;
   bool blank = described && stored == 0 && size == 0;  // torch leaves them 0 even beside a zip64 block
+  Zip64Block wide(rest.subspan(name_bytes), at);
+  // A descriptor has 64-bit sizes beside a zip64 block, whatever that holds: torch writes one for each record past 4 GiB.
+  auto described_bytes = static_cast<uint8_t>(!described ? 0 : wide.is_there() ? 20 : 12);
   if (!blank) {
-    Zip64Block wide(rest.subspan(name_bytes), at);
     wide.widen(size);
     wide.widen(stored);
     bool unknown = described && stored == 0 && size == 0;
@@ -103,7 +106,7 @@ Local check_local(const ByteSource& source, const Record& record, uint16_t centr
       broken("ZP05", fmt::format("record {} has two sizes ({} and {})", quoted(record.name, 80), size, record.size_bytes), at);
   }
   if (crc != record.crc && !(described && crc == 0)) broken("ZP05", fmt::format("record {} has two checksums", quoted(record.name, 80)), at);
-  return {at + kLocalBytes + name_bytes + extra_bytes, described};
+  return {at + kLocalBytes + name_bytes + extra_bytes, described_bytes};
 }
 
 }  // namespace
@@ -124,7 +127,7 @@ void Archive::read_directory() {
 
   Bytes directory = source_->view(end.directory_offset, end.directory_bytes);
   records_.reserve(end.records);
-  described_.reserve(end.records);
+  described_bytes_.reserve(end.records);
   uint64_t at = 0;
   for (uint64_t i = 0; i < end.records; ++i) {
     uint64_t offset = end.directory_offset + at;
@@ -149,7 +152,7 @@ void Archive::read_directory() {
     Local local = check_local(*source_, record, flags);
     record.data_offset = local.data_offset;
     records_.push_back(record);
-    described_.push_back(local.described);
+    described_bytes_.push_back(local.described_bytes);
     at += entry_bytes;
   }
   if (at != directory.size()) broken("ZP03", fmt::format("{} bytes follow the last directory entry", directory.size() - at), end.directory_offset + at);
@@ -170,16 +173,15 @@ void Archive::check_places(uint64_t directory_offset) {
       broken("ZP09", fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80), directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes), record.header_bytes);
     next = record.data_offset + record.stored_bytes;
     // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length.
-    if (described_[i]) {
+    if (described_bytes_[i] > 0) {
       uint64_t room = directory_offset - next;
       bool signed_one = room >= 4 && load<uint32_t>(source_->view(next, 4), 0) == 0x08074b50;
-      bool wide = record.size_bytes >= 0xffffffff || record.stored_bytes >= 0xffffffff;
-      next += std::min<uint64_t>(room, (signed_one ? 4u : 0u) + (wide ? 20u : 12u));
+      next += std::min<uint64_t>(room, (signed_one ? 4u : 0u) + described_bytes_[i]);
     }
   }
   unowned += directory_offset - std::min(next, directory_offset);
   if (unowned > 0) notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
-  described_ = {};
+  described_bytes_ = {};
 }
 
 // ZP02: two records of one name, or of names that differ only in case, are two different files to two readers.

@@ -64,7 +64,7 @@ class Archive {
   std::shared_ptr<const ByteSource> source_;
   std::vector<Record> records_;
   std::vector<uint32_t> by_name_;  ///< sorted without regard to ASCII case
-  std::vector<bool> described_;    ///< whether a data descriptor follows the payload
+  std::vector<uint8_t> described_bytes_;  ///< of the data descriptor behind each payload, less its signature; 0 where there is none
   std::vector<std::string> notes_;
 };
 

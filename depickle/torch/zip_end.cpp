@@ -79,7 +79,7 @@ EndRecord find_end_record(const ByteSource& source) {
   }
   if (found) return *found;
   if (refusal) throw *refusal;
-  throw Error(Code::truncated, "ZP01", "the zip archive has no end record: the file is cut short", {.file = {}, .tensor = {}, .offset_bytes = size}, "download it again, and compare its size with the original's");
+  throw Error(Code::truncated, "ZP01", "the zip archive is truncated: it has no end record", {.file = {}, .tensor = {}, .offset_bytes = size}, "download it again, and compare its size with the original's");
 }
 
 }  // namespace depickle::torch

@@ -49,7 +49,7 @@ TEST(Limits, PK10_texts) {
 }
 
 TEST(Limits, PK10_integers) {
-  EXPECT_EQ(refusal("\x8b\0\4\0\0" + times(1024, "\x11") + "."), "accepted: big(" + times(1024, "11") + ")") << "1024 bytes are";
+  EXPECT_EQ(refusal("\x8b\0\4\0\0"s + times(1024, "\x11") + "."), "accepted: big(" + times(1024, "11") + ")") << "1024 bytes are";
   EXPECT_EQ(refusal("\x8b\0\x08\0\0"s + times(2048, "\x11") + "."), "at byte 0: [PK10] more than 1,024 bytes of one integer");
 }
 

@@ -1,5 +1,4 @@
 """Asking this library and the real one about the same safetensors files."""
-import hashlib
 import json
 import subprocess
 import sys
@@ -9,9 +8,9 @@ from program import ENVIRONMENT, PROGRAM
 VERDICT = PROGRAM.with_name("safetensors_verdict")
 
 
-def ask(mode, lines, env=()):
-    """One answer of `safetensors_verdict MODE` for each line."""
-    lines = [line if isinstance(line, str) else json.dumps(line) for line in map(lambda x: x if isinstance(x, dict) else str(x), lines)]
+def ask(mode, requests):
+    """One answer of `safetensors_verdict MODE` for each request: a path, or what becomes a JSON object."""
+    lines = [json.dumps(request) if isinstance(request, dict) else str(request) for request in requests]
     done = subprocess.run([str(VERDICT), mode], input="".join(f"{line}\n" for line in lines).encode(), capture_output=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr.decode()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
@@ -45,7 +44,3 @@ def ask_real(paths):
     done = subprocess.run([sys.executable, "-c", REAL], input="\n".join(map(str, paths)), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def sha256(data):
-    return hashlib.sha256(data).hexdigest()

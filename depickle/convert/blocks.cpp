@@ -16,8 +16,8 @@ std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint3
       for (uint64_t begin = 0; begin < size; begin += piece) blocks.push_back({i, 1, begin, std::min(size, begin + piece)});
       continue;
     }
-    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i &&
-                       blocks.back().count < kBatchTensors && blocks.back().end + size <= kBatchBytes;
+    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i && blocks.back().count < kBatchTensors &&
+                       blocks.back().end + size <= kBatchBytes;
     if (joins) {
       ++blocks.back().count;
       blocks.back().end += size;

@@ -20,7 +20,7 @@ class Records {
  public:
   explicit Records(const Weights& weights) : weights_(weights) {
     for (const auto& [key, value] : weights.metadata()) records_.emplace_back(key, value);
-    std::ranges::stable_sort(records_, {}, &Record::first);
+    std::ranges::sort(records_);
   }
   // The tensor that `name` means although the table has none of that name; nullptr where there is none.
   const Tensor* find(std::string_view name) const {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -26,9 +27,7 @@ Error exists_already(const fs::path& target) {
   return Error(Code::io, "", "exists already, and holds something else", at(target), "give another name, or --force to replace it");
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
+double seconds_since(std::chrono::steady_clock::time_point start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
 
 // Reading a pickle leaves the heap full of holes: several times what the table needs, at 100,000 tensors. What is free goes back before
 // more is taken.
@@ -36,6 +35,12 @@ void give_back_memory() {
 #ifdef __GLIBC__
   ::malloc_trim(0);
 #endif
+}
+
+// A file of no known format has only its ending in common with weights, as those of OpenVINO and Core ML do. What is known to be
+// something else, like a git-LFS pointer, is a model that somebody has yet to fetch.
+bool is_unknown_content(const Error& error) {
+  return error.code() == Code::unsupported && error.message().ends_with("belong to no format that depickle knows");
 }
 
 FileReport report_of(const fs::path& source_path, const fs::path& target, const Weights& source, const Plan& plan) {
@@ -103,8 +108,7 @@ class Run {
     try {
       opened = weights::open(source / file.source, options_.open);
     } catch (const Error& error) {
-      // What is no container of weights at all has only its ending in common with one.
-      if (error.code() == Code::unsupported) return report_.left.push_back({file.source, error.message()}), 0;
+      if (is_unknown_content(error)) return report_.left.push_back({file.source, error.message()}), 0;
       return fail(file.source, error), 0;
     }
     try {
@@ -124,14 +128,12 @@ class Run {
     const auto start = std::chrono::steady_clock::now();
     if (source.container().starts_with("safetensors")) return report_.already.push_back({shown, "is safetensors already"}), 0;
     Plan plan = planned(source, path);
+    std::error_code ignored;
+    if (in_folder && !options_.force && fs::exists(target, ignored)) return converted_before(source, target, shown, weight_map);
     if (weight_map) {
       for (const Placed& placed : plan.tensors) weight_map->emplace_back(source.tensors()[placed.tensor].name, target.filename().string());
     }
-    std::error_code ignored;
-    if (in_folder && !options_.force && fs::exists(target, ignored)) {
-      if (!compare(source, weights::open(target), {.threads = options_.threads, .progress = progress_, .file = shown}).same()) throw exists_already(target);
-      return report_.already.push_back({shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))}), plan.tensor_bytes;
-    }
+    for (const Alias& alias : plan.aliases) dropped_.emplace(alias.dropped);
     FileReport report = report_of(path, target, source, plan);
     if (!only_plan_) {
       if (in_folder) fs::create_directories(target.parent_path(), ignored);  // where it fails, AtomicFile says why
@@ -142,6 +144,21 @@ class Run {
     report.seconds = seconds_since(start);
     report_.files.push_back(std::move(report));
     return plan.tensor_bytes;
+  }
+
+  // The target is there: it holds the same, or is somebody else's.
+  uint64_t converted_before(const Weights& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
+    Weights there = weights::open(target);
+    Comparison comparison = compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
+    if (!comparison.same()) throw exists_already(target);
+    uint64_t total_bytes = 0;
+    for (const Tensor& tensor : there.tensors()) {
+      if (weight_map) weight_map->emplace_back(tensor.name, target.filename().string());
+      total_bytes += tensor.size_bytes;
+    }
+    for (const Tied& tied : comparison.tied) dropped_.insert(tied.name);
+    report_.already.push_back({shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))});
+    return total_bytes;
   }
 
   Plan planned(const Weights& source, const fs::path& path) const {
@@ -157,7 +174,9 @@ class Run {
     AtomicFile file(target, plan.file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
     Proof proof;
     try {
-      proof = write_and_prove(plan, source, file, {.threads = options_.threads, .progress = progress_, .file = shown, .digests = receipt_.has_value(), .checksums = options_.checksums});
+      proof = write_and_prove(
+          plan, source, file,
+          {.threads = options_.threads, .progress = progress_, .file = shown, .digests = receipt_.has_value(), .checksums = options_.checksums});
     } catch (const Error& error) {
       throw error.in(path);
     }
@@ -193,13 +212,11 @@ class Run {
     uint64_t missing = 0;
     std::string first;
     for (const auto& [tensor, shard] : before.weight_map()) {
-      if (after.find(tensor) || is_tied(tensor)) continue;
+      if (after.find(tensor) || dropped_.contains(tensor)) continue;
       if (missing++ == 0) first = tensor;
     }
-    if (missing > 0) report.notes.push_back(fmt::format("{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
-  }
-  bool is_tied(const std::string& tensor) const {
-    return std::ranges::any_of(report_.files, [&](const FileReport& file) { return std::ranges::find(file.tied, tensor, &Tied::name) != file.tied.end(); });
+    if (missing > 0)
+      report.notes.push_back(fmt::format("{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
   }
 
   Report finish() {
@@ -212,6 +229,7 @@ class Run {
   const bool only_plan_;
   std::optional<ReceiptWriter> receipt_;
   std::vector<DigestedFile> index_files_;
+  std::set<std::string> dropped_;  // names stored as another
   Report report_;
 };
 

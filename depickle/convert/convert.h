@@ -41,7 +41,7 @@ struct FileReport {
   uint64_t tensor_bytes = 0;  ///< in the target
   uint64_t file_bytes = 0;    ///< of the target
   double seconds = 0;
-  std::vector<Tied> tied;     ///< names stored as another
+  std::vector<Tied> tied;  ///< names stored as another
   std::vector<Leftover> leftovers;
   std::vector<Unsupported> skipped;
   std::vector<std::string> notes;
@@ -57,9 +57,9 @@ struct IndexReport {
 struct Report {
   std::vector<FileReport> files;
   std::vector<IndexReport> indexes;
-  std::vector<Left> already;     ///< safetensors already, or converted before; not touched
-  std::vector<Left> left;        ///< not weights
-  std::vector<Failure> failed;   ///< of a folder: what could not be converted, while the rest was
+  std::vector<Left> already;    ///< safetensors already, or converted before; not touched
+  std::vector<Left> left;       ///< not weights
+  std::vector<Failure> failed;  ///< of a folder: what could not be converted, while the rest was
   std::vector<std::string> notes;
 
   /// Nothing was done because nothing is to be done.

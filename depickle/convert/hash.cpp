@@ -12,7 +12,7 @@ std::vector<Digest> sha256_each(const std::vector<Bytes>& pieces, unsigned threa
   constexpr size_t kStepBytes = size_t{4} << 20;
   std::vector<uint32_t> order(pieces.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::stable_sort(order, std::ranges::greater{}, [&](uint32_t i) { return pieces[i].size(); });
+  std::ranges::sort(order, std::ranges::greater{}, [&](uint32_t i) { return pieces[i].size(); });
 
   std::vector<Digest> digests(pieces.size());
   parallel_for(order.size(), threads, [&](uint64_t i) {

@@ -30,7 +30,8 @@ Error holds_unsupported(const std::vector<Unsupported>& unsupported) {
 Error holds_nothing(const Weights& source) {
   std::string hint;
   const auto& leftovers = source.leftovers();
-  if (!leftovers.empty()) hint = fmt::format("it holds {} ({}); --root chooses a part", quoted(leftovers.front().path), printable(leftovers.front().description));
+  if (!leftovers.empty())
+    hint = fmt::format("it holds {} ({}); --root chooses a part", quoted(leftovers.front().path), printable(leftovers.front().description));
   return Error(Code::unsupported, "", "no tensors in it", {}, std::move(hint));
 }
 

@@ -35,9 +35,9 @@ struct Alias {
 };
 
 struct Plan {
-  std::string head;                ///< the file's first bytes: header length, header, padding
-  std::vector<Placed> tensors;     ///< in the order of their bytes, which follow the head without gaps
-  std::vector<Alias> aliases;      ///< sorted by the dropped name
+  std::string head;             ///< the file's first bytes: header length, header, padding
+  std::vector<Placed> tensors;  ///< in the order of their bytes, which follow the head without gaps
+  std::vector<Alias> aliases;   ///< sorted by the dropped name
   uint64_t file_bytes = 0;
   uint64_t tensor_bytes = 0;
 };

@@ -14,7 +14,8 @@ namespace depickle::convert {
 namespace {
 
 [[noreturn]] void differs(const std::string& what) {
-  throw Error(Code::integrity, "", "what was written is not what was read: " + what, {}, "nothing was left under the target's name; check the disk and the memory, and try again");
+  throw Error(Code::integrity, "", "what was written is not what was read: " + what, {},
+              "nothing was left under the target's name; check the disk and the memory, and try again");
 }
 
 // Digests of the source's files, begun while the target is still being written. Leaving it early stops the work.

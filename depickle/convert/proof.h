@@ -35,7 +35,8 @@ struct ProofOptions {
 
 /// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. commit() is left to the
 /// caller. plan.head, which may be megabytes, is emptied when it has been written.
-/// Throws Error{integrity} naming the tensor where anything differs, what check_checksums() throws, and {integrity} where a source file changed while it was read.
+/// Throws Error{integrity} naming the tensor where anything differs, what check_checksums() throws, and {integrity} where a source file changed while it was
+/// read.
 Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options = {});
 
 }  // namespace depickle::convert

@@ -20,8 +20,8 @@ ReceiptWriter::ReceiptWriter(const fs::path& path, IfExists if_exists)
   json_.key("conversions").array();
 }
 
-void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root,
-                        const Plan& plan, std::span<const Digest> digests) {
+void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root, const Plan& plan,
+                        std::span<const Digest> digests) {
   json_.object().key("sources").array();
   for (const DigestedFile& file : sources) write_file(file);
   json_.end().key("target");

@@ -63,8 +63,8 @@ class Surveyor {
   bool may_become(const fs::path& file, const fs::path& target) {
     auto [known, is_new] = sources_.emplace(target, file);
     if (!is_new) {
-      fail(file, Error(Code::unsupported, "", fmt::format("would become {}, as {} does", printable(target.string()), printable(known->second.string())), at(file),
-                       "convert it alone, with a name of its own after -o"));
+      fail(file, Error(Code::unsupported, "", fmt::format("would become {}, as {} does", printable(target.string()), printable(known->second.string())),
+                       at(file), "convert it alone, with a name of its own after -o"));
     }
     return is_new;
   }
@@ -85,9 +85,11 @@ class Surveyor {
     for (const std::string& shard : shards) {
       const fs::path source = index.parent_path() / shard;
       auto target = target_name(source.string());
-      if (!target) return fail(index, Error(Code::unsupported, "", fmt::format("names the shard {}, which has no weights file's ending", quoted(shard)), at(index)));
+      if (!target)
+        return fail(index, Error(Code::unsupported, "", fmt::format("names the shard {}, which has no weights file's ending", quoted(shard)), at(index)));
       if (!fs::exists(folder_ / source, ignored)) {
-        return fail(index, Error(Code::not_found, "", fmt::format("names the shard {}, which is not there", quoted(shard)), at(index), "download all shards of the model first"));
+        return fail(index, Error(Code::not_found, "", fmt::format("names the shard {}, which is not there", quoted(shard)), at(index),
+                                 "download all shards of the model first"));
       }
       if (!may_become(source, *target)) return;
       job.files.push_back({source, *target});
@@ -109,7 +111,7 @@ class Surveyor {
   const fs::path& folder_;
   bool again_;
   Survey survey_;
-  std::set<fs::path> claimed_;             // shards of some index
+  std::set<fs::path> claimed_;            // shards of some index
   std::map<fs::path, fs::path> sources_;  // target → source
 };
 

@@ -38,9 +38,9 @@ struct Job {
 /// Everything is sorted by path.
 struct Survey {
   std::vector<Job> jobs;
-  std::vector<Left> already;     ///< files whose safetensors twin stands beside them
-  std::vector<Left> left;        ///< files with a weights file's ending that hold no weights, by their names
-  std::vector<Failure> failed;   ///< broken indexes, missing shards, two files that would get one name
+  std::vector<Left> already;    ///< files whose safetensors twin stands beside them
+  std::vector<Left> left;       ///< files with a weights file's ending that hold no weights, by their names
+  std::vector<Failure> failed;  ///< broken indexes, missing shards, two files that would get one name
   uint64_t safetensors_files = 0;
 };
 

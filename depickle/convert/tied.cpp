@@ -22,7 +22,7 @@ constexpr Tie kTies[] = {
     {"decoder.embed_tokens.weight", "encoder.text_model.embed_tokens.weight"},
     {"encoder.word_embeddings.weight", "word_embeddings.weight"},  // ProphetNet
     {"decoder.word_embeddings.weight", "word_embeddings.weight"},
-    {"local_encoder.embed_tokens.weight", "lm_head.weight"},  // BLT
+    {"local_encoder.embed_tokens.weight", "lm_head.weight"},                                // BLT
     {"embed_tokens.embed_audio_tokens.weight", "depth_decoder.model.embed_tokens.weight"},  // CSM
     // UDOP, SAM.
     {"encoder.embed_patches.proj.weight", "patch_embed.proj.weight"},

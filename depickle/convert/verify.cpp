@@ -44,7 +44,12 @@ class Verifier {
     if (!file) return;
     std::optional<Weights> target = open_weights(conversion.target, {});
     check_digests(conversion.target, *file, target ? check_table(conversion, *target) : std::vector<Claim>{});
-    if (!target || !sources_are_here || conversion.sources.empty()) return;
+    if (!target || !sources_are_here) return;
+    if (conversion.sources.size() != 1) {
+      result_.notes.push_back(fmt::format("{} was made of {}: their digests were checked, not their tensors", printable(conversion.target.path.string()),
+                                          plural(conversion.sources.size(), "file")));
+      return;
+    }
     if (auto source = open_weights(conversion.sources.front(), {.root = conversion.root})) check_against(conversion, *source, *target);
   }
 
@@ -114,7 +119,8 @@ class Verifier {
     Meter meter(options_.progress, "verify", shown, total_bytes);
     std::vector<Digest> digests = sha256_each(pieces, options_.threads, meter);
     for (size_t i = 0; i < claims.size(); ++i) {
-      if (digests[i].text() != claims[i].sha256) flaw(expected, claims[i].tensor, fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), claims[i].sha256));
+      if (digests[i].text() != claims[i].sha256)
+        flaw(expected, claims[i].tensor, fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), claims[i].sha256));
     }
     ++result_.files;
     result_.tensors += claims.size() - 1;

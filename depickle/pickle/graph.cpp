@@ -1,7 +1,7 @@
 #include "depickle/pickle/graph.h"
 
 #include <algorithm>
-#include <numeric>
+#include <tuple>
 
 namespace depickle::pickle {
 
@@ -89,24 +89,30 @@ std::vector<std::pair<Handle, Handle>> Graph::entries(std::span<const Handle> pa
   all.reserve(pairs.size() / 2);
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) all.emplace_back(pairs[i], pairs[i + 1]);
 
-  // Sorted, not hashed: a file cannot choose keys that make sorting slow.
-  auto rank = [&](size_t i) { return std::pair(text(all[i].first).value_or(std::string_view()), integer(all[i].first).value_or(0)); };
-  auto has_key = [&](size_t i) { return text(all[i].first) || integer(all[i].first); };
-  std::vector<uint32_t> order(all.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::erase_if(order, [&](uint32_t i) { return !has_key(i); });
-  auto same = [&](uint32_t i, uint32_t j) { return text(all[i].first).has_value() == text(all[j].first).has_value() && rank(i) == rank(j); };
-  std::ranges::stable_sort(order, [&](uint32_t i, uint32_t j) {
-    return std::pair(text(all[i].first).has_value(), rank(i)) < std::pair(text(all[j].first).has_value(), rank(j));
-  });
+  // Sorted, not hashed: a file cannot choose keys that make sorting slow. The keys are laid side by side first, nodes lie far apart.
+  struct Key {
+    bool is_text;
+    std::string_view text;
+    int64_t integer;
+    uint32_t index;
+    bool same(const Key& other) const { return is_text == other.is_text && integer == other.integer && text == other.text; }
+  };
+  std::vector<Key> keys;
+  keys.reserve(all.size());
+  for (uint32_t i = 0; i < all.size(); ++i) {
+    auto key_text = text(all[i].first);
+    auto key_integer = integer(all[i].first);
+    if (key_text || key_integer) keys.push_back({key_text.has_value(), key_text.value_or(std::string_view()), key_integer.value_or(0), i});
+  }
+  std::ranges::sort(keys, {}, [](const Key& key) { return std::tie(key.is_text, key.text, key.integer, key.index); });
   bool repeated = false;
-  for (size_t i = 0; i < order.size();) {
+  for (size_t i = 0; i < keys.size();) {
     size_t last = i;
-    while (last + 1 < order.size() && same(order[i], order[last + 1])) ++last;
+    while (last + 1 < keys.size() && keys[i].same(keys[last + 1])) ++last;
     if (last > i) {
       repeated = true;
-      all[order[i]].second = all[order[last]].second;
-      for (size_t j = i + 1; j <= last; ++j) all[order[j]].first = kNothing;
+      all[keys[i].index].second = all[keys[last].index].second;
+      for (size_t j = i + 1; j <= last; ++j) all[keys[j].index].first = kNothing;
     }
     i = last + 1;
   }

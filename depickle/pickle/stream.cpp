@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -53,12 +54,12 @@ char simple_escape(char c) {
 
 }  // namespace
 
-void Stream::too_short(uint64_t length) const {
-  if (framed_ && length <= bytes_.size() - position_) {
-    throw Error(Code::malformed, "PK03", fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, fence_ - position_), at(offset()),
+void Stream::too_short(uint64_t begin, uint64_t length) const {
+  if (framed_ && length <= bytes_.size() - begin) {
+    throw Error(Code::malformed, "PK03", fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, fence_ - begin), at(first_byte_ + begin),
                 "loaders disagree about such a file; it was made by hand");
   }
-  throw Error(Code::truncated, "PK02", fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - position_, length), at(offset()));
+  throw Error(Code::truncated, "PK02", fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length), at(first_byte_ + begin));
 }
 
 uint8_t Stream::opcode() {
@@ -71,7 +72,7 @@ uint8_t Stream::opcode() {
 }
 
 Bytes Stream::take(uint64_t length) {
-  if (length > fence_ - position_) too_short(length);
+  if (length > fence_ - position_) too_short(position_, length);
   Bytes taken = bytes_.subspan(position_, length);
   position_ += length;
   return taken;
@@ -82,8 +83,9 @@ std::string_view Stream::line(uint64_t most_bytes) {
   std::string_view ahead = text(bytes_.subspan(position_, look));
   size_t length = ahead.find('\n');
   if (length == std::string_view::npos) {
-    if (look == fence_ - position_) too_short(look + 1);
-    throw Error(Code::limit, "PK10", fmt::format("a line is longer than {} bytes", most_bytes), at(offset()));
+    uint64_t begin = std::exchange(position_, position_ + look);  // read in vain, but read: who bounds the work counts them
+    if (position_ == fence_) too_short(begin, look + 1);
+    throw Error(Code::limit, "PK10", fmt::format("a line is longer than {} bytes", most_bytes), at(first_byte_ + begin));
   }
   position_ += length + 1;
   return ahead.substr(0, length);

@@ -32,7 +32,8 @@ class Stream {
   void frame(uint64_t length);
 
  private:
-  [[noreturn]] void too_short(uint64_t length) const;
+  /// An argument of `length` bytes at `begin` does not fit.
+  [[noreturn]] void too_short(uint64_t begin, uint64_t length) const;
 
   Bytes bytes_;
   uint64_t first_byte_;

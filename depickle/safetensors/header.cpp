@@ -8,10 +8,10 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/base/wrong_file.h"
 #include "depickle/safetensors/header_parser.h"
 #include "depickle/safetensors/size_rules.h"
 #include "depickle/safetensors/words.h"
-#include "depickle/safetensors/wrong_file.h"
 
 namespace depickle::safetensors {
 namespace {

@@ -12,9 +12,9 @@
 #include "depickle/base/json.h"
 #include "depickle/base/source.h"
 #include "depickle/base/text.h"
+#include "depickle/base/wrong_file.h"
 #include "depickle/safetensors/json_cursor.h"
 #include "depickle/safetensors/words.h"
-#include "depickle/safetensors/wrong_file.h"
 
 namespace depickle::safetensors {
 namespace {

@@ -81,7 +81,9 @@ class Scanner {
     uint64_t end = 0;
     for (const Storage& storage : contents.storages) end = std::max(end, storage.offset_bytes + storage.size_bytes);
     for (const std::string& note : contents.notes) scan_.notes.push_back(note);
-    if (end == 0 || end == source_->size_bytes()) return;
+    if (end == source_->size_bytes()) return;
+    // Without storages the first look has gone on behind the last pickle; archives may be anywhere.
+    if (end == 0) return search_records(*source_, "", 0);
     Bytes rest = source_->view(end, source_->size_bytes() - end);
     judge_stream(scan_, rest, fmt::format("{} behind the last storage", plural(rest.size(), "byte")), Suspect::perhaps);
     search_records(*source_, "", end);
@@ -166,6 +168,8 @@ class Scanner {
   }
 
   void look_at_tar() {
+    // Read from memory it is no tar to torch but a pickle, whose first opcodes are the first member's name.
+    judge_stream(scan_, source_->all(), "", Suspect::perhaps);
     read_tar(source_, [&](Bytes pickle, uint64_t offset) { judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle); });
   }
 

@@ -33,7 +33,7 @@ struct Table {
 enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, something_else };
 
 /// By content, never by name: `head` is the first 512 bytes (fewer where the file is shorter).
-Format sniff(Bytes head) noexcept;
+Format sniff(Bytes head);
 
 /// The table of a file that sniff() calls torch's or a pickle. Throws Error{malformed, truncated, unsupported, limit, not_found}
 /// with the place and the rule (docs/formats/torch.md). Memory follows the number of tensors, never a size that the file claims.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -11,7 +13,8 @@
 namespace depickle::torch {
 namespace {
 
-constexpr uint32_t kEndSignature = 0x06054b50, kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50, kCentralSignature = 0x02014b50;
+constexpr std::string_view kEndSignatureText = "PK\5\6";
+constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50, kCentralSignature = 0x02014b50;
 constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMostCommentBytes = 65535;
 
 [[noreturn]] void broken(std::string what, uint64_t offset) {
@@ -54,6 +57,14 @@ EndRecord read_end_record(const ByteSource& source, uint64_t at) {
   return {records, directory_offset, directory_bytes, source.size_bytes() - at - kEndBytes - comment_bytes};
 }
 
+// Where an end record may begin, the last one first. Searched from the front: that is what the library does fast.
+std::vector<uint64_t> signatures_in(Bytes tail) {
+  std::vector<uint64_t> places;
+  for (size_t at = text(tail).find(kEndSignatureText); at != std::string_view::npos && at + kEndBytes <= tail.size(); at = text(tail).find(kEndSignatureText, at + 1)) places.push_back(at);
+  std::ranges::reverse(places);
+  return places;
+}
+
 }  // namespace
 
 EndRecord find_end_record(const ByteSource& source) {
@@ -62,10 +73,8 @@ EndRecord find_end_record(const ByteSource& source) {
   Bytes tail = source.view(size - tail_bytes, tail_bytes);
   std::optional<EndRecord> found;
   std::optional<Error> refusal;
-  for (uint64_t back = kEndBytes; back <= tail_bytes; ++back) {
-    uint64_t in_tail = tail_bytes - back;
-    if (load<uint32_t>(tail, in_tail) != kEndSignature) continue;
-    uint64_t at = size - back;
+  for (uint64_t in_tail : signatures_in(tail)) {
+    uint64_t at = size - tail_bytes + in_tail;
     std::optional<EndRecord> end;
     try {
       end = read_end_record(source, at);

@@ -21,9 +21,7 @@ struct Axis {
 bool is_flat(const Tensor& tensor) { return is_c_order(tensor.dtype, tensor.shape, tensor.strides); }
 
 // Units of dimension i: elements, or for F4 the bytes that hold two.
-uint64_t units(const Tensor& tensor, size_t i) {
-  return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i];
-}
+uint64_t units(const Tensor& tensor, size_t i) { return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i]; }
 
 // The dimensions, outermost first, without those of size 1; neighbours that run on into each other are one. Targets are C order.
 std::vector<Axis> axes_of(const Tensor& tensor) {

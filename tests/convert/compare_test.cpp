@@ -85,7 +85,8 @@ TEST(Compare, Views_are_compared_by_what_they_show) {
   Made one, other;
   one.add("t", Dtype::F32, {60, 70}, {1, 60});
   for (uint32_t row = 0; row < 60; ++row)
-    for (uint32_t column = 0; column < 70; ++column) std::memcpy(other.bytes().data() + 4 * (row * 70 + column), one.bytes().data() + 4 * (column * 60 + row), 4);
+    for (uint32_t column = 0; column < 70; ++column)
+      std::memcpy(other.bytes().data() + 4 * (row * 70 + column), one.bytes().data() + 4 * (column * 60 + row), 4);
   other.add("t", Dtype::F32, {60, 70});
   Weights a = one.build(), b = other.build();
   EXPECT_THAT(findings(compare(a, b)), IsEmpty());

@@ -137,7 +137,8 @@ TEST(ConvertFolder, Every_weights_file_is_converted_into_its_own_folder) {
 
 std::string old_index(std::string_view more = "") {
   return R"({"metadata": {"total_size": 1}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "t": "pytorch_model-00001-of-00002.bin",)"
-         R"( "b": "pytorch_model-00002-of-00002.bin")" + std::string(more) + "}}";
+         R"( "b": "pytorch_model-00002-of-00002.bin")" +
+         std::string(more) + "}}";
 }
 
 void put_shards(const Folder& folder) {
@@ -222,6 +223,7 @@ TEST(ConvertFolder, A_run_that_was_stopped_goes_on_where_it_was) {
   EXPECT_THAT(report.already, SizeIs(1));
   EXPECT_THAT(report.files, SizeIs(1));
   EXPECT_THAT(content(out / "model.safetensors.index.json"), HasSubstr("\"total_size\": 12"));
+  EXPECT_THAT(report.indexes[0].notes, IsEmpty());
 }
 
 TEST(ConvertFolder, A_target_that_holds_something_else_is_an_error) {
@@ -285,6 +287,15 @@ TEST(ConvertFolder, A_file_with_only_the_ending_of_weights_is_left) {
   Report report = convert_folder(in.path(), out.path());
   EXPECT_TRUE(report.nothing_to_do());
   EXPECT_THAT(report.left, SizeIs(1));
+}
+
+TEST(ConvertFolder, A_model_that_was_never_fetched_is_a_failure) {
+  Folder in, out;
+  put(in / "pytorch_model.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548118077\n");
+  Report report = convert_folder(in.path(), out.path());
+  EXPECT_FALSE(report.nothing_to_do());
+  ASSERT_THAT(report.failed, SizeIs(1));
+  EXPECT_THAT(report.failed[0].error.what(), HasSubstr("git-LFS pointer"));
 }
 
 TEST(ConvertFolder, A_plan_writes_nothing) {

@@ -57,7 +57,8 @@ TEST(NotWeights, Training_files_are_named_as_what_they_are) {
 }
 
 TEST(NotWeights, Weights_may_have_names_that_begin_alike) {
-  for (const char* name : {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt", "optimizer/model.bin", "training_args_model.bin"})
+  for (const char* name :
+       {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt", "optimizer/model.bin", "training_args_model.bin"})
     EXPECT_EQ(not_weights(name), "") << name;
 }
 

@@ -34,7 +34,8 @@ Error refusal(const Weights& source, const PlanOptions& options = {}) {
 }
 
 TEST(Plan, Tensors_are_ordered_as_the_reference_orders_them) {
-  Weights source = Made().add("b", Dtype::F32, {2}).add("flag", Dtype::BOOL, {3}, {}, 8).add("a", Dtype::F32, {2}, {}, 16).add("n", Dtype::I64, {}, {}, 24).build();
+  Weights source =
+      Made().add("b", Dtype::F32, {2}).add("flag", Dtype::BOOL, {3}, {}, 8).add("a", Dtype::F32, {2}, {}, 16).add("n", Dtype::I64, {}, {}, 24).build();
   Plan planned = plan(source);
   EXPECT_THAT(names(planned, source), ElementsAre("n", "a", "b", "flag"));
 }
@@ -78,7 +79,11 @@ TEST(Plan, Strided_duplicates_are_duplicates_too) {
 
 TEST(Plan, Every_other_overlap_is_written_in_full) {
   Made made;
-  made.add("a", Dtype::F32, {2, 3}).add("flat", Dtype::F32, {6}).add("t", Dtype::F32, {3, 2}, {1, 3}).add("bits", Dtype::I32, {2, 3}).add("part", Dtype::F32, {3}, {}, 4);
+  made.add("a", Dtype::F32, {2, 3})
+      .add("flat", Dtype::F32, {6})
+      .add("t", Dtype::F32, {3, 2}, {1, 3})
+      .add("bits", Dtype::I32, {2, 3})
+      .add("part", Dtype::F32, {3}, {}, 4);
   made.add_tensor("negated", {.dtype = Dtype::F32, .negate = true}, {2, 3});
   made.add_storage().add("elsewhere", Dtype::F32, {2, 3});
   Weights source = made.build();

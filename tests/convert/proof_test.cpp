@@ -17,7 +17,8 @@ Weights mixed() {
   Made made(24 << 20);
   made.add("big", Dtype::F32, {1 << 20, 5}).add("tied", Dtype::F32, {1 << 20, 5}).add("transposed", Dtype::BF16, {1500, 1300}, {1, 1500});
   made.add("expanded", Dtype::F32, {3, 100'000}, {0, 1}, 12).add("scalar", Dtype::I64, {}, {}, 8).add("empty", Dtype::F16, {0, 3});
-  for (int i = 0; i < 300; ++i) made.add("small." + std::to_string(i), Dtype::F32, {7, 11}, i % 2 ? std::vector<uint64_t>{1, 7} : std::vector<uint64_t>{}, 4 * i);
+  for (int i = 0; i < 300; ++i)
+    made.add("small." + std::to_string(i), Dtype::F32, {7, 11}, i % 2 ? std::vector<uint64_t>{1, 7} : std::vector<uint64_t>{}, 4 * i);
   made.add_tensor("swapped", {.dtype = Dtype::F64, .swap = true}, {1000}).add_tensor("conjugate", {.dtype = Dtype::C64, .conjugate = true}, {400'000});
   return made.build();
 }

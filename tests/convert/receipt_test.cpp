@@ -177,7 +177,8 @@ TEST(ReceiptParse, What_is_wrong_is_said) {
   EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" holds what is not an object)");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F33", "shape": [], "bytes": 4})"), R"(not a receipt: tensor "w" is of dtype "F33", which there is not)");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [-1], "bytes": 4})"), R"(not a receipt: the shape of tensor "w" holds what is not a size)");
-  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [18446744073709551615, 2], "bytes": 4})"), R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [18446744073709551615, 2], "bytes": 4})"),
+            R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
   EXPECT_THAT(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [1], "bytes": 4, "sha256": "AB"})"), HasSubstr("not 64 hexadecimal digits"));
 }
 

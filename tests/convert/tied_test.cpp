@@ -9,7 +9,7 @@ std::string_view kept(std::vector<std::string_view> names, const TiedNames& wish
 
 TEST(Tied, The_embedding_is_kept_and_the_head_dropped) {
   EXPECT_EQ(kept({"lm_head.weight", "transformer.wte.weight"}), "transformer.wte.weight");
-  EXPECT_EQ(kept({"lm_head.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");  // OPT
+  EXPECT_EQ(kept({"lm_head.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");   // OPT
   EXPECT_EQ(kept({"proj_out.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");  // Whisper
   EXPECT_EQ(kept({"embed_out.weight", "gpt_neox.embed_in.weight"}), "gpt_neox.embed_in.weight");
 }

@@ -157,11 +157,11 @@ TEST(NotAModel, IsNamedForWhatItIs) {
   Error pointer = of("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548118077\n");
   EXPECT_STREQ(pointer.what(), "f: not a model file: a git-LFS pointer (72 bytes) to 548,118,077 bytes");
   EXPECT_EQ(pointer.hint(), "fetch the content first: git lfs pull --include f");
-  for (auto page : {"<!DOCTYPE html>", " \n<HTML>", "<head>", "<!-- x -->"}) EXPECT_THAT(of(page).what(), HasSubstr("a web page saved under its name")) << page;
+  for (auto page : {"<!DOCTYPE html>", " \n<HTML>", "<head>"}) EXPECT_STREQ(of(page).what(), "f: not a model file: a web page") << page;
   EXPECT_THAT(of("7z\xbc\xaf\x27\x1c").what(), HasSubstr("a 7z archive"));
-  EXPECT_THAT(of("\x1f\x8b").what(), HasSubstr("a gzip file"));
+  EXPECT_THAT(of("\x1f\x8b").what(), HasSubstr("gzip"));
   EXPECT_THAT(of("PYTORCH1").what(), HasSubstr("torch 1.0's preview"));
-  EXPECT_THAT(of("\x93NUMPY").what(), HasSubstr(".npy"));
+  EXPECT_THAT(of("\x93NUMPY").what(), HasSubstr("a NumPy array"));
   EXPECT_THAT(of("GGUF").what(), HasSubstr("GGUF"));
   EXPECT_THAT(of(raw<uint64_t>(2) + "{}").what(), HasSubstr("it is safetensors already"));
   EXPECT_THAT(of("\xde\xad").what(), HasSubstr("no format that depickle knows"));

@@ -14,21 +14,38 @@ const std::vector<std::pair<std::string, std::string>> kData{{"0", floats({1, 2,
 const std::string kGood = dict({{"w", vector("0", 4)}}), kSystem = call("os", "system", {text("id")});
 const std::string kFound = "has-code: os.system(\"id\")";
 
-// A valid safetensors file of one tensor that is also a pickle: its length, 0x35802 … 00 00, reads PROTO 2, BINUNICODE of three
-// bytes (the rest of the length), POP …; a UNICODE line runs through the header to a newline before its last brace.
-std::string polyglot(const std::string& opcodes) {
-  const uint64_t length = 0x0000000003580280;
-  std::string data = opcodes;
-  std::string header = R"({"w":{"dtype":"U8","shape":[)" + std::to_string(data.size()) + R"(],"data_offsets":[0,)" + std::to_string(data.size()) + "]}";
-  // Bytes 8 and on are the header: "{\"" closes the length's BINUNICODE of len 3 + … , then V begins a line.
-  header.insert(1, "\"__metadata__\":{\"format\":\"pt\"},");
-  header += std::string(length - header.size() - 2, ' ') + "\n}";
-  return raw(length) + header + data;
+// A valid safetensors file that is also a pickle. Its length reads as the first opcodes, whose last argument ends inside the
+// tensor's name; from there a UNICODE line runs to the newline before the header's last brace; the data are opcodes.
+std::string polyglot(uint64_t header_bytes, std::string_view name, const std::string& opcodes) {
+  std::string size = std::to_string(opcodes.size());
+  std::string header = "{\"" + std::string(name) + R"(":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
+  header += std::string(header_bytes - header.size() - 2, ' ') + "\n}";
+  return raw(header_bytes) + header + opcodes;
 }
+// BINUNICODE of ten bytes: three of the length, `{"weigh`.
+std::string polyglot(const std::string& opcodes) { return polyglot(0x0a58, "weighV", opcodes); }
 
 TEST(Hiding, ASafetensorsFileThatIsAlsoAPickle) {
-  std::string file = polyglot("");
+  std::string file = polyglot(kSystem + ".");
   ASSERT_EQ(sniff(depickle::bytes(file).first(512)), Format::safetensors);
+  EXPECT_EQ(judged(file), kFound);
+  EXPECT_EQ(judged(polyglot(0x470280, "wV", kSystem + ".")), kFound) << "PROTO 2, BINFLOAT of the length's rest and `{\"w`";
+  EXPECT_EQ(judged(polyglot(".")), "tensors-only") << "a harmless one";
+}
+
+TEST(Hiding, APolyglotWhoseFirstOpcodesStopOurMachine) {
+  std::string filler;
+  for (int i = 0; i < 1'000'000; ++i) filler += "N0";
+  EXPECT_EQ(judged(polyglot(filler + kSystem + ".")), kFound) << "many opcodes";
+  EXPECT_EQ(judged(polyglot("F" + std::string(5000, '0') + "\n0" + kSystem + ".")), kFound) << "a long line";
+  EXPECT_THAT(judged(polyglot("](Ne" "K\1K\2s" + kSystem + ".")), testing::Not("tensors-only")) << "an item set in a list, which Python allows";
+  EXPECT_THAT(judged(polyglot(call("builtins", "str", {text("os")}) + call("builtins", "str", {text("system")}) + "\x93" + tuple({text("id")}) + "R.")), testing::Not("tensors-only")) << "names that are computed";
+  EXPECT_THAT(judged(polyglot("\x8b" + raw(2000) + std::string(2000, '\1') + kSystem + ".")), testing::Not("tensors-only")) << "a large int";
+}
+
+TEST(Hiding, WeightsThatBeginLikeAPickleByChanceAreWeights) {
+  for (std::string begin : {std::string("\x80\2\x82\5"), std::string("\x80\4N)R"), std::string("\x80\2X\xff\xff\xff\x7f"), std::string("\x80\3c\x01\x02\n\xf0\n"), std::string("\x80\5)))")})
+    EXPECT_EQ(judged(torch_zip(kGood, {{"0", (begin + std::string(16, '\xfe')).substr(0, 16)}})), "tensors-only");
 }
 
 TEST(Hiding, DirectoriesThatLie) {

@@ -57,7 +57,7 @@ TEST(Scan, HostileArgumentsAreShownEscaped) { EXPECT_EQ(judged(pickle(call("os",
 TEST(Scan, APickleThatBreaksOffAfterwardsIsCodeAllTheSame) {
   EXPECT_EQ(judged(pickle(kSystem + "\xff")), kFound);
   EXPECT_EQ(judged(pickle(kSystem).substr(0, 30)), kFound);
-  EXPECT_EQ(judged(pickle(named("os", "system") + list({text("id")}) + "R")), "has-code: os.system()") << "though its arguments are no tuple";
+  EXPECT_EQ(judged(pickle(named("os", "system") + list({text("id")}) + "R")), kFound) << "though its arguments are no tuple";
   EXPECT_EQ(judged(pickle("}\xff")), "unreadable");
 }
 

@@ -21,7 +21,8 @@ std::string refused(const std::string& value, const std::string& root = "") { re
 
 TEST(SelectPart, ADictOfTensorsIsTheModel) {
   EXPECT_EQ(chosen(kWeights), ": w F32[4]");
-  EXPECT_EQ(chosen(dict({{"w", kTensor}, {"model", kWeights}})), ": w F32[4]; model.w F32[4]") << "tensors beside it: nothing to choose";
+  EXPECT_EQ(chosen(dict({{"model", kTensor}, {"net", kTensor}})), ": model F32[4]; net F32[4]") << "a tensor is no part, whatever it is called";
+  EXPECT_EQ(chosen(dict({{"rng", kTensor}, {"model", kWeights}})), "model: w F32[4]") << "though a tensor lies beside it";
 }
 
 TEST(SelectPart, TheOneKnownKeyIsTheModel) {

@@ -54,12 +54,12 @@ TEST(Zip, NotesBytesThatNobodyOwns) {
 
 TEST(Zip, ZP01_an_archive_that_is_cut_short) {
   for (size_t length = 4; length < kPlain.size(); ++length) EXPECT_THAT(read(kPlain.substr(0, length)), HasSubstr("[ZP01]")) << length;
-  EXPECT_EQ(read(kPlain.substr(0, 60)), "at byte 60: [ZP01] the zip archive has no end record: the file is cut short");
-  EXPECT_THAT(read(kPlain + std::string(70'000, 'x')), HasSubstr("no end record")) << "farther behind than any reader looks";
+  EXPECT_EQ(read(kPlain.substr(0, 60)), "at byte 60: [ZP01] the zip archive is truncated: it has no end record");
+  EXPECT_THAT(read(kPlain + std::string(70'000, 'x')), HasSubstr("has no end record")) << "farther behind than any reader looks";
 }
 
 TEST(Zip, ZP01_end_records_that_do_not_fit) {
-  size_t at = end(kPlain);
+  size_t at = end_record(kPlain);
   EXPECT_THAT(read(patched(kPlain, at + 16, uint32_t{1})), HasSubstr("[ZP01] the end record and its zip64 form disagree (1 and "));
   EXPECT_THAT(read(patched(kPlain, at + 10, uint16_t{3})), HasSubstr("[ZP01] the end record and its zip64 form disagree (3 and 2)"));
   EXPECT_THAT(read(patched(kPlain, at + 20, uint16_t{9})), HasSubstr("[ZP01] the archive's comment is longer than the file"));
@@ -68,13 +68,13 @@ TEST(Zip, ZP01_end_records_that_do_not_fit) {
   EXPECT_THAT(read(patched(kPlain, locator(kPlain) + 8, UINT64_MAX)), HasSubstr("[ZP01] the zip64 locator points outside the archive"));
   EXPECT_THAT(read(patched(kPlain, locator(kPlain) + 8, uint64_t{0})), HasSubstr("[ZP01] the zip64 end record is not where its locator points"));
   std::string classic = zip(kTwo, {.zip64_end = false});
-  EXPECT_THAT(read(patched(classic, end(classic) + 16, uint32_t{0xfffffff0})), HasSubstr("does not end where the end record begins"));
-  EXPECT_THAT(read(patched(classic, end(classic) + 12, uint32_t{10})), HasSubstr("does not end where the end record begins"));
+  EXPECT_THAT(read(patched(classic, end_record(classic) + 16, uint32_t{0xfffffff0})), HasSubstr("does not end where the end record begins"));
+  EXPECT_THAT(read(patched(classic, end_record(classic) + 12, uint32_t{10})), HasSubstr("does not end where the end record begins"));
 }
 
 TEST(Zip, ZP01_sizes_beyond_32_bits_come_from_the_zip64_end) {
-  size_t at = end(kPlain);
-  EXPECT_EQ(read(patched(patched(patched(kPlain, at + 16, UINT32_MAX), at + 12, UINT32_MAX), at + 10, UINT16_MAX)), "m/a=first m/b=second ");
+  size_t at = end_record(kPlain);
+  EXPECT_EQ(read(patched(patched(patched(kPlain, at + 16, UINT32_MAX), at + 12, UINT32_MAX), at + 10, uint16_t{0xffff})), "m/a=first m/b=second ");
   EXPECT_THAT(read(patched(kPlain, end64(kPlain) + 48, UINT64_MAX)), HasSubstr("[ZP01]"));
 }
 
@@ -94,7 +94,7 @@ TEST(Zip, ZP02_names_that_readers_take_for_one) {
 
 TEST(Zip, ZP03_a_directory_that_is_not_as_long_as_it_says) {
   std::string classic = zip(kTwo, {.zip64_end = false});
-  size_t at = end(classic);
+  size_t at = end_record(classic);
   auto of_records = [&](uint16_t count) { return patched(patched(classic, at + 8, count), at + 10, count); };
   EXPECT_THAT(read(of_records(1)), HasSubstr("[ZP03] 49 bytes follow the last directory entry"));
   EXPECT_THAT(read(of_records(3)), HasSubstr("[ZP03] 98 bytes cannot hold 3 directory entries"));
@@ -160,7 +160,7 @@ TEST(Zip, ZP09_records_that_overlap) {
 
 TEST(Zip, ZP10_a_directory_beyond_all_measure) {
   std::string lying = patched(patched(kPlain, end64(kPlain) + 24, uint64_t{2'000'000}), end64(kPlain) + 32, uint64_t{2'000'000});
-  lying = patched(patched(lying, end(lying) + 8, UINT16_MAX), end(lying) + 10, UINT16_MAX);
+  lying = patched(patched(lying, end_record(lying) + 8, uint16_t{0xffff}), end_record(lying) + 10, uint16_t{0xffff});
   EXPECT_THAT(read(lying), HasSubstr("[ZP10] a directory of 2,000,000 records"));
 }
 

@@ -91,7 +91,7 @@ inline size_t local(const std::string& archive, int n = 0) { return place(archiv
 inline size_t central(const std::string& archive, int n = 0) { return place(archive, "PK\1\2", n); }
 inline size_t end64(const std::string& archive) { return archive.rfind("PK\6\6"); }
 inline size_t locator(const std::string& archive) { return archive.rfind("PK\6\7"); }
-inline size_t end(const std::string& archive) { return archive.rfind("PK\5\6"); }
+inline size_t end_record(const std::string& archive) { return archive.rfind("PK\5\6"); }
 
 /// The archive with a number written over what it holds.
 template <typename Number>

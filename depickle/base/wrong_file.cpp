@@ -1,4 +1,4 @@
-#include "depickle/safetensors/wrong_file.h"
+#include "depickle/base/wrong_file.h"
 
 #include <algorithm>
 #include <array>
@@ -8,13 +8,13 @@
 
 #include "depickle/base/text.h"
 
-namespace depickle::safetensors {
+namespace depickle {
 namespace {
 
 using namespace std::string_view_literals;
 
 constexpr std::string_view kFetchAgain = "download the file itself: the address or the login may be wrong";
-constexpr std::string_view kUnpack = "unpack it first";
+constexpr std::string_view kUnpack = "unpack it first; a model wrapped so may be meant to pass by scanners";
 constexpr std::string_view kConvert = "`depickle convert` makes safetensors of it";
 
 struct Magic {
@@ -24,7 +24,7 @@ struct Magic {
 
 constexpr std::array kMagics = {
     Magic{"PK\x03\x04"sv, "a zip archive, as torch.save writes it", kConvert},
-    Magic{"PK\x05\x06"sv, "an empty zip archive", ""},
+    Magic{"PK\x05\x06"sv, "an empty zip archive", kFetchAgain},
     Magic{"\x80\x02"sv, "a pickle", kConvert},
     Magic{"\x80\x03"sv, "a pickle", kConvert},
     Magic{"\x80\x04"sv, "a pickle", kConvert},
@@ -35,9 +35,11 @@ constexpr std::array kMagics = {
     Magic{"\xfd""7zXZ\0"sv, "xz-compressed", kUnpack},
     Magic{"BZh"sv, "bzip2-compressed", kUnpack},
     Magic{"Rar!\x1a\x07"sv, "a rar archive", kUnpack},
-    Magic{"GGUF"sv, "a GGUF file", ""},
-    Magic{"\x93NUMPY"sv, "a numpy array", ""},
-    Magic{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file", ""},
+    Magic{"GGUF"sv, "a GGUF file", "it is llama.cpp's format, and holds no pickle"},
+    Magic{"\x93NUMPY"sv, "a NumPy array", "save a dict of arrays with safetensors.numpy.save_file"},
+    Magic{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file", "it is Keras's, or a dataset"},
+    Magic{"PYTORCH1"sv, "a file of torch 1.0's preview, which no torch reads", "save it again with the torch that wrote it"},
+    Magic{"\x89PNG"sv, "a PNG picture", kFetchAgain},
     Magic{"\x7f""ELF"sv, "a program", ""},
 };
 
@@ -76,4 +78,4 @@ std::optional<WrongFile> recognise(Bytes start, uint64_t file_bytes, std::string
   return std::nullopt;
 }
 
-}  // namespace depickle::safetensors
+}  // namespace depickle

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -13,13 +14,23 @@
 
 namespace depickle {
 
+void ByteSource::check_range(uint64_t offset, uint64_t length) const {
+  if (offset <= size_bytes() && length <= size_bytes() - offset) return;
+  throw Error(Code::truncated, "", fmt::format("the file ends too early (have {} bytes, need {} from byte {})", size_bytes(), length, offset),
+              {.file = name_, .tensor = {}, .offset_bytes = {}});
+}
+
 Bytes ByteSource::view(uint64_t offset, uint64_t length) const {
-  if (offset > size_bytes() || length > size_bytes() - offset) {
-    throw Error(Code::truncated, "", fmt::format("the file ends too early (have {} bytes, need {} from byte {})", size_bytes(), length, offset),
-                {.file = name_, .tensor = {}, .offset_bytes = {}});
-  }
+  check_range(offset, length);
   return do_view(offset, length);
 }
+
+void ByteSource::read(uint64_t offset, MutableBytes out) const {
+  check_range(offset, out.size());
+  do_read(offset, out);
+}
+
+void ByteSource::do_read(uint64_t offset, MutableBytes out) const { std::ranges::copy(do_view(offset, out.size()), out.begin()); }
 
 namespace {
 
@@ -60,6 +71,17 @@ MappedFile::MappedFile(std::string name, int fd, const std::byte* data, uint64_t
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_bytes_);
   ::close(fd_);
+}
+
+void MappedFile::do_read(uint64_t offset, MutableBytes out) const {
+  while (!out.empty()) {
+    ssize_t count = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw system_error(errno, "cannot read", name());
+    if (count == 0) throw Error(Code::integrity, "", "the file shrank while it was read", {.file = name(), .tensor = {}, .offset_bytes = {}});
+    out = out.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
 }
 
 void MappedFile::check_unchanged() const {

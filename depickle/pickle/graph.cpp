@@ -6,7 +6,7 @@
 namespace depickle::pickle {
 
 Handle Graph::add(Node node) {
-  if (count_ % kBlockNodes == 0) blocks_.push_back(std::make_unique_for_overwrite<Node[]>(kBlockNodes));
+  if (count_ % kBlockNodes == 0) blocks_.push_back(arena_.make<Node>(kBlockNodes).data());  // not touched before it is used
   blocks_[count_ / kBlockNodes][count_ % kBlockNodes] = node;
   return count_++;
 }

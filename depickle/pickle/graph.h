@@ -119,10 +119,10 @@ class Graph {
   Handle add(Node node);
   Extra& extra(Node& object);
 
-  std::vector<std::unique_ptr<Node[]>> blocks_;
+  std::vector<Node*> blocks_;  ///< in arena_
   uint32_t count_ = 0;
   Handle root_ = kNothing;
-  Arena arena_;  ///< decoded text, elements of tuples
+  Arena arena_;  ///< nodes, decoded text, elements of tuples
   std::deque<std::vector<Handle>> containers_;
   std::deque<Extra> extras_;
   std::deque<Bytes> blobs_;

@@ -22,6 +22,7 @@ using pickle::Kind;
 using pickle::Op;
 
 constexpr size_t kMostFindings = 1000, kMostGlobals = 10'000;
+constexpr uint64_t kMostPickles = 10'000;
 constexpr int kMostDepth = 3;
 
 // Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
@@ -170,18 +171,19 @@ bool begins_as_pickle(Bytes bytes) noexcept {
   return bytes.size() >= 2 && bytes[0] == std::byte{0x80} && std::to_integer<unsigned>(bytes[1]) <= 5;
 }
 
-bool may_begin_old_pickle(Bytes bytes) noexcept {
-  constexpr std::string_view kFirst = "(c]})lSVILNFKJMUTXi";
-  return !bytes.empty() && kFirst.find(static_cast<char>(bytes[0])) != kFirst.npos;
-}
+bool begins_with_opcode(Bytes bytes) noexcept { return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty(); }
 
 uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspect suspect, int depth) {
   // torch's old container begins with five pickles; what follows a whole pickle elsewhere need not be one.
   uint64_t certain = suspect == Suspect::perhaps ? 0 : is_legacy_magic(stream) ? 5 : 1;
   uint64_t at = 0;
-  for (uint64_t count = 0; at < stream.size() && count < 10'000; ++count) {
-    if (count > 0 && count >= certain && !begins_as_pickle(stream.subspan(at)) && !may_begin_old_pickle(stream.subspan(at))) break;
+  for (uint64_t count = 0; at < stream.size(); ++count) {
     Suspect here = count < certain ? Suspect::pickle : Suspect::perhaps;
+    if (here == Suspect::perhaps && !begins_with_opcode(stream.subspan(at))) break;
+    if (count == kMostPickles) {
+      if (!scan.error) scan.error = Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMostPickles)), {.file = record, .tensor = {}, .offset_bytes = at});
+      break;
+    }
     pickle::Limits limits;
     // A long line must not hide what follows it.
     if (here == Suspect::perhaps) limits.line_bytes = limits.text_bytes;

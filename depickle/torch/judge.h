@@ -20,7 +20,7 @@ uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspe
 
 /// Whether bytes begin as a pickle of protocol 2 to 5 does.
 bool begins_as_pickle(Bytes bytes) noexcept;
-/// The same for protocols 0 and 1, which have no mark: a byte that could be the first opcode.
-bool may_begin_old_pickle(Bytes bytes) noexcept;
+/// Whether they begin with an opcode, which is all that can be said of protocols 0 and 1.
+bool begins_with_opcode(Bytes bytes) noexcept;
 
 }  // namespace depickle::torch

@@ -124,12 +124,13 @@ class Scanner {
     Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
     if (named) {
       judge_stream(scan_, content.bytes(), label, Suspect::pickle);
-    } else if (begins_as_pickle(head) || (may_begin_old_pickle(head) && record.name.find("/data/") == record.name.npos)) {
-      // A storage is not taken for a pickle of protocol 0: one in fourteen begins like one.
+    } else if (begins_as_pickle(head) || (begins_with_opcode(head) && record.name.find("/data/") == record.name.npos)) {
+      // A storage is not taken for a pickle of protocol 0: one in four begins like one.
       judge_stream(scan_, content.bytes(), label, Suspect::perhaps);
-    } else if (is_archive(head) && nesting < kMostNesting) {
-      look_at_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
     }
+    // Its first letter is an opcode as well.
+    if (!named && is_archive(head) && nesting < kMostNesting)
+      look_at_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
   }
 
   void note_code(const std::string& label) {

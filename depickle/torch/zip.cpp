@@ -1,6 +1,7 @@
 #include "depickle/torch/zip.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <numeric>
 
@@ -83,12 +84,16 @@ struct Local {
 // ZP05, ZP06: what the local header says must be what the directory says, or nothing.
 Local check_local(const ByteSource& source, const Record& record, uint16_t central_flags) {
   uint64_t at = record.header_bytes;
-  Bytes header = source.view(at, kLocalBytes);
+  std::array<std::byte, 192> start;  // more than torch's headers have
+  const MutableBytes near = MutableBytes(start).first(std::min<uint64_t>(start.size(), source.size_bytes() - at));
+  source.read(at, near);
+  auto bytes_at = [&](uint64_t begin, uint64_t length) { return begin + length <= near.size() ? Bytes(near).subspan(begin, length) : source.view(at + begin, length); };
+  Bytes header = bytes_at(0, kLocalBytes);
   if (load<uint32_t>(header, 0) != kLocalSignature) broken("ZP05", fmt::format("there is no local header for record {}", quoted(record.name, 80)), at);
   auto flags = load<uint16_t>(header, 6), method = load<uint16_t>(header, 8), name_bytes = load<uint16_t>(header, 26), extra_bytes = load<uint16_t>(header, 28);
   if ((flags | central_flags) & kRefusedFlags)
     broken("ZP06", fmt::format("record {} is flagged as encrypted, patched or masked (flags 0x{:04x} and 0x{:04x})", quoted(record.name, 80), flags, central_flags), at);
-  Bytes rest = source.view(at + kLocalBytes, uint64_t{name_bytes} + extra_bytes);
+  Bytes rest = bytes_at(kLocalBytes, uint64_t{name_bytes} + extra_bytes);
   if (text(rest.first(name_bytes)) != record.name)
     broken("ZP05", fmt::format("the directory calls this record {}, its local header {}", quoted(record.name, 80), quoted(text(rest.first(name_bytes)), 80)), at);
   if (method != static_cast<uint16_t>(record.method)) broken("ZP05", fmt::format("record {} has two methods ({} and {})", quoted(record.name, 80), method, static_cast<int>(record.method)), at);

@@ -84,12 +84,13 @@ TEST(Plan, Every_other_overlap_is_written_in_full) {
       .add("t", Dtype::F32, {3, 2}, {1, 3})
       .add("bits", Dtype::I32, {2, 3})
       .add("part", Dtype::F32, {3}, {}, 4);
+  made.add("u", Dtype::F32, {2, 3}, {1, 2});
   made.add_tensor("negated", {.dtype = Dtype::F32, .negate = true}, {2, 3});
   made.add_storage().add("elsewhere", Dtype::F32, {2, 3});
   Weights source = made.build();
   Plan planned = plan(source);
   EXPECT_THAT(ties(planned), IsEmpty());
-  EXPECT_EQ(planned.tensors.size(), 7u);
+  EXPECT_EQ(planned.tensors.size(), 8u);
 }
 
 TEST(Plan, Empty_tensors_are_never_tied) {

@@ -40,6 +40,11 @@ TEST(ScanBounds, MoreRecordsThanAreSearchedAreNotPassedOverInSilence) {
   ASSERT_TRUE(scan.error);
 }
 
+TEST(ScanBounds, MorePicklesThanAreReadAreNotPassedOverInSilence) {
+  EXPECT_EQ(scanned(times(10'000, ").")).verdict, Verdict::tensors_only);
+  EXPECT_EQ(scanned(times(10'001, ").") + call("os", "system", {text("id")}) + ".").verdict, Verdict::unreadable);
+}
+
 TEST(ScanBounds, BytesUnpickledAThousandTimesAreLookedIntoOnce) {
   std::string inner = std::string("\x80\x02") + times(1000, "N0") + "N.";
   std::string file = "\x80\x03" "ctorch.storage\n_load_from_bytes\nq\1B" + raw(static_cast<uint32_t>(inner.size())) + inner + "\x85q\2](" + times(1000, "h\1h\2R") + "e.";

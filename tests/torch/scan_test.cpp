@@ -64,6 +64,8 @@ TEST(Scan, APickleThatBreaksOffAfterwardsIsCodeAllTheSame) {
 TEST(Scan, EveryPickleOfAStreamIsLookedAt) {
   EXPECT_EQ(judged(pickle("}") + pickle("]") + pickle(kSystem)), kFound);
   EXPECT_EQ(judged(pickle("}") + "(dp0\n." + "cos\nsystem\n."), "has-code: names os.system");
+  for (std::string first : {std::string("G") + std::string(8, '\0') + "0", std::string("\x88" "0"), std::string("\x8c\1x0")})
+    EXPECT_EQ(judged(pickle("}") + first + kSystem + "."), kFound) << "whatever it begins with";
 }
 
 TEST(Scan, EachOfTheLegacyFilesPicklesIsLookedAt) {

@@ -1,0 +1,145 @@
+"""Measures depickle against its peers, side by side and interleaved, and prints tables in Markdown. bench/run is the way in."""
+import argparse
+import collections
+import datetime
+import importlib.metadata
+import statistics
+import subprocess
+import sys
+
+import cases
+import data
+import machine
+import memory
+from sides import PROGRAM
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[*cases.CASES, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
+    parser.add_argument("--rounds", type=int, default=9, help="at least 9 for a table to quote (%(default)s)")
+    parser.add_argument("--patience", type=float, default=20, metavar="SECONDS", help="that a round waits, in all, for others to leave the machine alone (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: tiny files, 2 rounds; the figures mean nothing")
+    parser.add_argument("--clean", action="store_true", help="delete the checkpoints that were made, and do nothing else")
+    return parser.parse_args()
+
+
+class Results:
+    """Milliseconds of each side of each case, round by round."""
+
+    def __init__(self):
+        self.ms = collections.defaultdict(list)
+        self.foreign = []
+
+    def of(self, case, name, touched=False):
+        return self.ms[case.name, name, touched]
+
+    def ratios(self, case, goal):
+        ours = self.of(case, goal.ours)
+        if goal.kind == "below":
+            return ours
+        peer = self.of(case, goal.peer)
+        return [b / a if goal.kind == "faster" else a / b for a, b in zip(ours, peer)]
+
+
+def sample(case, side, patience, results):
+    """Everything but the sample itself is untimed."""
+    side.prepare()
+    machine.wait_until_quiet(patience)
+    machine.prewarm(case.prewarm_bytes)
+    for path in case.sources:
+        machine.make_resident(path)
+    clock = machine.Clock().start()
+    results.of(case, side.name, side.touched).append(side.sample() * 1000)
+    results.foreign.append(clock.foreign_share())
+    return side.result()
+
+
+def run_round(case, number, patience, results):
+    turn = number % len(case.sides)
+    sums = {}
+    for side in case.sides[turn:] + case.sides[:turn]:
+        sums[side] = sample(case, side, patience / len(case.sides), results)
+    if len({total for total in sums.values() if total is not None}) > 1:
+        raise SystemExit(f"error: {case.name}: not all sides saw the same bytes: { {side.name: total for side, total in sums.items()} }")
+
+
+def text_ms(ms):
+    return f"{ms:.3f}" if ms < 10 else f"{ms:.1f}" if ms < 100 else f"{ms:,.0f}"
+
+
+def text_mib(mib):
+    return "" if mib is None else f"{mib:,.1f}"
+
+
+def print_times(all_cases, results, peaks):
+    print("| case | who | data | median ms | min | max | peak MiB |\n|---|---|---|--:|--:|--:|--:|")
+    for case in all_cases:
+        for side in case.sides:
+            ms = results.of(case, side.name, side.touched)
+            touched = "every byte read" if side.touched else "" if side.output or not case.check else "untouched"
+            print(f"| {case.title} | {side.name} | {touched} | {text_ms(statistics.median(ms))} | {text_ms(min(ms))} | {text_ms(max(ms))} | {text_mib(peaks[case.name, side])} |")
+
+
+def verdict(met, quick):
+    return "not judged" if quick else "met" if met else "MISSED"
+
+
+def print_goals(all_cases, results, quick):
+    print("\n| case | measure, a round at a time | median | min | max | goal | |\n|---|---|--:|--:|--:|--:|---|")
+    for case in all_cases:
+        for goal in case.goals:
+            ratios = results.ratios(case, goal)
+            median = statistics.median(ratios)
+            met = median >= goal.bound if goal.kind == "faster" else median <= goal.bound
+            measure = {"faster": f"{goal.peer} / {goal.ours}", "within": f"{goal.ours} / {goal.peer}", "below": f"{goal.ours}, ms"}[goal.kind]
+            print(f"| {case.title} | {measure} | {median:.2f} | {min(ratios):.2f} | {max(ratios):.2f} | {'≥' if goal.kind == 'faster' else '≤'} {goal.bound} | {verdict(met, quick)} |")
+
+
+def print_memory(rows, quick):
+    print(f"\n| convert | peak of RssAnon, MiB | peak of VmHWM, with the mapped files | goal | |\n|---|--:|--:|--:|---|")
+    for what, anonymous_mib, resident_mib in rows:
+        print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:,.1f} | ≤ {memory.LIMIT_MIB} | {verdict(0 < anonymous_mib <= memory.LIMIT_MIB, quick)} |")
+
+
+def print_setting(options):
+    version = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    peers = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "safetensors", "numpy", "huggingface_hub"))
+    print(f"{datetime.date.today()}: bench/run {' '.join(sys.argv[1:])}".rstrip())
+    print(f"\n{version}; {peers}, OpenSSL {openssl}, Python {sys.version.split()[0]}\n{machine.description()}")
+    print(f"{options.rounds} rounds, each side once a round, in turn; page cache warm; sources read again before each sample\n")
+
+
+def main():
+    options = arguments()
+    if options.clean:
+        return data.clean()
+    if options.quick:
+        options.rounds, options.patience = 2, 0
+    wanted = options.only or [*cases.CASES, "memory"]
+    timed = {name: cases.CASES[name] for name in cases.CASES if name in wanted}
+    needed = {file for _, files in timed.values() for file in files} | (set(memory.CASES) if "memory" in wanted else set())
+    files = data.prepare(sorted(needed), options.quick)
+    print_setting(options)
+
+    all_cases = [make(files, options.quick) for make, _ in timed.values()]
+    peaks, results = {}, Results()
+    for case in all_cases:
+        if case.check:
+            case.check()
+        peaks |= {(case.name, side): side.peak_mib() for side in case.sides}
+    for number in range(options.rounds):
+        for case in all_cases:
+            print(f"round {number + 1} of {options.rounds}: {case.name}", file=sys.stderr)
+            run_round(case, number, options.patience, results)
+    if all_cases:
+        print_times(all_cases, results, peaks)
+        print_goals(all_cases, results, options.quick)
+        print(f"\nOthers had {statistics.median(results.foreign):.0%} of the processors during the samples (median; at most {max(results.foreign):.0%}).")
+    if "memory" in wanted:
+        print_memory(memory.rows(files), options.quick)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The cases: who is measured against whom, and what the outcome is to be."""
+import dataclasses
+import hashlib
+import json
+import sys
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+import sides
+import upstream
+from sides import PROGRAM, Call, Fresh, Native, Program
+
+
+@dataclasses.dataclass
+class Goal:
+    """`faster`: the peer's time over ours, at least `bound`. `within`: our time over the peer's, at most `bound`. `below`: ours, at most `bound` ms."""
+    kind: str
+    bound: float
+    ours: str
+    peer: str = ""
+
+
+@dataclasses.dataclass
+class Case:
+    name: str
+    title: str
+    sources: list          # files that the page cache must hold before each sample
+    prewarm_bytes: int     # taken and given back before each sample
+    sides: list
+    goals: list
+    check: object = None   # once, before the first round: both see the same tensors
+
+
+def names_of(path):
+    with safe_open(path, "pt") as file:
+        return file.keys()
+
+
+def same_table_as_torch(path):
+    tensors = torch.load(path, weights_only=True, mmap=True)
+    assert list(sides.table_of(path).items()) == [(name, ("F32", list(tensor.shape))) for name, tensor in tensors.items()], path
+
+
+def same_table_as_safetensors(path):
+    with safe_open(path, "pt") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}
+        assert sides.table_of(path) == {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}, path
+
+
+def open_bin(files, quick):
+    path = files["gpt2.bin"]
+    load = lambda **options: torch.load(path, weights_only=True, **options)
+    return Case(
+        "open-bin", "open a .bin, have its table", [path], 3 * path.stat().st_size,
+        [
+            Native(path, 1 if quick else 20),
+            Call("torch.load", load),
+            Call("torch.load(mmap=True)", lambda: load(mmap=True)),
+            Fresh("torch.load, first call", "load", path),
+            Native(path, touched=True),
+            Call("torch.load", load, touched=True),
+            Call("torch.load(mmap=True)", lambda: load(mmap=True), touched=True),
+        ],
+        [Goal("faster", 400, "depickle", "torch.load"), Goal("faster", 15, "depickle", "torch.load(mmap=True)")],
+        lambda: same_table_as_torch(path))
+
+
+def open_safetensors(files, quick):
+    path = files["gpt2.safetensors"]
+    return Case(
+        "open-safetensors", "open a .safetensors, have its table", [path], 64 << 20,
+        [
+            Native(path, 1 if quick else 50),
+            Call("safe_open + keys", lambda: names_of(path), 1 if quick else 50),
+            Call("load_file", lambda: load_file(path)),
+            Native(path, touched=True),
+            Call("load_file", lambda: load_file(path), touched=True),
+        ],
+        [Goal("faster", 5, "depickle", "safe_open + keys")],
+        lambda: same_table_as_safetensors(path))
+
+
+def open_many(files, quick):
+    path = files["many.safetensors"]
+    return Case(
+        "open-many", "open a header of 100,000 tensors", [path], 256 << 20,
+        [Native(path, 1 if quick else 5), Call("safe_open + keys", lambda: names_of(path))],
+        [Goal("faster", 10, "depickle", "safe_open + keys")],
+        lambda: same_table_as_safetensors(path))
+
+
+def convert(files, quick):
+    path = files["gpt2.bin"]
+    ours, copy, theirs, first, synced, whole = (path.with_name("out-" + name) for name in ("ours", "copy", "theirs", "first", "synced", "whole"))
+    return Case(
+        "convert", "convert, with the comparison", [path], 3 * path.stat().st_size,
+        [
+            Program("depickle convert", PROGRAM, "convert", path, "-o", ours, output=ours),
+            Program("cp + sync", "sh", "-c", 'cp "$0" "$1" && sync "$1"', path, copy, output=copy, summed=False),
+            Call("convert.py", lambda: upstream.convert_file(str(path), str(theirs), []), output=theirs),
+            Fresh("convert.py, first call", "convert", path, first, output=first),
+            Fresh("convert.py, first call, + sync", "convert_and_sync", path, synced, output=synced),
+            Program("convert.py, whole program", sys.executable, upstream.__file__, path, whole, output=whole),
+        ],
+        [Goal("within", 1.3, "depickle convert", "cp + sync")] +
+        [Goal("faster", 4, "depickle convert", peer) for peer in ("convert.py", "convert.py, first call", "convert.py, first call, + sync", "convert.py, whole program")])
+
+
+def receipt(files, quick):
+    path = files["gpt2.bin"]
+    output, written = path.with_name("out-receipt"), path.with_name("out-receipt.json")
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+
+    def same_digest():
+        assert json.loads(written.read_text())["conversions"][0]["sources"][0]["sha256"] == digest, written
+
+    command = [PROGRAM, "convert", path, "-o", output, "--force", "--receipt", written]
+    return Case(
+        "receipt", "convert, with the comparison and a receipt", [path], 3 * path.stat().st_size,
+        [Program("depickle convert --receipt", *command, output=output, check=same_digest), Program("openssl dgst -sha256", "openssl", "dgst", "-sha256", path)],
+        [Goal("within", 2.5, "depickle convert --receipt", "openssl dgst -sha256")])
+
+
+def start_up(files, quick):
+    return Case(
+        "start-up", "start of the program", [], 16 << 20,
+        [Program("depickle version", PROGRAM, "version", times=10), Program("true", "true", times=10)],
+        [Goal("below", 10, "depickle version")])
+
+
+# name → what makes the case, and the files that it needs
+CASES = {
+    "open-bin": (open_bin, ["gpt2.bin"]),
+    "open-safetensors": (open_safetensors, ["gpt2.safetensors"]),
+    "open-many": (open_many, ["many.safetensors"]),
+    "start-up": (start_up, []),
+    "convert": (convert, ["gpt2.bin"]),
+    "receipt": (receipt, ["gpt2.bin"]),
+}

@@ -1,0 +1,131 @@
+// The whole way: a file that depickle can open is planned, written, compared, committed and read again by the letter of the format.
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "depickle/convert/proof.h"
+#include "depickle/safetensors/file.h"
+#include "depickle/weights/scan.h"
+#include "depickle/weights/weights.h"
+#include "fuzz/fuzz.h"
+#include "fuzz/mutate.h"
+
+namespace depickle::fuzz {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Removed when the program ends; its files are the same for every input, so an index may name itself.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "depickle-fuzz-XXXXXX").string();
+    promise(::mkdtemp(name.data()) != nullptr, "there is a temporary folder");
+    path_ = name;
+  }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  fs::path operator/(std::string_view name) const { return path_ / name; }
+
+ private:
+  fs::path path_;
+};
+
+// An element's bytes with its flags carried out, by the definition of each.
+void apply_flags(const Tensor& tensor, std::span<std::byte> element) {
+  const size_t parts = tensor.dtype == Dtype::C64 ? 2 : 1, bytes = element.size() / parts;
+  for (size_t part = 0; part < parts; ++part) {
+    std::span<std::byte> number = element.subspan(part * bytes, bytes);
+    if (tensor.swap) std::ranges::reverse(number);
+    if (tensor.negate != (tensor.conjugate && part == 1)) number.back() ^= std::byte{0x80};
+  }
+}
+
+// A tensor's elements in C order, one by one.
+std::vector<std::byte> expected_bytes(const Weights& weights, const Tensor& tensor) {
+  const uint64_t unit = unit_bytes(tensor.dtype);
+  std::vector<uint64_t> shape(tensor.shape.begin(), tensor.shape.end());
+  if (bits(tensor.dtype) == 4 && !shape.empty()) shape.back() /= 2;
+  Bytes storage = weights.storage(tensor).bytes();
+  std::vector<std::byte> out(tensor.size_bytes);
+  for (uint64_t element = 0; element < tensor.size_bytes / unit; ++element) {
+    uint64_t from = tensor.strides.empty() ? element : 0, rest = element;
+    for (size_t i = shape.size(); i-- > 0 && !tensor.strides.empty(); rest /= shape[i]) from += rest % shape[i] * tensor.strides[i];
+    std::span<std::byte> to(out.data() + element * unit, unit);
+    std::ranges::copy(storage.subspan(tensor.offset_bytes + from * unit, unit), to.begin());
+    apply_flags(tensor, to);
+  }
+  return out;
+}
+
+void check_written(const Weights& source, const convert::Plan& plan, const fs::path& target) {
+  safetensors::File file = safetensors::File::open(target, safetensors::Mode::strict);
+  promise(file.header().entries().size() == plan.tensors.size(), "every planned tensor is written");
+  auto kept_name = [&](std::string_view name) {
+    auto alias = std::ranges::find(plan.aliases, name, &convert::Alias::dropped);
+    return alias == plan.aliases.end() ? name : alias->kept;
+  };
+  uint64_t budget_bytes = 64 << 10;
+  for (const Tensor& tensor : source.tensors()) {
+    const safetensors::Entry* entry = file.header().find(kept_name(tensor.name));
+    promise(entry && entry->dtype == tensor.dtype && std::ranges::equal(entry->shape, tensor.shape),
+            "every tensor is in the file, under its name or the kept one");
+    if (tensor.size_bytes > budget_bytes) continue;
+    budget_bytes -= tensor.size_bytes;
+    promise(std::ranges::equal(file.bytes(*entry), expected_bytes(source, tensor)), "every tensor has the source's bits");
+  }
+}
+
+void convert_and_check(const Weights& source, const convert::PlanOptions& options, const fs::path& target, bool digests) {
+  convert::Plan plan = convert::plan(source, options);
+  constexpr uint64_t kMostBytes = 4 << 20;
+  if (plan.file_bytes > kMostBytes) return;
+  {
+    AtomicFile file(target, plan.file_bytes, IfExists::replace);
+    convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});
+    promise(proof.comparison.same() && proof.comparison.identical == source.tensors().size(), "the comparison finds everything identical");
+    file.commit();
+  }
+  check_written(source, plan, target);
+  promise(convert::compare(source, weights::open(target), {.threads = 1}).same(), "source and target are the same file of weights");
+}
+
+void run(Bytes bytes) {
+  static const Folder folder;
+  const fs::path source_path = folder / "input", target = folder / "output.safetensors";
+  std::ofstream(source_path, std::ios::binary) << text(bytes);
+  weights::scan(source_path);  // whatever it throws is a bug
+
+  Choices choices(bytes);
+  std::optional<Weights> source;
+  const std::string root = choices.one_in(2) ? "" : ".";
+  if (!accepts([&] { source = weights::open(source_path, {.root = root, .expand_limit_bytes = 64 << 10}); })) return;
+  convert::PlanOptions options{.align_bytes = choices.one_in(2) ? 8u : 64u, .skip_unsupported = true};
+  if (choices.one_in(4)) options.ties = convert::PlanOptions::Ties::copy;
+  bool done = false;
+  try {
+    convert_and_check(*source, options, target, choices.one_in(4));
+    done = true;
+  } catch (const Error& error) {
+    bool damaged = error.code() == Code::integrity && error.rule() == "ZP12";  // a wrong checksum
+    promise(damaged || error.code() == Code::unsupported || error.code() == Code::limit || error.code() == Code::malformed,
+            "what can be opened is converted, or refused for what it is: " + std::string(error.what()));
+  }
+  if (!done) promise(!fs::exists(folder / ".output.safetensors.depickle-tmp"), "nothing is left behind");
+}
+
+}  // namespace
+}  // namespace depickle::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  depickle::fuzz::run(depickle::fuzz::input(data, size));
+  return 0;
+}
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) { return depickle::fuzz::mutate_any(data, size, most, seed); }

@@ -1,0 +1,102 @@
+// Torch's files from memory: the table with the model found and with everything, its tensors read, and the scan.
+#include <algorithm>
+
+#include "depickle/pickle/parse.h"
+#include "depickle/torch/globals.h"
+#include "depickle/torch/scan.h"
+#include "depickle/torch/table.h"
+#include "depickle/torch/zip.h"
+#include "depickle/weights/builder.h"
+#include "fuzz/fuzz.h"
+#include "fuzz/mutate.h"
+
+namespace depickle::fuzz {
+namespace {
+
+constexpr uint64_t kExpandLimitBytes = 64 << 10;
+
+// As weights::open does, but from memory.
+Weights table_of(const std::shared_ptr<const ByteSource>& file, std::string root) {
+  torch::Table table = torch::read_table(file, {.root = std::move(root), .expand_limit_bytes = kExpandLimitBytes});
+  weights::Builder builder(table.container);
+  for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
+  for (const Tensor& tensor : table.tensors) builder.add(tensor);
+  builder.own(table.owner).root(table.root).leftovers(std::move(table.leftovers)).unsupported(std::move(table.unsupported));
+  table = {};
+  return std::move(builder).build();
+}
+
+void read_some(const Weights& weights, const Tensor& tensor) {
+  constexpr uint64_t kMostBytes = 4096;
+  const uint64_t unit = unit_bytes(tensor.dtype), length = std::min(tensor.size_bytes, kMostBytes) / unit * unit;
+  std::vector<std::byte> first(length), last(length);
+  weights.read(tensor, 0, first);
+  weights.read(tensor, tensor.size_bytes - length, last);
+  if (tensor.is_contiguous()) {
+    Bytes view = weights.view(tensor);
+    promise(std::ranges::equal(view.first(length), first) && std::ranges::equal(view.last(length), last), "view and read agree");
+  }
+}
+
+bool check_table(const std::shared_ptr<const ByteSource>& file, const std::string& root) {
+  return accepts([&] {
+    Weights weights = table_of(file, root);
+    constexpr size_t kMostTensors = 200;
+    for (const Tensor& tensor : weights.tensors().first(std::min(weights.tensors().size(), kMostTensors))) {
+      promise(weights.find(tensor.name) == &tensor, "a tensor is found by its name");
+      accepts([&] { read_some(weights, tensor); });
+    }
+  });
+}
+
+// Whether the pickle names anything beyond the closed list, by the machine alone.
+bool names_more(Bytes stream) {
+  pickle::Trace trace = pickle::trace(stream);
+  return std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return !torch::is_inert(global); });
+}
+
+// The pickle that a loader of this file would run first, as far as its container can be read; empty for others.
+Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
+  Bytes found;
+  switch (torch::sniff(file->view(0, std::min<uint64_t>(file->size_bytes(), 512)))) {
+    case torch::Format::torch_legacy:
+    case torch::Format::pickle: return file->all();
+    case torch::Format::torch_zip:
+      accepts([&] {
+        torch::Archive archive = torch::Archive::read(file);
+        for (const torch::Record& record : archive.records())
+          if (record.name.ends_with("data.pkl") && record.method == torch::Record::Method::stored) found = archive.content(record).bytes();
+      });
+      return found;
+    default: return found;
+  }
+}
+
+void check_scan(const std::shared_ptr<const ByteSource>& file) {
+  torch::Scan scan = torch::scan(file);  // whatever it throws is a bug
+  using enum torch::Verdict;
+  promise((scan.verdict == has_code) == !scan.findings.empty(), "has-code has findings");
+  promise(scan.verdict != tensors_only || !scan.error, "tensors-only was read to the end");
+  promise(scan.findings.size() <= 1001, "findings are bounded");
+  for (const torch::Finding& finding : scan.findings)
+    promise(std::ranges::none_of(finding.what + finding.record, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
+            "findings are printable");
+  promise(!names_more(first_pickle(file)) || scan.verdict == has_code, "a pickle that names more than the closed list has-code");
+}
+
+void run(Bytes bytes) {
+  std::shared_ptr<const ByteSource> file = input_file(bytes);
+  check_table(file, "");
+  check_table(file, ".");
+  check_scan(file);
+}
+
+}  // namespace
+}  // namespace depickle::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  depickle::fuzz::run(depickle::fuzz::input(data, size));
+  return 0;
+}
+
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) { return depickle::fuzz::mutate_any(data, size, most, seed); }

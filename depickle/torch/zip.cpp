@@ -182,7 +182,9 @@ void Archive::check_places(uint64_t directory_offset) {
     // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length.
     if (described_bytes_[i] > 0) {
       uint64_t room = directory_offset - next;
-      bool signed_one = room >= 4 && load<uint32_t>(source_->view(next, 4), 0) == 0x08074b50;
+      std::array<std::byte, 4> start{};
+      source_->read(next, MutableBytes(start).first(std::min<uint64_t>(room, start.size())));
+      bool signed_one = load<uint32_t>(start, 0) == 0x08074b50;
       next += std::min<uint64_t>(room, (signed_one ? 4u : 0u) + described_bytes_[i]);
     }
   }

@@ -1,6 +1,7 @@
 #include "depickle/base/text.h"
 
 #include <array>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -95,6 +96,10 @@ size_t utf8_sequence(std::string_view text) noexcept {
 
 bool is_utf8(std::string_view text) noexcept {
   while (!text.empty()) {
+    if (uint64_t eight = 0; text.size() >= 8 && (std::memcpy(&eight, text.data(), 8), (eight & 0x8080808080808080) == 0)) {
+      text.remove_prefix(8);  // ASCII, as most names are
+      continue;
+    }
     size_t length = utf8_sequence(text);
     if (length == 0) return false;
     text.remove_prefix(length);

@@ -119,6 +119,7 @@ Handle Machine::make_big_integer(Bytes representation) {
 
 // PK05: Python's decoder lets lone surrogates pass, and nothing else that is not UTF-8.
 Handle Machine::make_unicode(Bytes utf8) {
+  if (is_utf8(text(utf8))) return make_text(utf8);
   for (std::string_view rest = text(utf8); !rest.empty();) {
     size_t length = utf8_sequence(rest);
     bool surrogate = length == 0 && rest.size() >= 3 && rest[0] == '\xed' && (rest[1] & 0xe0) == 0xa0 && (rest[2] & 0xc0) == 0x80;

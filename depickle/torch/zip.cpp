@@ -166,26 +166,33 @@ void Archive::read_directory() {
   check_places(end.directory_offset);
 }
 
+bool Archive::begins_with_signature(uint64_t offset, uint64_t room) const {
+  std::array<std::byte, 4> start{};
+  source_->read(offset, MutableBytes(start).first(std::min<uint64_t>(room, start.size())));
+  return load<uint32_t>(start, 0) == 0x08074b50;
+}
+
 // ZP09: every byte before the directory belongs to one record at most.
 void Archive::check_places(uint64_t directory_offset) {
   std::vector<uint32_t> order(records_.size());
   std::iota(order.begin(), order.end(), 0u);
   std::ranges::sort(order, {}, [&](uint32_t i) { return records_[i].header_bytes; });
   uint64_t next = 0, unowned = 0;
-  for (uint32_t i : order) {
+  for (size_t k = 0; k < order.size(); ++k) {
+    const uint32_t i = order[k];
     const Record& record = records_[i];
     if (record.header_bytes < next) broken("ZP09", fmt::format("record {} overlaps the record before it", quoted(record.name, 80)), record.header_bytes);
     unowned += record.header_bytes - next;
     if (record.data_offset > directory_offset || record.stored_bytes > directory_offset - record.data_offset)
       broken("ZP09", fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80), directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes), record.header_bytes);
     next = record.data_offset + record.stored_bytes;
-    // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length.
+    // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length. Where the next
+    // record begins behind a signed one, as in torch's files, there is no need to look.
     if (described_bytes_[i] > 0) {
-      uint64_t room = directory_offset - next;
-      std::array<std::byte, 4> start{};
-      source_->read(next, MutableBytes(start).first(std::min<uint64_t>(room, start.size())));
-      bool signed_one = load<uint32_t>(start, 0) == 0x08074b50;
-      next += std::min<uint64_t>(room, (signed_one ? 4u : 0u) + described_bytes_[i]);
+      const uint64_t room = directory_offset - next, signed_bytes = described_bytes_[i] + uint64_t{4};
+      const uint64_t following = k + 1 < order.size() ? records_[order[k + 1]].header_bytes : directory_offset;
+      const bool is_signed = following == next + signed_bytes || begins_with_signature(next, room);
+      next += std::min<uint64_t>(room, is_signed ? signed_bytes : described_bytes_[i]);
     }
   }
   unowned += directory_offset - std::min(next, directory_offset);

@@ -59,6 +59,7 @@ class Archive {
   explicit Archive(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
   void read_directory();
   void check_places(uint64_t directory_offset);
+  bool begins_with_signature(uint64_t offset, uint64_t room) const;  ///< of a data descriptor
   void check_names();
 
   std::shared_ptr<const ByteSource> source_;

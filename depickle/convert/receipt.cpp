@@ -90,6 +90,7 @@ void check_schema(object root) {
 Receipt parse_receipt(std::string_view json) {
   if (json.size() > kMostReceiptBytes)
     throw Error(Code::limit, "", fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMostReceiptBytes));
+  if (json.empty()) broken("the file is empty");  // simdjson takes no null pointer
   simdjson::dom::parser parser;
   object root;
   if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) broken(simdjson::error_message(error));

@@ -15,7 +15,8 @@ using namespace depickle;
 uint64_t digest(const Weights& weights) {
   uint64_t sum = 0;
   for (const Tensor& tensor : weights.tensors()) {
-    sum = sum * 31 + tensor.name.size() + static_cast<uint64_t>(tensor.name.back()) + tensor.size_bytes + tensor.offset_bytes + static_cast<uint64_t>(tensor.dtype);
+    sum = sum * 31 + tensor.name.size() + static_cast<uint64_t>(tensor.name.back()) + tensor.size_bytes +
+          tensor.offset_bytes + static_cast<uint64_t>(tensor.dtype);
     for (uint64_t size : tensor.shape) sum = sum * 31 + size;
   }
   return sum;
@@ -73,7 +74,9 @@ double bench_open_and_sum(const char* path, uint64_t* sum) try {
 }
 
 /// The same sum for memory that a peer holds.
-uint64_t bench_sum(const void* data, uint64_t size_bytes) { return sum_of_words(static_cast<const std::byte*>(data), size_bytes); }
+uint64_t bench_sum(const void* data, uint64_t size_bytes) {
+  return sum_of_words(static_cast<const std::byte*>(data), size_bytes);
+}
 
 /// The table as text, as much as fits. Bytes of the whole text; 0 where the file cannot be opened.
 uint64_t bench_table(const char* path, char* out, uint64_t capacity) try {

@@ -5,9 +5,10 @@
 namespace depickle::cli {
 
 std::filesystem::path local_path(const std::string& address) {
-  Where where{.file = address, .tensor = {}, .offset_bytes = {}};
+  Where where = Where::in(address);
   if (address.find("://") != std::string::npos)
-    throw Error(Code::unsupported, "", "this version reads files and folders on this machine only", where, "download it first, for example with: hf download ORG/NAME");
+    throw Error(Code::unsupported, "", "this version reads files and folders on this machine only", where,
+        "download it first, for example with: hf download ORG/NAME");
   std::error_code error;
   bool there = std::filesystem::exists(address, error);
   if (error) throw system_error(error.value(), "cannot look at", address);

@@ -1,8 +1,8 @@
 // depickle compare: two models, tensor by tensor, bit by bit.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/address.h"
 #include "cli/command.h"
@@ -39,33 +39,52 @@ void print_json(const Console& console, const Comparison& comparison) {
   std::string out;
   JsonWriter json(out);
   json.object().key("schema").value("depickle.compare/1").key("identical").value(comparison.same());
-  json.key("tensors_compared").value(comparison.tensors).key("tensors_identical").value(comparison.identical).key("bytes_compared").value(comparison.compared_bytes);
+  json.key("tensors_compared")
+      .value(comparison.tensors)
+      .key("tensors_identical")
+      .value(comparison.identical)
+      .key("bytes_compared")
+      .value(comparison.compared_bytes);
   json.key("tensors").array();
   for (const Finding& finding : comparison.findings) {
-    json.object().key("name").value(finding.name).key("finding").value(word(finding.kind)).key("a").value(finding.a).key("b").value(finding.b);
+    json.object()
+        .key("name")
+        .value(finding.name)
+        .key("finding")
+        .value(word(finding.kind))
+        .key("a")
+        .value(finding.a)
+        .key("b")
+        .value(finding.b);
     if (finding.kind == Finding::Kind::bytes) json.key("element").value(finding.element);
     json.end();
   }
-  for (const convert::Tied& tied : comparison.tied) json.object().key("name").value(tied.name).key("finding").value("tied").key("kept").value(tied.kept).end();
+  for (const convert::Tied& tied : comparison.tied)
+    json.object().key("name").value(tied.name).key("finding").value("tied").key("kept").value(tied.kept).end();
   json.end().end();
   console.out(out);
 }
 
 void print_text(const Console& console, const Comparison& comparison) {
-  std::string sentence = fmt::format("{} of {} identical{}", grouped(comparison.identical), plural(comparison.tensors, "tensor"), comparison.same() ? ", to the last bit." : ".");
+  std::string sentence = fmt::format("{} of {} identical{}", grouped(comparison.identical),
+      plural(comparison.tensors, "tensor"), comparison.same() ? ", to the last bit." : ".");
   console.out(console.painted(comparison.same() ? Colour::green : Colour::red, sentence) + "\n");
-  for (const convert::Tied& tied : comparison.tied) console.out(fmt::format("tied     {} is {}\n", printable(tied.name), printable(tied.kept)));
-  for (const Finding& finding : comparison.findings) console.out(fmt::format("{:<9}{}\n", word(finding.kind), convert::describe(finding)));
+  for (const convert::Tied& tied : comparison.tied)
+    console.out(fmt::format("tied     {} is {}\n", printable(tied.name), printable(tied.kept)));
+  for (const Finding& finding : comparison.findings)
+    console.out(fmt::format("{:<9}{}\n", word(finding.kind), convert::describe(finding)));
 }
 
 }  // namespace
 
 void add_compare(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("compare", "Compare two models, tensor by tensor, to the last bit; any format on either side");
+  CLI::App* command =
+      app.add_subcommand("compare", "Compare two models, tensor by tensor, to the last bit; any format on either side");
   command->add_option("A", options->a, "A weights file, a model's folder, or an *.index.json")->required();
   command->add_option("B", options->b, "Another")->required();
-  command->add_option("--root", options->open.root, "The part of a nested checkpoint to take, on both sides")->type_name("PATH");
+  command->add_option("--root", options->open.root, "The part of a nested checkpoint to take, on both sides")
+      ->type_name("PATH");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->callback([options, &program] {
     program.run = [options, &program] {

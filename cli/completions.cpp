@@ -1,9 +1,9 @@
 // depickle completions: scripts for bash, zsh and fish, made from the commands as they are declared.
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
@@ -21,7 +21,8 @@ std::vector<Declared> declared(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands({})) {
     Declared found{command->get_name(), command->get_description(), {}};
     for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames()) found.options.emplace_back("--" + name, option->get_description());
+      for (const std::string& name : option->get_lnames())
+        found.options.emplace_back("--" + name, option->get_description());
     }
     commands.push_back(std::move(found));
   }
@@ -62,7 +63,7 @@ std::string bash(const std::vector<Declared>& commands) {
 }}
 complete -o filenames -F _depickle depickle
 )",
-                     fmt::join(words_of(commands), " "), cases);
+      fmt::join(words_of(commands), " "), cases);
 }
 
 std::string zsh(const std::vector<Declared>& commands) {
@@ -89,15 +90,17 @@ _depickle() {{
 }}
 compdef _depickle depickle
 )",
-                     names, cases);
+      names, cases);
 }
 
 std::string fish(const std::vector<Declared>& commands) {
   std::string out;
   for (const Declared& command : commands) {
-    out += fmt::format("complete -c depickle -n __fish_use_subcommand -f -a {} -d {}\n", command.name, quoted_for_shell(command.description));
+    out += fmt::format("complete -c depickle -n __fish_use_subcommand -f -a {} -d {}\n", command.name,
+        quoted_for_shell(command.description));
     for (const auto& [name, what] : command.options)
-      out += fmt::format("complete -c depickle -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", command.name, name.substr(2), quoted_for_shell(what));
+      out += fmt::format("complete -c depickle -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", command.name,
+          name.substr(2), quoted_for_shell(what));
   }
   return out;
 }

@@ -31,7 +31,10 @@ bool locale_is_utf8() {
 }  // namespace
 
 Console::Console()
-    : utf8_(locale_is_utf8()), stderr_is_terminal_(::isatty(STDERR_FILENO)), colour_out_(wants_colour(STDOUT_FILENO)), colour_error_(wants_colour(STDERR_FILENO)) {}
+    : utf8_(locale_is_utf8()),
+      stderr_is_terminal_(::isatty(STDERR_FILENO)),
+      colour_out_(wants_colour(STDOUT_FILENO)),
+      colour_error_(wants_colour(STDERR_FILENO)) {}
 
 void Console::set_colour(When when) {
   if (when != When::automatic) colour_out_ = colour_error_ = when == When::always;
@@ -63,7 +66,8 @@ std::string Console::spelled(std::string_view text) const {
 
 void Console::out(std::string_view text) const {
   std::string shown = spelled(text);
-  if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size()) throw system_error(errno, "cannot write", "stdout");
+  if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size())
+    throw system_error(errno, "cannot write", "stdout");
 }
 
 void Console::flush() const {
@@ -88,8 +92,19 @@ void Console::error(std::string_view what, std::string_view hint) const {
 std::string error_json(const Error& error) {
   std::string out;
   JsonWriter json(out);
-  json.object().key("schema").value("depickle.error/1").key("code").value(name(error.code())).key("rule").value(error.rule());
-  json.key("message").value(error.message()).key("file").value(error.where().file).key("tensor").value(error.where().tensor);
+  json.object()
+      .key("schema")
+      .value("depickle.error/1")
+      .key("code")
+      .value(name(error.code()))
+      .key("rule")
+      .value(error.rule());
+  json.key("message")
+      .value(error.message())
+      .key("file")
+      .value(error.where().file)
+      .key("tensor")
+      .value(error.where().tensor);
   json.key("offset");
   if (error.where().offset_bytes) {
     json.value(*error.where().offset_bytes);

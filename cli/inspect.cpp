@@ -3,9 +3,9 @@
 #include <array>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/address.h"
 #include "cli/command.h"
@@ -34,7 +34,10 @@ std::vector<uint64_t> strides_of(const Tensor& tensor) {
   if (!tensor.strides.empty()) return {tensor.strides.begin(), tensor.strides.end()};
   std::vector<uint64_t> strides(tensor.shape.size());
   uint64_t stride = 1;
-  for (size_t i = strides.size(); i-- > 0; stride *= std::max<uint64_t>(i + 1 == strides.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i], 1)) strides[i] = stride;
+  for (size_t i = strides.size(); i-- > 0;
+      stride *=
+      std::max<uint64_t>(i + 1 == strides.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i], 1))
+    strides[i] = stride;
   return strides;
 }
 
@@ -61,7 +64,13 @@ void write_tensor(JsonWriter& json, const Weights& weights, const Tensor& tensor
 void print_json(const Console& console, const Weights& weights) {
   std::string out;
   JsonWriter json(out);
-  json.object().key("schema").value("depickle.inspect/1").key("container").value(weights.container()).key("files").array();
+  json.object()
+      .key("schema")
+      .value("depickle.inspect/1")
+      .key("container")
+      .value(weights.container())
+      .key("files")
+      .array();
   for (const auto& file : weights.files()) json.value(file->name());
   json.end().key("root").value(weights.root()).key("tensors").array();
   for (const Tensor& tensor : weights.tensors()) {
@@ -69,9 +78,18 @@ void print_json(const Console& console, const Weights& weights) {
     if (out.size() > 1 << 20) console.out(out), out.clear();
   }
   json.end().key("leftovers").array();
-  for (const Leftover& left : weights.leftovers()) json.object().key("path").value(left.path).key("description").value(left.description).key("tensors").value(left.tensors).end();
+  for (const Leftover& left : weights.leftovers())
+    json.object()
+        .key("path")
+        .value(left.path)
+        .key("description")
+        .value(left.description)
+        .key("tensors")
+        .value(left.tensors)
+        .end();
   json.end().key("unsupported").array();
-  for (const Unsupported& tensor : weights.unsupported()) json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
+  for (const Unsupported& tensor : weights.unsupported())
+    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
   json.end().key("metadata").object();
   for (const auto& [key, value] : weights.metadata()) json.key(key).value(value);
   json.end().key("notes").array();
@@ -90,7 +108,8 @@ void print_totals(const Console& console, const Weights& weights) {
   }
   std::string text = fmt::format("{}, {}", plural(weights.tensors().size(), "tensor"), human_bytes(all_bytes));
   for (size_t i = kDtypes; i-- > 0;) {
-    if (counts[i] > 0) text += fmt::format("   {} x {} ({})", grouped(counts[i]), name(static_cast<Dtype>(i)), human_bytes(sizes[i]));
+    if (counts[i] > 0)
+      text += fmt::format("   {} x {} ({})", grouped(counts[i]), name(static_cast<Dtype>(i)), human_bytes(sizes[i]));
   }
   console.out(console.painted(Colour::bold, text) + "\n");
 }
@@ -102,15 +121,23 @@ void print_text(const Console& console, const std::string& address, const Weight
   for (const Tensor& tensor : weights.tensors()) width = std::max(width, std::min<size_t>(tensor.name.size(), 60));
   for (const Tensor& tensor : weights.tensors()) {
     std::string shape = fmt::format("[{}]", fmt::join(tensor.shape, ", "));
-    std::string_view remark = tensor.is_contiguous() ? "" : tensor.conjugate || tensor.negate || tensor.swap ? "  computed" : "  strided";
-    console.out(fmt::format("  {:<{}}  {:<8} {:<20} {:>10}{}\n", printable(tensor.name, 120), width, name(tensor.dtype), shape, human_bytes(tensor.size_bytes), remark));
+    std::string_view remark = tensor.is_contiguous()                             ? ""
+                              : tensor.conjugate || tensor.negate || tensor.swap ? "  computed"
+                                                                                 : "  strided";
+    console.out(fmt::format("  {:<{}}  {:<8} {:<20} {:>10}{}\n", printable(tensor.name, 120), width, name(tensor.dtype),
+        shape, human_bytes(tensor.size_bytes), remark));
   }
   print_totals(console, weights);
-  auto list = [&](std::string_view word, const std::string& what) { console.out(fmt::format("{}  {}\n", console.painted(Colour::dim, fmt::format("{:<8}", word)), what)); };
-  for (const auto& [key, value] : weights.metadata()) list("metadata", fmt::format("{} = {}", quoted(key, 60), quoted(value, 120)));
-  for (const Unsupported& tensor : weights.unsupported()) list("cannot", fmt::format("{}: {} (safetensors has no such tensor)", quoted(tensor.name), printable(tensor.what)));
+  auto list = [&](std::string_view word, const std::string& what) {
+    console.out(fmt::format("{}  {}\n", console.painted(Colour::dim, fmt::format("{:<8}", word)), what));
+  };
+  for (const auto& [key, value] : weights.metadata())
+    list("metadata", fmt::format("{} = {}", quoted(key, 60), quoted(value, 120)));
+  for (const Unsupported& tensor : weights.unsupported())
+    list("cannot", fmt::format("{}: {} (safetensors has no such tensor)", quoted(tensor.name), printable(tensor.what)));
   for (const Leftover& left : weights.leftovers())
-    list("left", fmt::format("{}: {}{}", quoted(left.path), printable(left.description), left.tensors ? fmt::format(", {}", plural(left.tensors, "tensor")) : ""));
+    list("left", fmt::format("{}: {}{}", quoted(left.path), printable(left.description),
+                     left.tensors ? fmt::format(", {}", plural(left.tensors, "tensor")) : ""));
   for (const std::string& note : weights.notes()) list("note", printable(note));
 }
 
@@ -118,9 +145,13 @@ void print_text(const Console& console, const std::string& address, const Weight
 
 void add_inspect(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("inspect", "List the tensors of a file, a folder or an index: name, dtype, shape, bytes");
+  CLI::App* command =
+      app.add_subcommand("inspect", "List the tensors of a file, a folder or an index: name, dtype, shape, bytes");
   command->add_option("ADDR", options->address, "A weights file, a model's folder, or an *.index.json")->required();
-  command->add_option("--root", options->open.root, "The part of a nested checkpoint to take (\".\" is everything; default: the model's weights)")->type_name("PATH");
+  command
+      ->add_option("--root", options->open.root,
+          "The part of a nested checkpoint to take (\".\" is everything; default: the model's weights)")
+      ->type_name("PATH");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->callback([options, &program] {
     program.run = [options, &program] {

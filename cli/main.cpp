@@ -30,8 +30,11 @@ void declare(CLI::App& app, Program& program) {
   app.require_subcommand(1);
   app.footer(kFooter);
   app.fallthrough();
-  static const std::map<std::string, Console::When> kWhen = {{"auto", Console::When::automatic}, {"always", Console::When::always}, {"never", Console::When::never}};
-  app.add_option_function<Console::When>("--color", [&](Console::When when) { program.console.set_colour(when); }, "When to use colours: auto, always, never")
+  static const std::map<std::string, Console::When> kWhen = {
+      {"auto", Console::When::automatic}, {"always", Console::When::always}, {"never", Console::When::never}};
+  app.add_option_function<Console::When>(
+         "--color", [&](Console::When when) { program.console.set_colour(when); },
+         "When to use colours: auto, always, never")
       ->transform(CLI::CheckedTransformer(kWhen))
       ->type_name("WHEN");
   app.add_flag_callback("-q,--quiet", [&] { program.console.set_quiet(true); }, "No progress, no remarks");

@@ -26,14 +26,16 @@ void on_interrupt(int signal) {
 
 // Only calls that are safe in a signal handler.
 void on_bus_error(int) {
-  constexpr std::string_view kMessage = "error: a file shrank while it was read\nhint: try again when nothing writes to it\n";
+  constexpr std::string_view kMessage =
+      "error: a file shrank while it was read\nhint: try again when nothing writes to it\n";
   [[maybe_unused]] ssize_t ignored = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
   ::_exit(kCouldNot);
 }
 
 std::string duration(double seconds) {
   auto whole = static_cast<uint64_t>(seconds);
-  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60) : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
+  return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
+                      : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
 }  // namespace
@@ -70,7 +72,8 @@ void ProgressBar::report(const Step& step) {
     began_ = now;
     if (drawn_at_ == Clock::time_point()) drawn_at_ = now;
   }
-  auto pause = console_.stderr_is_terminal() || events_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
+  auto pause =
+      console_.stderr_is_terminal() || events_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
   bool last = step.done_bytes == step.total_bytes;
   if (now - drawn_at_ < pause && !(events_ && (new_phase || last))) return;
   drawn_at_ = now;
@@ -90,8 +93,9 @@ void ProgressBar::draw(const Step& step) {
   double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
   double rate = seconds > 0 ? static_cast<double>(step.done_bytes) / seconds : 0;
   double left = rate > 0 ? static_cast<double>(step.total_bytes - step.done_bytes) / rate : 0;
-  std::string line = fmt::format("{:<8} {}  {} of {}  {}/s  {} left", step.phase, printable(step.file, 60), human_bytes(step.done_bytes), human_bytes(step.total_bytes),
-                                 human_bytes(static_cast<uint64_t>(rate)), duration(left));
+  std::string line = fmt::format("{:<8} {}  {} of {}  {}/s  {} left", step.phase, printable(step.file, 60),
+      human_bytes(step.done_bytes), human_bytes(step.total_bytes), human_bytes(static_cast<uint64_t>(rate)),
+      duration(left));
   if (console_.stderr_is_terminal()) {
     console_.say("\r\x1b[2K" + line);
     drawn_ = true;

@@ -33,8 +33,8 @@ class ProgressBar {
   bool events_;
   bool silent_;
   bool drawn_ = false;
-  std::string what_;           ///< phase and file of the last report
-  Clock::time_point began_;    ///< of that phase
+  std::string what_;         ///< phase and file of the last report
+  Clock::time_point began_;  ///< of that phase
   Clock::time_point drawn_at_;
 };
 

@@ -7,8 +7,18 @@
 namespace depickle::cli {
 namespace {
 
-void write_result(JsonWriter& json, std::string_view rule, std::string_view level, const std::string& message, const std::filesystem::path& path, uint64_t offset_bytes) {
-  json.object().key("ruleId").value(rule).key("level").value(level).key("message").object().key("text").value(message).end();
+void write_result(JsonWriter& json, std::string_view rule, std::string_view level, const std::string& message,
+    const std::filesystem::path& path, uint64_t offset_bytes) {
+  json.object()
+      .key("ruleId")
+      .value(rule)
+      .key("level")
+      .value(level)
+      .key("message")
+      .object()
+      .key("text")
+      .value(message)
+      .end();
   json.key("locations").array().object().key("physicalLocation").object();
   json.key("artifactLocation").object().key("uri").value(path.generic_string()).end();
   json.key("region").object().key("byteOffset").value(offset_bytes).end();
@@ -24,17 +34,36 @@ void write_rule(JsonWriter& json, std::string_view id, std::string_view text) {
 std::string sarif(const std::vector<ScannedFile>& files, std::string_view version) {
   std::string out;
   JsonWriter json(out);
-  json.object().key("$schema").value("https://json.schemastore.org/sarif-2.1.0.json").key("version").value("2.1.0").key("runs").array().object();
-  json.key("tool").object().key("driver").object().key("name").value("depickle").key("version").value(version).key("rules").array();
+  json.object()
+      .key("$schema")
+      .value("https://json.schemastore.org/sarif-2.1.0.json")
+      .key("version")
+      .value("2.1.0")
+      .key("runs")
+      .array()
+      .object();
+  json.key("tool")
+      .object()
+      .key("driver")
+      .object()
+      .key("name")
+      .value("depickle")
+      .key("version")
+      .value(version)
+      .key("rules")
+      .array();
   write_rule(json, "has-code", "The pickle names or calls something that does not only build tensors");
   write_rule(json, "unreadable", "The file could not be read to the end");
   json.end().end().end().key("results").array();
   for (const auto& [path, scan] : files) {
     for (const torch::Finding& finding : scan.findings) {
       std::string place = finding.record.empty() ? "" : finding.record + ": ";
-      write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path, finding.offset_bytes);
+      write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path,
+          finding.offset_bytes);
     }
-    if (scan.verdict == torch::Verdict::unreadable && scan.error) write_result(json, "unreadable", "warning", scan.error->what(), path, scan.error->where().offset_bytes.value_or(0));
+    if (scan.verdict == torch::Verdict::unreadable && scan.error)
+      write_result(
+          json, "unreadable", "warning", scan.error->what(), path, scan.error->where().offset_bytes.value_or(0));
   }
   json.end().end().end().end();
   return out;

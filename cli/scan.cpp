@@ -3,8 +3,8 @@
 #include <array>
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/address.h"
 #include "cli/command.h"
@@ -29,7 +29,8 @@ struct Options {
 
 // In a folder, what may be a pickle by its name or by its first bytes.
 bool worth_scanning(const fs::path& path) {
-  constexpr std::array<std::string_view, 9> kEndings = {".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ptl", ".safetensors", ".joblib"};
+  constexpr std::array<std::string_view, 9> kEndings = {
+      ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ptl", ".safetensors", ".joblib"};
   if (std::ranges::find(kEndings, path.extension().string()) != kEndings.end()) return true;
   auto file = MappedFile::open(path);
   std::string_view head = text(file->view(0, std::min<uint64_t>(file->size_bytes(), 4)));
@@ -61,9 +62,23 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
   JsonWriter json(out);
   json.object().key("schema").value("depickle.scan/1").key("files").array();
   for (const auto& [path, scan] : files) {
-    json.object().key("file").value(path.string()).key("verdict").value(name(scan.verdict)).key("pickles").value(scan.pickles).key("findings").array();
+    json.object()
+        .key("file")
+        .value(path.string())
+        .key("verdict")
+        .value(name(scan.verdict))
+        .key("pickles")
+        .value(scan.pickles)
+        .key("findings")
+        .array();
     for (const torch::Finding& finding : scan.findings) {
-      json.object().key("record").value(finding.record).key("offset").value(finding.offset_bytes).key("what").value(finding.what);
+      json.object()
+          .key("record")
+          .value(finding.record)
+          .key("offset")
+          .value(finding.offset_bytes)
+          .key("what")
+          .value(finding.what);
       json.key("words").value(finding.words).key("count").value(finding.count).end();
     }
     json.end().key("globals").array();
@@ -86,7 +101,10 @@ std::string sentence(const torch::Scan& scan) {
   for (const torch::Finding& finding : scan.findings) findings += finding.count;
   for (const torch::NamedGlobal& global : scan.globals) inert += global.inert;
   switch (scan.verdict) {
-    case Verdict::tensors_only: return scan.pickles == 0 ? "holds no pickle" : fmt::format("{} named, which only build tensors and plain containers", plural(inert, "global"));
+    case Verdict::tensors_only:
+      return scan.pickles == 0
+                 ? "holds no pickle"
+                 : fmt::format("{} named, which only build tensors and plain containers", plural(inert, "global"));
     case Verdict::has_code: return fmt::format("{} beyond the building of tensors", plural(findings, "step"));
     case Verdict::unreadable: return scan.error ? scan.error->what() : "cannot be read";
   }
@@ -95,26 +113,35 @@ std::string sentence(const torch::Scan& scan) {
 
 void print_text(const Console& console, const std::vector<ScannedFile>& files) {
   for (const auto& [path, scan] : files) {
-    Colour colour = scan.verdict == Verdict::tensors_only ? Colour::green : scan.verdict == Verdict::has_code ? Colour::red : Colour::yellow;
+    Colour colour = scan.verdict == Verdict::tensors_only ? Colour::green
+                    : scan.verdict == Verdict::has_code   ? Colour::red
+                                                          : Colour::yellow;
     std::string which = files.size() > 1 ? printable(path.string()) + ": " : "";
     console.out(fmt::format("{}{}: {}\n", which, console.painted(colour, name(scan.verdict)), sentence(scan)));
     for (const torch::Finding& finding : scan.findings) {
-      std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes) : fmt::format("{}, byte {}", finding.record, finding.offset_bytes);
+      std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes)
+                                                 : fmt::format("{}, byte {}", finding.record, finding.offset_bytes);
       std::string times = finding.count > 1 ? fmt::format("  ({} times)", grouped(finding.count)) : "";
       console.out(fmt::format("  {}   {}   {}{}\n", place, finding.what, finding.words, times));
     }
     uint64_t inert = static_cast<uint64_t>(std::ranges::count_if(scan.globals, &torch::NamedGlobal::inert));
-    if (scan.verdict == Verdict::has_code && inert > 0) console.out(fmt::format("  {} only build tensors and plain containers\n", plural(inert, "other global")));
-    if (scan.verdict == Verdict::has_code && scan.error) console.out(fmt::format("  and it breaks off: {}\n", scan.error->what()));
-    if (scan.verdict == Verdict::unreadable && scan.error && !scan.error->hint().empty()) console.say(fmt::format("hint: {}\n", scan.error->hint()));
+    if (scan.verdict == Verdict::has_code && inert > 0)
+      console.out(fmt::format("  {} only build tensors and plain containers\n", plural(inert, "other global")));
+    if (scan.verdict == Verdict::has_code && scan.error)
+      console.out(fmt::format("  and it breaks off: {}\n", scan.error->what()));
+    if (scan.verdict == Verdict::unreadable && scan.error && !scan.error->hint().empty())
+      console.say(fmt::format("hint: {}\n", scan.error->hint()));
     for (const std::string& note : scan.notes) console.out(fmt::format("  note: {}\n", printable(note)));
-    if (scan.verdict == Verdict::has_code) console.say("hint: depickle convert reads the tensors of such a file without running any of this\n");
+    if (scan.verdict == Verdict::has_code)
+      console.say("hint: depickle convert reads the tensors of such a file without running any of this\n");
   }
 }
 
 // Code outweighs what could not be read: it is the stronger no.
 int verdict_code(const std::vector<ScannedFile>& files) {
-  auto any = [&](Verdict verdict) { return std::ranges::any_of(files, [&](const ScannedFile& file) { return file.scan.verdict == verdict; }); };
+  auto any = [&](Verdict verdict) {
+    return std::ranges::any_of(files, [&](const ScannedFile& file) { return file.scan.verdict == verdict; });
+  };
   return any(Verdict::has_code) ? kNo : any(Verdict::unreadable) ? kCouldNot : kYes;
 }
 
@@ -122,7 +149,8 @@ int verdict_code(const std::vector<ScannedFile>& files) {
 
 void add_scan(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("scan", "Say what a pickle would do if it were loaded: every global and call beyond the building of tensors");
+  CLI::App* command = app.add_subcommand(
+      "scan", "Say what a pickle would do if it were loaded: every global and call beyond the building of tensors");
   command->add_option("ADDR", options->addresses, "Files, or folders to look through")->required();
   auto* json = command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->add_flag("--sarif", options->sarif, "SARIF 2.1.0, for code scanning services")->excludes(json);
@@ -133,7 +161,9 @@ void add_scan(CLI::App& app, Program& program) {
         check_interrupted();
         files.push_back({path, weights::scan(path)});
       }
-      if (files.empty()) throw Error(Code::not_found, "", "the folder holds no file that may be a pickle", {.file = options->addresses.front(), .tensor = {}, .offset_bytes = {}});
+      if (files.empty())
+        throw Error(Code::not_found, "", "the folder holds no file that may be a pickle",
+            Where::in(options->addresses.front()));
       if (options->json) {
         print_json(program.console, files);
       } else if (options->sarif) {

@@ -3,8 +3,8 @@
 
 #include <memory>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 #include "cli/address.h"
 #include "cli/command.h"
@@ -24,9 +24,18 @@ struct Options {
 void print_json(const Console& console, const convert::Verification& verification) {
   std::string out;
   JsonWriter json(out);
-  json.object().key("schema").value("depickle.verify/1").key("proven").value(verification.proven()).key("files").value(verification.files).key("tensors").value(verification.tensors);
+  json.object()
+      .key("schema")
+      .value("depickle.verify/1")
+      .key("proven")
+      .value(verification.proven())
+      .key("files")
+      .value(verification.files)
+      .key("tensors")
+      .value(verification.tensors);
   json.key("flaws").array();
-  for (const convert::Flaw& flaw : verification.flaws) json.object().key("file").value(flaw.file).key("tensor").value(flaw.tensor).key("what").value(flaw.what).end();
+  for (const convert::Flaw& flaw : verification.flaws)
+    json.object().key("file").value(flaw.file).key("tensor").value(flaw.tensor).key("what").value(flaw.what).end();
   json.end().key("notes").array();
   for (const std::string& note : verification.notes) json.value(note);
   json.end().end();
@@ -34,10 +43,15 @@ void print_json(const Console& console, const convert::Verification& verificatio
 }
 
 void print_text(const Console& console, const convert::Verification& verification) {
-  if (verification.proven()) console.out(console.painted(Colour::green, fmt::format("The receipt holds: {}, {}.", plural(verification.files, "file"), plural(verification.tensors, "tensor"))) + "\n");
+  if (verification.proven())
+    console.out(
+        console.painted(Colour::green, fmt::format("The receipt holds: {}, {}.", plural(verification.files, "file"),
+                                           plural(verification.tensors, "tensor"))) +
+        "\n");
   if (!verification.proven()) console.out(console.painted(Colour::red, "The receipt does not hold.") + "\n");
   for (const convert::Flaw& flaw : verification.flaws)
-    console.out(fmt::format("differs  {}{}: {}\n", printable(flaw.file), flaw.tensor.empty() ? "" : ", tensor " + quoted(flaw.tensor), printable(flaw.what)));
+    console.out(fmt::format("differs  {}{}: {}\n", printable(flaw.file),
+        flaw.tensor.empty() ? "" : ", tensor " + quoted(flaw.tensor), printable(flaw.what)));
   for (const std::string& note : verification.notes) console.out(fmt::format("note     {}\n", printable(note)));
 }
 
@@ -45,7 +59,8 @@ void print_text(const Console& console, const convert::Verification& verificatio
 
 void add_verify(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("verify", "Prove a receipt again: digests of all files and tensors, and the source where it is still there");
+  CLI::App* command = app.add_subcommand(
+      "verify", "Prove a receipt again: digests of all files and tensors, and the source where it is still there");
   command->add_option("RECEIPT", options->receipt, "What `depickle convert --receipt` wrote")->required();
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->callback([options, &program] {

@@ -56,7 +56,8 @@ std::vector<std::byte> expected_bytes(const Weights& weights, const Tensor& tens
   std::vector<std::byte> out(tensor.size_bytes);
   for (uint64_t element = 0; element < tensor.size_bytes / unit; ++element) {
     uint64_t from = tensor.strides.empty() ? element : 0, rest = element;
-    for (size_t i = shape.size(); i-- > 0 && !tensor.strides.empty(); rest /= shape[i]) from += rest % shape[i] * tensor.strides[i];
+    for (size_t i = shape.size(); i-- > 0 && !tensor.strides.empty(); rest /= shape[i])
+      from += rest % shape[i] * tensor.strides[i];
     std::span<std::byte> to(out.data() + element * unit, unit);
     std::ranges::copy(storage.subspan(tensor.offset_bytes + from * unit, unit), to.begin());
     apply_flags(tensor, to);
@@ -75,25 +76,29 @@ void check_written(const Weights& source, const convert::Plan& plan, const fs::p
   for (const Tensor& tensor : source.tensors()) {
     const safetensors::Entry* entry = file.header().find(kept_name(tensor.name));
     promise(entry && entry->dtype == tensor.dtype && std::ranges::equal(entry->shape, tensor.shape),
-            "every tensor is in the file, under its name or the kept one");
+        "every tensor is in the file, under its name or the kept one");
     if (tensor.size_bytes > budget_bytes) continue;
     budget_bytes -= tensor.size_bytes;
-    promise(std::ranges::equal(file.bytes(*entry), expected_bytes(source, tensor)), "every tensor has the source's bits");
+    promise(
+        std::ranges::equal(file.bytes(*entry), expected_bytes(source, tensor)), "every tensor has the source's bits");
   }
 }
 
-void convert_and_check(const Weights& source, const convert::PlanOptions& options, const fs::path& target, bool digests) {
+void convert_and_check(
+    const Weights& source, const convert::PlanOptions& options, const fs::path& target, bool digests) {
   convert::Plan plan = convert::plan(source, options);
   constexpr uint64_t kMostBytes = 4 << 20;
   if (plan.file_bytes > kMostBytes) return;
   {
     AtomicFile file(target, plan.file_bytes, IfExists::replace);
     convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});
-    promise(proof.comparison.same() && proof.comparison.identical == source.tensors().size(), "the comparison finds everything identical");
+    promise(proof.comparison.same() && proof.comparison.identical == source.tensors().size(),
+        "the comparison finds everything identical");
     file.commit();
   }
   check_written(source, plan, target);
-  promise(convert::compare(source, weights::open(target), {.threads = 1}).same(), "source and target are the same file of weights");
+  promise(convert::compare(source, weights::open(target), {.threads = 1}).same(),
+      "source and target are the same file of weights");
 }
 
 void run(Bytes bytes) {
@@ -114,8 +119,9 @@ void run(Bytes bytes) {
     done = true;
   } catch (const Error& error) {
     bool damaged = error.code() == Code::integrity && error.rule() == "ZP12";  // a wrong checksum
-    promise(damaged || error.code() == Code::unsupported || error.code() == Code::limit || error.code() == Code::malformed,
-            "what can be opened is converted, or refused for what it is: " + std::string(error.what()));
+    promise(
+        damaged || error.code() == Code::unsupported || error.code() == Code::limit || error.code() == Code::malformed,
+        "what can be opened is converted, or refused for what it is: " + std::string(error.what()));
   }
   if (!done) promise(!fs::exists(folder / ".output.safetensors.depickle-tmp"), "nothing is left behind");
 }
@@ -128,4 +134,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) { return depickle::fuzz::mutate_any(data, size, most, seed); }
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
+  return depickle::fuzz::mutate_any(data, size, most, seed);
+}

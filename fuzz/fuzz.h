@@ -39,7 +39,9 @@ bool accepts(Action&& action) {
 inline Bytes input(const uint8_t* data, size_t size) { return std::as_bytes(std::span(data, size)); }
 
 /// The input as a file in memory.
-inline std::shared_ptr<const ByteSource> input_file(Bytes bytes) { return std::make_shared<MemorySource>("input", bytes); }
+inline std::shared_ptr<const ByteSource> input_file(Bytes bytes) {
+  return std::make_shared<MemorySource>("input", bytes);
+}
 
 /// Numbers that follow from the input alone, for choices that are no part of it.
 class Choices {

@@ -35,7 +35,8 @@ bool same(const Header& a, const Header& b) {
     std::ranges::sort(metadata);
     return metadata;
   };
-  return all && a.entries().size() == b.entries().size() && a.has_metadata() == b.has_metadata() && sorted(a.metadata()) == sorted(b.metadata());
+  return all && a.entries().size() == b.entries().size() && a.has_metadata() == b.has_metadata() &&
+         sorted(a.metadata()) == sorted(b.metadata());
 }
 
 void check_rewritten(const Header& header) {
@@ -44,7 +45,9 @@ void check_rewritten(const Header& header) {
   std::optional<Metadata> metadata;
   if (header.has_metadata()) metadata = header.metadata();
   FilePlan plan = plan_file(specs, metadata);
-  auto parse = [&](const FilePlan& file) { return Header::parse(bytes(file.head).subspan(8), file.file_bytes - file.head.size(), Mode::strict); };
+  auto parse = [&](const FilePlan& file) {
+    return Header::parse(bytes(file.head).subspan(8), file.file_bytes - file.head.size(), Mode::strict);
+  };
   Header again = parse(plan);
   promise(same(header, again), "a header written anew says the same");
 
@@ -70,9 +73,11 @@ std::vector<uint64_t> positions(const Range& range, uint64_t dimension) {
     int64_t at = *bound < 0 ? *bound + size : *bound;
     return std::clamp<int64_t>(at, range.step < 0 ? -1 : 0, range.step < 0 ? size - 1 : size);
   };
-  const int64_t start = clamp(range.start, range.step < 0 ? size - 1 : 0), stop = clamp(range.stop, range.step < 0 ? -1 : size);
+  const int64_t start = clamp(range.start, range.step < 0 ? size - 1 : 0),
+                stop = clamp(range.stop, range.step < 0 ? -1 : size);
   std::vector<uint64_t> all;
-  for (int64_t at = start; range.step < 0 ? at > stop : at < stop; at += range.step) all.push_back(static_cast<uint64_t>(at));
+  for (int64_t at = start; range.step < 0 ? at > stop : at < stop; at += range.step)
+    all.push_back(static_cast<uint64_t>(at));
   return all;
 }
 
@@ -87,7 +92,8 @@ std::vector<std::byte> expected_slice(Bytes tensor, const Entry& entry, std::spa
     offsets = std::move(next);
   }
   std::vector<std::byte> out;
-  for (uint64_t offset : offsets) out.insert(out.end(), tensor.begin() + offset * unit, tensor.begin() + (offset + 1) * unit);
+  for (uint64_t offset : offsets)
+    out.insert(out.end(), tensor.begin() + offset * unit, tensor.begin() + (offset + 1) * unit);
   return out;
 }
 
@@ -100,26 +106,29 @@ void check_slice(const ByteSource& file, const Header& header, const Entry& entr
       items.push_back(static_cast<int64_t>(taken.back()[0]) - (choices.one_in(2) ? static_cast<int64_t>(size) : 0));
     } else {
       Range range = random_range(choices, std::min<uint64_t>(size, 1 << 20));
-      if (range.step == 0) return promise(!accepts([&] { Slice::of(entry.dtype, entry.shape, std::array<IndexItem, 1>{range}); }), "a step of 0 is refused");
+      if (range.step == 0)
+        return promise(!accepts([&] { Slice::of(entry.dtype, entry.shape, std::array<IndexItem, 1>{range}); }),
+            "a step of 0 is refused");
       taken.push_back(positions(range, size));
       items.push_back(range);
     }
   }
   std::optional<Slice> slice;
-  if (!accepts([&] { slice = Slice::of(entry.dtype, entry.shape, items); })) return promise(bits(entry.dtype) < 8, "a good index is accepted");
+  if (!accepts([&] { slice = Slice::of(entry.dtype, entry.shape, items); }))
+    return promise(bits(entry.dtype) < 8, "a good index is accepted");
   if (bits(entry.dtype) < 8) return;  // packed elements have no bytes of their own to compare
 
   std::vector<std::byte> got(slice->size_bytes());
   slice->read(file, header.data_begin() + entry.begin, got);
   promise(got == expected_slice(file.view(header.data_begin() + entry.begin, entry.size_bytes()), entry, taken),
-          "a slice holds the elements that were asked for");
+      "a slice holds the elements that were asked for");
 }
 
 void check_slices(const ByteSource& file, const Header& header, Choices& choices) {
   constexpr uint64_t kMostBytes = 4096;
   for (const Entry& entry : header.entries().first(std::min<size_t>(header.entries().size(), 8))) {
-    bool small =
-        entry.size_bytes() <= kMostBytes && entry.shape.size() <= 8 && std::ranges::all_of(entry.shape, [](uint64_t size) { return size <= kMostBytes; });
+    bool small = entry.size_bytes() <= kMostBytes && entry.shape.size() <= 8 &&
+                 std::ranges::all_of(entry.shape, [](uint64_t size) { return size <= kMostBytes; });
     for (int i = 0; small && i < 4; ++i) check_slice(file, header, entry, choices);
   }
 }

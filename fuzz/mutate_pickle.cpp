@@ -101,8 +101,8 @@ void mutate_argument(std::string& op, size_t most) {
   Argument argument = argument_of(op[0]);
   size_t kept = 1 + (argument.form == Argument::Form::counted ? argument.bytes : 0);
   if (op.size() <= kept && argument.form == Argument::Form::fixed) return;
-  std::string content =
-      mutated(op.substr(std::min(kept, op.size())), argument.form == Argument::Form::fixed ? argument.bytes : std::min<size_t>(most, op.size() + 64));
+  std::string content = mutated(op.substr(std::min(kept, op.size())),
+      argument.form == Argument::Form::fixed ? argument.bytes : std::min<size_t>(most, op.size() + 64));
   if (argument.form == Argument::Form::fixed) content.resize(argument.bytes);
   op.resize(1);
   if (argument.form == Argument::Form::counted) {
@@ -117,7 +117,8 @@ void mutate_argument(std::string& op, size_t most) {
 void mutate_ops(std::vector<std::string>& ops, size_t most, Choices& choices) {
   const size_t at = choices.below(ops.size()), other = choices.below(ops.size());
   const auto begin = ops.begin() + static_cast<ptrdiff_t>(at);
-  const auto end = begin + static_cast<ptrdiff_t>(std::min<size_t>(1 + choices.below(choices.one_in(4) ? 24 : 3), ops.size() - at));
+  const auto end =
+      begin + static_cast<ptrdiff_t>(std::min<size_t>(1 + choices.below(choices.one_in(4) ? 24 : 3), ops.size() - at));
   switch (choices.below(6)) {
     case 0: ops.erase(begin, end); break;
     case 1: {

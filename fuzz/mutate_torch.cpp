@@ -24,8 +24,9 @@ std::vector<Entry> split(Bytes file) {
   try {
     torch::Archive archive = torch::Archive::read(input_file(file));
     for (const torch::Record& record : archive.records()) {
-      entries.push_back({std::string(record.name), std::string(text(file.subspan(record.data_offset, record.stored_bytes))),
-                         static_cast<uint32_t>(record.size_bytes), record.crc, static_cast<uint16_t>(record.method)});
+      entries.push_back(
+          {std::string(record.name), std::string(text(file.subspan(record.data_offset, record.stored_bytes))),
+              static_cast<uint32_t>(record.size_bytes), record.crc, static_cast<uint16_t>(record.method)});
     }
   } catch (const Error&) {
     entries.clear();
@@ -62,7 +63,8 @@ class Packer {
   // The fields that local header and directory have in common: flags to extra length.
   static void describe(std::string& out, const Entry& entry) {
     number(out, 0, 2), number(out, entry.method, 2), number(out, 0, 4), number(out, entry.crc, 4);
-    number(out, entry.stored.size(), 4), number(out, entry.size_bytes, 4), number(out, entry.name.size(), 2), number(out, 0, 2);
+    number(out, entry.stored.size(), 4), number(out, entry.size_bytes, 4), number(out, entry.name.size(), 2),
+        number(out, 0, 2);
   }
 
   std::string out_, directory_;
@@ -84,10 +86,12 @@ void mutate_entries(std::vector<Entry>& entries, size_t most, Choices& choices) 
     default: break;
   }
   // The pickle decides most.
-  auto pickle = std::ranges::find_if(entries, [](const Entry& one) { return one.name.ends_with("data.pkl") && one.method == 0; });
+  auto pickle =
+      std::ranges::find_if(entries, [](const Entry& one) { return one.name.ends_with("data.pkl") && one.method == 0; });
   Entry& changed = pickle != entries.end() && !choices.one_in(4) ? *pickle : entry;
   const size_t room = std::min(most, changed.stored.size() + 256);
-  changed.stored = changed.name.ends_with(".pkl") && changed.method == 0 ? mutated_pickle(changed.stored, room, choices) : mutated(changed.stored, room);
+  changed.stored = changed.name.ends_with(".pkl") && changed.method == 0 ? mutated_pickle(changed.stored, room, choices)
+                                                                         : mutated(changed.stored, room);
   changed.crc = 0;  // not computed, as some writers leave it
   if (changed.method == 0) changed.size_bytes = static_cast<uint32_t>(changed.stored.size());
 }
@@ -139,7 +143,9 @@ std::string mutated_tar(std::string_view file, size_t most, Choices& choices) {
     file.remove_prefix(kBlock);
     std::string content(file.substr(0, size));
     file.remove_prefix(std::min(file.size(), (content.size() + kBlock - 1) / kBlock * kBlock));
-    if (choices.one_in(3)) content = choices.one_in(2) ? mutated(content, content.size() + 64) : mutated_pickle(content, content.size() + 256, choices);
+    if (choices.one_in(3))
+      content = choices.one_in(2) ? mutated(content, content.size() + 64)
+                                  : mutated_pickle(content, content.size() + 256, choices);
     octal(header, kSize, content.size(), 11);
     std::fill_n(header.begin() + kChecksum, 8, ' ');
     size_t sum = 0;

@@ -11,11 +11,17 @@ namespace {
 
 using namespace pickle;
 
-constexpr Limits kLimits{
-    .opcodes = 50'000, .nodes = 40'000, .memo_entries = 20'000, .stack_items = 10'000, .marks = 1'000, .line_bytes = 512, .text_bytes = 16 << 10};
+constexpr Limits kLimits{.opcodes = 50'000,
+    .nodes = 40'000,
+    .memo_entries = 20'000,
+    .stack_items = 10'000,
+    .marks = 1'000,
+    .line_bytes = 512,
+    .text_bytes = 16 << 10};
 
 void check_handles(const Graph& graph, std::span<const Handle> handles) {
-  promise(std::ranges::all_of(handles, [&](Handle handle) { return handle < graph.nodes(); }), "every handle is a node of the graph");
+  promise(std::ranges::all_of(handles, [&](Handle handle) { return handle < graph.nodes(); }),
+      "every handle is a node of the graph");
 }
 
 void check_entries(const Graph& graph, std::span<const Handle> pairs) {
@@ -41,7 +47,8 @@ void check_object(const Graph& graph, const Object& object) {
 
 void check_node(const Graph& graph, Handle handle) {
   Kind kind = graph.kind(handle);
-  promise(graph.integer(handle).has_value() == (kind == Kind::integer || kind == Kind::boolean), "integers have values");
+  promise(
+      graph.integer(handle).has_value() == (kind == Kind::integer || kind == Kind::boolean), "integers have values");
   promise(graph.real(handle).has_value() == (kind == Kind::real), "reals have values");
   promise(graph.text(handle).has_value() == (kind == Kind::text), "texts have characters");
   promise(graph.bytes(handle).has_value() == (kind == Kind::bytes || kind == Kind::big_integer), "bytes have bytes");
@@ -55,14 +62,16 @@ void check_node(const Graph& graph, Handle handle) {
 void check_words(const Graph& graph, Handle handle) {
   for (const std::string& words : {torch::describe(graph, handle), torch::call_text(graph, handle)}) {
     promise(words.size() < 64 << 10, "words stay short");
-    promise(std::ranges::none_of(words, [](char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }), "words are printable");
+    promise(std::ranges::none_of(words, [](char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }),
+        "words are printable");
   }
 }
 
 void check_events(const Trace& trace, uint64_t first_byte) {
   uint64_t before = first_byte;
   for (const Event& event : trace.graph.events()) {
-    promise(event.offset_bytes >= before && event.offset_bytes < first_byte + trace.end_bytes, "events come in the order of the stream");
+    promise(event.offset_bytes >= before && event.offset_bytes < first_byte + trace.end_bytes,
+        "events come in the order of the stream");
     check_handles(trace.graph, {&event.node, 1});
     before = event.offset_bytes;
   }
@@ -77,19 +86,25 @@ void run(Bytes stream) {
   check_events(trace, 1000);
   for (Handle handle = 0; handle < trace.graph.nodes(); ++handle) check_node(trace.graph, handle);
   constexpr Handle kFirstInWords = 256, kMostInWords = 2000;  // every graph begins with the same small numbers
-  for (Handle handle = kFirstInWords; handle < trace.graph.nodes() && handle < kMostInWords; ++handle) check_words(trace.graph, handle);
-  if (trace.failure) promise(trace.failure->where().offset_bytes.value_or(1000) >= 1000, "a failure's offset counts from the first byte");
+  for (Handle handle = kFirstInWords; handle < trace.graph.nodes() && handle < kMostInWords; ++handle)
+    check_words(trace.graph, handle);
+  if (trace.failure)
+    promise(
+        trace.failure->where().offset_bytes.value_or(1000) >= 1000, "a failure's offset counts from the first byte");
 
   std::optional<Pickle> parsed;
   bool accepted = accepts([&] { parsed = parse(stream, 0, kLimits); });
   promise(accepted == !trace.failure, "trace and parse agree");
   if (!accepted) return;
-  promise(parsed->end_bytes == trace.end_bytes && parsed->graph.nodes() == trace.graph.nodes(), "trace and parse see the same graph");
+  promise(parsed->end_bytes == trace.end_bytes && parsed->graph.nodes() == trace.graph.nodes(),
+      "trace and parse see the same graph");
   check_handles(parsed->graph, std::array{parsed->graph.root()});
   // What stands behind STOP has no say.
   Trace alone = pickle::trace(stream.first(trace.end_bytes), 0);
-  promise(!alone.failure && alone.graph.nodes() == trace.graph.nodes(), "wider limits and a shorter stream change nothing");
-  promise(trace.end_bytes == 0 || pickle::trace(stream.first(trace.end_bytes - 1), 0).failure.has_value(), "a pickle without its STOP is refused");
+  promise(
+      !alone.failure && alone.graph.nodes() == trace.graph.nodes(), "wider limits and a shorter stream change nothing");
+  promise(trace.end_bytes == 0 || pickle::trace(stream.first(trace.end_bytes - 1), 0).failure.has_value(),
+      "a pickle without its STOP is refused");
 }
 
 }  // namespace

@@ -21,7 +21,10 @@ Weights table_of(const std::shared_ptr<const ByteSource>& file, std::string root
   weights::Builder builder(table.container);
   for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
   for (const Tensor& tensor : table.tensors) builder.add(tensor);
-  builder.own(table.owner).root(table.root).leftovers(std::move(table.leftovers)).unsupported(std::move(table.unsupported));
+  builder.own(table.owner)
+      .root(table.root)
+      .leftovers(std::move(table.leftovers))
+      .unsupported(std::move(table.unsupported));
   table = {};
   return std::move(builder).build();
 }
@@ -34,7 +37,8 @@ void read_some(const Weights& weights, const Tensor& tensor) {
   weights.read(tensor, tensor.size_bytes - length, last);
   if (tensor.is_contiguous()) {
     Bytes view = weights.view(tensor);
-    promise(std::ranges::equal(view.first(length), first) && std::ranges::equal(view.last(length), last), "view and read agree");
+    promise(std::ranges::equal(view.first(length), first) && std::ranges::equal(view.last(length), last),
+        "view and read agree");
   }
 }
 
@@ -52,7 +56,8 @@ bool check_table(const std::shared_ptr<const ByteSource>& file, const std::strin
 // Whether the pickle names anything beyond the closed list, by the machine alone.
 bool names_more(Bytes stream) {
   pickle::Trace trace = pickle::trace(stream);
-  return std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return !torch::is_inert(global); });
+  return std::ranges::any_of(
+      trace.graph.globals(), [](const pickle::Global& global) { return !torch::is_inert(global); });
 }
 
 // The pickle that a loader of this file would run first, as far as its container can be read; empty for others.
@@ -65,7 +70,8 @@ Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
       accepts([&] {
         torch::Archive archive = torch::Archive::read(file);
         for (const torch::Record& record : archive.records())
-          if (record.name.ends_with("data.pkl") && record.method == torch::Record::Method::stored) found = archive.content(record).bytes();
+          if (record.name.ends_with("data.pkl") && record.method == torch::Record::Method::stored)
+            found = archive.content(record).bytes();
       });
       return found;
     default: return found;
@@ -79,9 +85,11 @@ void check_scan(const std::shared_ptr<const ByteSource>& file) {
   promise(scan.verdict != tensors_only || !scan.error, "tensors-only was read to the end");
   promise(scan.findings.size() <= 1001, "findings are bounded");
   for (const torch::Finding& finding : scan.findings)
-    promise(std::ranges::none_of(finding.what + finding.record, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
-            "findings are printable");
-  promise(!names_more(first_pickle(file)) || scan.verdict == has_code, "a pickle that names more than the closed list has-code");
+    promise(std::ranges::none_of(finding.what + finding.record,
+                [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
+        "findings are printable");
+  promise(!names_more(first_pickle(file)) || scan.verdict == has_code,
+      "a pickle that names more than the closed list has-code");
 }
 
 void run(Bytes bytes) {
@@ -99,4 +107,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) { return depickle::fuzz::mutate_any(data, size, most, seed); }
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
+  return depickle::fuzz::mutate_any(data, size, most, seed);
+}

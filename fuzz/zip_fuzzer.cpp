@@ -20,7 +20,8 @@ void check_places(const Archive& archive, uint64_t file_bytes) {
   for (const Record* record : records) {
     promise(record->header_bytes >= end, "records do not overlap");
     promise(record->data_offset >= record->header_bytes + 30 + record->name.size(), "a payload follows its header");
-    promise(record->data_offset <= file_bytes && record->stored_bytes <= file_bytes - record->data_offset, "a payload lies in the file");
+    promise(record->data_offset <= file_bytes && record->stored_bytes <= file_bytes - record->data_offset,
+        "a payload lies in the file");
     end = record->data_offset + record->stored_bytes;
   }
 }
@@ -37,7 +38,8 @@ void check_names(const Archive& archive) {
     promise(archive.find(record.name) == &record, "a record is found by its name");
     names.push_back(folded(record.name));
     promise(archive.find(names.back()) == &record, "a record is found in any case");
-    promise(!record.name.starts_with('/') && ("/" + names.back() + "/").find("/../") == std::string::npos, "no name leaves the folder");
+    promise(!record.name.starts_with('/') && ("/" + names.back() + "/").find("/../") == std::string::npos,
+        "no name leaves the folder");
   }
   std::ranges::sort(names);
   promise(std::ranges::adjacent_find(names) == names.end(), "no name stands twice");
@@ -50,7 +52,8 @@ void check_contents(const Archive& archive, const ByteSource& file) {
     accepts([&] {
       Bytes bytes = archive.content(record).bytes();
       promise(bytes.size() == record.size_bytes, "a content is as long as it is said to be");
-      if (record.method == Record::Method::stored) promise(bytes.data() == file.all().data() + record.data_offset, "a stored content is not copied");
+      if (record.method == Record::Method::stored)
+        promise(bytes.data() == file.all().data() + record.data_offset, "a stored content is not copied");
     });
   }
 }
@@ -73,4 +76,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) { return depickle::fuzz::mutate_zip(data, size, most, seed); }
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
+  return depickle::fuzz::mutate_zip(data, size, most, seed);
+}

@@ -5,8 +5,8 @@ say() { printf '%s\n' "$*" >&2; }
 
 # The Debian packages that a build of the program needs. TOOL:PACKAGE counts as there when the tool runs, wherever it is from.
 kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev)
-# What the tests need beyond that; clang replays the fuzzers' findings, python3-venv makes the virtual environment.
-kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 libclang-rt-19-dev python3:python3 libgtest-dev libgmock-dev)
+# What the tests need beyond that; clang replays the fuzzers' findings, clang-format looks at the tree, python3-venv makes the virtual environment.
+kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 clang-format-19:clang-format-19 libclang-rt-19-dev python3:python3 libgtest-dev libgmock-dev)
 
 is_installed() {
   if [[ $1 == *:* ]]; then

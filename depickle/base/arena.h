@@ -39,12 +39,15 @@ class Arena {
   }
 
  private:
-  static constexpr size_t kFirstBlockBytes = 16 << 10, kBlockBytes = 256 << 10, kLargeBlockBytes = 2 << 20, kLargeFromBytes = 1 << 20;
+  static constexpr size_t kFirstBlockBytes = 16 << 10, kBlockBytes = 256 << 10, kLargeBlockBytes = 2 << 20,
+                          kLargeFromBytes = 1 << 20;
 
   std::byte* take(size_t size, size_t alignment) {
     size_t at = (used_ + alignment - 1) / alignment * alignment;
     if (blocks_.empty() || at + size > capacity_) {
-      size_t block_bytes = blocks_.empty() ? kFirstBlockBytes : total_bytes_ < kLargeFromBytes ? kBlockBytes : kLargeBlockBytes;
+      size_t block_bytes = blocks_.empty()                  ? kFirstBlockBytes
+                           : total_bytes_ < kLargeFromBytes ? kBlockBytes
+                                                            : kLargeBlockBytes;
       capacity_ = std::max(size, block_bytes);
       total_bytes_ += capacity_;
       blocks_.emplace_back(static_cast<std::byte*>(allocate_large(capacity_)));

@@ -33,7 +33,7 @@ fs::path resolve_links(fs::path target) {
 }
 
 Error exists_already(const fs::path& target) {
-  return Error(Code::io, "", "exists already", {.file = target, .tensor = {}, .offset_bytes = {}}, "give another name, or --force to replace it");
+  return Error(Code::io, "", "exists already", Where::in(target), "give another name, or --force to replace it");
 }
 
 // Removes what a killed process left; refuses where a living one is at work.
@@ -46,19 +46,20 @@ void clear_leftover(const fs::path& temporary, const fs::path& target) {
   bool busy = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   if (!busy) ::unlink(temporary.c_str());
   ::close(fd);
-  if (busy) throw Error(Code::io, "", "another process is writing this file", {.file = target, .tensor = {}, .offset_bytes = {}}, "wait for it to end");
+  if (busy) throw Error(Code::io, "", "another process is writing this file", Where::in(target), "wait for it to end");
 }
 
 void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
   if (size_bytes == 0) return;
   if (::fallocate(fd, 0, 0, static_cast<off_t>(size_bytes)) == 0) return;
   int error_number = errno;
-  struct statvfs disk {};
+  struct statvfs disk{};
   bool known = ::fstatvfs(fd, &disk) == 0;
   uint64_t free_bytes = known ? disk.f_bavail * static_cast<uint64_t>(disk.f_frsize) : 0;
   if (error_number == ENOSPC || error_number == EFBIG || error_number == EDQUOT || (known && free_bytes < size_bytes)) {
-    throw Error(Code::io, "", fmt::format("not enough space on the disk (have {} bytes, need {})", grouped(free_bytes), grouped(size_bytes)),
-                {.file = target, .tensor = {}, .offset_bytes = {}}, "free some space, or write to another disk with -o");
+    throw Error(Code::io, "",
+        fmt::format("not enough space on the disk (have {} bytes, need {})", grouped(free_bytes), grouped(size_bytes)),
+        Where::in(target), "free some space, or write to another disk with -o");
   }
   // Other errors: a file system without fallocate. The writes will tell.
 }
@@ -87,10 +88,12 @@ void write_step(int fd, uint64_t offset, Bytes bytes, const fs::path& target) {
 }  // namespace
 
 AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists)
-    : target_(resolve_links(target)), temporary_(target_.parent_path() / ("." + target_.filename().string() + ".depickle-tmp")), if_exists_(if_exists) {
+    : target_(resolve_links(target)),
+      temporary_(target_.parent_path() / ("." + target_.filename().string() + ".depickle-tmp")),
+      if_exists_(if_exists) {
   std::error_code ignored;
   if (if_exists_ == IfExists::refuse && fs::exists(target_, ignored)) throw exists_already(target_);
-  if (fs::is_directory(target_, ignored)) throw Error(Code::io, "", "is a folder", {.file = target_, .tensor = {}, .offset_bytes = {}}, "name a file");
+  if (fs::is_directory(target_, ignored)) throw Error(Code::io, "", "is a folder", Where::in(target_), "name a file");
   clear_leftover(temporary_, target_);
   fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd_ < 0) throw system_error(errno, "cannot write", target_);
@@ -105,7 +108,10 @@ AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_
 }
 
 AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : target_(std::move(other.target_)), temporary_(std::move(other.temporary_)), if_exists_(other.if_exists_), fd_(std::exchange(other.fd_, -1)) {}
+    : target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)),
+      if_exists_(other.if_exists_),
+      fd_(std::exchange(other.fd_, -1)) {}
 
 AtomicFile::~AtomicFile() {
   if (fd_ < 0) return;
@@ -132,7 +138,8 @@ void AtomicFile::commit() {
   sync();
   unsigned flags = if_exists_ == IfExists::refuse ? RENAME_NOREPLACE : 0;
   int failed = ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags);
-  if (failed && errno == EINVAL && flags) failed = ::rename(temporary_.c_str(), target_.c_str());  // no RENAME_NOREPLACE on this file system
+  if (failed && errno == EINVAL && flags)
+    failed = ::rename(temporary_.c_str(), target_.c_str());  // no RENAME_NOREPLACE on this file system
   if (failed && errno == EEXIST) throw exists_already(target_);
   if (failed) throw system_error(errno, "cannot rename to", target_);
   ::close(std::exchange(fd_, -1));

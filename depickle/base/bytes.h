@@ -23,7 +23,9 @@ Number load(Bytes bytes, uint64_t offset) noexcept {
   return number;
 }
 
-inline std::string_view text(Bytes bytes) noexcept { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+inline std::string_view text(Bytes bytes) noexcept {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
 inline Bytes bytes(std::string_view text) noexcept { return std::as_bytes(std::span(text.data(), text.size())); }
 
 }  // namespace depickle

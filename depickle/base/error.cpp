@@ -40,7 +40,11 @@ std::string_view name(Code code) noexcept {
 
 Error::Error(Code code, std::string_view rule, std::string what, Where where, std::string hint)
     : std::runtime_error(text(rule, what, where)),
-      code_(code), rule_(rule), message_(std::move(what)), where_(std::move(where)), hint_(std::move(hint)) {}
+      code_(code),
+      rule_(rule),
+      message_(std::move(what)),
+      where_(std::move(where)),
+      hint_(std::move(hint)) {}
 
 Error Error::in(std::string file) const {
   if (!where_.file.empty()) return *this;
@@ -54,7 +58,7 @@ Error Error::with_hint(std::string hint) const { return Error(code_, rule_, mess
 Error system_error(int error_number, std::string_view what, std::string file) {
   Code code = error_number == ENOENT || error_number == ENOTDIR ? Code::not_found : Code::io;
   std::string reason = std::generic_category().message(error_number);
-  return Error(code, "", fmt::format("{}: {}", what, reason), {.file = std::move(file), .tensor = {}, .offset_bytes = {}});
+  return Error(code, "", fmt::format("{}: {}", what, reason), Where::in(std::move(file)));
 }
 
 }  // namespace depickle

@@ -6,12 +6,25 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace depickle {
 
 /// What the caller does next decides the code: fetch again, fix the address, refuse the file, log in … (`denied` is a server's
 /// word; a file that may not be read is `io`.)
-enum class Code { io, not_found, malformed, truncated, unsupported, unsafe, limit, network, denied, integrity, cancelled };
+enum class Code {
+  io,
+  not_found,
+  malformed,
+  truncated,
+  unsupported,
+  unsafe,
+  limit,
+  network,
+  denied,
+  integrity,
+  cancelled
+};
 
 /// The code's own name: "malformed".
 std::string_view name(Code code) noexcept;
@@ -21,6 +34,10 @@ struct Where {
   std::string file;
   std::string tensor;
   std::optional<uint64_t> offset_bytes;  ///< from the start of `file`
+
+  static Where in(std::string file) { return {std::move(file), {}, {}}; }
+  static Where of(std::string_view tensor) { return {{}, std::string(tensor), {}}; }
+  static Where at(uint64_t offset_bytes) { return {{}, {}, offset_bytes}; }
 };
 
 /// The only exception of the library, std::bad_alloc aside. Text: `PLACE: [RULE] WHAT IS WRONG (have X, need Y)`.

@@ -91,7 +91,9 @@ JsonWriter& JsonWriter::key(std::string_view name) {
 }
 
 JsonWriter& JsonWriter::value(std::string_view text) { return separate(), append_json_string(out_, text), *this; }
-JsonWriter& JsonWriter::value(uint64_t number) { return separate(), fmt::format_to(std::back_inserter(out_), "{}", number), *this; }
+JsonWriter& JsonWriter::value(uint64_t number) {
+  return separate(), fmt::format_to(std::back_inserter(out_), "{}", number), *this;
+}
 JsonWriter& JsonWriter::value(bool truth) { return separate(), out_ += truth ? "true" : "false", *this; }
 JsonWriter& JsonWriter::null() { return separate(), out_ += "null", *this; }
 

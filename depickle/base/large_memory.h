@@ -20,7 +20,9 @@ struct LargeAllocator {
   template <typename Other>
   LargeAllocator(const LargeAllocator<Other>&) noexcept {}
 
-  Value* allocate(size_t count) { return static_cast<Value*>(allocate_large(count > SIZE_MAX / sizeof(Value) ? SIZE_MAX : count * sizeof(Value))); }
+  Value* allocate(size_t count) {
+    return static_cast<Value*>(allocate_large(count > SIZE_MAX / sizeof(Value) ? SIZE_MAX : count * sizeof(Value)));
+  }
   void deallocate(Value* values, size_t) noexcept { std::free(values); }
   friend bool operator==(LargeAllocator, LargeAllocator) noexcept { return true; }
 };

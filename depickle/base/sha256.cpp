@@ -18,7 +18,8 @@ void Sha256::Free::operator()(void* context) const noexcept { EVP_MD_CTX_free(as
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   // Fetched once: looking an algorithm up by name costs more than hashing a small tensor.
   static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  if (!context_ || !algorithm || EVP_DigestInit_ex2(as_context(context_.get()), algorithm, nullptr) != 1) throw std::bad_alloc();
+  if (!context_ || !algorithm || EVP_DigestInit_ex2(as_context(context_.get()), algorithm, nullptr) != 1)
+    throw std::bad_alloc();
 }
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;

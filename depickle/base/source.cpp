@@ -16,8 +16,9 @@ namespace depickle {
 
 void ByteSource::check_range(uint64_t offset, uint64_t length) const {
   if (offset <= size_bytes() && length <= size_bytes() - offset) return;
-  throw Error(Code::truncated, "", fmt::format("the file ends too early (have {} bytes, need {} from byte {})", size_bytes(), length, offset),
-              {.file = name_, .tensor = {}, .offset_bytes = {}});
+  throw Error(Code::truncated, "",
+      fmt::format("the file ends too early (have {} bytes, need {} from byte {})", size_bytes(), length, offset),
+      Where::in(name_));
 }
 
 Bytes ByteSource::view(uint64_t offset, uint64_t length) const {
@@ -30,11 +31,15 @@ void ByteSource::read(uint64_t offset, MutableBytes out) const {
   do_read(offset, out);
 }
 
-void ByteSource::do_read(uint64_t offset, MutableBytes out) const { std::ranges::copy(do_view(offset, out.size()), out.begin()); }
+void ByteSource::do_read(uint64_t offset, MutableBytes out) const {
+  std::ranges::copy(do_view(offset, out.size()), out.begin());
+}
 
 namespace {
 
-int64_t modified_ns(const struct stat& status) { return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec; }
+int64_t modified_ns(const struct stat& status) {
+  return status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
+}
 
 }  // namespace
 
@@ -49,7 +54,8 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(fd);
-    throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file", {.file = path, .tensor = {}, .offset_bytes = {}});
+    throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file",
+        Where::in(path));
   }
   auto size_bytes = static_cast<uint64_t>(status.st_size);
   void* data = nullptr;
@@ -62,11 +68,16 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     }
   }
   Stamp stamp{status.st_dev, status.st_ino, modified_ns(status)};
-  return std::shared_ptr<const MappedFile>(new MappedFile(path, fd, static_cast<const std::byte*>(data), size_bytes, stamp));
+  return std::shared_ptr<const MappedFile>(
+      new MappedFile(path, fd, static_cast<const std::byte*>(data), size_bytes, stamp));
 }
 
 MappedFile::MappedFile(std::string name, int fd, const std::byte* data, uint64_t size_bytes, Stamp stamp)
-    : ByteSource(std::move(name)), fd_(fd), data_(data), size_bytes_(size_bytes), stamp_(stamp) {}
+    : ByteSource(std::move(name)),
+      fd_(fd),
+      data_(data),
+      size_bytes_(size_bytes),
+      stamp_(stamp) {}
 
 MappedFile::~MappedFile() {
   if (data_) ::munmap(const_cast<std::byte*>(data_), size_bytes_);
@@ -78,7 +89,7 @@ void MappedFile::do_read(uint64_t offset, MutableBytes out) const {
     ssize_t count = ::pread(fd_, out.data(), out.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw system_error(errno, "cannot read", name());
-    if (count == 0) throw Error(Code::integrity, "", "the file shrank while it was read", {.file = name(), .tensor = {}, .offset_bytes = {}});
+    if (count == 0) throw Error(Code::integrity, "", "the file shrank while it was read", Where::in(name()));
     out = out.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);
   }
@@ -88,7 +99,8 @@ void MappedFile::check_unchanged() const {
   struct stat status;
   if (::fstat(fd_, &status) != 0) throw system_error(errno, "cannot look at", name());
   if (static_cast<uint64_t>(status.st_size) != size_bytes_ || modified_ns(status) != stamp_.modified_ns)
-    throw Error(Code::integrity, "", "the file changed while it was read", {.file = name(), .tensor = {}, .offset_bytes = {}}, "try again when nothing writes to it");
+    throw Error(Code::integrity, "", "the file changed while it was read", Where::in(name()),
+        "try again when nothing writes to it");
 }
 
 }  // namespace depickle

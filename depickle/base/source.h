@@ -30,6 +30,12 @@ class ByteSource {
 
   /// Whether the bytes lie in the file that the user named, so that offsets mean something to them.
   virtual bool is_file() const noexcept { return false; }
+  /// Whether a look costs a round trip (a file on the Hub): readers then look only where they must, and copy with read()
+  /// what they need once, since view() may have to keep what it returns.
+  virtual bool is_distant() const noexcept { return false; }
+  /// Throws Error{integrity} where the bytes are known to be no longer what they were: what was read before may not be
+  /// what was read after.
+  virtual void check_unchanged() const {}
 
  private:
   /// The bytes asked for lie inside.
@@ -49,9 +55,8 @@ class MappedFile final : public ByteSource {
   uint64_t size_bytes() const noexcept override { return size_bytes_; }
   bool is_file() const noexcept override { return true; }
 
-  /// Throws Error{integrity} where the file's size or time of change is no longer what it was at open: what was read
-  /// before may not be what was read after.
-  void check_unchanged() const;
+  /// By the file's size and time of change.
+  void check_unchanged() const override;
 
  private:
   struct Stamp {
@@ -72,7 +77,9 @@ class MappedFile final : public ByteSource {
 class MemorySource final : public ByteSource {
  public:
   MemorySource(std::string name, Bytes bytes, std::shared_ptr<const void> owner = nullptr)
-      : ByteSource(std::move(name)), bytes_(bytes), owner_(std::move(owner)) {}
+      : ByteSource(std::move(name)),
+        bytes_(bytes),
+        owner_(std::move(owner)) {}
   uint64_t size_bytes() const noexcept override { return bytes_.size(); }
 
  private:

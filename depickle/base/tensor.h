@@ -28,16 +28,16 @@ struct Storage {
 /// Strides and `offset_bytes` have been checked: every element lies inside the storage. Sub-byte dtypes are packed; their
 /// strides count bytes (`unit_bytes`), of which the last dimension takes one for each pair of F4.
 struct Tensor {
-  std::string_view name;               ///< UTF-8
-  std::span<const uint64_t> shape;     ///< elements; empty for a scalar
-  std::span<const uint64_t> strides;   ///< in units of unit_bytes(dtype); empty means C order without gaps
-  uint64_t offset_bytes = 0;           ///< of the first element, from the start of the storage
-  uint64_t size_bytes = 0;             ///< of the elements in C order
-  uint32_t storage = 0;                ///< index into the table's storages
+  std::string_view name;              ///< UTF-8
+  std::span<const uint64_t> shape;    ///< elements; empty for a scalar
+  std::span<const uint64_t> strides;  ///< in units of unit_bytes(dtype); empty means C order without gaps
+  uint64_t offset_bytes = 0;          ///< of the first element, from the start of the storage
+  uint64_t size_bytes = 0;            ///< of the elements in C order
+  uint32_t storage = 0;               ///< index into the table's storages
   Dtype dtype = Dtype::U8;
-  bool conjugate = false;              ///< the imaginary parts are to be negated
-  bool negate = false;                 ///< all values are to be negated
-  bool swap = false;                   ///< the bytes of each element (of each half of a C64) are to be reversed
+  bool conjugate = false;  ///< the imaginary parts are to be negated
+  bool negate = false;     ///< all values are to be negated
+  bool swap = false;       ///< the bytes of each element (of each half of a C64) are to be reversed
 
   /// Whether the logical bytes are the storage's bytes [offset_bytes, offset_bytes + size_bytes), as they are.
   bool is_contiguous() const noexcept;

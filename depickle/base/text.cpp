@@ -13,21 +13,24 @@ bool deceives(std::string_view sequence) {
   if (sequence.size() != 3) return false;
   auto byte = [&](size_t i) { return static_cast<unsigned char>(sequence[i]); };
   unsigned code = (byte(0) & 0x0fu) << 12 | (byte(1) & 0x3fu) << 6 | (byte(2) & 0x3fu);
-  return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+  return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+         (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
 }
 
 void append_printable(std::string& out, std::string_view text, bool escape_quotes) {
   while (!text.empty()) {
     auto byte = static_cast<unsigned char>(text[0]);
     size_t length = utf8_sequence(text);
-    bool control = byte < 0x20 || byte == 0x7f || (length == 2 && byte == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
+    bool control =
+        byte < 0x20 || byte == 0x7f || (length == 2 && byte == 0xc2 && static_cast<unsigned char>(text[1]) < 0xa0);
     if (byte == '\n') {
       out += "\\n";
     } else if (escape_quotes && (byte == '"' || byte == '\\')) {
       out += '\\';
       out += text[0];
     } else if (length == 0 || control || deceives(text.substr(0, length))) {
-      for (char c : text.substr(0, std::max<size_t>(length, 1))) out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+      for (char c : text.substr(0, std::max<size_t>(length, 1)))
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
       out += text.substr(0, length);
     }
@@ -60,7 +63,8 @@ std::string quoted(std::string_view text, size_t most_bytes) {
 
 std::string grouped(uint64_t number) {
   std::string digits = std::to_string(number);
-  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
+  for (auto at = static_cast<int64_t>(digits.size()) - 3; at > 0; at -= 3)
+    digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
 }
 
@@ -96,7 +100,8 @@ size_t utf8_sequence(std::string_view text) noexcept {
 
 bool is_utf8(std::string_view text) noexcept {
   while (!text.empty()) {
-    if (uint64_t eight = 0; text.size() >= 8 && (std::memcpy(&eight, text.data(), 8), (eight & 0x8080808080808080) == 0)) {
+    if (uint64_t eight = 0;
+        text.size() >= 8 && (std::memcpy(&eight, text.data(), 8), (eight & 0x8080808080808080) == 0)) {
       text.remove_prefix(8);  // ASCII, as most names are
       continue;
     }

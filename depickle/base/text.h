@@ -13,8 +13,12 @@ std::string printable(std::string_view text, size_t most_bytes = 200);
 /// The same between double quotes, with quotes and backslashes escaped.
 std::string quoted(std::string_view text, size_t most_bytes = 200);
 /// For std::string, whose argument-dependent lookup would find std::quoted.
-inline std::string quoted(const std::string& text, size_t most_bytes = 200) { return quoted(std::string_view(text), most_bytes); }
-inline std::string quoted(std::string& text, size_t most_bytes = 200) { return quoted(std::string_view(text), most_bytes); }
+inline std::string quoted(const std::string& text, size_t most_bytes = 200) {
+  return quoted(std::string_view(text), most_bytes);
+}
+inline std::string quoted(std::string& text, size_t most_bytes = 200) {
+  return quoted(std::string_view(text), most_bytes);
+}
 
 /// 548118077 → "548,118,077".
 std::string grouped(uint64_t number);

@@ -6,18 +6,20 @@
 
 namespace depickle::convert {
 
-std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of, const std::function<uint64_t(uint32_t)>& piece_of) {
+std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of,
+    const std::function<uint64_t(uint32_t)>& piece_of) {
   constexpr uint32_t kBatchTensors = 8192;  // so that many empty tensors are not one endless piece
   std::vector<Block> blocks;
   for (uint32_t i = 0; i < count; ++i) {
     const uint64_t size = size_of(i);
     if (size > kBatchBytes) {
       const uint64_t piece = piece_of(i);
-      for (uint64_t begin = 0; begin < size; begin += piece) blocks.push_back({i, 1, begin, std::min(size, begin + piece)});
+      for (uint64_t begin = 0; begin < size; begin += piece)
+        blocks.push_back({i, 1, begin, std::min(size, begin + piece)});
       continue;
     }
-    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i && blocks.back().count < kBatchTensors &&
-                       blocks.back().end + size <= kBatchBytes;
+    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i &&
+                       blocks.back().count < kBatchTensors && blocks.back().end + size <= kBatchBytes;
     if (joins) {
       ++blocks.back().count;
       blocks.back().end += size;
@@ -48,15 +50,18 @@ Buffers::Lease::~Lease() {
   buffers_.free_.push_back(std::move(memory_));
 }
 
-Bytes logical_bytes(const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease) {
-  if (tensor.is_contiguous()) return weights.view(tensor).subspan(begin, length);
+Bytes logical_bytes(
+    const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease) {
+  if (tensor.is_contiguous() && !weights.storage(tensor).source->is_distant())
+    return weights.view(tensor).subspan(begin, length);
   MutableBytes out = lease.bytes(length);
   weights.read(tensor, begin, out);
   return out;
 }
 
 uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept {
-  return tensor.is_contiguous() ? buffers.each_bytes() / 8 * 8 : weights::gather_block_bytes(tensor, buffers.each_bytes());
+  return tensor.is_contiguous() ? buffers.each_bytes() / 8 * 8
+                                : weights::gather_block_bytes(tensor, buffers.each_bytes());
 }
 
 void Meter::add(uint64_t bytes) {

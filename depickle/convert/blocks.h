@@ -27,7 +27,8 @@ inline constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 
 /// Cuts tensors 0 to `count`, in order. `size_of(i)` is a tensor's size, `piece_of(i)` the size of its pieces where it is larger
 /// than kBatchBytes; both in bytes.
-std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of, const std::function<uint64_t(uint32_t)>& piece_of);
+std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of,
+    const std::function<uint64_t(uint32_t)>& piece_of);
 
 /// Buffers that pass from thread to thread, so that there are never more than are used at once. Pages that nobody wrote to take
 /// no memory.
@@ -58,7 +59,8 @@ class Buffers {
 };
 
 /// Logical bytes [begin, begin + length) of a tensor: where they lie, or gathered into the lease's buffer.
-Bytes logical_bytes(const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease);
+Bytes logical_bytes(
+    const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease);
 /// The size of pieces that suits the tensor's layout.
 uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept;
 
@@ -66,7 +68,8 @@ uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept;
 class Meter {
  public:
   Meter(const Progress& progress, std::string_view phase, std::string_view file, uint64_t total_bytes)
-      : progress_(progress), step_{phase, file, 0, total_bytes} {}
+      : progress_(progress),
+        step_{phase, file, 0, total_bytes} {}
   /// Throws what the listener throws to stop the work.
   void add(uint64_t bytes);
 

@@ -21,8 +21,11 @@ struct Piece {
 };
 
 [[noreturn]] void damaged(const Storage& storage, uint32_t computed) {
-  throw Error(Code::integrity, "ZP12", fmt::format("storage {} is damaged: its checksum is {:08x}, recorded is {:08x}", quoted(storage.key), computed, storage.crc),
-              {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes}, "fetch the file again; --no-checksums converts it as it is");
+  throw Error(Code::integrity, "ZP12",
+      fmt::format("storage {} is damaged: its checksum is {:08x}, recorded is {:08x}", quoted(storage.key), computed,
+          storage.crc),
+      {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes},
+      "fetch the file again; --no-checksums converts it as it is");
 }
 
 }  // namespace
@@ -36,7 +39,9 @@ void check_checksums(const Weights& source, unsigned threads, const Progress& pr
     total_bytes += storages[i].size_bytes;
     for (uint64_t begin = 0; begin < storages[i].size_bytes; begin += kPieceBytes) pieces.push_back({i, 0, begin});
   }
-  auto length_of = [&](const Piece& piece) { return std::min(kPieceBytes, storages[piece.storage].size_bytes - piece.begin); };
+  auto length_of = [&](const Piece& piece) {
+    return std::min(kPieceBytes, storages[piece.storage].size_bytes - piece.begin);
+  };
 
   Meter meter(progress, "check", file, total_bytes);
   parallel_for(pieces.size(), threads, [&](uint64_t i) {
@@ -50,7 +55,8 @@ void check_checksums(const Weights& source, unsigned threads, const Progress& pr
     const Storage& storage = storages[pieces[i].storage];
     uint32_t crc = pieces[i].crc;
     size_t next = i + 1;
-    for (; next < pieces.size() && pieces[next].storage == pieces[i].storage; ++next) crc = crc32_combine(crc, pieces[next].crc, length_of(pieces[next]));
+    for (; next < pieces.size() && pieces[next].storage == pieces[i].storage; ++next)
+      crc = crc32_combine(crc, pieces[next].crc, length_of(pieces[next]));
     if (crc != storage.crc) damaged(storage, crc);
     i = next;
   }

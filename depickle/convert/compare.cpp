@@ -101,10 +101,12 @@ Finding finding_of(const Weights& a, const Weights& b, const Pair& pair) {
   if (!pair.b) return {Kind::only_in_a, std::move(name), {}, {}};
   if (!pair.a) return {Kind::only_in_b, std::move(name), {}, {}};
   if (pair.a->dtype != pair.b->dtype)
-    return {Kind::dtype, std::move(name), std::string(depickle::name(pair.a->dtype)), std::string(depickle::name(pair.b->dtype))};
+    return {Kind::dtype, std::move(name), std::string(depickle::name(pair.a->dtype)),
+        std::string(depickle::name(pair.b->dtype))};
   if (!pair.comparable()) return {Kind::shape, std::move(name), shape_text(*pair.a), shape_text(*pair.b)};
   const uint64_t at = pair.first_difference;
-  return {Kind::bytes, std::move(name), element_bits(a, *pair.a, at), element_bits(b, *pair.b, at), at * 8 / bits(pair.a->dtype)};
+  return {Kind::bytes, std::move(name), element_bits(a, *pair.a, at), element_bits(b, *pair.b, at),
+      at * 8 / bits(pair.a->dtype)};
 }
 
 }  // namespace
@@ -112,7 +114,8 @@ Finding finding_of(const Weights& a, const Weights& b, const Pair& pair) {
 std::string describe(const Finding& finding, std::string_view a, std::string_view b) {
   const std::string tensor = fmt::format("tensor {}: ", quoted(finding.name));
   switch (finding.kind) {
-    case Finding::Kind::bytes: return tensor + fmt::format("element {} is {} in {} and {} in {}", finding.element, finding.a, a, finding.b, b);
+    case Finding::Kind::bytes:
+      return tensor + fmt::format("element {} is {} in {} and {} in {}", finding.element, finding.a, a, finding.b, b);
     case Finding::Kind::dtype:
     case Finding::Kind::shape: return tensor + fmt::format("{} in {} and {} in {}", finding.a, a, finding.b, b);
     case Finding::Kind::only_in_a: return tensor + fmt::format("only in {}", a);

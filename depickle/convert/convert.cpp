@@ -21,13 +21,16 @@ namespace {
 namespace fs = std::filesystem;
 using WeightMap = safetensors::Index::WeightMap;
 
-Where at(const fs::path& file) { return {.file = file.string(), .tensor = {}, .offset_bytes = {}}; }
+Where at(const fs::path& file) { return Where::in(file.string()); }
 
 Error exists_already(const fs::path& target) {
-  return Error(Code::io, "", "exists already, and holds something else", at(target), "give another name, or --force to replace it");
+  return Error(Code::io, "", "exists already, and holds something else", at(target),
+      "give another name, or --force to replace it");
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); }
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 // Reading a pickle leaves the heap full of holes: several times what the table needs, at 100,000 tensors. What is free goes back before
 // more is taken.
@@ -58,8 +61,12 @@ FileReport report_of(const fs::path& source_path, const fs::path& target, const 
 // One run: what was asked for, and what came of it.
 class Run {
  public:
-  Run(const Options& options, const Progress& progress, bool only_plan) : options_(options), progress_(progress), only_plan_(only_plan) {
-    if (options.receipt && !only_plan) receipt_.emplace(*options.receipt, options.force ? IfExists::replace : IfExists::refuse);
+  Run(const Options& options, const Progress& progress, bool only_plan)
+      : options_(options),
+        progress_(progress),
+        only_plan_(only_plan) {
+    if (options.receipt && !only_plan)
+      receipt_.emplace(*options.receipt, options.force ? IfExists::replace : IfExists::refuse);
   }
 
   Report file(const fs::path& source, const fs::path& target) {
@@ -69,7 +76,8 @@ class Run {
       const std::string name = source.filename().string();
       whole = target / target_name(name).value_or(name + ".safetensors");
     }
-    if (fs::equivalent(source, whole, ignored)) throw Error(Code::io, "", "source and target are the same file", at(source), "give another name after -o");
+    if (fs::equivalent(source, whole, ignored))
+      throw Error(Code::io, "", "source and target are the same file", at(source), "give another name after -o");
     convert(weights::open(source, options_.open), source, whole, source.filename().string(), false, nullptr);
     return finish();
   }
@@ -94,7 +102,8 @@ class Run {
       if (report_.failed.size() > failed_before && job.index) return;
     }
     if (!job.index) return;
-    if (report_.left.size() + report_.already.size() - already_before == job.files.size() && weight_map.empty()) return;  // safetensors by another name
+    if (report_.left.size() + report_.already.size() - already_before == job.files.size() && weight_map.empty())
+      return;  // safetensors by another name
     try {
       write_index(job, source, target, std::move(weight_map), total_bytes);
     } catch (const Error& error) {
@@ -112,7 +121,8 @@ class Run {
       return fail(file.source, error), 0;
     }
     try {
-      return convert(std::move(*opened), source / file.source, target / file.target, file.source.string(), true, weight_map);
+      return convert(
+          std::move(*opened), source / file.source, target / file.target, file.source.string(), true, weight_map);
     } catch (const Error& error) {
       return fail(file.source, error), 0;
     }
@@ -123,15 +133,19 @@ class Run {
     report_.failed.push_back({file, error});
   }
 
-  uint64_t convert(const Weights& source, const fs::path& path, const fs::path& target, const std::string& shown, bool in_folder, WeightMap* weight_map) {
+  uint64_t convert(const Weights& source, const fs::path& path, const fs::path& target, const std::string& shown,
+      bool in_folder, WeightMap* weight_map) {
     give_back_memory();
     const auto start = std::chrono::steady_clock::now();
-    if (source.container().starts_with("safetensors")) return report_.already.push_back({shown, "is safetensors already"}), 0;
+    if (source.container().starts_with("safetensors"))
+      return report_.already.push_back({shown, "is safetensors already"}), 0;
     Plan plan = planned(source, path);
     std::error_code ignored;
-    if (in_folder && !options_.force && fs::exists(target, ignored)) return converted_before(source, target, shown, weight_map);
+    if (in_folder && !options_.force && fs::exists(target, ignored))
+      return converted_before(source, target, shown, weight_map);
     if (weight_map) {
-      for (const Placed& placed : plan.tensors) weight_map->emplace_back(source.tensors()[placed.tensor].name, target.filename().string());
+      for (const Placed& placed : plan.tensors)
+        weight_map->emplace_back(source.tensors()[placed.tensor].name, target.filename().string());
     }
     for (const Alias& alias : plan.aliases) dropped_.emplace(alias.dropped);
     FileReport report = report_of(path, target, source, plan);
@@ -147,7 +161,8 @@ class Run {
   }
 
   // The target is there: it holds the same, or is somebody else's.
-  uint64_t converted_before(const Weights& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
+  uint64_t converted_before(
+      const Weights& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
     Weights there = weights::open(target);
     Comparison comparison = compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
     if (!comparison.same()) throw exists_already(target);
@@ -157,7 +172,8 @@ class Run {
       total_bytes += tensor.size_bytes;
     }
     for (const Tied& tied : comparison.tied) dropped_.insert(tied.name);
-    report_.already.push_back({shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))});
+    report_.already.push_back(
+        {shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))});
     return total_bytes;
   }
 
@@ -170,13 +186,17 @@ class Run {
   }
 
   // The tensors proved identical.
-  uint64_t write(const Weights& source, const fs::path& path, const fs::path& target, Plan& plan, const std::string& shown) {
+  uint64_t write(
+      const Weights& source, const fs::path& path, const fs::path& target, Plan& plan, const std::string& shown) {
     AtomicFile file(target, plan.file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
     Proof proof;
     try {
-      proof = write_and_prove(
-          plan, source, file,
-          {.threads = options_.threads, .progress = progress_, .file = shown, .digests = receipt_.has_value(), .checksums = options_.checksums});
+      proof = write_and_prove(plan, source, file,
+          {.threads = options_.threads,
+              .progress = progress_,
+              .file = shown,
+              .digests = receipt_.has_value(),
+              .checksums = options_.checksums});
     } catch (const Error& error) {
       throw error.in(path);
     }
@@ -184,15 +204,21 @@ class Run {
     if (receipt_) {
       std::vector<DigestedFile> sources;
       for (size_t i = 0; i < source.files().size(); ++i)
-        sources.push_back({source.files()[i]->name(), source.files()[i]->size_bytes(), std::string(proof.digests.sources[i].text())});
+        sources.push_back(
+            {source.files()[i]->name(), source.files()[i]->size_bytes(), std::string(proof.digests.sources[i].text())});
       const DigestedFile written{target, plan.file_bytes, std::string(proof.digests.target.text())};
-      receipt_->add(sources, written, source, options_.open.root.empty() ? source.root() : options_.open.root, plan, proof.digests.tensors);
+      receipt_->add(sources, written, source, options_.open.root.empty() ? source.root() : options_.open.root, plan,
+          proof.digests.tensors);
     }
     return proof.comparison.identical;
   }
 
-  void write_index(const Job& job, const fs::path& source, const fs::path& target, WeightMap weight_map, uint64_t total_bytes) {
-    IndexReport report{.source = source / job.source_index, .target = target / job.target_index, .total_bytes = total_bytes, .notes = {}};
+  void write_index(
+      const Job& job, const fs::path& source, const fs::path& target, WeightMap weight_map, uint64_t total_bytes) {
+    IndexReport report{.source = source / job.source_index,
+        .target = target / job.target_index,
+        .total_bytes = total_bytes,
+        .notes = {}};
     const safetensors::Index index = safetensors::Index::of(std::move(weight_map), total_bytes, job.index->metadata());
     note_missing(*job.index, index, report);
     report_.indexes.push_back(report);
@@ -216,7 +242,8 @@ class Run {
       if (missing++ == 0) first = tensor;
     }
     if (missing > 0)
-      report.notes.push_back(fmt::format("{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
+      report.notes.push_back(fmt::format(
+          "{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
   }
 
   Report finish() {
@@ -238,10 +265,15 @@ class Run {
 Report convert_file(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
   return Run(options, progress, false).file(source, target);
 }
-Report convert_folder(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
+Report convert_folder(
+    const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
   return Run(options, progress, false).folder(source, target);
 }
-Report plan_file(const fs::path& source, const fs::path& target, const Options& options) { return Run(options, {}, true).file(source, target); }
-Report plan_folder(const fs::path& source, const fs::path& target, const Options& options) { return Run(options, {}, true).folder(source, target); }
+Report plan_file(const fs::path& source, const fs::path& target, const Options& options) {
+  return Run(options, {}, true).file(source, target);
+}
+Report plan_folder(const fs::path& source, const fs::path& target, const Options& options) {
+  return Run(options, {}, true).folder(source, target);
+}
 
 }  // namespace depickle::convert

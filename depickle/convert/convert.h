@@ -69,16 +69,19 @@ struct Report {
 /// Converts one file. Where `target` is a folder, the name comes from target_name(). A source that is safetensors already gives a
 /// report with nothing_to_do(). Throws Error: what open(), plan() and AtomicFile throw, {integrity} where the comparison finds a
 /// difference or the source changed meanwhile, {cancelled}. Then there is no new file.
-Report convert_file(const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {}, const Progress& progress = {});
+Report convert_file(const std::filesystem::path& source, const std::filesystem::path& target,
+    const Options& options = {}, const Progress& progress = {});
 
 /// Converts every weights file in a folder and below it, into the same folders below `target` (which may be `source`). What cannot be
 /// converted is reported as failed and does not stop the rest; a model with a failed shard gets no index. A target that is there and
 /// holds the same tensors to the last bit counts as converted before, so a run that was stopped can be run again; any other is an error
 /// without `force`. Throws only what concerns the run as a whole: an unreadable folder, {cancelled}, the receipt.
-Report convert_folder(const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {}, const Progress& progress = {});
+Report convert_folder(const std::filesystem::path& source, const std::filesystem::path& target,
+    const Options& options = {}, const Progress& progress = {});
 
 /// The same up to the plan: nothing is written, nothing compared (other than with targets that exist).
 Report plan_file(const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
-Report plan_folder(const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
+Report plan_folder(
+    const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
 
 }  // namespace depickle::convert

@@ -20,7 +20,8 @@ Split split(std::string_view path) {
 // "pytorch_model" becomes "model" where it is the whole first part of the name; diffusion_pytorch_model keeps its name.
 std::string renamed(std::string_view stem) {
   constexpr std::string_view kOld = "pytorch_model";
-  bool whole = stem.starts_with(kOld) && (stem.size() == kOld.size() || stem[kOld.size()] == '.' || stem[kOld.size()] == '-');
+  bool whole =
+      stem.starts_with(kOld) && (stem.size() == kOld.size() || stem[kOld.size()] == '.' || stem[kOld.size()] == '-');
   return whole ? "model" + std::string(stem.substr(kOld.size())) : std::string(stem);
 }
 
@@ -28,7 +29,8 @@ std::string renamed(std::string_view stem) {
 bool begins_with_word(std::string_view name, std::string_view word) {
   if (!name.starts_with(word)) return false;
   name.remove_prefix(word.size());
-  if (name.starts_with('_') || name.starts_with('-')) return name.size() > 1 && std::isdigit(static_cast<unsigned char>(name[1]));
+  if (name.starts_with('_') || name.starts_with('-'))
+    return name.size() > 1 && std::isdigit(static_cast<unsigned char>(name[1]));
   return name.empty() || name.starts_with('.');
 }
 
@@ -59,7 +61,8 @@ std::string_view not_weights(std::string_view path) noexcept {
   if (name.ends_with("_optim_states.pt")) return "optimizer state";
   if (begins_with_word(name, "scheduler")) return "learning-rate scheduler state";
   if (begins_with_word(name, "training_args")) return "training arguments";
-  if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states")) return "random number generator state";
+  if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states"))
+    return "random number generator state";
   if (begins_with_word(name, "scaler")) return "gradient scaler state";
   if (begins_with_word(name, "sampler") || begins_with_word(name, "dl_state_dict")) return "data loader state";
   if (begins_with_word(name, "trainer_state")) return "trainer state";

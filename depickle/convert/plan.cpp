@@ -24,14 +24,16 @@ Error holds_unsupported(const std::vector<Unsupported>& unsupported) {
   for (size_t i = 0; i < std::min(unsupported.size(), kShown); ++i)
     what += fmt::format("{}{} ({})", i == 0 ? "" : ", ", quoted(unsupported[i].name), printable(unsupported[i].what));
   if (unsupported.size() > kShown) what += " …";
-  return Error(Code::unsupported, "", std::move(what), {}, "--skip-unsupported converts the others and lists what it left out");
+  return Error(
+      Code::unsupported, "", std::move(what), {}, "--skip-unsupported converts the others and lists what it left out");
 }
 
 Error holds_nothing(const Weights& source) {
   std::string hint;
   const auto& leftovers = source.leftovers();
   if (!leftovers.empty())
-    hint = fmt::format("it holds {} ({}); --root chooses a part", quoted(leftovers.front().path), printable(leftovers.front().description));
+    hint = fmt::format("it holds {} ({}); --root chooses a part", quoted(leftovers.front().path),
+        printable(leftovers.front().description));
   return Error(Code::unsupported, "", "no tensors in it", {}, std::move(hint));
 }
 
@@ -40,17 +42,22 @@ void check_writable(const Weights& source, const PlanOptions& options) {
   if (source.tensors().empty()) throw holds_nothing(source);
   for (const Tensor& tensor : source.tensors()) {
     if (tensor.name == kReserved)
-      throw Error(Code::unsupported, "", "safetensors reserves this name", {.file = {}, .tensor = std::string(kReserved), .offset_bytes = {}});
+      throw Error(Code::unsupported, "", "safetensors reserves this name", Where::of(kReserved));
     weights::check_gatherable(tensor);
   }
 }
 
 // Where a tensor lies and how it is seen: what two names have in common that are one tensor.
 bool less(const Tensor& a, const Tensor& b) {
-  auto numbers = [](const Tensor& t) { return std::tuple(t.storage, t.offset_bytes, t.size_bytes, t.dtype, t.conjugate, t.negate, t.swap); };
+  auto numbers = [](const Tensor& t) {
+    return std::tuple(t.storage, t.offset_bytes, t.size_bytes, t.dtype, t.conjugate, t.negate, t.swap);
+  };
   auto in_a = numbers(a), in_b = numbers(b);
   if (in_a != in_b) return in_a < in_b;
-  if (auto order = std::lexicographical_compare_three_way(a.shape.begin(), a.shape.end(), b.shape.begin(), b.shape.end()); order != 0) return order < 0;
+  if (auto order =
+          std::lexicographical_compare_three_way(a.shape.begin(), a.shape.end(), b.shape.begin(), b.shape.end());
+      order != 0)
+    return order < 0;
   return std::ranges::lexicographical_compare(a.strides, b.strides);
 }
 
@@ -96,7 +103,8 @@ void lay_out(const Weights& source, const std::vector<bool>& dropped, uint64_t a
   safetensors::FilePlan file = safetensors::plan_file(specs, metadata, align_bytes);
   plan.head = std::move(file.head);
   plan.tensors.reserve(file.places.size());
-  for (const safetensors::Place& place : file.places) plan.tensors.push_back({kept[place.spec], place.begin, place.end});
+  for (const safetensors::Place& place : file.places)
+    plan.tensors.push_back({kept[place.spec], place.begin, place.end});
   plan.file_bytes = file.file_bytes;
   plan.tensor_bytes = plan.file_bytes - plan.head.size();
 }

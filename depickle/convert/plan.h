@@ -17,7 +17,8 @@ struct PlanOptions {
   };
   Ties ties = Ties::once;
   TiedNames tied_names = {};
-  uint64_t align_bytes = 8;       ///< where the first tensor begins is a multiple of this: 8 as the reference writes, 64, 4096 …
+  uint64_t align_bytes =
+      8;  ///< where the first tensor begins is a multiple of this: 8 as the reference writes, 64, 4096 …
   bool skip_unsupported = false;  ///< leave out what safetensors cannot hold, instead of refusing
 };
 

@@ -15,7 +15,7 @@ namespace {
 
 [[noreturn]] void differs(const std::string& what) {
   throw Error(Code::integrity, "", "what was written is not what was read: " + what, {},
-              "nothing was left under the target's name; check the disk and the memory, and try again");
+      "nothing was left under the target's name; check the disk and the memory, and try again");
 }
 
 // Digests of the source's files, begun while the target is still being written. Leaving it early stops the work.
@@ -52,7 +52,8 @@ void digest_target(const Plan& plan, const MappedFile& target, const ProofOption
 
 }  // namespace
 
-Comparison compare_written(const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options) {
+Comparison compare_written(
+    const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options) {
   Weights written = weights::open(path);
   if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
     differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
@@ -63,11 +64,13 @@ Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file,
   Proof proof;
   SourceDigests source_digests(source, options.digests);
   // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
-  write(plan, source, file, {.threads = options.digests ? 1 : options.threads, .progress = options.progress, .file = options.file});
+  write(plan, source, file,
+      {.threads = options.digests ? 1 : options.threads, .progress = options.progress, .file = options.file});
   std::string().swap(plan.head);  // assigning would keep the memory
 
   std::future<void> on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
-  proof.comparison = compare_written(plan, source, file.temporary_path(), {.threads = options.threads, .progress = options.progress, .file = options.file});
+  proof.comparison = compare_written(plan, source, file.temporary_path(),
+      {.threads = options.threads, .progress = options.progress, .file = options.file});
   if (!proof.comparison.same()) differs(describe(proof.comparison.findings.front(), "the source", "the file written"));
   if (options.checksums) check_checksums(source, options.threads, options.progress, options.file);
   if (options.digests) {

@@ -11,7 +11,8 @@ namespace depickle::convert {
 
 /// Reads the file at `path` back through a mapping of its own and compares all of `source` with it, dropped names too, and all of
 /// it with `plan`.
-Comparison compare_written(const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options = {});
+Comparison compare_written(
+    const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options = {});
 
 /// What a receipt needs besides the plan.
 struct Digests {

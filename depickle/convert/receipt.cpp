@@ -44,11 +44,14 @@ std::vector<Value> list_of(object parent, std::string_view key, ParseOne parse_o
 std::string digest_of(object parent) {
   std::string digest = text_of(parent, "sha256");
   auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  if (digest.size() != 64 || !std::ranges::all_of(digest, is_digit)) broken(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
+  if (digest.size() != 64 || !std::ranges::all_of(digest, is_digit))
+    broken(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
   return digest;
 }
 
-DigestedFile file_of(object parent) { return {text_of(parent, "file"), member<uint64_t>(parent, "bytes"), digest_of(parent)}; }
+DigestedFile file_of(object parent) {
+  return {text_of(parent, "file"), member<uint64_t>(parent, "bytes"), digest_of(parent)};
+}
 
 DigestedTensor tensor_of(object parent) {
   std::string name = text_of(parent, "name"), dtype_name = text_of(parent, "dtype");
@@ -56,9 +59,11 @@ DigestedTensor tensor_of(object parent) {
   if (!dtype) broken(fmt::format("tensor {} is of dtype {}, which there is not", quoted(name), quoted(dtype_name)));
   std::vector<uint64_t> shape;
   for (element size : member<array>(parent, "shape")) {
-    if (size.get(shape.emplace_back()) != simdjson::SUCCESS) broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
+    if (size.get(shape.emplace_back()) != simdjson::SUCCESS)
+      broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
   }
-  if (tensor_bytes(*dtype, shape) != member<uint64_t>(parent, "bytes")) broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
+  if (tensor_bytes(*dtype, shape) != member<uint64_t>(parent, "bytes"))
+    broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
   return {std::move(name), *dtype, std::move(shape), digest_of(parent)};
 }
 
@@ -69,9 +74,12 @@ Conversion conversion_of(object parent) {
   conversion.container = text_of(parent, "container");
   conversion.root = text_of(parent, "root");
   conversion.tensors = list_of<DigestedTensor>(parent, "tensors", tensor_of);
-  conversion.aliases = list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
-  conversion.leftovers = list_of<Leftover>(parent, "leftovers", [](object one) { return Leftover{text_of(one, "path"), text_of(one, "description")}; });
-  conversion.skipped = list_of<Unsupported>(parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
+  conversion.aliases =
+      list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
+  conversion.leftovers = list_of<Leftover>(
+      parent, "leftovers", [](object one) { return Leftover{text_of(one, "path"), text_of(one, "description")}; });
+  conversion.skipped = list_of<Unsupported>(
+      parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
   return conversion;
 }
 
@@ -79,8 +87,9 @@ void check_schema(object root) {
   std::string schema = text_of(root, "schema");
   if (schema == kReceiptSchema) return;
   if (schema.starts_with("depickle.receipt/")) {
-    throw Error(Code::unsupported, "", fmt::format("a receipt of schema {} (this program reads {})", quoted(schema, 40), kReceiptSchema), {},
-                "use the version of depickle that wrote it, or a newer one");
+    throw Error(Code::unsupported, "",
+        fmt::format("a receipt of schema {} (this program reads {})", quoted(schema, 40), kReceiptSchema), {},
+        "use the version of depickle that wrote it, or a newer one");
   }
   broken(fmt::format("its schema is {}", quoted(schema, 40)));
 }
@@ -89,11 +98,13 @@ void check_schema(object root) {
 
 Receipt parse_receipt(std::string_view json) {
   if (json.size() > kMostReceiptBytes)
-    throw Error(Code::limit, "", fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMostReceiptBytes));
+    throw Error(Code::limit, "",
+        fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMostReceiptBytes));
   if (json.empty()) broken("the file is empty");  // simdjson takes no null pointer
   simdjson::dom::parser parser;
   object root;
-  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS) broken(simdjson::error_message(error));
+  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS)
+    broken(simdjson::error_message(error));
   check_schema(root);
   Receipt receipt;
   receipt.version = text_of(member<object>(root, "tool"), "version");

@@ -72,8 +72,8 @@ class ReceiptWriter {
   ReceiptWriter(const std::filesystem::path& path, IfExists if_exists);
 
   /// `root` opens the same part of the source again. `digests` belong to plan.tensors, in the same order.
-  void add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root, const Plan& plan,
-           std::span<const Digest> digests);
+  void add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source,
+      std::string_view root, const Plan& plan, std::span<const Digest> digests);
   /// After the last conversion.
   void commit(std::span<const DigestedFile> indexes);
 

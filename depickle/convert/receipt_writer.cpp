@@ -14,14 +14,15 @@ fs::path relative_path(const fs::path& file, const fs::path& folder) {
 }  // namespace
 
 ReceiptWriter::ReceiptWriter(const fs::path& path, IfExists if_exists)
-    : file_(path, 0, if_exists), folder_(fs::weakly_canonical(fs::absolute(path).parent_path())) {
+    : file_(path, 0, if_exists),
+      folder_(fs::weakly_canonical(fs::absolute(path).parent_path())) {
   json_.object().key("schema").value(kReceiptSchema);
   json_.key("tool").object().key("name").value("depickle").key("version").value(DEPICKLE_VERSION).end();
   json_.key("conversions").array();
 }
 
-void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source, std::string_view root, const Plan& plan,
-                        std::span<const Digest> digests) {
+void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source,
+    std::string_view root, const Plan& plan, std::span<const Digest> digests) {
   json_.object().key("sources").array();
   for (const DigestedFile& file : sources) write_file(file);
   json_.end().key("target");
@@ -37,11 +38,14 @@ void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFil
     flush(size_t{1} << 20);
   }
   json_.end().key("aliases").array();
-  for (const Alias& alias : plan.aliases) json_.object().key("name").value(alias.dropped).key("kept").value(alias.kept).end();
+  for (const Alias& alias : plan.aliases)
+    json_.object().key("name").value(alias.dropped).key("kept").value(alias.kept).end();
   json_.end().key("leftovers").array();
-  for (const auto& left : source.leftovers()) json_.object().key("path").value(left.path).key("description").value(left.description).end();
+  for (const auto& left : source.leftovers())
+    json_.object().key("path").value(left.path).key("description").value(left.description).end();
   json_.end().key("skipped").array();
-  for (const auto& skipped : source.unsupported()) json_.object().key("name").value(skipped.name).key("what").value(skipped.what).end();
+  for (const auto& skipped : source.unsupported())
+    json_.object().key("name").value(skipped.name).key("what").value(skipped.what).end();
   json_.end().end();
 }
 

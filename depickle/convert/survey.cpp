@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Where at(const fs::path& file) { return {.file = file.string(), .tensor = {}, .offset_bytes = {}}; }
+Where at(const fs::path& file) { return Where::in(file.string()); }
 
 // All files below `folder`, as paths from it.
 std::vector<fs::path> list_files(const fs::path& folder, const fs::path& skip) {
@@ -25,34 +25,40 @@ std::vector<fs::path> list_files(const fs::path& folder, const fs::path& skip) {
   while (walk != fs::recursive_directory_iterator()) {
     const fs::path& path = walk->path();
     if (walk->is_directory(ignored)) {
-      if (path.filename().string().starts_with('.') || fs::equivalent(path, skip, ignored)) walk.disable_recursion_pending();
+      if (path.filename().string().starts_with('.') || fs::equivalent(path, skip, ignored))
+        walk.disable_recursion_pending();
     } else if (walk->is_regular_file(ignored) || walk->is_symlink(ignored)) {
       files.push_back(path.lexically_relative(folder));
     }
     walk.increment(error);
     if (error) throw system_error(error.value(), "cannot look into the folder", folder);
   }
-  std::ranges::sort(files);
   return files;
 }
 
 class Surveyor {
  public:
-  Surveyor(const fs::path& folder, bool again) : folder_(folder), again_(again) {}
+  Surveyor(std::vector<fs::path> files, const ReadIndex& read_index, bool again)
+      : files_(std::move(files)),
+        read_index_(read_index),
+        again_(again) {
+    std::ranges::sort(files_);
+  }
 
-  Survey run(const std::vector<fs::path>& files) {
-    for (const fs::path& file : files)
+  Survey run() {
+    for (const fs::path& file : files_)
       if (auto target = target_index_name(file.string())) take_index(file, *target);
-    for (const fs::path& file : files)
+    for (const fs::path& file : files_)
       if (!claimed_.contains(file)) take_file(file);
     std::ranges::sort(survey_.jobs, {}, [](const Job& job) { return job.files.front().source; });
     return std::move(survey_);
   }
 
  private:
+  bool exists(const fs::path& file) const { return std::ranges::binary_search(files_, file); }
+
   bool has_twin(const fs::path& file, const fs::path& target) {
-    std::error_code ignored;
-    if (again_ || !fs::exists(folder_ / target, ignored)) return false;
+    if (again_ || !exists(target)) return false;
     survey_.already.push_back({file, fmt::format("{} is there already", printable(target.filename().string()))});
     return true;
   }
@@ -63,8 +69,10 @@ class Surveyor {
   bool may_become(const fs::path& file, const fs::path& target) {
     auto [known, is_new] = sources_.emplace(target, file);
     if (!is_new) {
-      fail(file, Error(Code::unsupported, "", fmt::format("would become {}, as {} does", printable(target.string()), printable(known->second.string())),
-                       at(file), "convert it alone, with a name of its own after -o"));
+      fail(file,
+          Error(Code::unsupported, "",
+              fmt::format("would become {}, as {} does", printable(target.string()), printable(known->second.string())),
+              at(file), "convert it alone, with a name of its own after -o"));
     }
     return is_new;
   }
@@ -72,7 +80,7 @@ class Surveyor {
   void take_index(const fs::path& index, const fs::path& target_index) {
     Job job{.files = {}, .source_index = index, .target_index = target_index};
     try {
-      job.index = std::make_shared<const safetensors::Index>(safetensors::Index::read(folder_ / index));
+      job.index = std::make_shared<const safetensors::Index>(read_index_(index));
     } catch (const Error& error) {
       return fail(index, error);
     }
@@ -81,15 +89,17 @@ class Surveyor {
     for (const std::string& shard : shards) claimed_.insert(index.parent_path() / shard);
     if (has_twin(index, target_index)) return;
 
-    std::error_code ignored;
     for (const std::string& shard : shards) {
       const fs::path source = index.parent_path() / shard;
       auto target = target_name(source.string());
       if (!target)
-        return fail(index, Error(Code::unsupported, "", fmt::format("names the shard {}, which has no weights file's ending", quoted(shard)), at(index)));
-      if (!fs::exists(folder_ / source, ignored)) {
-        return fail(index, Error(Code::not_found, "", fmt::format("names the shard {}, which is not there", quoted(shard)), at(index),
-                                 "download all shards of the model first"));
+        return fail(index,
+            Error(Code::unsupported, "",
+                fmt::format("names the shard {}, which has no weights file's ending", quoted(shard)), at(index)));
+      if (!exists(source)) {
+        return fail(
+            index, Error(Code::not_found, "", fmt::format("names the shard {}, which is not there", quoted(shard)),
+                       at(index), "download all shards of the model first"));
       }
       if (!may_become(source, *target)) return;
       job.files.push_back({source, *target});
@@ -108,7 +118,8 @@ class Surveyor {
     }
   }
 
-  const fs::path& folder_;
+  std::vector<fs::path> files_;  // sorted
+  const ReadIndex& read_index_;
   bool again_;
   Survey survey_;
   std::set<fs::path> claimed_;            // shards of some index
@@ -117,6 +128,13 @@ class Surveyor {
 
 }  // namespace
 
-Survey survey(const fs::path& folder, const fs::path& skip, bool again) { return Surveyor(folder, again).run(list_files(folder, skip)); }
+Survey survey(const fs::path& folder, const fs::path& skip, bool again) {
+  return survey(
+      list_files(folder, skip), [&](const fs::path& index) { return safetensors::Index::read(folder / index); }, again);
+}
+
+Survey survey(std::vector<fs::path> files, const ReadIndex& read_index, bool again) {
+  return Surveyor(std::move(files), read_index, again).run();
+}
 
 }  // namespace depickle::convert

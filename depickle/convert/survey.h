@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,5 +49,10 @@ struct Survey {
 /// is made of them), links to folders are not. With `again`, twins do not matter.
 /// Throws Error where the folder cannot be read.
 Survey survey(const std::filesystem::path& folder, const std::filesystem::path& skip, bool again);
+
+/// The same of a list of names, wherever the files are. `read_index` is called for each index of pickled shards; what it throws is that
+/// model's failure.
+using ReadIndex = std::function<safetensors::Index(const std::filesystem::path& file)>;
+Survey survey(std::vector<std::filesystem::path> files, const ReadIndex& read_index, bool again);
 
 }  // namespace depickle::convert

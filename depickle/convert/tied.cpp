@@ -64,7 +64,9 @@ bool has_ending(std::string_view name, std::string_view ending) {
   return name.size() == ending.size() || name[name.size() - ending.size() - 1] == '.';
 }
 
-bool contains(const std::vector<std::string>& list, std::string_view name) { return std::ranges::find(list, name) != list.end(); }
+bool contains(const std::vector<std::string>& list, std::string_view name) {
+  return std::ranges::find(list, name) != list.end();
+}
 
 // Keeps in `names` those that `belongs` accepts, or all where it accepts none.
 template <typename Belongs>
@@ -75,7 +77,8 @@ void narrow(std::vector<std::string_view>& names, Belongs belongs) {
 void drop(std::vector<std::string_view>& names, const Tie& tie) {
   for (size_t i = names.size(); i-- > 0;) {
     auto owns = [&](std::string_view other) { return other != names[i] && has_ending(other, tie.kept); };
-    if (has_ending(names[i], tie.dropped) && std::ranges::any_of(names, owns)) names.erase(names.begin() + static_cast<ptrdiff_t>(i));
+    if (has_ending(names[i], tie.dropped) && std::ranges::any_of(names, owns))
+      names.erase(names.begin() + static_cast<ptrdiff_t>(i));
   }
 }
 

@@ -32,7 +32,8 @@ class Verifier {
     for (const DigestedFile& source : conversion.sources) {
       std::error_code ignored;
       if (!fs::exists(folder_ / source.path, ignored)) {
-        result_.notes.push_back(fmt::format("{} is not here: only the target was checked", printable(source.path.string())));
+        result_.notes.push_back(
+            fmt::format("{} is not here: only the target was checked", printable(source.path.string())));
         sources_are_here = false;
       } else if (auto file = open(source)) {
         sources_are_here &= check_digests(source, *file, {});
@@ -46,11 +47,12 @@ class Verifier {
     check_digests(conversion.target, *file, target ? check_table(conversion, *target) : std::vector<Claim>{});
     if (!target || !sources_are_here) return;
     if (conversion.sources.size() != 1) {
-      result_.notes.push_back(fmt::format("{} was made of {}: their digests were checked, not their tensors", printable(conversion.target.path.string()),
-                                          plural(conversion.sources.size(), "file")));
+      result_.notes.push_back(fmt::format("{} was made of {}: their digests were checked, not their tensors",
+          printable(conversion.target.path.string()), plural(conversion.sources.size(), "file")));
       return;
     }
-    if (auto source = open_weights(conversion.sources.front(), {.root = conversion.root})) check_against(conversion, *source, *target);
+    if (auto source = open_weights(conversion.sources.front(), {.root = conversion.root}))
+      check_against(conversion, *source, *target);
   }
 
   // A digest to compute, and what the receipt says it is.
@@ -96,9 +98,12 @@ class Verifier {
       }
     }
     if (target.tensors().size() > conversion.tensors.size())
-      flaw(conversion.target, "", fmt::format("holds {}, the receipt names {}", plural(target.tensors().size(), "tensor"), conversion.tensors.size()));
+      flaw(conversion.target, "",
+          fmt::format(
+              "holds {}, the receipt names {}", plural(target.tensors().size(), "tensor"), conversion.tensors.size()));
     for (const Tied& alias : conversion.aliases) {
-      if (!target.find(alias.kept)) flaw(conversion.target, alias.name, fmt::format("is an alias of {}, which is missing", quoted(alias.kept)));
+      if (!target.find(alias.kept))
+        flaw(conversion.target, alias.name, fmt::format("is an alias of {}, which is missing", quoted(alias.kept)));
     }
     return claims;
   }
@@ -106,7 +111,9 @@ class Verifier {
   // Whether the file is what the receipt says; and each claim about a part of it.
   bool check_digests(const DigestedFile& expected, const MappedFile& file, std::vector<Claim> claims) {
     if (file.size_bytes() != expected.size_bytes)
-      flaw(expected, "", fmt::format("the file has {} bytes, the receipt says {}", grouped(file.size_bytes()), grouped(expected.size_bytes)));
+      flaw(expected, "",
+          fmt::format(
+              "the file has {} bytes, the receipt says {}", grouped(file.size_bytes()), grouped(expected.size_bytes)));
     const size_t flaws_before = result_.flaws.size();
     claims.push_back({"", file.all(), expected.sha256});
     std::vector<Bytes> pieces;
@@ -120,7 +127,8 @@ class Verifier {
     std::vector<Digest> digests = sha256_each(pieces, options_.threads, meter);
     for (size_t i = 0; i < claims.size(); ++i) {
       if (digests[i].text() != claims[i].sha256)
-        flaw(expected, claims[i].tensor, fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), claims[i].sha256));
+        flaw(expected, claims[i].tensor,
+            fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), claims[i].sha256));
     }
     ++result_.files;
     result_.tensors += claims.size() - 1;
@@ -129,8 +137,10 @@ class Verifier {
 
   void check_against(const Conversion& conversion, const Weights& source, const Weights& target) {
     const std::string shown = conversion.target.path.string();
-    Comparison comparison = compare(source, target, {.threads = options_.threads, .progress = options_.progress, .file = shown});
-    for (const Finding& finding : comparison.findings) flaw(conversion.target, finding.name, describe(finding, "the source", "the target"));
+    Comparison comparison =
+        compare(source, target, {.threads = options_.threads, .progress = options_.progress, .file = shown});
+    for (const Finding& finding : comparison.findings)
+      flaw(conversion.target, finding.name, describe(finding, "the source", "the target"));
   }
 
   fs::path folder_;

@@ -8,9 +8,11 @@ namespace depickle::convert {
 namespace {
 
 // A piece of one tensor.
-void write_piece(const Weights& source, const Placed& placed, const Block& block, const AtomicFile& file, Buffers& buffers) {
+void write_piece(
+    const Weights& source, const Placed& placed, const Block& block, const AtomicFile& file, Buffers& buffers) {
   Buffers::Lease lease(buffers);
-  file.write(placed.begin + block.begin, logical_bytes(source, source.tensors()[placed.tensor], block.begin, block.end - block.begin, lease));
+  file.write(placed.begin + block.begin,
+      logical_bytes(source, source.tensors()[placed.tensor], block.begin, block.end - block.begin, lease));
 }
 
 // Small neighbours, in one go.
@@ -19,7 +21,8 @@ void write_batch(const Weights& source, std::span<const Placed> batch, const Ato
   MutableBytes together = lease.bytes(batch.back().end - batch.front().begin);
   for (const Placed& placed : batch) {
     if (placed.begin != placed.end)
-      source.read(source.tensors()[placed.tensor], 0, together.subspan(placed.begin - batch.front().begin, placed.end - placed.begin));
+      source.read(source.tensors()[placed.tensor], 0,
+          together.subspan(placed.begin - batch.front().begin, placed.end - placed.begin));
   }
   file.write(batch.front().begin, together);
 }

@@ -6,7 +6,8 @@
 namespace depickle::pickle {
 
 Handle Graph::add(Node node) {
-  if (count_ % kBlockNodes == 0) blocks_.push_back(arena_.make<Node>(kBlockNodes).data());  // not touched before it is used
+  if (count_ % kBlockNodes == 0)
+    blocks_.push_back(arena_.make<Node>(kBlockNodes).data());  // not touched before it is used
   blocks_[count_ / kBlockNodes][count_ % kBlockNodes] = node;
   return count_++;
 }
@@ -95,14 +96,17 @@ std::vector<std::pair<Handle, Handle>> Graph::entries(std::span<const Handle> pa
     std::string_view text;
     int64_t integer;
     uint32_t index;
-    bool same(const Key& other) const { return is_text == other.is_text && integer == other.integer && text == other.text; }
+    bool same(const Key& other) const {
+      return is_text == other.is_text && integer == other.integer && text == other.text;
+    }
   };
   std::vector<Key> keys;
   keys.reserve(all.size());
   for (uint32_t i = 0; i < all.size(); ++i) {
     auto key_text = text(all[i].first);
     auto key_integer = integer(all[i].first);
-    if (key_text || key_integer) keys.push_back({key_text.has_value(), key_text.value_or(std::string_view()), key_integer.value_or(0), i});
+    if (key_text || key_integer)
+      keys.push_back({key_text.has_value(), key_text.value_or(std::string_view()), key_integer.value_or(0), i});
   }
   std::ranges::sort(keys, {}, [](const Key& key) { return std::tie(key.is_text, key.text, key.integer, key.index); });
   bool repeated = false;

@@ -22,7 +22,17 @@ using Handle = uint32_t;
 inline constexpr Handle kNothing = 0xffffffff;
 
 enum class Kind : uint8_t {
-  none, boolean, integer, big_integer, real, text, bytes, list, tuple, dict, set,
+  none,
+  boolean,
+  integer,
+  big_integer,
+  real,
+  text,
+  bytes,
+  list,
+  tuple,
+  dict,
+  set,
   global,      ///< module and name, not imported
   object,      ///< what a callable would have made of its arguments, not called
   persistent,  ///< a persistent id, not loaded
@@ -38,7 +48,7 @@ struct Global {
 
 /// An object that would have been made by calling `callable`.
 struct Object {
-  Op made_by;                     ///< REDUCE, INST, OBJ, NEWOBJ or NEWOBJ_EX
+  Op made_by;  ///< REDUCE, INST, OBJ, NEWOBJ or NEWOBJ_EX
   Handle callable;
   Handle args;                    ///< a tuple for all but a malformed REDUCE
   Handle kwargs = kNothing;       ///< of NEWOBJ_EX
@@ -95,15 +105,18 @@ class Graph {
 
   struct Node {
     Kind kind;
-    Op made_by{};     ///< of an object
+    Op made_by{};  ///< of an object
     uint16_t unused = 0;
-    uint32_t a = 0;   ///< text: length; tuple: count; object: callable; list, dict, set: container; bytes: blob; global: index
+    uint32_t a =
+        0;  ///< text: length; tuple: count; object: callable; list, dict, set: container; bytes: blob; global: index
     union Value {
       int64_t integer;
       double real;
       const char* characters;
       const Handle* elements;
-      struct { uint32_t args, extra; } object;
+      struct {
+        uint32_t args, extra;
+      } object;
     } value{};
   };
   static_assert(sizeof(Node) == 16);

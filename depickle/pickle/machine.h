@@ -9,6 +9,9 @@
 
 namespace depickle::pickle {
 
+// Values that every graph begins with, so that they cost no node each time.
+constexpr Handle kNone = 0, kFalse = 1, kTrue = 2, kEmptyTuple = 3, kFirstInteger = 4;
+
 /// Runs one pickle into a graph. Operands come from the machine's own stack and memo, as in the real unpickler, so what a
 /// REDUCE or STACK_GLOBAL names is what it would really get, whatever opcodes carried it there.
 class Machine {
@@ -80,7 +83,7 @@ class Machine {
   std::vector<Handle> memo_;                          ///< by index, kNothing where unset
   std::unordered_map<uint64_t, Handle> sparse_memo_;  ///< indices far beyond the rest
   uint64_t memo_entries_ = 0;
-  std::vector<Handle> recent_integers_;               ///< by low bits of the value: dimensions repeat
+  std::vector<Handle> recent_integers_;  ///< by low bits of the value: dimensions repeat
   uint64_t opcode_offset_ = 0;
   Op opcode_{};
 };

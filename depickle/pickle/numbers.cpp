@@ -22,9 +22,12 @@ int take_base(std::string_view& digits) {
   if (digits.size() < 2 || digits[0] != '0') return 10;
   int base = 8;
   switch (digits[1]) {
-    case 'x': case 'X': base = 16; break;
-    case 'o': case 'O': break;
-    case 'b': case 'B': base = 2; break;
+    case 'x':
+    case 'X': base = 16; break;
+    case 'o':
+    case 'O': break;
+    case 'b':
+    case 'B': base = 2; break;
     default: return 8;
   }
   digits.remove_prefix(2);
@@ -56,7 +59,8 @@ Handle Machine::integer_of_line(std::string_view line) {
   uint64_t magnitude = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
   bool all_digits = !digits.empty() && end == digits.data() + digits.size();
-  if (!all_digits || error == std::errc::invalid_argument) broken("PK05", fmt::format("{} is no int", quoted(whole, 40)));
+  if (!all_digits || error == std::errc::invalid_argument)
+    broken("PK05", fmt::format("{} is no int", quoted(whole, 40)));
   uint64_t most = static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0);
   if (error == std::errc::result_out_of_range || magnitude > most) return make_big_integer(bytes(whole));
   return make_integer(negative ? static_cast<int64_t>(0 - magnitude) : static_cast<int64_t>(magnitude));
@@ -75,7 +79,8 @@ Handle Machine::real_of_line(std::string_view line) {
   if (digits.starts_with('+')) digits.remove_prefix(1);
   double value = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) broken("PK05", fmt::format("{} is no float", quoted(digits, 40)));
+  if (error == std::errc::invalid_argument || end != digits.data() + digits.size())
+    broken("PK05", fmt::format("{} is no float", quoted(digits, 40)));
   return make({.kind = Kind::real, .value = {.real = value}});
 }
 
@@ -86,7 +91,8 @@ uint64_t Machine::index_line() {
   digits = without_underscores(digits, kept);
   uint64_t index = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-  if (error != std::errc() || end != digits.data() + digits.size()) broken("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
+  if (error != std::errc() || end != digits.data() + digits.size())
+    broken("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
   return index;
 }
 

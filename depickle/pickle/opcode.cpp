@@ -3,6 +3,7 @@
 namespace depickle::pickle {
 
 std::string_view name(Op op) noexcept {
+  // clang-format off: a table
 #define CASE(op) case Op::op: return #op;
   switch (op) {
     CASE(MARK) CASE(STOP) CASE(POP) CASE(POP_MARK) CASE(DUP) CASE(FLOAT) CASE(BINFLOAT) CASE(INT) CASE(BININT) CASE(BININT1) CASE(LONG) CASE(BININT2)
@@ -14,6 +15,7 @@ std::string_view name(Op op) noexcept {
     CASE(FROZENSET) CASE(NEWOBJ_EX) CASE(STACK_GLOBAL) CASE(MEMOIZE) CASE(FRAME) CASE(BYTEARRAY8) CASE(NEXT_BUFFER) CASE(READONLY_BUFFER)
   }
 #undef CASE
+  // clang-format on
   return {};
 }
 

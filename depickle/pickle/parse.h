@@ -12,12 +12,12 @@ namespace depickle::pickle {
 /// opcodes) and stop bombs; each is checked before memory is taken. Rule PK10 in errors.
 struct Limits {
   uint64_t opcodes = 200'000'000;
-  uint64_t nodes = 40'000'000;         ///< 16 bytes each
+  uint64_t nodes = 40'000'000;  ///< 16 bytes each
   uint64_t memo_entries = 50'000'000;
   uint64_t stack_items = 10'000'000;
   uint64_t marks = 100'000;
-  uint64_t line_bytes = 4096;          ///< of GLOBAL, INST, PERSID, GET, PUT, FLOAT, INT, LONG
-  uint64_t text_bytes = 64 << 20;      ///< of one str; bytes are not copied and have no limit but the stream
+  uint64_t line_bytes = 4096;      ///< of GLOBAL, INST, PERSID, GET, PUT, FLOAT, INT, LONG
+  uint64_t text_bytes = 64 << 20;  ///< of one str; bytes are not copied and have no limit but the stream
 };
 
 /// How far the machine came. `failure` is empty where it reached STOP.

@@ -11,7 +11,7 @@
 namespace depickle::pickle {
 namespace {
 
-Where at(uint64_t offset) { return {.file = {}, .tensor = {}, .offset_bytes = offset}; }
+Where at(uint64_t offset) { return Where::at(offset); }
 
 void append_utf8(std::string& out, uint32_t code) {
   auto put = [&](uint32_t byte) { out += static_cast<char>(byte); };
@@ -47,7 +47,9 @@ char simple_escape(char c) {
     case 'r': return '\r';
     case 't': return '\t';
     case 'v': return '\v';
-    case '\\': case '\'': case '"': return c;
+    case '\\':
+    case '\'':
+    case '"': return c;
     default: return 0;
   }
 }
@@ -56,10 +58,13 @@ char simple_escape(char c) {
 
 void Stream::too_short(uint64_t begin, uint64_t length) const {
   if (framed_ && length <= bytes_.size() - begin) {
-    throw Error(Code::malformed, "PK03", fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, fence_ - begin), at(first_byte_ + begin),
-                "loaders disagree about such a file; it was made by hand");
+    throw Error(Code::malformed, "PK03",
+        fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, fence_ - begin),
+        at(first_byte_ + begin), "loaders disagree about such a file; it was made by hand");
   }
-  throw Error(Code::truncated, "PK02", fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length), at(first_byte_ + begin));
+  throw Error(Code::truncated, "PK02",
+      fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length),
+      at(first_byte_ + begin));
 }
 
 uint8_t Stream::opcode() {
@@ -83,9 +88,11 @@ std::string_view Stream::line(uint64_t most_bytes) {
   std::string_view ahead = text(bytes_.subspan(position_, look));
   size_t length = ahead.find('\n');
   if (length == std::string_view::npos) {
-    uint64_t begin = std::exchange(position_, position_ + look);  // read in vain, but read: who bounds the work counts them
+    uint64_t begin =
+        std::exchange(position_, position_ + look);  // read in vain, but read: who bounds the work counts them
     if (position_ == fence_) too_short(begin, look + 1);
-    throw Error(Code::limit, "PK10", fmt::format("a line is longer than {} bytes", most_bytes), at(first_byte_ + begin));
+    throw Error(
+        Code::limit, "PK10", fmt::format("a line is longer than {} bytes", most_bytes), at(first_byte_ + begin));
   }
   position_ += length + 1;
   return ahead.substr(0, length);
@@ -94,8 +101,10 @@ std::string_view Stream::line(uint64_t most_bytes) {
 void Stream::frame(uint64_t length) {
   if (in_frame()) throw Error(Code::malformed, "PK03", "a frame begins inside another frame", at(offset()));
   if (length > bytes_.size() - position_) {
-    throw Error(Code::truncated, "PK02", fmt::format("a frame is longer than the rest of the pickle (have {} bytes, need {})", bytes_.size() - position_, length),
-                at(offset()));
+    throw Error(Code::truncated, "PK02",
+        fmt::format("a frame is longer than the rest of the pickle (have {} bytes, need {})", bytes_.size() - position_,
+            length),
+        at(offset()));
   }
   framed_ = true;
   fence_ = position_ + length;
@@ -119,7 +128,8 @@ std::string decode_quoted(std::string_view line) {
     } else if (line[1] >= '0' && line[1] <= '7') {
       uint32_t value = 0;
       size_t digits = 0;
-      while (digits < 3 && 1 + digits < line.size() && line[1 + digits] >= '0' && line[1 + digits] <= '7') value = value * 8 + static_cast<uint32_t>(line[1 + digits++] - '0');
+      while (digits < 3 && 1 + digits < line.size() && line[1 + digits] >= '0' && line[1 + digits] <= '7')
+        value = value * 8 + static_cast<uint32_t>(line[1 + digits++] - '0');
       out += static_cast<char>(value);
       line.remove_prefix(1 + digits);
     } else {

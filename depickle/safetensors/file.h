@@ -17,12 +17,16 @@ class File {
 
   const Header& header() const noexcept { return header_; }
   /// The tensor's bytes, not copied. `entry` is one of header().entries().
-  Bytes bytes(const Entry& entry) const { return source_->view(header_.data_begin() + entry.begin, entry.size_bytes()); }
+  Bytes bytes(const Entry& entry) const {
+    return source_->view(header_.data_begin() + entry.begin, entry.size_bytes());
+  }
 
   const std::shared_ptr<const MappedFile>& source() const noexcept { return source_; }
 
  private:
-  File(std::shared_ptr<const MappedFile> source, Header header) : source_(std::move(source)), header_(std::move(header)) {}
+  File(std::shared_ptr<const MappedFile> source, Header header)
+      : source_(std::move(source)),
+        header_(std::move(header)) {}
 
   std::shared_ptr<const MappedFile> source_;
   Header header_;

@@ -20,14 +20,16 @@ constexpr uint64_t kLengthBytes = 8;
 
 void check_header_bytes(uint64_t header_bytes) {
   if (header_bytes > kMostHeaderBytes)
-    throw Error(Code::limit, "ST02", fmt::format("the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMostHeaderBytes)));
+    throw Error(Code::limit, "ST02",
+        fmt::format(
+            "the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMostHeaderBytes)));
 }
 
 void check_utf8(std::string_view json) {
   if (simdjson::validate_utf8(json)) return;
   uint64_t offset = kLengthBytes;
   while (size_t length = utf8_sequence(json)) json.remove_prefix(length), offset += length;
-  throw Error(Code::malformed, "ST04", "the header is not UTF-8", {.file = {}, .tensor = {}, .offset_bytes = offset});
+  throw Error(Code::malformed, "ST04", "the header is not UTF-8", Where::at(offset));
 }
 
 // Entries are large: where they are out of order, which few writers do, their places are sorted instead.
@@ -47,7 +49,8 @@ void sort_by_place(Entries& entries) {
 // ST12. The table stays, to find tensors by name.
 NameTable check_names(std::span<const Entry> entries) {
   NameTable names(static_cast<uint32_t>(entries.size()), [&](uint32_t i) { return entries[i].name; });
-  if (names.repeated() != NameTable::kNone) throw tensor_error("ST12", "the name stands twice in the header", entries[names.repeated()].name);
+  if (names.repeated() != NameTable::kNone)
+    throw tensor_error("ST12", "the name stands twice in the header", entries[names.repeated()].name);
   return names;
 }
 
@@ -56,28 +59,41 @@ void check_places(std::span<const Entry> entries, uint64_t data_bytes) {
   uint64_t next = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != next)
-      throw tensor_error("ST15", fmt::format("data_offsets begin at {}, the tensor before ends at {}", entry.begin, next), entry.name);
+      throw tensor_error(
+          "ST15", fmt::format("data_offsets begin at {}, the tensor before ends at {}", entry.begin, next), entry.name);
     if (entry.end < entry.begin)
-      throw tensor_error("ST15", fmt::format("data_offsets [{}, {}] run backwards", entry.begin, entry.end), entry.name);
+      throw tensor_error(
+          "ST15", fmt::format("data_offsets [{}, {}] run backwards", entry.begin, entry.end), entry.name);
     if (uint64_t need = checked_tensor_bytes(entry.dtype, entry.shape, entry.name); need != entry.size_bytes())
-      throw tensor_error("ST16", fmt::format("data_offsets hold {} bytes but shape {} of {} needs {}", entry.size_bytes(), shape_text(entry.shape), name(entry.dtype), need), entry.name);
+      throw tensor_error("ST16",
+          fmt::format("data_offsets hold {} bytes but shape {} of {} needs {}", entry.size_bytes(),
+              shape_text(entry.shape), name(entry.dtype), need),
+          entry.name);
     next = entry.end;
   }
   if (next > data_bytes)
-    throw Error(Code::truncated, "ST17", fmt::format("the file ends too early (its data section has {} bytes, the tensors need {})", grouped(data_bytes), grouped(next)));
+    throw Error(Code::truncated, "ST17",
+        fmt::format("the file ends too early (its data section has {} bytes, the tensors need {})", grouped(data_bytes),
+            grouped(next)));
   if (next < data_bytes)
-    throw Error(Code::malformed, "ST17", fmt::format("{} {} the last tensor (the data section has {}, the tensors need {})", plural(data_bytes - next, "byte"), data_bytes - next == 1 ? "follows" : "follow", grouped(data_bytes), grouped(next)));
+    throw Error(Code::malformed, "ST17",
+        fmt::format("{} {} the last tensor (the data section has {}, the tensors need {})",
+            plural(data_bytes - next, "byte"), data_bytes - next == 1 ? "follows" : "follow", grouped(data_bytes),
+            grouped(next)));
 }
 
 Header read_unexplained(const ByteSource& file, Mode mode) {
   uint64_t file_bytes = file.size_bytes();
   if (file_bytes < kLengthBytes)
-    throw Error(Code::truncated, "ST01", fmt::format("the file is too short to be safetensors (has {}, needs 8)", plural(file_bytes, "byte")));
+    throw Error(Code::truncated, "ST01",
+        fmt::format("the file is too short to be safetensors (has {}, needs 8)", plural(file_bytes, "byte")));
   auto header_bytes = load<uint64_t>(file.view(0, kLengthBytes), 0);
   check_header_bytes(header_bytes);
   uint64_t rest_bytes = file_bytes - kLengthBytes;
   if (header_bytes > rest_bytes)
-    throw Error(Code::truncated, "ST03", fmt::format("the header is longer than the file (the file has {} bytes, its first 8 ask for {})", grouped(file_bytes), grouped(kLengthBytes + header_bytes)));
+    throw Error(Code::truncated, "ST03",
+        fmt::format("the header is longer than the file (the file has {} bytes, its first 8 ask for {})",
+            grouped(file_bytes), grouped(kLengthBytes + header_bytes)));
   return Header::parse(file.view(kLengthBytes, header_bytes), rest_bytes - header_bytes, mode);
 }
 
@@ -86,7 +102,8 @@ Error explained(const Error& error, const ByteSource& file) {
   Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
   bool may_be_another_format = error.rule() <= "ST05";
   if (auto wrong = may_be_another_format ? recognise(start, file.size_bytes(), file.name()) : std::nullopt)
-    return Error(Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, {.file = file.name(), .tensor = {}, .offset_bytes = {}}, wrong->hint);
+    return Error(
+        Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, Where::in(file.name()), wrong->hint);
   if (error.code() == Code::truncated && error.hint().empty())
     return error.in(file.name()).with_hint("the download may have been cut short: fetch the file again");
   return error.in(file.name());

@@ -43,7 +43,8 @@ bool take(const char*& at, const char* end, uint64_t& number) {
     uint64_t text;
     std::memcpy(&text, at, 8);
     // A byte is a digit where its upper half is 3 and stays 3 after adding 6.
-    uint64_t others = ((text & 0xf0f0f0f0f0f0f0f0) ^ 0x3030303030303030) | (((text + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) ^ 0x3030303030303030);
+    uint64_t others = ((text & 0xf0f0f0f0f0f0f0f0) ^ 0x3030303030303030) |
+                      (((text + 0x0606060606060606) & 0xf0f0f0f0f0f0f0f0) ^ 0x3030303030303030);
     int digits = others == 0 ? 8 : std::countr_zero(others) / 8;
     if (digits > 0) value = value * kPowers[digits] + eight_digits(text << (64 - 8 * digits));
     at += digits;
@@ -56,7 +57,10 @@ bool take(const char*& at, const char* end, uint64_t& number) {
 
 }  // namespace
 
-HeaderParser::HeaderParser(std::string_view json, Mode mode, Arena& arena) : json_(json, 8, {.syntax = "ST05", .depth = "ST06", .range = "ST07"}), mode_(mode), arena_(arena) {
+HeaderParser::HeaderParser(std::string_view json, Mode mode, Arena& arena)
+    : json_(json, 8, {.syntax = "ST05", .depth = "ST06", .range = "ST07"}),
+      mode_(mode),
+      arena_(arena) {
   entries.reserve(json.size() / kUsualEntryBytes + 1);
 }
 
@@ -78,7 +82,8 @@ void HeaderParser::run() {
   }
   std::string_view rest(json_.at(), static_cast<size_t>(json_.end() - json_.at()));
   if (json_.peek() || json_.at() != json_.end()) json_.fail("ST05", "something follows the header's last }");
-  if (rest.find_first_not_of(' ') != rest.npos) only_reference("ST19", "the header is padded with something else than spaces");
+  if (rest.find_first_not_of(' ') != rest.npos)
+    only_reference("ST19", "the header is padded with something else than spaces");
   keep_last_of_each_key();
 }
 
@@ -103,7 +108,9 @@ bool HeaderParser::canonical_entry() {
   }
 
   Entry entry{.name = {}, .shape = {}, .begin = 0, .end = 0, .dtype = last_dtype_value_};
-  if (!take(at, end, ",\"data_offsets\":[") || !take(at, end, entry.begin) || !take(at, end, ",") || !take(at, end, entry.end) || !take(at, end, "]}")) return false;
+  if (!take(at, end, ",\"data_offsets\":[") || !take(at, end, entry.begin) || !take(at, end, ",") ||
+      !take(at, end, entry.end) || !take(at, end, "]}"))
+    return false;
   if (dtype != last_dtype_) {
     auto found = find_dtype(dtype);
     if (!found) return false;
@@ -137,7 +144,8 @@ void HeaderParser::metadata_value() {
   has_metadata = true;
   std::string key_scratch;
   json_.object(2, key_scratch, [&](std::string_view key) {
-    if (json_.peek() != '"') json_.fail("ST08", fmt::format("__metadata__ holds something under {} that is not a string", quoted(key)));
+    if (json_.peek() != '"')
+      json_.fail("ST08", fmt::format("__metadata__ holds something under {} that is not a string", quoted(key)));
     metadata.emplace_back(key, json_.string(scratch_, "a string"));
   });
 }
@@ -146,12 +154,15 @@ void HeaderParser::metadata_value() {
 void HeaderParser::keep_last_of_each_key() {
   std::vector<uint32_t> by_key(metadata.size());
   std::iota(by_key.begin(), by_key.end(), 0u);
-  std::ranges::sort(by_key, [&](uint32_t a, uint32_t b) { return std::tie(metadata[a].first, a) < std::tie(metadata[b].first, b); });
+  std::ranges::sort(
+      by_key, [&](uint32_t a, uint32_t b) { return std::tie(metadata[a].first, a) < std::tie(metadata[b].first, b); });
   std::vector<bool> dropped(metadata.size());
   bool any = false;
   for (size_t i = 1; i < by_key.size(); ++i) {
     if (metadata[by_key[i - 1]].first != metadata[by_key[i]].first) continue;
-    if (mode_ == Mode::strict) throw Error(Code::malformed, "ST20", fmt::format("__metadata__ holds {} twice", depickle::quoted(metadata[by_key[i]].first)));
+    if (mode_ == Mode::strict)
+      throw Error(Code::malformed, "ST20",
+          fmt::format("__metadata__ holds {} twice", depickle::quoted(metadata[by_key[i]].first)));
     dropped[by_key[i - 1]] = any = true;
   }
   if (!any) return;
@@ -188,7 +199,9 @@ void HeaderParser::entry_as_object(Entry& entry) {
     }
   });
   if (!has_dtype || !has_shape || !has_offsets)
-    json_.fail("ST09", fmt::format("the entry has no {}", !has_dtype ? "dtype" : !has_shape ? "shape" : "data_offsets"));
+    json_.fail("ST09", fmt::format("the entry has no {}", !has_dtype   ? "dtype"
+                                                          : !has_shape ? "shape"
+                                                                       : "data_offsets"));
 }
 
 // ["F32", [2, 3], [0, 24]]: the reference's deserializer takes it, though no document says so.
@@ -229,10 +242,12 @@ void HeaderParser::dtype_value(Entry& entry) {
 }
 
 uint64_t HeaderParser::size_value(std::string_view field) {
-  if (char c = json_.peek(); c != '-' && (c < '0' || c > '9')) json_.fail("ST11", fmt::format("{} holds something that is not a number", field));
+  if (char c = json_.peek(); c != '-' && (c < '0' || c > '9'))
+    json_.fail("ST11", fmt::format("{} holds something that is not a number", field));
   const char* at = json_.at();
   JsonCursor::Number number = json_.number();
-  if (!number.is_unsigned) json_.fail("ST11", fmt::format("{} holds a number that is not a whole one from 0 to 2^64 - 1", field), at);
+  if (!number.is_unsigned)
+    json_.fail("ST11", fmt::format("{} holds a number that is not a whole one from 0 to 2^64 - 1", field), at);
   return number.value;
 }
 

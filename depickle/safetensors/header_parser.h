@@ -20,8 +20,8 @@ class HeaderParser {
   /// Throws Error{malformed}.
   void run();
 
-  Entries entries;  ///< in the header's order
-  Metadata metadata;           ///< keys are unique
+  Entries entries;    ///< in the header's order
+  Metadata metadata;  ///< keys are unique
   bool has_metadata = false;
 
  private:
@@ -42,7 +42,7 @@ class HeaderParser {
   Mode mode_;
   Arena& arena_;
   std::string scratch_;
-  std::vector<uint64_t> shape_;  ///< of the entry being read
+  std::vector<uint64_t> shape_;           ///< of the entry being read
   std::string_view last_dtype_ = "BOOL";  ///< of the entry before: most entries have the same
   Dtype last_dtype_value_ = Dtype::BOOL;
   bool metadata_seen_ = false;

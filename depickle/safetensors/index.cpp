@@ -21,7 +21,9 @@ namespace {
 
 // A relative path that stays below the folder, in the plainest spelling.
 bool is_plain_path(std::string_view path) {
-  if (path.empty() || std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\'; })) return false;
+  if (path.empty() ||
+      std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\'; }))
+    return false;
   while (true) {
     size_t slash = path.find('/');
     std::string_view part = path.substr(0, slash);
@@ -93,13 +95,17 @@ class IndexParser {
 }  // namespace
 
 void Index::check() {
-  names_ = NameTable(static_cast<uint32_t>(weight_map_.size()), [&](uint32_t i) { return std::string_view(weight_map_[i].first); });
-  if (names_.repeated() != NameTable::kNone) throw tensor_error("SX02", "weight_map names the tensor twice", weight_map_[names_.repeated()].first);
+  names_ = NameTable(
+      static_cast<uint32_t>(weight_map_.size()), [&](uint32_t i) { return std::string_view(weight_map_[i].first); });
+  if (names_.repeated() != NameTable::kNone)
+    throw tensor_error("SX02", "weight_map names the tensor twice", weight_map_[names_.repeated()].first);
   std::set<std::string_view> seen;
   for (const auto& [name, shard] : weight_map_) {
     if (!seen.insert(shard).second) continue;
     if (!is_plain_path(shard))
-      throw tensor_error("SX03", fmt::format("the shard {} is not a plain relative path below the index's folder", depickle::quoted(shard)), name);
+      throw tensor_error("SX03",
+          fmt::format("the shard {} is not a plain relative path below the index's folder", depickle::quoted(shard)),
+          name);
     shards_.push_back(shard);
   }
 }
@@ -123,7 +129,8 @@ Index Index::read(const std::filesystem::path& path) {
   } catch (const Error& error) {
     Bytes start = file->view(0, std::min<uint64_t>(file->size_bytes(), 1024));
     if (auto wrong = recognise(start, file->size_bytes(), file->name()))
-      throw Error(Code::malformed, error.rule(), "not an index of shards: " + wrong->what, {.file = path, .tensor = {}, .offset_bytes = {}}, wrong->hint);
+      throw Error(
+          Code::malformed, error.rule(), "not an index of shards: " + wrong->what, Where::in(path), wrong->hint);
     throw error.in(path);
   }
 }

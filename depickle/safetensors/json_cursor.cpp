@@ -40,7 +40,7 @@ void append_utf8(std::string& out, uint32_t code) {
 
 void JsonCursor::fail(std::string_view rule, std::string what, const char* at) const {
   throw Error(Code::malformed, rule, std::move(what),
-              {.file = {}, .tensor = std::string(tensor_), .offset_bytes = text_offset_ + static_cast<uint64_t>(at - begin_)});
+      {.file = {}, .tensor = std::string(tensor_), .offset_bytes = text_offset_ + static_cast<uint64_t>(at - begin_)});
 }
 
 void JsonCursor::fail_wanting(std::string_view what) {
@@ -118,7 +118,10 @@ uint32_t JsonCursor::hex4() {
   uint32_t code = 0;
   for (int i = 0; i < 4; ++i, ++at_) {
     char c = at_ == end_ ? '\0' : *at_;
-    uint32_t digit = is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 16;
+    uint32_t digit = is_digit(c)            ? c - '0'
+                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                            : 16;
     if (digit == 16) fail(rules_.syntax, "a \\u escape that is not four hexadecimal digits");
     code = code << 4 | digit;
   }
@@ -130,7 +133,8 @@ uint64_t JsonCursor::digits(uint64_t significand, int64_t& left_out) {
   if (at_ == end_ || !is_digit(*at_)) fail(rules_.syntax, "a number without digits");
   for (; at_ != end_ && is_digit(*at_); ++at_) {
     uint64_t longer;
-    if (left_out > 0 || __builtin_mul_overflow(significand, uint64_t{10}, &longer) || __builtin_add_overflow(longer, static_cast<uint64_t>(*at_ - '0'), &longer)) {
+    if (left_out > 0 || __builtin_mul_overflow(significand, uint64_t{10}, &longer) ||
+        __builtin_add_overflow(longer, static_cast<uint64_t>(*at_ - '0'), &longer)) {
       ++left_out;
     } else {
       significand = longer;

@@ -23,8 +23,10 @@ inline const char* plain_end(const char* at, const char* end) noexcept {
   for (; end - at >= 16; at += 16) {
     __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
     __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-    __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
-    if (auto hits = static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, special)))) return at + std::countr_zero(hits);
+    __m128i special =
+        _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    if (auto hits = static_cast<uint32_t>(_mm_movemask_epi8(_mm_or_si128(control, special))))
+      return at + std::countr_zero(hits);
   }
 #endif
   constexpr uint64_t kOnes = 0x0101010101010101, kHighs = 0x8080808080808080;
@@ -57,7 +59,11 @@ class JsonCursor {
 
   /// `text` begins at byte `text_offset` of the file.
   JsonCursor(std::string_view text, uint64_t text_offset, Rules rules) noexcept
-      : at_(text.data()), begin_(text.data()), end_(text.data() + text.size()), text_offset_(text_offset), rules_(rules) {}
+      : at_(text.data()),
+        begin_(text.data()),
+        end_(text.data() + text.size()),
+        text_offset_(text_offset),
+        rules_(rules) {}
 
   const char* at() const noexcept { return at_; }
   const char* end() const noexcept { return end_; }

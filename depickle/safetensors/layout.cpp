@@ -24,16 +24,20 @@ constexpr uint64_t kMostAlignBytes = 1 << 20;
 void check_names(std::span<const TensorSpec> specs) {
   for (const TensorSpec& spec : specs) {
     if (!simdjson::validate_utf8(spec.name)) throw tensor_error("ST04", "the name is not UTF-8", spec.name);
-    if (spec.name == kMetadataKey) throw tensor_error("ST24", "the name is reserved: no reader would find this tensor", spec.name);
+    if (spec.name == kMetadataKey)
+      throw tensor_error("ST24", "the name is reserved: no reader would find this tensor", spec.name);
   }
   NameTable names(static_cast<uint32_t>(specs.size()), [&](uint32_t i) { return specs[i].name; });
-  if (names.repeated() != NameTable::kNone) throw tensor_error("ST12", "the name is given twice", specs[names.repeated()].name);
+  if (names.repeated() != NameTable::kNone)
+    throw tensor_error("ST12", "the name is given twice", specs[names.repeated()].name);
 }
 
 std::vector<uint32_t> order_of(std::span<const TensorSpec> specs) {
   std::vector<uint32_t> order(specs.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::sort(order, [&](uint32_t a, uint32_t b) { return std::tie(specs[b].dtype, specs[a].name) < std::tie(specs[a].dtype, specs[b].name); });
+  std::ranges::sort(order, [&](uint32_t a, uint32_t b) {
+    return std::tie(specs[b].dtype, specs[a].name) < std::tie(specs[a].dtype, specs[b].name);
+  });
   return order;
 }
 
@@ -46,7 +50,8 @@ std::vector<Place> places_of(std::span<const TensorSpec> specs) {
   for (uint32_t number : order_of(specs)) {
     const TensorSpec& spec = specs[number];
     uint64_t begin = next;
-    if (__builtin_add_overflow(next, checked_tensor_bytes(spec.dtype, spec.shape, spec.name), &next) || next > kMostDataBytes)
+    if (__builtin_add_overflow(next, checked_tensor_bytes(spec.dtype, spec.shape, spec.name), &next) ||
+        next > kMostDataBytes)
       throw tensor_error("ST13", "the tensors up to this one need more than 2^63 bytes", spec.name);
     places.push_back({number, begin, next});
   }
@@ -56,14 +61,18 @@ std::vector<Place> places_of(std::span<const TensorSpec> specs) {
 void append_metadata(std::string& out, const Metadata& metadata) {
   std::vector<const Metadata::value_type*> sorted;
   for (const auto& member : metadata) {
-    if (!simdjson::validate_utf8(member.first) || !simdjson::validate_utf8(member.second)) throw Error(Code::malformed, "ST04", fmt::format("the metadata of {} is not UTF-8", depickle::quoted(member.first)));
+    if (!simdjson::validate_utf8(member.first) || !simdjson::validate_utf8(member.second))
+      throw Error(
+          Code::malformed, "ST04", fmt::format("the metadata of {} is not UTF-8", depickle::quoted(member.first)));
     sorted.push_back(&member);
   }
   std::ranges::sort(sorted, {}, [](const auto* member) -> const std::string& { return member->first; });
   append_json_string(out, kMetadataKey);
   out += ":{";
   for (size_t i = 0; i < sorted.size(); ++i) {
-    if (i > 0 && sorted[i]->first == sorted[i - 1]->first) throw Error(Code::malformed, "ST20", fmt::format("the metadata holds {} twice", depickle::quoted(sorted[i]->first)));
+    if (i > 0 && sorted[i]->first == sorted[i - 1]->first)
+      throw Error(
+          Code::malformed, "ST20", fmt::format("the metadata holds {} twice", depickle::quoted(sorted[i]->first)));
     if (i > 0) out += ',';
     append_json_string(out, sorted[i]->first);
     out += ':';
@@ -75,18 +84,22 @@ void append_metadata(std::string& out, const Metadata& metadata) {
 void append_entry(std::string& out, const TensorSpec& spec, const Place& place) {
   append_json_string(out, spec.name);
   fmt::format_to(std::back_inserter(out), ":{{\"dtype\":\"{}\",\"shape\":[", name(spec.dtype));
-  for (size_t i = 0; i < spec.shape.size(); ++i) fmt::format_to(std::back_inserter(out), "{}{}", i > 0 ? "," : "", spec.shape[i]);
+  for (size_t i = 0; i < spec.shape.size(); ++i)
+    fmt::format_to(std::back_inserter(out), "{}{}", i > 0 ? "," : "", spec.shape[i]);
   fmt::format_to(std::back_inserter(out), "],\"data_offsets\":[{},{}]}}", place.begin, place.end);
 }
 
 void check_header_bytes(uint64_t json_bytes) {
   if (json_bytes > kMostHeaderBytes)
-    throw Error(Code::limit, "ST02", fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})", grouped(json_bytes), grouped(kMostHeaderBytes)), {},
-                "spread the tensors over several files");
+    throw Error(Code::limit, "ST02",
+        fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})",
+            grouped(json_bytes), grouped(kMostHeaderBytes)),
+        {}, "spread the tensors over several files");
 }
 
 // The length, the JSON, and spaces up to a multiple of `align_bytes`.
-std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> places, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
+std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> places,
+    const std::optional<Metadata>& metadata, uint64_t align_bytes) {
   constexpr size_t kLengthBytes = 8, kUsualEntryBytes = 80;
   size_t name_bytes = 0;
   for (const TensorSpec& spec : specs) name_bytes += spec.name.size();
@@ -114,7 +127,9 @@ std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> pl
 
 FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
   if (align_bytes < 8 || align_bytes > kMostAlignBytes || !std::has_single_bit(align_bytes))
-    throw Error(Code::unsupported, "", fmt::format("data cannot be aligned to {} (a power of two from 8 to {} can be)", plural(align_bytes, "byte"), grouped(kMostAlignBytes)));
+    throw Error(Code::unsupported, "",
+        fmt::format("data cannot be aligned to {} (a power of two from 8 to {} can be)", plural(align_bytes, "byte"),
+            grouped(kMostAlignBytes)));
   check_names(specs);
   FilePlan plan;
   plan.places = places_of(specs);

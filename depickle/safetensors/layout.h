@@ -21,7 +21,7 @@ namespace depickle::safetensors {
 
 /// A tensor to be written.
 struct TensorSpec {
-  std::string_view name;            ///< UTF-8
+  std::string_view name;  ///< UTF-8
   Dtype dtype;
   std::span<const uint64_t> shape;  ///< logical elements, for F4 too; empty for a scalar
 };
@@ -48,6 +48,7 @@ struct FilePlan {
 /// Throws Error{malformed} naming the tensor and the rule: ST04 text that is not UTF-8, ST12 repeated names, ST13 and ST14 sizes,
 /// ST20 repeated metadata keys, ST24 the name `__metadata__`; Error{limit} ST02 where the header would be too large to be read;
 /// Error{unsupported} for another `align_bytes`. O(n log n).
-FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata = std::nullopt, uint64_t align_bytes = 8);
+FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata = std::nullopt,
+    uint64_t align_bytes = 8);
 
 }  // namespace depickle::safetensors

@@ -33,7 +33,9 @@ uint64_t fold(uint64_t a, uint64_t b) {
 
 }  // namespace
 
-NameTable::NameTable(uint32_t count) : slots_(std::bit_ceil(uint64_t{count} + count / 2 + 1)), mask_(slots_.size() - 1) {}
+NameTable::NameTable(uint32_t count)
+    : slots_(std::bit_ceil(uint64_t{count} + count / 2 + 1)),
+      mask_(slots_.size() - 1) {}
 
 uint64_t NameTable::hash(std::string_view name) noexcept {
   const Secret& key = secret();

@@ -22,7 +22,9 @@ struct Pick {
 
 Pick pick(uint64_t size, int64_t index, size_t dimension) {
   Wide at = index < 0 ? Wide{index} + size : Wide{index};
-  if (at < 0 || at >= size) throw Error(Code::not_found, "", fmt::format("index {} is out of range in dimension {} of size {}", index, dimension, size));
+  if (at < 0 || at >= size)
+    throw Error(Code::not_found, "",
+        fmt::format("index {} is out of range in dimension {} of size {}", index, dimension, size));
   return {.start = static_cast<uint64_t>(at), .count = 1, .step = 1, .keeps_dimension = false};
 }
 
@@ -37,7 +39,9 @@ Pick pick(uint64_t size, const Range& range, size_t dimension) {
   Wide start = bound(range.start, step < 0 ? highest : lowest), stop = bound(range.stop, step < 0 ? lowest : highest);
   Wide distance = step < 0 ? start - stop : stop - start, stride = step < 0 ? -step : step;
   if (distance <= 0) return {};
-  return {.start = static_cast<uint64_t>(start), .count = static_cast<uint64_t>((distance - 1) / stride + 1), .step = range.step};
+  return {.start = static_cast<uint64_t>(start),
+      .count = static_cast<uint64_t>((distance - 1) / stride + 1),
+      .step = range.step};
 }
 
 std::vector<Pick> picks(std::span<const uint64_t> shape, std::span<const IndexItem> items) {
@@ -45,7 +49,9 @@ std::vector<Pick> picks(std::span<const uint64_t> shape, std::span<const IndexIt
   auto ellipses = static_cast<size_t>(std::ranges::count_if(items, is_ellipsis));
   if (ellipses > 1) throw Error(Code::malformed, "", "an index may hold one ellipsis only");
   if (items.size() - ellipses > shape.size())
-    throw Error(Code::not_found, "", fmt::format("too many indices (have {}, the tensor of shape {} takes {})", items.size() - ellipses, shape_text(shape), shape.size()));
+    throw Error(Code::not_found, "",
+        fmt::format("too many indices (have {}, the tensor of shape {} takes {})", items.size() - ellipses,
+            shape_text(shape), shape.size()));
 
   std::vector<Pick> result;
   auto take_whole = [&](size_t count) {
@@ -66,7 +72,8 @@ std::vector<Pick> picks(std::span<const uint64_t> shape, std::span<const IndexIt
 }
 
 uint64_t whole_bytes(uint64_t bits) {
-  if (bits % 8 != 0) throw Error(Code::unsupported, "", "the slice of a sub-byte dtype does not begin and end on bytes");
+  if (bits % 8 != 0)
+    throw Error(Code::unsupported, "", "the slice of a sub-byte dtype does not begin and end on bytes");
   return bits / 8;
 }
 
@@ -93,7 +100,8 @@ Slice Slice::of(Dtype dtype, std::span<const uint64_t> shape, std::span<const In
       if (pick.step == 1 && run_bits == stride_bits && slice.outer_.empty()) {
         run_bits *= pick.count;
       } else {
-        uint64_t step_bits = (pick.step < 0 ? -static_cast<uint64_t>(pick.step) : static_cast<uint64_t>(pick.step)) * stride_bits;
+        uint64_t step_bits =
+            (pick.step < 0 ? -static_cast<uint64_t>(pick.step) : static_cast<uint64_t>(pick.step)) * stride_bits;
         uint64_t step_bytes = whole_bytes(step_bits);
         slice.outer_.push_back({pick.count, pick.step < 0 ? -step_bytes : step_bytes});
       }
@@ -107,7 +115,13 @@ Slice Slice::of(Dtype dtype, std::span<const uint64_t> shape, std::span<const In
   return slice;
 }
 
-Slice::Ranges::Ranges(const Slice& slice) : slice_(slice), position_(slice.outer_.size()), begin_(slice.begin_), ended_(slice.size_bytes_ == 0) { ahead_ = next_run(); }
+Slice::Ranges::Ranges(const Slice& slice)
+    : slice_(slice),
+      position_(slice.outer_.size()),
+      begin_(slice.begin_),
+      ended_(slice.size_bytes_ == 0) {
+  ahead_ = next_run();
+}
 
 // The run at position_, which then moves on, the innermost dimension first.
 std::optional<ByteRange> Slice::Ranges::next_run() {
@@ -144,7 +158,9 @@ void copy_ranges(Slice::Ranges ranges, MutableBytes out, View&& view) {
 }
 
 void check_room(uint64_t have, uint64_t need) {
-  if (have != need) throw Error(Code::integrity, "", fmt::format("the buffer for a slice has the wrong size (have {} bytes, need {})", have, need));
+  if (have != need)
+    throw Error(Code::integrity, "",
+        fmt::format("the buffer for a slice has the wrong size (have {} bytes, need {})", have, need));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ std::string shape_text(std::span<const uint64_t> shape) {
 }
 
 Error tensor_error(std::string_view rule, std::string what, std::string_view tensor) {
-  return Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = std::string(tensor), .offset_bytes = {}});
+  return Error(Code::malformed, rule, std::move(what), Where::of(tensor));
 }
 
 }  // namespace depickle::safetensors

@@ -42,7 +42,10 @@ class Gather {
 }  // namespace
 
 Writer::Writer(AtomicFile file, FilePlan plan)
-    : file_(std::move(file)), plan_(std::move(plan)), by_spec_(plan_.places.size()), written_bytes_(std::make_unique<std::atomic<uint64_t>[]>(plan_.places.size())) {
+    : file_(std::move(file)),
+      plan_(std::move(plan)),
+      by_spec_(plan_.places.size()),
+      written_bytes_(std::make_unique<std::atomic<uint64_t>[]>(plan_.places.size())) {
   for (const Place& place : plan_.places) by_spec_[place.spec] = place;
 }
 
@@ -55,7 +58,10 @@ Writer Writer::create(const std::filesystem::path& target, FilePlan plan, IfExis
 void Writer::write(uint32_t spec, uint64_t offset, Bytes bytes) {
   const Place& place = by_spec_.at(spec);
   if (offset > place.size_bytes() || bytes.size() > place.size_bytes() - offset)
-    throw Error(Code::integrity, "", fmt::format("{} at {} end beyond tensor {} of {}", plural(bytes.size(), "byte"), offset, spec, plural(place.size_bytes(), "byte"))).in(target_path());
+    throw Error(Code::integrity, "",
+        fmt::format("{} at {} end beyond tensor {} of {}", plural(bytes.size(), "byte"), offset, spec,
+            plural(place.size_bytes(), "byte")))
+        .in(target_path());
   if (written_bytes_[spec].fetch_add(bytes.size()) + bytes.size() > place.size_bytes())
     throw Error(Code::integrity, "", fmt::format("parts of tensor {} are written twice", spec)).in(target_path());
   file_.write(place.begin + offset, bytes);
@@ -64,19 +70,25 @@ void Writer::write(uint32_t spec, uint64_t offset, Bytes bytes) {
 void Writer::commit() {
   for (const Place& place : plan_.places) {
     if (uint64_t have = written_bytes_[place.spec].load(); have != place.size_bytes())
-      throw Error(Code::integrity, "", fmt::format("tensor {} is not complete (have {} bytes, need {})", place.spec, have, place.size_bytes())).in(target_path());
+      throw Error(Code::integrity, "",
+          fmt::format("tensor {} is not complete (have {} bytes, need {})", place.spec, have, place.size_bytes()))
+          .in(target_path());
   }
   file_.commit();
 }
 
-void save(const std::filesystem::path& target, std::span<const Source> tensors, const std::optional<Metadata>& metadata, IfExists if_exists, uint64_t align_bytes) {
+void save(const std::filesystem::path& target, std::span<const Source> tensors, const std::optional<Metadata>& metadata,
+    IfExists if_exists, uint64_t align_bytes) {
   std::vector<TensorSpec> specs;
   for (const Source& tensor : tensors) specs.push_back(tensor.spec);
   FilePlan plan = plan_file(specs, metadata, align_bytes);
   for (const Place& place : plan.places) {
     const Source& tensor = tensors[place.spec];
     if (place.size_bytes() != tensor.bytes.size())
-      throw tensor_error("ST16", fmt::format("has {} bytes but shape {} of {} needs {}", tensor.bytes.size(), shape_text(tensor.spec.shape), name(tensor.spec.dtype), place.size_bytes()), tensor.spec.name);
+      throw tensor_error("ST16",
+          fmt::format("has {} bytes but shape {} of {} needs {}", tensor.bytes.size(), shape_text(tensor.spec.shape),
+              name(tensor.spec.dtype), place.size_bytes()),
+          tensor.spec.name);
   }
   AtomicFile file(target, plan.file_bytes, if_exists);
   Gather gather(file, 0);

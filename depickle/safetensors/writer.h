@@ -50,7 +50,8 @@ struct Source {
 
 /// Writes a whole file. Throws Error{malformed} ST16 where the bytes of a tensor are not what dtype and shape need, and what
 /// plan_file and Writer throw.
-void save(const std::filesystem::path& target, std::span<const Source> tensors, const std::optional<Metadata>& metadata = std::nullopt,
-          IfExists if_exists = IfExists::refuse, uint64_t align_bytes = 8);
+void save(const std::filesystem::path& target, std::span<const Source> tensors,
+    const std::optional<Metadata>& metadata = std::nullopt, IfExists if_exists = IfExists::refuse,
+    uint64_t align_bytes = 8);
 
 }  // namespace depickle::safetensors

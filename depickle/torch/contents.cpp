@@ -14,7 +14,9 @@ namespace {
 using pickle::Graph;
 using pickle::Handle;
 
-[[noreturn]] void broken(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }
+[[noreturn]] void broken(std::string_view rule, std::string what) {
+  throw Error(Code::malformed, rule, std::move(what));
+}
 
 // Keys and the word "storage" may come as str, as a Python 2 str or as bytes.
 std::optional<std::string_view> word(const Graph& graph, Handle handle) {
@@ -25,7 +27,8 @@ std::optional<std::string_view> word(const Graph& graph, Handle handle) {
 
 uint64_t count(const Graph& graph, Handle handle, std::string_view what) {
   auto value = graph.integer(handle);
-  if (!value || *value < 0 || *value > (int64_t{1} << 62)) broken("TS01", fmt::format("a storage's {} is no count", what));
+  if (!value || *value < 0 || *value > (int64_t{1} << 62))
+    broken("TS01", fmt::format("a storage's {} is no count", what));
   return static_cast<uint64_t>(*value);
 }
 
@@ -33,7 +36,8 @@ uint64_t count(const Graph& graph, Handle handle, std::string_view what) {
 std::string_view key_of(const Graph& graph, Handle handle) {
   auto key = word(graph, handle);
   bool plain = key && !key->empty() && key->size() <= 64 && std::ranges::all_of(*key, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.' || c == '-';
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.' ||
+           c == '-';
   });
   if (!plain) broken("TS01", "a storage's key is not a short plain str");
   return *key;
@@ -53,14 +57,17 @@ std::optional<PersistentId> read_persistent_id(const Graph& graph, Handle persis
   auto kind = word(graph, id[0]);
   if (!kind) broken("TS01", "a persistent id has no kind");
   if (*kind != "storage") return std::nullopt;
-  if (id.size() != 5 && id.size() != 6) broken("TS01", fmt::format("a storage's id has {} parts, not 5 or 6", id.size()));
+  if (id.size() != 5 && id.size() != 6)
+    broken("TS01", fmt::format("a storage's id has {} parts, not 5 or 6", id.size()));
 
   const pickle::Global* storage_class = graph.global(id[1]);
   if (!storage_class) broken("TS01", "a storage's class is no global");
   const ElementType* element = find_storage_class(storage_class->name);
   if (!element || !(storage_class->module == "torch" || storage_class->module.starts_with("torch.")))
-    throw Error(Code::unsupported, "TS01", fmt::format("unknown storage class {}.{}", printable(storage_class->module), printable(storage_class->name)));
-  PersistentId found{.element = element, .key = key_of(graph, id[2]), .numel = count(graph, id[4], "numel"), .view = {}};
+    throw Error(Code::unsupported, "TS01",
+        fmt::format("unknown storage class {}.{}", printable(storage_class->module), printable(storage_class->name)));
+  PersistentId found{
+      .element = element, .key = key_of(graph, id[2]), .numel = count(graph, id[4], "numel"), .view = {}};
   if (id.size() == 6 && graph.kind(id[5]) != pickle::Kind::none) {
     std::span<const Handle> view = graph.tuple(id[5], 3);
     if (view.empty()) broken("TS01", "a storage's view is no tuple of three");
@@ -69,17 +76,22 @@ std::optional<PersistentId> read_persistent_id(const Graph& graph, Handle persis
   return found;
 }
 
-void StorageKeys::check(const Storage& storage, const ElementType* known, uint64_t size_bytes, const ElementType* element) {
+void StorageKeys::check(
+    const Storage& storage, const ElementType* known, uint64_t size_bytes, const ElementType* element) {
   if (size_bytes == 0) return;
-  if (known != element) broken("TS02", fmt::format("storage {} is {} and {}", quoted(storage.key), known->name, element->name));
-  if (storage.size_bytes != size_bytes) broken("TS02", fmt::format("storage {} holds {} bytes, the pickle says {}", quoted(storage.key), grouped(storage.size_bytes), grouped(size_bytes)));
+  if (known != element)
+    broken("TS02", fmt::format("storage {} is {} and {}", quoted(storage.key), known->name, element->name));
+  if (storage.size_bytes != size_bytes)
+    broken("TS02", fmt::format("storage {} holds {} bytes, the pickle says {}", quoted(storage.key),
+                       grouped(storage.size_bytes), grouped(size_bytes)));
 }
 
 Contents read_bare_pickle(std::shared_ptr<const ByteSource> source) {
   Contents contents;
   contents.container = "pickle";
   pickle::Pickle parsed = pickle::parse(source->all());
-  if (uint64_t rest = source->size_bytes() - parsed.end_bytes; rest > 0) contents.notes.push_back(fmt::format("{} behind the pickle's end", plural(rest, "byte")));
+  if (uint64_t rest = source->size_bytes() - parsed.end_bytes; rest > 0)
+    contents.notes.push_back(fmt::format("{} behind the pickle's end", plural(rest, "byte")));
   contents.graph = std::move(parsed.graph);
   contents.stream = std::move(source);
   return contents;

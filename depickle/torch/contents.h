@@ -46,16 +46,16 @@ struct PersistentId {
 
 /// Everything that the readers of containers find. Movable; what it points into stays where it is.
 struct Contents {
-  std::string container;                         ///< "torch zip", "torch legacy", "torch tar", "pickle"
+  std::string container;  ///< "torch zip", "torch legacy", "torch tar", "pickle"
   pickle::Graph graph;
-  std::shared_ptr<const ByteSource> stream;      ///< the graph's texts and bytes point into it
+  std::shared_ptr<const ByteSource> stream;  ///< the graph's texts and bytes point into it
   std::vector<Storage> storages;
   std::vector<std::pair<pickle::Handle, StorageView>> views;  ///< of each persistent id, sorted by handle
-  std::map<pickle::Handle, PlacedTensor> tensors;  ///< of a tar, where persistent ids name tensors
+  std::map<pickle::Handle, PlacedTensor> tensors;             ///< of a tar, where persistent ids name tensors
   bool big_endian = false;
   std::vector<std::string> notes;
-  std::vector<std::string> left_records;         ///< records that hold no part of the table: "constants.pkl"
-  Arena arena;                                   ///< of the storages' keys
+  std::vector<std::string> left_records;  ///< records that hold no part of the table: "constants.pkl"
+  Arena arena;                            ///< of the storages' keys
 
   const StorageView* find_view(pickle::Handle persistent) const noexcept;
 };
@@ -70,13 +70,17 @@ class StorageKeys {
  public:
   /// The number of the storage with this key and size, which `open` makes when the key is new.
   template <typename Open>
-  uint32_t find_or_add(Contents& contents, std::string_view key, const ElementType* element, uint64_t size_bytes, Open open) {
+  uint32_t find_or_add(
+      Contents& contents, std::string_view key, const ElementType* element, uint64_t size_bytes, Open open) {
     auto found = numbers_.find(key);
     if (found == numbers_.end()) {
       Storage storage = open();
       storage.key = contents.arena.copy(key);
       contents.storages.push_back(std::move(storage));
-      found = numbers_.emplace(contents.storages.back().key, Known{static_cast<uint32_t>(contents.storages.size() - 1), element}).first;
+      found = numbers_
+                  .emplace(
+                      contents.storages.back().key, Known{static_cast<uint32_t>(contents.storages.size() - 1), element})
+                  .first;
     }
     check(contents.storages[found->second.number], found->second.element, size_bytes, element);
     return found->second.number;
@@ -102,7 +106,8 @@ Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset =
 bool is_legacy_magic(Bytes first_bytes) noexcept;
 
 /// The tar of torch 0.1.9 and before. `look`, where there is one, is shown each pickle in it, with the offset of its first byte.
-Contents read_tar(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look = {});
+Contents read_tar(
+    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look = {});
 
 /// A pickle without a container, in which arrays and storages lie inline.
 Contents read_bare_pickle(std::shared_ptr<const ByteSource> source);

@@ -22,7 +22,12 @@ constexpr size_t kMostDepth = 256, kMostNameBytes = 4096, kMostLeftovers = 1000;
 }  // namespace
 
 Flattener::Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool everything)
-    : contents_(contents), tree_(contents.graph), arena_(arena), table_(table), rebuilder_(contents, arena, expand_limit_bytes), everything_(everything) {}
+    : contents_(contents),
+      tree_(contents.graph),
+      arena_(arena),
+      table_(table),
+      rebuilder_(contents, arena, expand_limit_bytes),
+      everything_(everything) {}
 
 void Flattener::flatten(Handle handle, std::string_view lone_name) {
   lone_name_ = lone_name;
@@ -32,8 +37,11 @@ void Flattener::flatten(Handle handle, std::string_view lone_name) {
 
 uint64_t Flattener::walk(Handle handle) {
   // A pickle of n nodes may spell 2^n paths. Real files repeat few of their nodes.
-  if (++visits_ > contents_.graph.nodes() * 4 + 10'000) throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {}, "no real checkpoint does; do not trust this file");
-  if (ancestors_.size() >= kMostDepth) throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostDepth));
+  if (++visits_ > contents_.graph.nodes() * 4 + 10'000)
+    throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {},
+        "no real checkpoint does; do not trust this file");
+  if (ancestors_.size() >= kMostDepth)
+    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostDepth));
   if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a module's link to its parent
 
   Rebuilt rebuilt = [&] {
@@ -75,7 +83,9 @@ uint64_t Flattener::take(Rebuilt&& rebuilt) {
 
 void Flattener::add(Tensor tensor) {
   std::string_view name = path_names_ == 0 ? std::string_view(lone_name_) : std::string_view(path_);
-  if (name.size() > kMostNameBytes) throw Error(Code::limit, "TF02", fmt::format("a tensor's name has {} bytes (at most {})", name.size(), kMostNameBytes), {.file = {}, .tensor = std::string(name), .offset_bytes = {}});
+  if (name.size() > kMostNameBytes)
+    throw Error(Code::limit, "TF02",
+        fmt::format("a tensor's name has {} bytes (at most {})", name.size(), kMostNameBytes), Where::of(name));
   tensor.name = arena_.copy(name);
   table_.tensors.push_back(tensor);
 }
@@ -95,7 +105,9 @@ std::vector<Flattener::Child> Flattener::children_of(Handle handle) const {
   return children;
 }
 
-std::string Flattener::path_to(const std::string& child) const { return path_names_ == 0 ? child : path_ + "." + child; }
+std::string Flattener::path_to(const std::string& child) const {
+  return path_names_ == 0 ? child : path_ + "." + child;
+}
 
 uint64_t Flattener::walk_child(std::string_view name, Handle value) {
   size_t length = path_.size();
@@ -153,7 +165,8 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
 void Flattener::note_unregistered(const Tree::Entries& state) {
   for (const auto& [key, value] : state) {
     if (table_.leftovers.size() >= kMostLeftovers || !is_tensor(value)) continue;
-    table_.leftovers.push_back({path_to(tree_.key_text(key)), "tensor that is no parameter or buffer, so not in the state_dict", 1});
+    table_.leftovers.push_back(
+        {path_to(tree_.key_text(key)), "tensor that is no parameter or buffer, so not in the state_dict", 1});
   }
 }
 

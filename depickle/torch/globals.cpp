@@ -11,29 +11,53 @@ using std::nullopt;
 
 // torch 2.13: every dtype that torch.save accepts. Sources: torch/serialization.py, torch/storage.py.
 constexpr ElementType kElements[] = {
-    {"float64", 8, Dtype::F64}, {"float32", 4, Dtype::F32}, {"float16", 2, Dtype::F16}, {"bfloat16", 2, Dtype::BF16},
-    {"int64", 8, Dtype::I64}, {"int32", 4, Dtype::I32}, {"int16", 2, Dtype::I16}, {"int8", 1, Dtype::I8}, {"uint8", 1, Dtype::U8},
-    {"bool", 1, Dtype::BOOL}, {"complex64", 8, Dtype::C64}, {"complex128", 16, nullopt}, {"complex32", 4, nullopt},
-    {"uint16", 2, Dtype::U16}, {"uint32", 4, Dtype::U32}, {"uint64", 8, Dtype::U64},
-    {"float8_e4m3fn", 1, Dtype::F8_E4M3}, {"float8_e5m2", 1, Dtype::F8_E5M2}, {"float8_e4m3fnuz", 1, Dtype::F8_E4M3FNUZ},
-    {"float8_e5m2fnuz", 1, Dtype::F8_E5M2FNUZ}, {"float8_e8m0fnu", 1, Dtype::F8_E8M0}, {"float4_e2m1fn_x2", 1, Dtype::F4},
-    {"qint8", 1, nullopt}, {"quint8", 1, nullopt}, {"qint32", 4, nullopt}, {"quint4x2", 1, nullopt}, {"quint2x4", 1, nullopt},
-    {"bits8", 1, nullopt}, {"bits16", 2, nullopt}, {"bits1x8", 1, nullopt}, {"bits2x4", 1, nullopt}, {"bits4x2", 1, nullopt},
+    {"float64", 8, Dtype::F64},
+    {"float32", 4, Dtype::F32},
+    {"float16", 2, Dtype::F16},
+    {"bfloat16", 2, Dtype::BF16},
+    {"int64", 8, Dtype::I64},
+    {"int32", 4, Dtype::I32},
+    {"int16", 2, Dtype::I16},
+    {"int8", 1, Dtype::I8},
+    {"uint8", 1, Dtype::U8},
+    {"bool", 1, Dtype::BOOL},
+    {"complex64", 8, Dtype::C64},
+    {"complex128", 16, nullopt},
+    {"complex32", 4, nullopt},
+    {"uint16", 2, Dtype::U16},
+    {"uint32", 4, Dtype::U32},
+    {"uint64", 8, Dtype::U64},
+    {"float8_e4m3fn", 1, Dtype::F8_E4M3},
+    {"float8_e5m2", 1, Dtype::F8_E5M2},
+    {"float8_e4m3fnuz", 1, Dtype::F8_E4M3FNUZ},
+    {"float8_e5m2fnuz", 1, Dtype::F8_E5M2FNUZ},
+    {"float8_e8m0fnu", 1, Dtype::F8_E8M0},
+    {"float4_e2m1fn_x2", 1, Dtype::F4},
+    {"qint8", 1, nullopt},
+    {"quint8", 1, nullopt},
+    {"qint32", 4, nullopt},
+    {"quint4x2", 1, nullopt},
+    {"quint2x4", 1, nullopt},
+    {"bits8", 1, nullopt},
+    {"bits16", 2, nullopt},
+    {"bits1x8", 1, nullopt},
+    {"bits2x4", 1, nullopt},
+    {"bits4x2", 1, nullopt},
 };
 
 struct Alias {
   std::string_view from, to;
 };
 
-constexpr Alias kDtypeAliases[] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"long", "int64"}, {"int", "int32"},
-                                   {"short", "int16"}, {"cfloat", "complex64"}, {"cdouble", "complex128"}, {"chalf", "complex32"}};
+constexpr Alias kDtypeAliases[] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"long", "int64"},
+    {"int", "int32"}, {"short", "int16"}, {"cfloat", "complex64"}, {"cdouble", "complex128"}, {"chalf", "complex32"}};
 
-constexpr Alias kStorages[] = {
-    {"DoubleStorage", "float64"}, {"FloatStorage", "float32"}, {"HalfStorage", "float16"}, {"BFloat16Storage", "bfloat16"}, {"LongStorage", "int64"},
-    {"IntStorage", "int32"}, {"ShortStorage", "int16"}, {"CharStorage", "int8"}, {"ByteStorage", "uint8"}, {"BoolStorage", "bool"},
-    {"ComplexFloatStorage", "complex64"}, {"ComplexDoubleStorage", "complex128"}, {"ComplexHalfStorage", "complex32"}, {"QInt8Storage", "qint8"},
-    {"QUInt8Storage", "quint8"}, {"QInt32Storage", "qint32"}, {"QUInt4x2Storage", "quint4x2"}, {"QUInt2x4Storage", "quint2x4"},
-    {"UntypedStorage", "uint8"}, {"_UntypedStorage", "uint8"}};
+constexpr Alias kStorages[] = {{"DoubleStorage", "float64"}, {"FloatStorage", "float32"}, {"HalfStorage", "float16"},
+    {"BFloat16Storage", "bfloat16"}, {"LongStorage", "int64"}, {"IntStorage", "int32"}, {"ShortStorage", "int16"},
+    {"CharStorage", "int8"}, {"ByteStorage", "uint8"}, {"BoolStorage", "bool"}, {"ComplexFloatStorage", "complex64"},
+    {"ComplexDoubleStorage", "complex128"}, {"ComplexHalfStorage", "complex32"}, {"QInt8Storage", "qint8"},
+    {"QUInt8Storage", "quint8"}, {"QInt32Storage", "qint32"}, {"QUInt4x2Storage", "quint4x2"},
+    {"QUInt2x4Storage", "quint2x4"}, {"UntypedStorage", "uint8"}, {"_UntypedStorage", "uint8"}};
 
 const ElementType* element(std::string_view name) noexcept {
   auto found = std::ranges::find(kElements, name, &ElementType::name);
@@ -94,26 +118,33 @@ struct Plain {
 };
 
 // Plain values and containers besides the builders above.
-constexpr Plain kInert[] = {
-    {"torch", "Size"}, {"torch", "device"}, {"torch", "Tensor"}, {"torch.serialization", "_get_layout"}, {"collections", "deque"},
-    {"numpy", "ndarray"}, {"numpy", "dtype"}, {"numpy.core.multiarray", "scalar"}, {"numpy._core.multiarray", "scalar"},
-    {"torch.nested._internal.nested_tensor", "NestedTensor"}, {"torch._dynamo.decorators", "_DimRange"}, {"torch.torch_version", "TorchVersion"},
-    {"torch", "per_tensor_affine"}, {"torch", "per_channel_affine"}, {"torch", "per_tensor_symmetric"}, {"torch", "per_channel_symmetric"},
+constexpr Plain kInert[] = {{"torch", "Size"}, {"torch", "device"}, {"torch", "Tensor"},
+    {"torch.serialization", "_get_layout"}, {"collections", "deque"}, {"numpy", "ndarray"}, {"numpy", "dtype"},
+    {"numpy.core.multiarray", "scalar"}, {"numpy._core.multiarray", "scalar"},
+    {"torch.nested._internal.nested_tensor", "NestedTensor"}, {"torch._dynamo.decorators", "_DimRange"},
+    {"torch.torch_version", "TorchVersion"}, {"torch", "per_tensor_affine"}, {"torch", "per_channel_affine"},
+    {"torch", "per_tensor_symmetric"}, {"torch", "per_channel_symmetric"},
     {"torch", "per_channel_affine_float_qparams"}, {"torch.storage", "TypedStorage"},
-    {"torch.jit._pickle", "build_intlist"}, {"torch.jit._pickle", "build_tensorlist"}, {"torch.jit._pickle", "build_doublelist"}, {"torch.jit._pickle", "build_boollist"}};
+    {"torch.jit._pickle", "build_intlist"}, {"torch.jit._pickle", "build_tensorlist"},
+    {"torch.jit._pickle", "build_doublelist"}, {"torch.jit._pickle", "build_boollist"}};
 
-constexpr std::string_view kInertBuiltins[] = {"set", "frozenset", "list", "tuple", "bytearray", "bytes", "complex", "int", "long", "float", "str", "unicode", "bool", "slice", "range", "xrange", "object"};
+constexpr std::string_view kInertBuiltins[] = {"set", "frozenset", "list", "tuple", "bytearray", "bytes", "complex",
+    "int", "long", "float", "str", "unicode", "bool", "slice", "range", "xrange", "object"};
 
-constexpr std::string_view kNumpyScalars[] = {"float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool_", "bool", "complex64", "complex128"};
+constexpr std::string_view kNumpyScalars[] = {"float16", "float32", "float64", "int8", "int16", "int32", "int64",
+    "uint8", "uint16", "uint32", "uint64", "bool_", "bool", "complex64", "complex128"};
 
 bool is_builtins(std::string_view module) { return module == "builtins" || module == "__builtin__"; }
 
 // "FloatTensor" in torch, torch.cuda, torch.sparse …: tensors of before torch 0.2, and their classes.
 bool is_old_tensor(const pickle::Global& global) {
   constexpr std::string_view kModules[] = {"torch", "torch.cuda"};
-  if (std::ranges::find(kModules, global.module) == std::end(kModules) || !global.name.ends_with("Tensor") || global.name == "Tensor") return false;
+  if (std::ranges::find(kModules, global.module) == std::end(kModules) || !global.name.ends_with("Tensor") ||
+      global.name == "Tensor")
+    return false;
   std::string_view kind = global.name.substr(0, global.name.size() - 6);
-  return std::ranges::any_of(kStorages, [&](const Alias& storage) { return storage.from.substr(0, storage.from.size() - 7) == kind && !kind.empty(); });
+  return std::ranges::any_of(kStorages,
+      [&](const Alias& storage) { return storage.from.substr(0, storage.from.size() - 7) == kind && !kind.empty(); });
 }
 
 // Of these modules every name is meant: `module` itself or a module inside it.
@@ -121,25 +152,79 @@ struct Danger {
   std::string_view module, name, words;  ///< name empty: all
 };
 constexpr Danger kDangers[] = {
-    {"builtins", "eval", "runs Python code"}, {"builtins", "exec", "runs Python code"}, {"builtins", "compile", "compiles Python code"},
-    {"builtins", "open", "opens a file"}, {"builtins", "getattr", "reaches any attribute, and so any function"}, {"builtins", "setattr", "changes other code"},
-    {"builtins", "__import__", "imports any module"}, {"builtins", "apply", "calls any function"}, {"builtins", "input", "reads, and in Python 2 runs, what is typed"},
-    {"os", "", "runs commands and changes files"}, {"posix", "", "runs commands and changes files"}, {"nt", "", "runs commands and changes files"},
-    {"subprocess", "", "runs a command"}, {"commands", "", "runs a command"}, {"pty", "", "runs a command"}, {"runpy", "", "runs Python code"},
-    {"code", "", "runs Python code"}, {"codeop", "", "compiles Python code"}, {"timeit", "", "runs Python code"}, {"pdb", "", "runs Python code"},
-    {"bdb", "", "runs Python code"}, {"trace", "", "runs Python code"}, {"profile", "", "runs Python code"}, {"cProfile", "", "runs Python code"},
-    {"doctest", "", "runs Python code"}, {"pydoc", "", "runs a command"}, {"idlelib", "", "runs Python code"}, {"lib2to3", "", "runs Python code"},
-    {"sys", "", "changes the interpreter"}, {"importlib", "", "imports any module"}, {"imp", "", "imports any module"}, {"pkgutil", "", "reaches any function"},
-    {"operator", "", "reaches any attribute, and so any function"}, {"functools", "partial", "wraps a call of another function"},
-    {"types", "CodeType", "makes Python code"}, {"types", "FunctionType", "makes a function of Python code"}, {"marshal", "", "makes Python code"},
-    {"socket", "", "talks to the network"}, {"ssl", "", "talks to the network"}, {"http", "", "talks to the network"}, {"httplib", "", "talks to the network"}, {"urllib", "", "talks to the network"}, {"urllib2", "", "talks to the network"},
-    {"requests", "", "talks to the network"}, {"aiohttp", "", "talks to the network"}, {"ftplib", "", "talks to the network"}, {"smtplib", "", "talks to the network"}, {"webbrowser", "", "opens a web page"},
-    {"shutil", "", "changes files"}, {"tempfile", "", "makes files"}, {"io", "", "opens files"}, {"_io", "", "opens files"}, {"pathlib", "", "names a path of the machine that wrote the file"},
-    {"pickle", "", "unpickles more data"}, {"_pickle", "", "unpickles more data"}, {"cPickle", "", "unpickles more data"}, {"dill", "", "unpickles more data, with code"}, {"cloudpickle", "", "unpickles more data, with code"}, {"joblib", "", "unpickles more data"},
-    {"pip", "", "installs packages"}, {"ensurepip", "", "installs packages"}, {"ctypes", "", "calls machine code"}, {"multiprocessing", "", "starts processes"}, {"asyncio", "", "starts processes"},
-    {"torch.load", "", "unpickles more data"}, {"torch", "load", "unpickles more data"}, {"torch.hub", "", "downloads and runs code"}, {"torch.jit", "", "runs TorchScript"},
-    {"numpy.f2py", "", "runs Python code"}, {"numpy.testing", "", "runs Python code"}, {"torch.utils", "", "may run Python code"},
-    {"torch.nn", "", "makes a module of torch; its class is code"}, {"__main__", "", "makes an object of the author's own code"},
+    {"builtins", "eval", "runs Python code"},
+    {"builtins", "exec", "runs Python code"},
+    {"builtins", "compile", "compiles Python code"},
+    {"builtins", "open", "opens a file"},
+    {"builtins", "getattr", "reaches any attribute, and so any function"},
+    {"builtins", "setattr", "changes other code"},
+    {"builtins", "__import__", "imports any module"},
+    {"builtins", "apply", "calls any function"},
+    {"builtins", "input", "reads, and in Python 2 runs, what is typed"},
+    {"os", "", "runs commands and changes files"},
+    {"posix", "", "runs commands and changes files"},
+    {"nt", "", "runs commands and changes files"},
+    {"subprocess", "", "runs a command"},
+    {"commands", "", "runs a command"},
+    {"pty", "", "runs a command"},
+    {"runpy", "", "runs Python code"},
+    {"code", "", "runs Python code"},
+    {"codeop", "", "compiles Python code"},
+    {"timeit", "", "runs Python code"},
+    {"pdb", "", "runs Python code"},
+    {"bdb", "", "runs Python code"},
+    {"trace", "", "runs Python code"},
+    {"profile", "", "runs Python code"},
+    {"cProfile", "", "runs Python code"},
+    {"doctest", "", "runs Python code"},
+    {"pydoc", "", "runs a command"},
+    {"idlelib", "", "runs Python code"},
+    {"lib2to3", "", "runs Python code"},
+    {"sys", "", "changes the interpreter"},
+    {"importlib", "", "imports any module"},
+    {"imp", "", "imports any module"},
+    {"pkgutil", "", "reaches any function"},
+    {"operator", "", "reaches any attribute, and so any function"},
+    {"functools", "partial", "wraps a call of another function"},
+    {"types", "CodeType", "makes Python code"},
+    {"types", "FunctionType", "makes a function of Python code"},
+    {"marshal", "", "makes Python code"},
+    {"socket", "", "talks to the network"},
+    {"ssl", "", "talks to the network"},
+    {"http", "", "talks to the network"},
+    {"httplib", "", "talks to the network"},
+    {"urllib", "", "talks to the network"},
+    {"urllib2", "", "talks to the network"},
+    {"requests", "", "talks to the network"},
+    {"aiohttp", "", "talks to the network"},
+    {"ftplib", "", "talks to the network"},
+    {"smtplib", "", "talks to the network"},
+    {"webbrowser", "", "opens a web page"},
+    {"shutil", "", "changes files"},
+    {"tempfile", "", "makes files"},
+    {"io", "", "opens files"},
+    {"_io", "", "opens files"},
+    {"pathlib", "", "names a path of the machine that wrote the file"},
+    {"pickle", "", "unpickles more data"},
+    {"_pickle", "", "unpickles more data"},
+    {"cPickle", "", "unpickles more data"},
+    {"dill", "", "unpickles more data, with code"},
+    {"cloudpickle", "", "unpickles more data, with code"},
+    {"joblib", "", "unpickles more data"},
+    {"pip", "", "installs packages"},
+    {"ensurepip", "", "installs packages"},
+    {"ctypes", "", "calls machine code"},
+    {"multiprocessing", "", "starts processes"},
+    {"asyncio", "", "starts processes"},
+    {"torch.load", "", "unpickles more data"},
+    {"torch", "load", "unpickles more data"},
+    {"torch.hub", "", "downloads and runs code"},
+    {"torch.jit", "", "runs TorchScript"},
+    {"numpy.f2py", "", "runs Python code"},
+    {"numpy.testing", "", "runs Python code"},
+    {"torch.utils", "", "may run Python code"},
+    {"torch.nn", "", "makes a module of torch; its class is code"},
+    {"__main__", "", "makes an object of the author's own code"},
 };
 
 bool inside(std::string_view module, std::string_view parent) {
@@ -169,9 +254,12 @@ bool is_inert(const pickle::Global& global) noexcept {
     if (plain.name == global.name && plain.module == global.module) return true;
   }
   if (is_builtins(global.module)) return std::ranges::find(kInertBuiltins, global.name) != std::end(kInertBuiltins);
-  if (global.module == "torch") return find_dtype_object(global.name) != nullptr || find_storage_class(global.name) != nullptr;
-  if (global.module == "torch.cuda" || global.module == "torch.storage") return find_storage_class(global.name) != nullptr;
-  if (global.module == "numpy.dtypes") return global.name.ends_with("DType") && global.name.find('.') == global.name.npos;
+  if (global.module == "torch")
+    return find_dtype_object(global.name) != nullptr || find_storage_class(global.name) != nullptr;
+  if (global.module == "torch.cuda" || global.module == "torch.storage")
+    return find_storage_class(global.name) != nullptr;
+  if (global.module == "numpy.dtypes")
+    return global.name.ends_with("DType") && global.name.find('.') == global.name.npos;
   if (global.module == "numpy") return std::ranges::find(kNumpyScalars, global.name) != std::end(kNumpyScalars);
   return false;
 }

@@ -24,9 +24,32 @@ const ElementType* find_storage_class(std::string_view name) noexcept;
 
 /// The builders that rebuild.cpp interprets.
 enum class Builder : uint8_t {
-  tensor, tensor_v2, tensor_v3, parameter, parameter_with_state, from_type_v2, from_type, variable, old_tensor, cpu_tensor,
-  qtensor, sparse, sparse_csr, nested, jagged, meta, wrapper, from_numpy, uninitialized,
-  load_from_bytes, numpy_reconstruct, numpy_frombuffer, ordered_dict, dict_like, copyreg_reconstructor, codecs_encode,
+  tensor,
+  tensor_v2,
+  tensor_v3,
+  parameter,
+  parameter_with_state,
+  from_type_v2,
+  from_type,
+  variable,
+  old_tensor,
+  cpu_tensor,
+  qtensor,
+  sparse,
+  sparse_csr,
+  nested,
+  jagged,
+  meta,
+  wrapper,
+  from_numpy,
+  uninitialized,
+  load_from_bytes,
+  numpy_reconstruct,
+  numpy_frombuffer,
+  ordered_dict,
+  dict_like,
+  copyreg_reconstructor,
+  codecs_encode,
 };
 std::optional<Builder> find_builder(const pickle::Global& global) noexcept;
 

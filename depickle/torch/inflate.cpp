@@ -15,7 +15,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/torch/zip.h"
+#include "depickle/torch/zip_local.h"
 
 namespace depickle::torch {
 namespace {
@@ -44,7 +44,9 @@ void write_all(int fd, Bytes bytes) {
 }  // namespace
 
 ComputedSource::ComputedSource(std::string name, uint64_t size_bytes, std::function<void(const Sink&)> fill)
-    : ByteSource(std::move(name)), size_bytes_(size_bytes), fill_(std::move(fill)) {}
+    : ByteSource(std::move(name)),
+      size_bytes_(size_bytes),
+      fill_(std::move(fill)) {}
 
 ComputedSource::~ComputedSource() {
   if (mapped_bytes_ > 0) ::munmap(data_, mapped_bytes_);
@@ -67,7 +69,10 @@ void ComputedSource::compute() const {
 
   uint64_t made = 0;
   fill_([&](Bytes piece) {
-    if (piece.size() > size_bytes_ - made) throw Error(Code::malformed, "ZP11", fmt::format("holds more than the {} bytes that it declares", grouped(size_bytes_))).in(name());
+    if (piece.size() > size_bytes_ - made)
+      throw Error(
+          Code::malformed, "ZP11", fmt::format("holds more than the {} bytes that it declares", grouped(size_bytes_)))
+          .in(name());
     if (on_heap) {
       std::ranges::copy(piece, heap.get() + made);
     } else {
@@ -75,7 +80,10 @@ void ComputedSource::compute() const {
     }
     made += piece.size();
   });
-  if (made != size_bytes_) throw Error(Code::malformed, "ZP11", fmt::format("holds {} bytes, declares {}", grouped(made), grouped(size_bytes_))).in(name());
+  if (made != size_bytes_)
+    throw Error(
+        Code::malformed, "ZP11", fmt::format("holds {} bytes, declares {}", grouped(made), grouped(size_bytes_)))
+        .in(name());
 
   if (on_heap) {
     heap_ = std::move(heap);
@@ -91,11 +99,13 @@ void ComputedSource::compute() const {
 
 std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> archive, const Record& record) {
   std::string name = fmt::format("{} ({})", archive->name(), printable(record.name, 80));
-  auto fill = [archive, offset = record.data_offset, stored = record.stored_bytes, name](const ComputedSource::Sink& sink) {
+  auto fill = [archive, record, name](const ComputedSource::Sink& sink) {
     z_stream stream{};
     if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
     std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, ::inflateEnd);
     constexpr uint64_t kInput = 1 << 20;
+    const uint64_t offset = archive->is_distant() ? check_local(*archive, record).data_offset : record.data_offset;
+    const uint64_t stored = record.stored_bytes;
     std::vector<std::byte> out(256 << 10);
     int status = Z_OK;
     for (uint64_t done = 0; status != Z_STREAM_END && done < stored;) {
@@ -106,7 +116,8 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
         stream.next_out = reinterpret_cast<Bytef*>(out.data());
         stream.avail_out = static_cast<uInt>(out.size());
         status = ::inflate(&stream, Z_NO_FLUSH);
-        if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR) throw Error(Code::malformed, "ZP11", "the deflated bytes are damaged").in(name);
+        if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
+          throw Error(Code::malformed, "ZP11", "the deflated bytes are damaged").in(name);
         sink(Bytes(out).first(out.size() - stream.avail_out));
       } while (status == Z_OK && stream.avail_out == 0);
       done += input.size() - stream.avail_in;
@@ -135,12 +146,14 @@ std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t most_bytes) {
   return out;
 }
 
-std::shared_ptr<const ByteSource> latin1_bytes(std::string name, std::string_view text, std::shared_ptr<const void> owner) {
+std::shared_ptr<const ByteSource> latin1_bytes(
+    std::string name, std::string_view text, std::shared_ptr<const void> owner) {
   uint64_t size_bytes = 0;
   for (size_t i = 0; i < text.size(); ++size_bytes) {
     auto lead = static_cast<unsigned char>(text[i]);
     bool two = (lead == 0xc2 || lead == 0xc3) && utf8_sequence(text.substr(i, 2)) == 2;
-    if (lead >= 0x80 && !two) throw Error(Code::malformed, "PK05", "bytes spelled as text hold a character beyond U+00FF").in(name);
+    if (lead >= 0x80 && !two)
+      throw Error(Code::malformed, "PK05", "bytes spelled as text hold a character beyond U+00FF").in(name);
     i += two ? 2 : 1;
   }
   auto fill = [text, owner = std::move(owner)](const ComputedSource::Sink& sink) {
@@ -148,7 +161,8 @@ std::shared_ptr<const ByteSource> latin1_bytes(std::string name, std::string_vie
     size_t used = 0;
     for (size_t i = 0; i < text.size(); ++i) {
       auto byte = static_cast<unsigned char>(text[i]);
-      if (byte >= 0x80) byte = static_cast<unsigned char>((byte & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3f));
+      if (byte >= 0x80)
+        byte = static_cast<unsigned char>((byte & 3) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3f));
       piece[used++] = std::byte{byte};
       if (used == piece.size()) sink(Bytes(piece).first(std::exchange(used, 0)));
     }

@@ -44,6 +44,7 @@ std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t most_bytes);
 
 /// Bytes that a pickle of protocol 2 spells as `_codecs.encode(text, "latin1")`: each character is a byte. `text` is UTF-8
 /// and lives as long as `owner`. Throws Error{malformed} (PK05) where a character is beyond U+00FF.
-std::shared_ptr<const ByteSource> latin1_bytes(std::string name, std::string_view text, std::shared_ptr<const void> owner);
+std::shared_ptr<const ByteSource> latin1_bytes(
+    std::string name, std::string_view text, std::shared_ptr<const void> owner);
 
 }  // namespace depickle::torch

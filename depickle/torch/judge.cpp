@@ -28,9 +28,13 @@ constexpr int kMostDepth = 3;
 // Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
 // called "my-module".
 bool plausible(std::string_view name) {
-  return !name.empty() && name.size() < 200 && is_utf8(name) && std::ranges::all_of(name, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
-  });
+  return !name.empty() && name.size() < 200 && is_utf8(name) &&
+         std::ranges::all_of(
+             name,
+             [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                      c == '.' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
+             });
 }
 
 bool plausible(const pickle::Global& global) { return plausible(global.module) && plausible(global.name); }
@@ -39,32 +43,45 @@ bool is_loader(const pickle::Global& global) { return find_builder(global) == Bu
 
 class Judge {
  public:
-  Judge(Scan& scan, const pickle::Trace& trace, const std::string& record, uint64_t first_byte, Suspect suspect, int depth)
-      : scan_(scan), graph_(trace.graph), record_(record), first_byte_(first_byte), suspect_(suspect), depth_(depth) {}
+  Judge(Scan& scan, const pickle::Trace& trace, const std::string& record, uint64_t first_byte, Suspect suspect,
+      int depth)
+      : scan_(scan),
+        graph_(trace.graph),
+        record_(record),
+        first_byte_(first_byte),
+        suspect_(suspect),
+        depth_(depth) {}
 
   void run() {
     for (const pickle::Event& event : graph_.events()) look_at(event);
     for (const pickle::Global& global : graph_.globals()) {
       if (!believed(global)) continue;
-      if (is_loader(global) && passes_loader_on()) add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, out of sight");
+      if (is_loader(global) && passes_loader_on())
+        add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, out of sight");
       bool inert = is_inert(global);
-      if (scan_.globals.size() < kMostGlobals) scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
-      if (!inert && !called_.contains(dotted(global))) add(global.offset_bytes, "names " + dotted(global), std::string(plain_words(global)), global.count);
+      if (scan_.globals.size() < kMostGlobals)
+        scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
+      if (!inert && !called_.contains(dotted(global)))
+        add(global.offset_bytes, "names " + dotted(global), std::string(plain_words(global)), global.count);
     }
   }
 
  private:
   void look_at(const pickle::Event& event) {
     switch (event.op()) {
-      case Op::EXT1: case Op::EXT2: case Op::EXT4:
-        add(event.offset_bytes, fmt::format("extension code {}", graph_.extension_code(event.node)), "names something through the interpreter's own registry");
+      case Op::EXT1:
+      case Op::EXT2:
+      case Op::EXT4:
+        add(event.offset_bytes, fmt::format("extension code {}", graph_.extension_code(event.node)),
+            "names something through the interpreter's own registry");
         break;
       case Op::BUILD:
         if (const pickle::Global* global = called_global(graph_, event.node)) {
           if (believed(*global)) add(event.offset_bytes, "sets the state of " + dotted(*global), "changes other code");
         }
         break;
-      case Op::PERSID: case Op::BINPERSID: break;
+      case Op::PERSID:
+      case Op::BINPERSID: break;
       default: look_at_call(event);
     }
   }
@@ -102,7 +119,9 @@ class Judge {
     for (Handle handle = 0; handle < graph_.nodes(); ++handle) {
       if (std::ranges::any_of(graph_.children(handle), names_loader)) return true;
       auto object = graph_.object(handle);
-      if (object && (names_loader(object->state) || std::ranges::any_of(object->items, names_loader) || std::ranges::any_of(object->pairs, names_loader))) return true;
+      if (object && (names_loader(object->state) || std::ranges::any_of(object->items, names_loader) ||
+                        std::ranges::any_of(object->pairs, names_loader)))
+        return true;
     }
     return false;
   }
@@ -110,7 +129,8 @@ class Judge {
   // torch.storage._load_from_bytes unpickles its argument.
   void look_into_bytes(const pickle::Event& event, const pickle::Object& object) {
     std::span<const Handle> args = graph_.children(object.args);
-    std::string where = fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
+    std::string where =
+        fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
     if (args.size() != 1 || depth_ >= kMostDepth) {
       add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
     } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
@@ -130,7 +150,8 @@ class Judge {
 
   void judge_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
     // torch.load would open it. No storage is written so, and its first bytes may also be a harmless pickle.
-    if (text(bytes).starts_with("PK\x03\x04")) return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
+    if (text(bytes).starts_with("PK\x03\x04"))
+      return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
     judge_stream(scan_, bytes, where, Suspect::pickle, depth_ + 1);
   }
 
@@ -144,7 +165,8 @@ class Judge {
   }
 
   void add(uint64_t offset_bytes, std::string what, std::string words, uint64_t count = 1) {
-    if (scan_.findings.size() < kMostFindings) scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(words), count});
+    if (scan_.findings.size() < kMostFindings)
+      scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(words), count});
   }
 
   Scan& scan_;
@@ -159,11 +181,15 @@ class Judge {
 
 // Whether bytes that may be a pickle are one: they reach STOP, or name what could be imported.
 bool is_credible(const pickle::Trace& trace) {
-  return !trace.failure || std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return plausible(global); });
+  return !trace.failure ||
+         std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return plausible(global); });
 }
 
 // Whether a real unpickler may go on where ours stopped: our bounds are lower, and we want operands as they are written.
-bool may_go_on(const Error& failure) { return failure.code() == Code::limit || failure.rule() == "PK03" || failure.rule() == "PK06" || failure.rule() == "PK07"; }
+bool may_go_on(const Error& failure) {
+  return failure.code() == Code::limit || failure.rule() == "PK03" || failure.rule() == "PK06" ||
+         failure.rule() == "PK07";
+}
 
 }  // namespace
 
@@ -171,7 +197,9 @@ bool begins_as_pickle(Bytes bytes) noexcept {
   return bytes.size() >= 2 && bytes[0] == std::byte{0x80} && std::to_integer<unsigned>(bytes[1]) <= 5;
 }
 
-bool begins_with_opcode(Bytes bytes) noexcept { return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty(); }
+bool begins_with_opcode(Bytes bytes) noexcept {
+  return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty();
+}
 
 uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspect suspect, int depth) {
   // torch's old container begins with five pickles; what follows a whole pickle elsewhere need not be one.
@@ -181,7 +209,10 @@ uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspe
     Suspect here = count < certain ? Suspect::pickle : Suspect::perhaps;
     if (here == Suspect::perhaps && !begins_with_opcode(stream.subspan(at))) break;
     if (count == kMostPickles) {
-      if (!scan.error) scan.error = Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMostPickles)), {.file = record, .tensor = {}, .offset_bytes = at});
+      if (!scan.error)
+        scan.error =
+            Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMostPickles)),
+                {.file = record, .tensor = {}, .offset_bytes = at});
       break;
     }
     pickle::Limits limits;

@@ -19,10 +19,11 @@ using pickle::Graph;
 using pickle::Handle;
 
 constexpr int64_t kProtocolVersion = 1001;
-constexpr std::string_view kNumber("\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);  // LONG1 of 0x1950a86a20f9469cfc6c, STOP
+constexpr std::string_view kNumber(
+    "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);  // LONG1 of 0x1950a86a20f9469cfc6c, STOP
 
 [[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = {}, .offset_bytes = offset});
+  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
 }
 
 class LegacyReader {
@@ -35,7 +36,8 @@ class LegacyReader {
     next_pickle();  // the magic, already matched
     uint64_t version_at = at_;
     Graph version = next_pickle();
-    if (version.integer(version.root()) != kProtocolVersion) broken("TL01", "the protocol version is not 1001", version_at);
+    if (version.integer(version.root()) != kProtocolVersion)
+      broken("TL01", "the protocol version is not 1001", version_at);
     next_pickle();  // sys_info: says nothing that is true of the payload
     contents_.graph = next_pickle();
     collect_ids();
@@ -43,7 +45,8 @@ class LegacyReader {
     Graph keys = next_pickle();
     walk_storages(keys, keys_at);
     resolve_views();
-    if (uint64_t rest = source_->size_bytes() - at_; rest > 0) contents_.notes.push_back(fmt::format("{} behind the last storage", plural(rest, "byte")));
+    if (uint64_t rest = source_->size_bytes() - at_; rest > 0)
+      contents_.notes.push_back(fmt::format("{} behind the last storage", plural(rest, "byte")));
     return std::move(contents_);
   }
 
@@ -62,7 +65,8 @@ class LegacyReader {
       if (!id) continue;
       ids_.emplace_back(event.node, *id);
       auto [found, is_new] = elements_.try_emplace(id->key, id->element);
-      if (found->second->bytes != id->element->bytes) broken("TS02", fmt::format("storage {} has two element sizes", quoted(id->key)), event.offset_bytes);
+      if (found->second->bytes != id->element->bytes)
+        broken("TS02", fmt::format("storage {} has two element sizes", quoted(id->key)), event.offset_bytes);
     }
   }
 
@@ -72,17 +76,25 @@ class LegacyReader {
     for (Handle handle : keys.children(keys.root())) {
       auto key = keys.text(handle);
       auto element = key ? elements_.find(*key) : elements_.end();
-      if (element == elements_.end()) broken("TL02", fmt::format("the list names storage {}, which no tensor uses", key ? quoted(*key) : "without a name"), keys_at);
+      if (element == elements_.end())
+        broken("TL02",
+            fmt::format("the list names storage {}, which no tensor uses", key ? quoted(*key) : "without a name"),
+            keys_at);
       Bytes prefix = source_->view(at_, 8);
       auto numel = load<int64_t>(prefix, 0);
       uint64_t size_bytes = 0;
-      if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->second->bytes, &size_bytes)) broken("TL03", fmt::format("storage {} has {} elements", quoted(*key), numel), at_);
+      if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->second->bytes, &size_bytes))
+        broken("TL03", fmt::format("storage {} has {} elements", quoted(*key), numel), at_);
       if (source_->size_bytes() - at_ - 8 < size_bytes) {
-        throw Error(Code::truncated, "TL03", fmt::format("the file ends inside storage {} (have {} bytes, need {})", quoted(*key), grouped(source_->size_bytes() - at_ - 8), grouped(size_bytes)),
-                    {.file = {}, .tensor = {}, .offset_bytes = at_}, "the download is not complete; fetch it again");
+        throw Error(Code::truncated, "TL03",
+            fmt::format("the file ends inside storage {} (have {} bytes, need {})", quoted(*key),
+                grouped(source_->size_bytes() - at_ - 8), grouped(size_bytes)),
+            Where::at(at_), "the download is not complete; fetch it again");
       }
-      Storage storage{.key = contents_.arena.copy(*key), .source = source_, .offset_bytes = at_ + 8, .size_bytes = size_bytes};
-      if (!numbers_.emplace(storage.key, static_cast<uint32_t>(contents_.storages.size())).second) broken("TL02", fmt::format("the list names storage {} twice", quoted(*key)), keys_at);
+      Storage storage{
+          .key = contents_.arena.copy(*key), .source = source_, .offset_bytes = at_ + 8, .size_bytes = size_bytes};
+      if (!numbers_.emplace(storage.key, static_cast<uint32_t>(contents_.storages.size())).second)
+        broken("TL02", fmt::format("the list names storage {} twice", quoted(*key)), keys_at);
       contents_.storages.push_back(std::move(storage));
       at_ += 8 + size_bytes;
     }
@@ -91,15 +103,22 @@ class LegacyReader {
   void resolve_views() {
     for (const auto& [handle, id] : ids_) {
       auto found = numbers_.find(id.key);
-      if (found == numbers_.end()) broken("TL02", fmt::format("storage {} is not in the list of storages", quoted(id.key)), at_);
+      if (found == numbers_.end())
+        broken("TL02", fmt::format("storage {} is not in the list of storages", quoted(id.key)), at_);
       uint64_t size_bytes = contents_.storages[found->second].size_bytes;
       if (id.numel != size_bytes / id.element->bytes)
-        broken("TS02", fmt::format("storage {} holds {} elements, the pickle says {}", quoted(id.key), grouped(size_bytes / id.element->bytes), grouped(id.numel)), contents_.storages[found->second].offset_bytes);
+        broken("TS02",
+            fmt::format("storage {} holds {} elements, the pickle says {}", quoted(id.key),
+                grouped(size_bytes / id.element->bytes), grouped(id.numel)),
+            contents_.storages[found->second].offset_bytes);
       StorageView view{found->second, 0, size_bytes, id.element};
       if (id.view) {
         uint64_t end = 0;
         if (__builtin_add_overflow(id.view->offset, id.view->numel, &end) || end > id.numel)
-          broken("TS04", fmt::format("a view of elements {} to {} reaches outside storage {}", id.view->offset, end, quoted(id.key)), at_);
+          broken("TS04",
+              fmt::format(
+                  "a view of elements {} to {} reaches outside storage {}", id.view->offset, end, quoted(id.key)),
+              at_);
         view.offset_bytes = id.view->offset * id.element->bytes;
         view.size_bytes = id.view->numel * id.element->bytes;
       }
@@ -122,10 +141,13 @@ bool is_legacy_magic(Bytes first_bytes) noexcept {
   auto protocol = [&](char number) { return head.size() > 1 && head[0] == '\x80' && head[1] == number; };
   if (protocol(2) || protocol(3)) return head.substr(2).starts_with(kNumber);
   constexpr std::string_view kFrame("\x95\x0d\0\0\0\0\0\0\0", 9);
-  if (protocol(4) || protocol(5)) return head.substr(2).starts_with(kFrame) && head.substr(2 + kFrame.size()).starts_with(kNumber);
+  if (protocol(4) || protocol(5))
+    return head.substr(2).starts_with(kFrame) && head.substr(2 + kFrame.size()).starts_with(kNumber);
   return head.starts_with("L119547037146038801333356L\n.");
 }
 
-Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset) { return LegacyReader(std::move(source), offset).read(); }
+Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset) {
+  return LegacyReader(std::move(source), offset).read();
+}
 
 }  // namespace depickle::torch

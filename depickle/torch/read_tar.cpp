@@ -25,12 +25,14 @@ constexpr int64_t kMostCount = 10'000'000;
 constexpr int32_t kMostDimensions = 64;
 
 [[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = {}, .offset_bytes = offset});
+  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
 }
 
 class TarReader {
  public:
-  TarReader(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes, uint64_t)>& look) : source_(std::move(source)), look_(look) {}
+  TarReader(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes, uint64_t)>& look)
+      : source_(std::move(source)),
+        look_(look) {}
 
   Contents read() {
     contents_.container = "torch tar";
@@ -57,17 +59,25 @@ class TarReader {
       name = name.substr(0, name.find('\0'));
       if (name.empty()) break;
       uint64_t size = 0;
-      if (std::from_chars(digits.data(), digits.data() + digits.size(), size, 8).ec != std::errc()) broken("TA01", fmt::format("tar member {} has no size", quoted(name, 60)), at);
+      if (std::from_chars(digits.data(), digits.data() + digits.size(), size, 8).ec != std::errc())
+        broken("TA01", fmt::format("tar member {} has no size", quoted(name, 60)), at);
       at += kBlockBytes;
-      if (size > source_->size_bytes() - at) throw Error(Code::truncated, "TA01", fmt::format("the file ends inside tar member {} (have {} bytes, need {})", quoted(name, 60), source_->size_bytes() - at, size));
-      if (!members_.emplace(name, Range{at, at + size}).second) broken("TA01", fmt::format("two tar members are called {}", quoted(name, 60)), at);
+      if (size > source_->size_bytes() - at)
+        throw Error(Code::truncated, "TA01",
+            fmt::format("the file ends inside tar member {} (have {} bytes, need {})", quoted(name, 60),
+                source_->size_bytes() - at, size));
+      if (!members_.emplace(name, Range{at, at + size}).second)
+        broken("TA01", fmt::format("two tar members are called {}", quoted(name, 60)), at);
       at += (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
     }
   }
 
   Range member(std::string_view name) const {
     auto found = members_.find(name);
-    if (found == members_.end()) throw Error(Code::unsupported, "TA01", fmt::format("a tar archive without {}: not a torch checkpoint", quoted(name)), {}, "if it holds one, unpack it first");
+    if (found == members_.end())
+      throw Error(Code::unsupported, "TA01",
+          fmt::format("a tar archive without {}: not a torch checkpoint", quoted(name)), {},
+          "if it holds one, unpack it first");
     return found->second;
   }
 
@@ -81,7 +91,7 @@ class TarReader {
   }
 
   int64_t next_number(uint64_t& at, uint64_t end) {
-    if (end - at < 8) throw Error(Code::truncated, "TA02", "a tar member ends inside a number", {.file = {}, .tensor = {}, .offset_bytes = at});
+    if (end - at < 8) throw Error(Code::truncated, "TA02", "a tar member ends inside a number", Where::at(at));
     at += 8;
     return load<int64_t>(source_->view(at - 8, 8), 0);
   }
@@ -109,12 +119,20 @@ class TarReader {
       if (!element) broken("TA02", "a storage has no class that torch knows", at);
       int64_t key = integer(graph, entry[0], at), numel = next_number(at, end);
       uint64_t size_bytes = 0;
-      if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->bytes, &size_bytes) || size_bytes > end - at) {
-        throw Error(Code::truncated, "TA02", fmt::format("storage {} does not fit into its member (have {} bytes, need {} elements)", key, end - at, numel), {.file = {}, .tensor = {}, .offset_bytes = at});
+      if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->bytes, &size_bytes) ||
+          size_bytes > end - at) {
+        throw Error(Code::truncated, "TA02",
+            fmt::format(
+                "storage {} does not fit into its member (have {} bytes, need {} elements)", key, end - at, numel),
+            Where::at(at));
       }
       auto number = static_cast<uint32_t>(contents_.storages.size());
-      contents_.storages.push_back({.key = contents_.arena.copy(fmt::format("{}", key)), .source = source_, .offset_bytes = at, .size_bytes = size_bytes});
-      if (!storages_.emplace(key, StorageView{number, 0, size_bytes, element}).second) broken("TA02", fmt::format("storage {} is there twice", key), at);
+      contents_.storages.push_back({.key = contents_.arena.copy(fmt::format("{}", key)),
+          .source = source_,
+          .offset_bytes = at,
+          .size_bytes = size_bytes});
+      if (!storages_.emplace(key, StorageView{number, 0, size_bytes, element}).second)
+        broken("TA02", fmt::format("storage {} is there twice", key), at);
       at += size_bytes;
     }
     Graph views = next_pickle(at, end);
@@ -126,10 +144,12 @@ class TarReader {
       if (root == storages_.end() || offset < 0 || numel < 0) broken("TA02", "a view of no storage", at);
       StorageView whole = root->second;
       uint64_t count = whole.size_bytes / whole.element->bytes;
-      if (static_cast<uint64_t>(offset) > count || static_cast<uint64_t>(numel) > count - static_cast<uint64_t>(offset)) broken("TS04", "a view reaches outside its storage", at);
+      if (static_cast<uint64_t>(offset) > count || static_cast<uint64_t>(numel) > count - static_cast<uint64_t>(offset))
+        broken("TS04", "a view reaches outside its storage", at);
       whole.offset_bytes += static_cast<uint64_t>(offset) * whole.element->bytes;
       whole.size_bytes = static_cast<uint64_t>(numel) * whole.element->bytes;
-      if (!storages_.emplace(integer(views, view[0], at), whole).second) broken("TA02", "two storages have one key", at);
+      if (!storages_.emplace(integer(views, view[0], at), whole).second)
+        broken("TA02", "two storages have one key", at);
     }
   }
 
@@ -142,7 +162,8 @@ class TarReader {
       auto storage = storages_.find(integer(graph, entry[1], at));
       if (storage == storages_.end()) broken("TA02", "a tensor of no storage", at);
       auto rank = static_cast<int32_t>(next_number(at, end) & 0xffffffff);  // the upper four bytes mean nothing
-      if (rank < 0 || rank > kMostDimensions) broken("TA02", fmt::format("a tensor of {} dimensions (at most {})", rank, kMostDimensions), at);
+      if (rank < 0 || rank > kMostDimensions)
+        broken("TA02", fmt::format("a tensor of {} dimensions (at most {})", rank, kMostDimensions), at);
       PlacedTensor placed{.storage = storage->second, .shape = {}, .strides = {}, .offset = 0};
       auto next_size = [&] {
         int64_t size = next_number(at, end);
@@ -152,7 +173,8 @@ class TarReader {
       for (int32_t i = 0; i < rank; ++i) placed.shape.push_back(next_size());
       for (int32_t i = 0; i < rank; ++i) placed.strides.push_back(next_size());
       placed.offset = next_size();
-      if (!tensors_.emplace(integer(graph, entry[0], at), std::move(placed)).second) broken("TA02", "two tensors have one key", at);
+      if (!tensors_.emplace(integer(graph, entry[0], at), std::move(placed)).second)
+        broken("TA02", "two tensors have one key", at);
     }
   }
 
@@ -187,6 +209,9 @@ class TarReader {
 
 }  // namespace
 
-Contents read_tar(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look) { return TarReader(std::move(source), look).read(); }
+Contents read_tar(
+    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look) {
+  return TarReader(std::move(source), look).read();
+}
 
 }  // namespace depickle::torch

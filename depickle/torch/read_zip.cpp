@@ -14,7 +14,9 @@ namespace {
 
 constexpr uint64_t kMostPickleBytes = 1 << 30;
 
-[[noreturn]] void broken(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }
+[[noreturn]] void broken(std::string_view rule, std::string what) {
+  throw Error(Code::malformed, rule, std::move(what));
+}
 
 // TZ01: torch reads only archives whose records all lie in one folder, named after whatever the file was called.
 std::string_view root_folder(const Archive& archive) {
@@ -23,19 +25,24 @@ std::string_view root_folder(const Archive& archive) {
   std::string_view root = first.substr(0, first.find('/'));
   for (const Record& record : archive.records()) {
     if (!record.name.starts_with(root) || record.name.size() <= root.size() || record.name[root.size()] != '/')
-      broken("TZ01", fmt::format("record {} is not in folder {}, as every record of a torch file is", quoted(record.name, 80), quoted(root, 80)));
+      broken("TZ01", fmt::format("record {} is not in folder {}, as every record of a torch file is",
+                         quoted(record.name, 80), quoted(root, 80)));
   }
   return root;
 }
 
 class ZipReader {
  public:
-  explicit ZipReader(std::shared_ptr<const ByteSource> source) : source_(std::move(source)), archive_(Archive::read(source_)) {}
+  explicit ZipReader(std::shared_ptr<const ByteSource> source)
+      : source_(std::move(source)),
+        archive_(Archive::read(source_)) {}
 
   Contents read() {
     const Record& record = find_pickle();
     Archive::Content content = archive_.content(record);
-    if (content.size_bytes > kMostPickleBytes) throw Error(Code::limit, "TZ02", fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMostPickleBytes)));
+    if (content.size_bytes > kMostPickleBytes)
+      throw Error(Code::limit, "TZ02",
+          fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMostPickleBytes)));
     contents_.container = "torch zip";
     contents_.notes = archive_.notes();
     contents_.big_endian = read_byte_order();
@@ -59,7 +66,8 @@ class ZipReader {
     try {
       root_ = root_folder(archive_);
     } catch (const Error&) {
-      bool has_pickle = std::ranges::any_of(archive_.records(), [](const Record& record) { return record.name == "data.pkl" || record.name.ends_with("/data.pkl"); });
+      bool has_pickle = std::ranges::any_of(archive_.records(),
+          [](const Record& record) { return record.name == "data.pkl" || record.name.ends_with("/data.pkl"); });
       if (!has_pickle) refuse_other_zip();
       throw;
     }
@@ -69,15 +77,22 @@ class ZipReader {
   }
 
   [[noreturn]] void refuse_other_zip() const {
-    auto refuse = [](std::string what, std::string hint) { throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint)); };
+    auto refuse = [](std::string what, std::string hint) {
+      throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
+    };
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name;
-      if (name.ends_with("extern_modules")) refuse("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
-      if (name.ends_with("archive_format") || name.find("/models/") != name.npos) refuse("a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
-      if (name.ends_with("MANIFEST.json")) refuse("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
+      if (name.ends_with("extern_modules"))
+        refuse("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
+      if (name.ends_with("archive_format") || name.find("/models/") != name.npos)
+        refuse("a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
+      if (name.ends_with("MANIFEST.json"))
+        refuse("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
       if (name.ends_with(".npy")) refuse("a NumPy archive (.npz), not a checkpoint", "");
-      if (name.ends_with("model.weights.h5") || name.ends_with("saved_model.pb")) refuse("a Keras or TensorFlow archive, not a torch checkpoint", "");
-      if (name.ends_with("model.json") && archive_.find(in_root("tensors/0"))) refuse("a TorchScript archive of torch 1.0", "save it again with a newer torch");
+      if (name.ends_with("model.weights.h5") || name.ends_with("saved_model.pb"))
+        refuse("a Keras or TensorFlow archive, not a torch checkpoint", "");
+      if (name.ends_with("model.json") && archive_.find(in_root("tensors/0")))
+        refuse("a TorchScript archive of torch 1.0", "save it again with a newer torch");
     }
     refuse("a zip archive without data.pkl: not a torch checkpoint", "if it holds one, unzip it first");
     std::abort();  // not reached
@@ -89,7 +104,8 @@ class ZipReader {
     if (record->size_bytes > 16) broken("TZ03", "the record byteorder is neither little nor big");
     Archive::Content content = archive_.content(*record);
     std::string_view order = text(content.bytes());
-    if (order != "little" && order != "big") broken("TZ03", fmt::format("the record byteorder says {}, neither little nor big", quoted(order)));
+    if (order != "little" && order != "big")
+      broken("TZ03", fmt::format("the record byteorder says {}, neither little nor big", quoted(order)));
     return order == "big";
   }
 
@@ -103,7 +119,7 @@ class ZipReader {
         if (!id) continue;
         contents_.views.emplace_back(event.node, resolve(keys, *id));
       } catch (const Error& error) {
-        throw Error(error.code(), error.rule(), error.message(), {.file = {}, .tensor = {}, .offset_bytes = event.offset_bytes}, error.hint());
+        throw Error(error.code(), error.rule(), error.message(), Where::at(event.offset_bytes), error.hint());
       }
     }
   }
@@ -117,11 +133,16 @@ class ZipReader {
       used_crcs_ += record->crc != 0;
       used_bytes_ += record->size_bytes != 0;
       Archive::Content content = archive_.content(*record);
-      return Storage{.key = {}, .source = content.source, .offset_bytes = content.offset_bytes, .size_bytes = content.size_bytes, .crc = record->crc};
+      return Storage{.key = {},
+          .source = content.source,
+          .offset_bytes = content.offset_bytes,
+          .size_bytes = content.size_bytes,
+          .crc = record->crc};
     });
     if (!id.view) return {number, 0, contents_.storages[number].size_bytes, id.element};
     uint64_t begin = 0, length = 0, end = 0;
-    if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) || __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
+    if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) ||
+        __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
         __builtin_add_overflow(begin, length, &end) || end > contents_.storages[number].size_bytes)
       broken("TS04", fmt::format("a view reaches outside storage {}", quoted(id.key)));
     return {number, begin, length, id.element};
@@ -132,7 +153,9 @@ class ZipReader {
     if (pickle_record.crc == 0) {
       contents_.notes.push_back("written without checksums");
     } else {
-      contents_.notes.push_back("only the data records carry no checksum: torch.serialization.skip_data writes so, then there are no weights inside");
+      contents_.notes.push_back(
+          "only the data records carry no checksum: torch.serialization.skip_data writes so, then there are no weights "
+          "inside");
     }
   }
 
@@ -141,7 +164,8 @@ class ZipReader {
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name.substr(root_.size() + 1);
       has_code |= name.starts_with("code/") || name == "constants.pkl";
-      bool torchs_own = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" || name == "byteorder" || name.starts_with(".");
+      bool torchs_own = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
+                        name == "byteorder" || name.starts_with(".");
       if (torchs_own || &record == &pickle_record || contents_.left_records.size() >= 100) continue;
       contents_.left_records.emplace_back(name);
     }

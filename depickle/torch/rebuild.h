@@ -30,7 +30,11 @@ struct Rebuilt {
 class Rebuilder {
  public:
   /// `expand_limit_bytes`: see weights::OpenOptions.
-  Rebuilder(Contents& contents, Arena& arena, uint64_t expand_limit_bytes) : contents_(contents), graph_(contents.graph), arena_(arena), expand_limit_bytes_(expand_limit_bytes) {}
+  Rebuilder(Contents& contents, Arena& arena, uint64_t expand_limit_bytes)
+      : contents_(contents),
+        graph_(contents.graph),
+        arena_(arena),
+        expand_limit_bytes_(expand_limit_bytes) {}
 
   /// Throws Error{malformed} (TT01 to TT06) where a builder's arguments are not what torch writes.
   Rebuilt rebuild(pickle::Handle handle) { return rebuild(handle, 0); }
@@ -49,7 +53,8 @@ class Rebuilder {
   Rebuilt rebuild_object(const pickle::Object& object, int depth);
   Rebuilt call(Builder builder, Args args, const pickle::Object& object, int depth);
 
-  Rebuilt view_tensor(const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
+  Rebuilt view_tensor(
+      const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
   Rebuilt tensor(Args args, const ElementType* element, Handle metadata);
   Rebuilt placed_tensor(const PlacedTensor& placed);
   Rebuilt whole_storage(const StorageView& storage);
@@ -59,7 +64,8 @@ class Rebuilder {
   Rebuilt numpy_array(const pickle::Object& object);
   Rebuilt numpy_buffer(Args args);
   Rebuilt array(Handle data, Handle dtype, Handle shape, bool fortran);
-  void set_geometry(Tensor& tensor, const StorageView& storage, const ElementType& element, std::span<const uint64_t> shape, std::span<const uint64_t> strides, uint64_t offset_units);
+  void set_geometry(Tensor& tensor, const StorageView& storage, const ElementType& element,
+      std::span<const uint64_t> shape, std::span<const uint64_t> strides, uint64_t offset_units);
 
   StorageView storage_of(Handle handle, int depth = 0);
   StorageView nested_storage(Handle data, int depth);

@@ -20,12 +20,14 @@ using pickle::Kind;
 
 constexpr int kMostDepth = 16;
 
-[[noreturn]] void broken(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }
+[[noreturn]] void broken(std::string_view rule, std::string what) {
+  throw Error(Code::malformed, rule, std::move(what));
+}
 
 // numpy's "f4" and the like; nullopt where the array holds no numbers that safetensors has.
 std::optional<ElementType> numpy_element(std::string_view code) {
-  constexpr std::pair<std::string_view, std::string_view> kCodes[] = {
-      {"b1", "bool"}, {"i1", "int8"}, {"i2", "int16"}, {"i4", "int32"}, {"i8", "int64"}, {"u1", "uint8"}, {"u2", "uint16"}, {"u4", "uint32"}, {"u8", "uint64"},
+  constexpr std::pair<std::string_view, std::string_view> kCodes[] = {{"b1", "bool"}, {"i1", "int8"}, {"i2", "int16"},
+      {"i4", "int32"}, {"i8", "int64"}, {"u1", "uint8"}, {"u2", "uint16"}, {"u4", "uint32"}, {"u8", "uint64"},
       {"f2", "float16"}, {"f4", "float32"}, {"f8", "float64"}, {"c8", "complex64"}, {"c16", "complex128"}};
   auto found = std::ranges::find(kCodes, code, &std::pair<std::string_view, std::string_view>::first);
   if (found == std::end(kCodes)) return std::nullopt;
@@ -47,9 +49,13 @@ bool Rebuilder::is_in_stream(Bytes bytes) const {
 std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   auto in_stream = [&](Bytes bytes) {
     uint64_t offset_bytes = static_cast<uint64_t>(bytes.data() - contents_.stream->all().data());
-    if (is_in_stream(bytes)) return Storage{.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
+    if (is_in_stream(bytes))
+      return Storage{.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
     std::string_view kept = contents_.arena.copy(text(bytes));
-    return Storage{.key = {}, .source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(kept)), .offset_bytes = 0, .size_bytes = kept.size()};
+    return Storage{.key = {},
+        .source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(kept)),
+        .offset_bytes = 0,
+        .size_bytes = kept.size()};
   };
   if (graph_.kind(handle) == Kind::bytes) return in_stream(*graph_.bytes(handle));
   if (auto python2 = graph_.text(handle)) return in_stream(depickle::bytes(*python2));
@@ -68,7 +74,8 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
     auto source = latin1_bytes(contents_.stream->name(), kept, contents_.stream);
     return Storage{.key = {}, .source = source, .offset_bytes = 0, .size_bytes = source->size_bytes()};
   }
-  bool wraps = (global->module == "builtins" || global->module == "__builtin__") && (global->name == "bytearray" || global->name == "bytes");
+  bool wraps = (global->module == "builtins" || global->module == "__builtin__") &&
+               (global->name == "bytearray" || global->name == "bytes");
   if (!wraps || args.size() > 1 || depth > kMostDepth) return std::nullopt;
   if (args.empty()) return in_stream({});  // protocol 2 spells b"" as bytes()
   return inline_bytes(args[0], depth + 1);
@@ -81,7 +88,8 @@ StorageView Rebuilder::nested_storage(Handle data, int depth) {
   if (!bytes) broken("TT04", fmt::format("_load_from_bytes is given {}, not bytes", describe(graph_, data)));
   // The same bytes, as a source of their own: the legacy container ends where they end.
   auto source = std::make_shared<MemorySource>(contents_.stream->name(), bytes->bytes(), bytes->source);
-  if (!is_legacy_magic(source->view(0, std::min<uint64_t>(source->size_bytes(), 64)))) throw Error(Code::unsupported, "TT04", "_load_from_bytes is given another container than torch's old one");
+  if (!is_legacy_magic(source->view(0, std::min<uint64_t>(source->size_bytes(), 64))))
+    throw Error(Code::unsupported, "TT04", "_load_from_bytes is given another container than torch's old one");
   Contents nested = read_legacy(source);
   const StorageView* root = nested.find_view(nested.graph.root());
   if (!root) throw Error(Code::unsupported, "TT04", "_load_from_bytes is given something else than a storage");
@@ -117,26 +125,34 @@ std::optional<Rebuilder::ArrayType> Rebuilder::array_type(Handle dtype) {
   auto element = code ? numpy_element(*code) : std::nullopt;
   if (!element || object->state == pickle::kNothing) return std::nullopt;
   Args state = graph_.children(object->state);  // (version, byte order, subdtype, names, …)
-  if (state.size() < 5 || graph_.kind(state[2]) != Kind::none || graph_.kind(state[3]) != Kind::none) return std::nullopt;
+  if (state.size() < 5 || graph_.kind(state[2]) != Kind::none || graph_.kind(state[3]) != Kind::none)
+    return std::nullopt;
   return ArrayType{*element, graph_.text(state[1]) == ">" && element->bytes > 1};
 }
 
 Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fortran) {
   auto type = array_type(dtype);
   if (!type) return {};
-  if (!type->element.dtype) return {.is = Is::unsupported, .tensor = {}, .what = fmt::format("numpy array of {}{}", type->element.name, shape_text(shape_handle)), .parts = {}};
+  if (!type->element.dtype)
+    return {.is = Is::unsupported,
+        .tensor = {},
+        .what = fmt::format("numpy array of {}{}", type->element.name, shape_text(shape_handle)),
+        .parts = {}};
   auto known = inline_storages_.find(data);
   if (known == inline_storages_.end()) {
     auto storage = inline_bytes(data);
     if (!storage) return {};
     uint64_t held_bytes = storage->size_bytes;
-    known = inline_storages_.emplace(data, StorageView{add_storage(std::move(*storage)), 0, held_bytes, find_dtype_object("uint8")}).first;
+    known = inline_storages_
+                .emplace(data, StorageView{add_storage(std::move(*storage)), 0, held_bytes, find_dtype_object("uint8")})
+                .first;
   }
   const StorageView& view = known->second;
   std::vector<uint64_t> shape = sizes_of(shape_handle, "shape");
   auto size_bytes = tensor_bytes(*type->element.dtype, shape);
   if (size_bytes != view.size_bytes)
-    broken("TT05", fmt::format("a numpy array of shape [{}] and {} has {} bytes", fmt::join(shape, ", "), type->element.name, grouped(view.size_bytes)));
+    broken("TT05", fmt::format("a numpy array of shape [{}] and {} has {} bytes", fmt::join(shape, ", "),
+                       type->element.name, grouped(view.size_bytes)));
 
   std::vector<uint64_t> strides;
   if (fortran) {

@@ -25,7 +25,9 @@ bool is_archive(Bytes bytes) { return text(bytes.first(std::min<size_t>(bytes.si
 // torch looks names up without regard to case: DATA.PKL is read as data.pkl.
 bool is_named_pickle(std::string_view name) {
   constexpr std::string_view kEnding = ".pkl";
-  return name.size() >= kEnding.size() && std::ranges::equal(name.substr(name.size() - kEnding.size()), kEnding, [](char c, char wanted) { return c == wanted || (c >= 'A' && c <= 'Z' && c + 32 == wanted); });
+  return name.size() >= kEnding.size() &&
+         std::ranges::equal(name.substr(name.size() - kEnding.size()), kEnding,
+             [](char c, char wanted) { return c == wanted || (c >= 'A' && c <= 'Z' && c + 32 == wanted); });
 }
 
 class Scanner {
@@ -39,7 +41,9 @@ class Scanner {
       remember(error);
     }
     if (scan_.error) scan_.error = scan_.error->in(source_->name());
-    scan_.verdict = !scan_.findings.empty() ? Verdict::has_code : scan_.error ? Verdict::unreadable : Verdict::tensors_only;
+    scan_.verdict = !scan_.findings.empty() ? Verdict::has_code
+                    : scan_.error           ? Verdict::unreadable
+                                            : Verdict::tensors_only;
     return std::move(scan_);
   }
 
@@ -107,12 +111,14 @@ class Scanner {
         remember(error.in(label));
       }
       std::string_view path = record.name;
-      if (size_t slash = path.find('/'); slash != path.npos && path.substr(slash + 1).starts_with("code/")) note_code(label);
+      if (size_t slash = path.find('/'); slash != path.npos && path.substr(slash + 1).starts_with("code/"))
+        note_code(label);
     }
     for (const std::string& note : archive->notes()) scan_.notes.push_back(outer + note);
     // Bytes that the directory does not own may be another archive to another reader.
     if (!archive->notes().empty()) search_records(*source, outer, 0);
-    if (!has_pickle && scan_.pickles == 0) remember(Error(Code::unsupported, "TZ02", "a zip archive without a pickle: not a torch checkpoint"));
+    if (!has_pickle && scan_.pickles == 0)
+      remember(Error(Code::unsupported, "TZ02", "a zip archive without a pickle: not a torch checkpoint"));
   }
 
   void look_at_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
@@ -130,13 +136,15 @@ class Scanner {
     }
     // Its first letter is an opcode as well.
     if (!named && is_archive(head) && nesting < kMostNesting)
-      look_at_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
+      look_at_archive(
+          std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
   }
 
   void note_code(const std::string& label) {
     if (noted_code_) return;
     noted_code_ = true;
-    scan_.findings.push_back({label, 0, "TorchScript code", "is compiled and run by torch.jit.load, and by torch.load before 2.6", 1});
+    scan_.findings.push_back(
+        {label, 0, "TorchScript code", "is compiled and run by torch.jit.load, and by torch.load before 2.6", 1});
   }
 
   // Every local header from `begin` on, whatever any directory says of it.
@@ -144,14 +152,18 @@ class Scanner {
     Bytes all = source.all();
     std::string_view file = text(all);
     uint64_t searched = 0;
-    for (size_t at = file.find(kLocalSignature, begin); at != file.npos; at = file.find(kLocalSignature, at + 4), ++searched) {
+    for (size_t at = file.find(kLocalSignature, begin); at != file.npos;
+        at = file.find(kLocalSignature, at + 4), ++searched) {
       if (all.size() - at < 30) break;
-      uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28), data = at + 30 + name_bytes + extra_bytes;
+      uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28),
+               data = at + 30 + name_bytes + extra_bytes;
       if (data > all.size()) continue;
       if (searched > kMostSearchedRecords || is_tired()) {
-        return remember(Error(Code::limit, "TZ04", "records lie in one another, too many to look into all", {}, "no honest writer makes such a file; do not trust it"));
+        return remember(Error(Code::limit, "TZ04", "records lie in one another, too many to look into all", {},
+            "no honest writer makes such a file; do not trust it"));
       }
-      std::string label = fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
+      std::string label =
+          fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
       Bytes content = all.subspan(data);
       if (load<uint16_t>(all, at + 8) == 8) {
         std::vector<std::byte> inflated = inflate_prefix(content, kMostInflatedBytes);
@@ -171,7 +183,9 @@ class Scanner {
   void look_at_tar() {
     // Read from memory it is no tar to torch but a pickle, whose first opcodes are the first member's name.
     judge_stream(scan_, source_->all(), "", Suspect::perhaps);
-    read_tar(source_, [&](Bytes pickle, uint64_t offset) { judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle); });
+    read_tar(source_, [&](Bytes pickle, uint64_t offset) {
+      judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle);
+    });
   }
 
   std::shared_ptr<const ByteSource> source_;

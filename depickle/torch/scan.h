@@ -39,11 +39,11 @@ struct NamedGlobal {
 
 struct Scan {
   Verdict verdict = Verdict::unreadable;
-  std::vector<Finding> findings;  ///< at most 1000
+  std::vector<Finding> findings;     ///< at most 1000
   std::vector<NamedGlobal> globals;  ///< at most 10,000
-  uint64_t pickles = 0;           ///< pickles that were looked into
-  uint64_t looked_bytes = 0;      ///< bytes of pickles that were looked at, each as often as it was
-  std::optional<Error> error;     ///< why the file cannot be read to the end
+  uint64_t pickles = 0;              ///< pickles that were looked into
+  uint64_t looked_bytes = 0;         ///< bytes of pickles that were looked at, each as often as it was
+  std::optional<Error> error;        ///< why the file cannot be read to the end
   std::vector<std::string> notes;
 };
 

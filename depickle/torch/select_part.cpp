@@ -16,11 +16,15 @@ using pickle::Handle;
 
 // Where trainers put the model (PyTorch Lightning, DeepSpeed, timm, fairseq, ESRGAN, YOLO …). The second group counts only
 // where the first is empty: averages of the weights, and one network of several.
-constexpr std::array<std::string_view, 9> kFirst = {"state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "params_ema"};
-constexpr std::array<std::string_view, 7> kSecond = {"ema", "model_ema", "state_dict_ema", "ema_state_dict", "generator", "student", "teacher"};
+constexpr std::array<std::string_view, 9> kFirst = {
+    "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "params_ema"};
+constexpr std::array<std::string_view, 7> kSecond = {
+    "ema", "model_ema", "state_dict_ema", "ema_state_dict", "generator", "student", "teacher"};
 constexpr int kMostLevels = 4;
 
-std::string joined(std::string_view path, std::string_view key) { return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key); }
+std::string joined(std::string_view path, std::string_view key) {
+  return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
+}
 
 class Selector {
  public:
@@ -33,7 +37,8 @@ class Selector {
       std::vector<Part> found;
       for (std::string_view key : group) {
         Handle handle = tree_.find(*entries, key);
-        if (handle != pickle::kNothing && !flattener_.is_tensor(handle) && flattener_.count_tensors(handle) > 0) found.push_back({joined(part.path, key), handle});
+        if (handle != pickle::kNothing && !flattener_.is_tensor(handle) && flattener_.count_tensors(handle) > 0)
+          found.push_back({joined(part.path, key), handle});
       }
       if (found.size() == 1) return find_model(found[0], level + 1);
       if (found.size() > 1) refuse_to_guess(found);
@@ -43,15 +48,20 @@ class Selector {
 
   Part find_path(std::string_view path) {
     Handle found = descend(tree_.graph().root(), path, 0);
-    if (found == pickle::kNothing) throw Error(Code::not_found, "TF03", fmt::format("there is no part {} in the checkpoint", quoted(path)), {}, "its parts: " + list_parts());
+    if (found == pickle::kNothing)
+      throw Error(Code::not_found, "TF03", fmt::format("there is no part {} in the checkpoint", quoted(path)), {},
+          "its parts: " + list_parts());
     return {std::string(path), found};
   }
 
  private:
   [[noreturn]] void refuse_to_guess(const std::vector<Part>& parts) {
     std::string list;
-    for (const Part& part : parts) list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", quoted(part.path), plural(flattener_.count_tensors(part.handle), "tensor"));
-    throw Error(Code::unsupported, "TF03", fmt::format("several parts could be the model: {}", list), {}, "choose one with --root, or take everything with --root .");
+    for (const Part& part : parts)
+      list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", quoted(part.path),
+          plural(flattener_.count_tensors(part.handle), "tensor"));
+    throw Error(Code::unsupported, "TF03", fmt::format("several parts could be the model: {}", list), {},
+        "choose one with --root, or take everything with --root .");
   }
 
   std::string list_parts() {
@@ -59,7 +69,8 @@ class Selector {
     auto entries = tree_.mapping(tree_.graph().root());
     for (size_t i = 0; entries && i < entries->size() && i < 20; ++i) {
       const auto& [key, value] = (*entries)[i];
-      list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", quoted(tree_.key_text(key), 60), describe(tree_.graph(), value));
+      list += fmt::format(
+          "{}{} ({})", list.empty() ? "" : ", ", quoted(tree_.key_text(key), 60), describe(tree_.graph(), value));
     }
     return list.empty() ? "none" : list;
   }

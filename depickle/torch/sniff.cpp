@@ -27,7 +27,9 @@ bool is_tar(Bytes head) {
 }
 
 // Protocols 0 and 1 have no mark of their own; these bytes begin a container or a global.
-bool may_be_old_pickle(std::string_view head) { return !head.empty() && "(c]}dlSVIL)"sv.find(head[0]) != std::string_view::npos; }
+bool may_be_old_pickle(std::string_view head) {
+  return !head.empty() && "(c]}dlSVIL)"sv.find(head[0]) != std::string_view::npos;
+}
 
 bool starts_as_safetensors(Bytes head) {
   if (head.size() < 9 || load<uint64_t>(head, 0) > 100'000'000) return false;
@@ -43,7 +45,8 @@ Format sniff(Bytes head) {
   if (first.starts_with("PK\x03\x04")) return Format::torch_zip;
   if (is_legacy_magic(head)) return Format::torch_legacy;
   if (is_tar(head)) return Format::torch_tar;
-  if (first.size() >= 2 && first[0] == '\x80' && first[1] >= 0 && first[1] <= 5 && !starts_as_safetensors(head)) return Format::pickle;
+  if (first.size() >= 2 && first[0] == '\x80' && first[1] >= 0 && first[1] <= 5 && !starts_as_safetensors(head))
+    return Format::pickle;
   if (starts_as_safetensors(head)) return Format::safetensors;
   if (may_be_old_pickle(first) && !recognise(head, head.size(), "")) return Format::pickle;
   return Format::something_else;
@@ -51,13 +54,18 @@ Format sniff(Bytes head) {
 
 Error not_a_model(const ByteSource& source) {
   Bytes head = source.view(0, std::min<uint64_t>(source.size_bytes(), 1024));
-  Where where{.file = source.name(), .tensor = {}, .offset_bytes = {}};
-  if (head.empty()) return Error(Code::truncated, "", "the file is empty", where, "the download did not begin; fetch it again");
-  auto error = [&](std::string_view what, std::string hint) { return Error(Code::unsupported, "", fmt::format("not a model file: {}", what), where, std::move(hint)); };
+  Where where = Where::in(source.name());
+  if (head.empty())
+    return Error(Code::truncated, "", "the file is empty", where, "the download did not begin; fetch it again");
+  auto error = [&](std::string_view what, std::string hint) {
+    return Error(Code::unsupported, "", fmt::format("not a model file: {}", what), where, std::move(hint));
+  };
   if (auto wrong = recognise(head, source.size_bytes(), source.name())) return error(wrong->what, wrong->hint);
   if (starts_as_safetensors(head)) return error("it is safetensors already", "nothing needs to be done");
-  if (text(head).starts_with("{") || text(head).starts_with("[")) return error("JSON text", "name the weights file, or the folder");
-  return error("its first bytes belong to no format that depickle knows", "fetch it again, or see what it is with: file " + printable(source.name()));
+  if (text(head).starts_with("{") || text(head).starts_with("["))
+    return error("JSON text", "name the weights file, or the folder");
+  return error("its first bytes belong to no format that depickle knows",
+      "fetch it again, or see what it is with: file " + printable(source.name()));
 }
 
 }  // namespace depickle::torch

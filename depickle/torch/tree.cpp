@@ -74,7 +74,8 @@ Tree::Entries Tree::attributes(Handle handle) const {
 std::vector<Handle> Tree::elements(Handle handle) const {
   auto object = graph_.object(handle);
   if (!object) {
-    std::span<const Handle> items = graph_.kind(handle) == Kind::dict ? std::span<const Handle>() : graph_.children(handle);
+    std::span<const Handle> items =
+        graph_.kind(handle) == Kind::dict ? std::span<const Handle>() : graph_.children(handle);
     return {items.begin(), items.end()};
   }
   std::vector<Handle> all(object->items.begin(), object->items.end());

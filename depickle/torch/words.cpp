@@ -17,7 +17,8 @@ std::string value_text(const Graph& graph, Handle handle, int depth);
 
 std::string joined(const Graph& graph, std::span<const Handle> items, int depth) {
   std::string out;
-  for (size_t i = 0; i < items.size() && i < kMostShown; ++i) out += (i ? ", " : "") + value_text(graph, items[i], depth);
+  for (size_t i = 0; i < items.size() && i < kMostShown; ++i)
+    out += (i ? ", " : "") + value_text(graph, items[i], depth);
   if (items.size() > kMostShown) out += fmt::format(", … {} more", items.size() - kMostShown);
   return out;
 }
@@ -33,7 +34,9 @@ std::string value_text(const Graph& graph, Handle handle, int depth) {
     case Kind::text: return quoted(*graph.text(handle), 160);
     case Kind::bytes: return "b" + quoted(text(*graph.bytes(handle)), 80);
     case Kind::global: return dotted(*graph.global(handle));
-    case Kind::persistent: return depth > 0 ? fmt::format("persistent id {}", value_text(graph, graph.persistent_id(handle), depth - 1)) : "a persistent id";
+    case Kind::persistent:
+      return depth > 0 ? fmt::format("persistent id {}", value_text(graph, graph.persistent_id(handle), depth - 1))
+                       : "a persistent id";
     case Kind::extension: return fmt::format("extension {}", graph.extension_code(handle));
     case Kind::object: return depth > 0 ? call_text(graph, handle, depth - 1) : "…";
     default: break;
@@ -56,10 +59,14 @@ const pickle::Global* called_global(const Graph& graph, Handle callable) {
   return graph.global(callable);
 }
 
-std::string dotted(const pickle::Global& global) { return fmt::format("{}.{}", printable(global.module, 80), printable(global.name, 80)); }
+std::string dotted(const pickle::Global& global) {
+  return fmt::format("{}.{}", printable(global.module, 80), printable(global.name, 80));
+}
 
 std::string describe(const Graph& graph, Handle handle) {
-  auto counted = [&](std::string_view kind, size_t count) { return fmt::format("{}, {}", kind, plural(count, "item")); };
+  auto counted = [&](std::string_view kind, size_t count) {
+    return fmt::format("{}, {}", kind, plural(count, "item"));
+  };
   size_t children = graph.children(handle).size();
   switch (graph.kind(handle)) {
     case Kind::boolean: return "bool " + value_text(graph, handle, 0);

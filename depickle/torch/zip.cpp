@@ -11,19 +11,16 @@
 #include "depickle/base/text.h"
 #include "depickle/torch/inflate.h"
 #include "depickle/torch/zip_end.h"
+#include "depickle/torch/zip_local.h"
 
 namespace depickle::torch {
 namespace {
 
-constexpr uint32_t kLocalSignature = 0x04034b50, kCentralSignature = 0x02014b50;
-constexpr uint64_t kLocalBytes = 30, kCentralBytes = 46;
+constexpr uint32_t kCentralSignature = 0x02014b50;
+constexpr uint64_t kCentralBytes = 46;
 constexpr uint64_t kMostRecords = 1'000'000, kMostDirectoryBytes = 256 << 20;
-constexpr uint16_t kDescriptorFlag = 0x8;
-// Encrypted, patched, strongly encrypted, masked: some readers obey these bits, others do not look.
-constexpr uint16_t kRefusedFlags = 0x1 | 0x20 | 0x40 | 0x2000;
-
 [[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = {}, .offset_bytes = offset});
+  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
 }
 
 int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
@@ -39,7 +36,9 @@ int compare_folded(std::string_view a, std::string_view b) {
 
 // ZP08: a name that every tool reads alike.
 void check_name(std::string_view name, uint64_t offset) {
-  auto refuse = [&](std::string_view why) { broken("ZP08", fmt::format("the record's name {} {}", quoted(name, 80), why), offset); };
+  auto refuse = [&](std::string_view why) {
+    broken("ZP08", fmt::format("the record's name {} {}", quoted(name, 80), why), offset);
+  };
   if (name.empty() || name.size() > 4096) refuse("is empty or longer than 4096 bytes");
   if (!is_utf8(name)) refuse("is not UTF-8");
   if (name.find('\0') != name.npos || name.find('\\') != name.npos) refuse("holds NUL or a backslash");
@@ -50,70 +49,6 @@ void check_name(std::string_view name, uint64_t offset) {
     if (part == "." || part == ".." || part.empty()) refuse("has an empty, . or .. part");
     begin = end + 1;
   }
-}
-
-// The zip64 block of an extra field: the 64-bit values of the fields that overflowed, in the order size, stored, header offset.
-class Zip64Block {
- public:
-  Zip64Block(Bytes extra, uint64_t offset) : offset_(offset) {
-    for (uint64_t at = 0; at + 4 <= extra.size();) {
-      auto id = load<uint16_t>(extra, at), length = load<uint16_t>(extra, at + 2);
-      if (length > extra.size() - at - 4) break;  // padding that is no block; torch's is "FB"
-      if (id == 1) block_ = extra.subspan(at + 4, length);
-      at += 4 + length;
-    }
-  }
-  bool is_there() const noexcept { return !block_.empty(); }
-  void widen(uint64_t& value) {
-    if (value != 0xffffffff) return;
-    if (block_.size() < 8) broken("ZP04", "a 64-bit size is missing", offset_);
-    value = load<uint64_t>(block_, 0);
-    block_ = block_.subspan(8);
-  }
-
- private:
-  Bytes block_;
-  uint64_t offset_;
-};
-
-struct Local {
-  uint64_t data_offset;
-  uint8_t described_bytes;
-};
-
-// ZP05, ZP06: what the local header says must be what the directory says, or nothing.
-Local check_local(const ByteSource& source, const Record& record, uint16_t central_flags) {
-  uint64_t at = record.header_bytes;
-  std::array<std::byte, 192> start;  // more than torch's headers have
-  const MutableBytes near = MutableBytes(start).first(std::min<uint64_t>(start.size(), source.size_bytes() - at));
-  source.read(at, near);
-  auto bytes_at = [&](uint64_t begin, uint64_t length) { return begin + length <= near.size() ? Bytes(near).subspan(begin, length) : source.view(at + begin, length); };
-  Bytes header = bytes_at(0, kLocalBytes);
-  if (load<uint32_t>(header, 0) != kLocalSignature) broken("ZP05", fmt::format("there is no local header for record {}", quoted(record.name, 80)), at);
-  auto flags = load<uint16_t>(header, 6), method = load<uint16_t>(header, 8), name_bytes = load<uint16_t>(header, 26), extra_bytes = load<uint16_t>(header, 28);
-  if ((flags | central_flags) & kRefusedFlags)
-    broken("ZP06", fmt::format("record {} is flagged as encrypted, patched or masked (flags 0x{:04x} and 0x{:04x})", quoted(record.name, 80), flags, central_flags), at);
-  Bytes rest = bytes_at(kLocalBytes, uint64_t{name_bytes} + extra_bytes);
-  if (text(rest.first(name_bytes)) != record.name)
-    broken("ZP05", fmt::format("the directory calls this record {}, its local header {}", quoted(record.name, 80), quoted(text(rest.first(name_bytes)), 80)), at);
-  if (method != static_cast<uint16_t>(record.method)) broken("ZP05", fmt::format("record {} has two methods ({} and {})", quoted(record.name, 80), method, static_cast<int>(record.method)), at);
-
-  uint64_t stored = load<uint32_t>(header, 18), size = load<uint32_t>(header, 22);
-  auto crc = load<uint32_t>(header, 14);
-  bool described = flags & kDescriptorFlag;
-  bool blank = described && stored == 0 && size == 0;  // torch leaves them 0 even beside a zip64 block
-  Zip64Block wide(rest.subspan(name_bytes), at);
-  // A descriptor has 64-bit sizes beside a zip64 block, whatever that holds: torch writes one for each record past 4 GiB.
-  auto described_bytes = static_cast<uint8_t>(!described ? 0 : wide.is_there() ? 20 : 12);
-  if (!blank) {
-    wide.widen(size);
-    wide.widen(stored);
-    bool unknown = described && stored == 0 && size == 0;
-    if (!unknown && (stored != record.stored_bytes || size != record.size_bytes))
-      broken("ZP05", fmt::format("record {} has two sizes ({} and {})", quoted(record.name, 80), size, record.size_bytes), at);
-  }
-  if (crc != record.crc && !(described && crc == 0)) broken("ZP05", fmt::format("record {} has two checksums", quoted(record.name, 80)), at);
-  return {at + kLocalBytes + name_bytes + extra_bytes, described_bytes};
 }
 
 }  // namespace
@@ -127,10 +62,15 @@ Archive Archive::read(std::shared_ptr<const ByteSource> source) {
 
 void Archive::read_directory() {
   EndRecord end = find_end_record(*source_);
-  if (end.trailing_bytes > 0) notes_.push_back(fmt::format("{} behind the archive", plural(end.trailing_bytes, "byte")));
+  if (end.trailing_bytes > 0)
+    notes_.push_back(fmt::format("{} behind the archive", plural(end.trailing_bytes, "byte")));
   if (end.records > kMostRecords || end.directory_bytes > kMostDirectoryBytes)
-    throw Error(Code::limit, "ZP10", fmt::format("a directory of {} records, {} bytes (at most {} and {})", grouped(end.records), grouped(end.directory_bytes), grouped(kMostRecords), grouped(kMostDirectoryBytes)));
-  if (end.records > end.directory_bytes / kCentralBytes) broken("ZP03", fmt::format("{} bytes cannot hold {} directory entries", end.directory_bytes, end.records), end.directory_offset);
+    throw Error(Code::limit, "ZP10",
+        fmt::format("a directory of {} records, {} bytes (at most {} and {})", grouped(end.records),
+            grouped(end.directory_bytes), grouped(kMostRecords), grouped(kMostDirectoryBytes)));
+  if (end.records > end.directory_bytes / kCentralBytes)
+    broken("ZP03", fmt::format("{} bytes cannot hold {} directory entries", end.directory_bytes, end.records),
+        end.directory_offset);
 
   Bytes directory = source_->view(end.directory_offset, end.directory_bytes);
   records_.reserve(end.records);
@@ -138,31 +78,52 @@ void Archive::read_directory() {
   uint64_t at = 0;
   for (uint64_t i = 0; i < end.records; ++i) {
     uint64_t offset = end.directory_offset + at;
-    if (directory.size() - at < kCentralBytes || load<uint32_t>(directory, at) != kCentralSignature) broken("ZP03", "the directory ends too early", offset);
+    if (directory.size() - at < kCentralBytes || load<uint32_t>(directory, at) != kCentralSignature)
+      broken("ZP03", "the directory ends too early", offset);
     Bytes entry = directory.subspan(at);
-    auto flags = load<uint16_t>(entry, 8), method = load<uint16_t>(entry, 10), name_bytes = load<uint16_t>(entry, 28), extra_bytes = load<uint16_t>(entry, 30),
-         comment_bytes = load<uint16_t>(entry, 32), disk = load<uint16_t>(entry, 34);
+    auto flags = load<uint16_t>(entry, 8), method = load<uint16_t>(entry, 10), name_bytes = load<uint16_t>(entry, 28),
+         extra_bytes = load<uint16_t>(entry, 30), comment_bytes = load<uint16_t>(entry, 32),
+         disk = load<uint16_t>(entry, 34);
     uint64_t entry_bytes = kCentralBytes + name_bytes + extra_bytes + comment_bytes;
     if (entry.size() < entry_bytes) broken("ZP03", "a directory entry is longer than the directory", offset);
     if (disk != 0) broken("ZP03", "the archive is split over several disks", offset);
-    Record record{.name = text(entry.subspan(kCentralBytes, name_bytes)), .header_bytes = load<uint32_t>(entry, 42), .data_offset = 0, .stored_bytes = load<uint32_t>(entry, 20),
-                  .size_bytes = load<uint32_t>(entry, 24), .crc = load<uint32_t>(entry, 16), .method = static_cast<Record::Method>(method)};
+    Record record{.name = text(entry.subspan(kCentralBytes, name_bytes)),
+        .header_bytes = load<uint32_t>(entry, 42),
+        .data_offset = 0,
+        .stored_bytes = load<uint32_t>(entry, 20),
+        .size_bytes = load<uint32_t>(entry, 24),
+        .crc = load<uint32_t>(entry, 16),
+        .flags = flags,
+        .method = static_cast<Record::Method>(method)};
     Zip64Block wide(entry.subspan(kCentralBytes + name_bytes, extra_bytes), offset);
     wide.widen(record.size_bytes);
     wide.widen(record.stored_bytes);
     wide.widen(record.header_bytes);
-    check_name(record.name.ends_with('/') && record.size_bytes == 0 ? record.name.substr(0, record.name.size() - 1) : record.name, offset);
+    check_name(record.name.ends_with('/') && record.size_bytes == 0 ? record.name.substr(0, record.name.size() - 1)
+                                                                    : record.name,
+        offset);
     if (method != 0 && method != 8)
-      throw Error(Code::unsupported, "ZP07", fmt::format("record {} is compressed by method {}; torch reads only stored and deflated ones", quoted(record.name, 80), method), {.file = {}, .tensor = {}, .offset_bytes = offset});
-    if (method == 0 && record.stored_bytes != record.size_bytes) broken("ZP05", fmt::format("record {} is stored but has two sizes ({} and {})", quoted(record.name, 80), record.stored_bytes, record.size_bytes), offset);
-    if (record.header_bytes >= end.directory_offset) broken("ZP05", fmt::format("record {} lies outside the archive", quoted(record.name, 80)), offset);
-    Local local = check_local(*source_, record, flags);
+      throw Error(Code::unsupported, "ZP07",
+          fmt::format("record {} is compressed by method {}; torch reads only stored and deflated ones",
+              quoted(record.name, 80), method),
+          Where::at(offset));
+    if (method == 0 && record.stored_bytes != record.size_bytes)
+      broken("ZP05",
+          fmt::format("record {} is stored but has two sizes ({} and {})", quoted(record.name, 80), record.stored_bytes,
+              record.size_bytes),
+          offset);
+    if (record.header_bytes >= end.directory_offset)
+      broken("ZP05", fmt::format("record {} lies outside the archive", quoted(record.name, 80)), offset);
+    const Local local = source_->is_distant() ? Local{record.header_bytes + kLocalBytes + name_bytes, 0}
+                                              : check_local(*source_, record);
     record.data_offset = local.data_offset;
     records_.push_back(record);
     described_bytes_.push_back(local.described_bytes);
     at += entry_bytes;
   }
-  if (at != directory.size()) broken("ZP03", fmt::format("{} bytes follow the last directory entry", directory.size() - at), end.directory_offset + at);
+  if (at != directory.size())
+    broken("ZP03", fmt::format("{} bytes follow the last directory entry", directory.size() - at),
+        end.directory_offset + at);
   check_places(end.directory_offset);
 }
 
@@ -181,10 +142,15 @@ void Archive::check_places(uint64_t directory_offset) {
   for (size_t k = 0; k < order.size(); ++k) {
     const uint32_t i = order[k];
     const Record& record = records_[i];
-    if (record.header_bytes < next) broken("ZP09", fmt::format("record {} overlaps the record before it", quoted(record.name, 80)), record.header_bytes);
+    if (record.header_bytes < next)
+      broken(
+          "ZP09", fmt::format("record {} overlaps the record before it", quoted(record.name, 80)), record.header_bytes);
     unowned += record.header_bytes - next;
     if (record.data_offset > directory_offset || record.stored_bytes > directory_offset - record.data_offset)
-      broken("ZP09", fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80), directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes), record.header_bytes);
+      broken("ZP09",
+          fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80),
+              directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes),
+          record.header_bytes);
     next = record.data_offset + record.stored_bytes;
     // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length. Where the next
     // record begins behind a signed one, as in torch's files, there is no need to look.
@@ -196,7 +162,8 @@ void Archive::check_places(uint64_t directory_offset) {
     }
   }
   unowned += directory_offset - std::min(next, directory_offset);
-  if (unowned > 0) notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
+  if (unowned > 0 && !source_->is_distant())
+    notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
   described_bytes_ = {};
 }
 
@@ -204,21 +171,29 @@ void Archive::check_places(uint64_t directory_offset) {
 void Archive::check_names() {
   by_name_.resize(records_.size());
   std::iota(by_name_.begin(), by_name_.end(), 0u);
-  std::ranges::sort(by_name_, [&](uint32_t i, uint32_t j) { return compare_folded(records_[i].name, records_[j].name) < 0; });
+  std::ranges::sort(
+      by_name_, [&](uint32_t i, uint32_t j) { return compare_folded(records_[i].name, records_[j].name) < 0; });
   for (size_t i = 1; i < by_name_.size(); ++i) {
     const Record &before = records_[by_name_[i - 1]], &record = records_[by_name_[i]];
     if (compare_folded(before.name, record.name) == 0)
-      broken("ZP02", fmt::format("two records are called {} and {}; which of them a reader takes is chance", quoted(before.name, 80), quoted(record.name, 80)), record.header_bytes);
+      broken("ZP02",
+          fmt::format("two records are called {} and {}; which of them a reader takes is chance",
+              quoted(before.name, 80), quoted(record.name, 80)),
+          record.header_bytes);
   }
 }
 
 const Record* Archive::find(std::string_view name) const noexcept {
-  auto found = std::ranges::lower_bound(by_name_, name, [](std::string_view a, std::string_view b) { return compare_folded(a, b) < 0; }, [&](uint32_t i) { return records_[i].name; });
+  auto found = std::ranges::lower_bound(
+      by_name_, name, [](std::string_view a, std::string_view b) { return compare_folded(a, b) < 0; },
+      [&](uint32_t i) { return records_[i].name; });
   if (found == by_name_.end() || compare_folded(records_[*found].name, name) != 0) return nullptr;
   return &records_[*found];
 }
 
 Archive::Content Archive::content(const Record& record) const {
+  if (source_->is_distant() && record.method == Record::Method::stored)
+    return {located(source_, record), 0, record.size_bytes};
   if (record.method == Record::Method::stored) return {source_, record.data_offset, record.size_bytes};
   return {inflated(source_, record), 0, record.size_bytes};
 }

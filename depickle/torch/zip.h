@@ -25,18 +25,20 @@ struct Record {
 
   std::string_view name;
   uint64_t header_bytes;  ///< offset of the local header
-  uint64_t data_offset;   ///< offset of the payload
+  uint64_t data_offset;   ///< offset of the payload; in a distant archive the least that it can be
   uint64_t stored_bytes;  ///< of the payload in the file
   uint64_t size_bytes;    ///< of the content
   uint32_t crc;           ///< CRC-32 of the content; 0 where the writer did not compute it
+  uint16_t flags;         ///< the directory's
   Method method;
 };
 
 /// The records of an archive, in the directory's order. One that exists has passed every cross-check of directory against
 /// local headers: names, methods, flags, sizes, places; nothing overlaps, nothing has two names that differ only in case.
+/// In a distant archive a record's local header is checked when its content is first read: each costs a round trip.
 class Archive {
  public:
-  /// Reads the directory and every local header. Memory: 56 bytes a record. Throws Error{malformed, truncated, unsupported, limit}.
+  /// Reads the directory and every local header (not of a distant archive). Memory: 56 bytes a record. Throws Error{malformed, truncated, unsupported, limit}.
   static Archive read(std::shared_ptr<const ByteSource> source);
 
   const std::vector<Record>& records() const noexcept { return records_; }
@@ -65,7 +67,8 @@ class Archive {
   std::shared_ptr<const ByteSource> source_;
   std::vector<Record> records_;
   std::vector<uint32_t> by_name_;  ///< sorted without regard to ASCII case
-  std::vector<uint8_t> described_bytes_;  ///< of the data descriptor behind each payload, less its signature; 0 where there is none
+  std::vector<uint8_t>
+      described_bytes_;  ///< of the data descriptor behind each payload, less its signature; 0 where there is none
   std::vector<std::string> notes_;
 };
 

@@ -18,20 +18,24 @@ constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50,
 constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMostCommentBytes = 65535;
 
 [[noreturn]] void broken(std::string what, uint64_t offset) {
-  throw Error(Code::malformed, "ZP01", std::move(what), {.file = {}, .tensor = {}, .offset_bytes = offset}, "other readers may see another archive in this file; do not trust it");
+  throw Error(Code::malformed, "ZP01", std::move(what), Where::at(offset),
+      "other readers may see another archive in this file; do not trust it");
 }
 
 // `wide` where the classic field says "see zip64", else both must agree.
 uint64_t agree(uint64_t classic, uint64_t wide, uint64_t unknown, uint64_t offset) {
-  if (classic != unknown && classic != wide) broken(fmt::format("the end record and its zip64 form disagree ({} and {})", classic, wide), offset);
+  if (classic != unknown && classic != wide)
+    broken(fmt::format("the end record and its zip64 form disagree ({} and {})", classic, wide), offset);
   return wide;
 }
 
 // The end record at `at`, checked against everything that it points to.
 EndRecord read_end_record(const ByteSource& source, uint64_t at) {
   Bytes end = source.view(at, kEndBytes);
-  uint64_t this_disk = load<uint16_t>(end, 4), directory_disk = load<uint16_t>(end, 6), records_here = load<uint16_t>(end, 8), records = load<uint16_t>(end, 10);
-  uint64_t directory_bytes = load<uint32_t>(end, 12), directory_offset = load<uint32_t>(end, 16), comment_bytes = load<uint16_t>(end, 20);
+  uint64_t this_disk = load<uint16_t>(end, 4), directory_disk = load<uint16_t>(end, 6),
+           records_here = load<uint16_t>(end, 8), records = load<uint16_t>(end, 10);
+  uint64_t directory_bytes = load<uint32_t>(end, 12), directory_offset = load<uint32_t>(end, 16),
+           comment_bytes = load<uint16_t>(end, 20);
   if (comment_bytes > source.size_bytes() - at - kEndBytes) broken("the archive's comment is longer than the file", at);
 
   uint64_t directory_end = at;
@@ -39,8 +43,10 @@ EndRecord read_end_record(const ByteSource& source, uint64_t at) {
   if (has_locator) {
     Bytes locator = source.view(at - kLocatorBytes, kLocatorBytes);
     auto end64_at = load<uint64_t>(locator, 8);
-    if (load<uint32_t>(locator, 4) != 0 || load<uint32_t>(locator, 16) > 1) broken("the archive is split over several disks", at - kLocatorBytes);
-    if (end64_at > at - kLocatorBytes || at - kLocatorBytes - end64_at < kEnd64Bytes) broken("the zip64 locator points outside the archive", at - kLocatorBytes);
+    if (load<uint32_t>(locator, 4) != 0 || load<uint32_t>(locator, 16) > 1)
+      broken("the archive is split over several disks", at - kLocatorBytes);
+    if (end64_at > at - kLocatorBytes || at - kLocatorBytes - end64_at < kEnd64Bytes)
+      broken("the zip64 locator points outside the archive", at - kLocatorBytes);
     Bytes end64 = source.view(end64_at, kEnd64Bytes);
     if (load<uint32_t>(end64, 0) != kEnd64Signature || load<uint64_t>(end64, 4) != at - kLocatorBytes - end64_at - 12)
       broken("the zip64 end record is not where its locator points", end64_at);
@@ -50,17 +56,23 @@ EndRecord read_end_record(const ByteSource& source, uint64_t at) {
     directory_offset = agree(directory_offset, load<uint64_t>(end64, 48), 0xffffffff, at);
     directory_end = end64_at;
   }
-  if (this_disk != 0 || directory_disk != 0 || records_here != records) broken("the archive is split over several disks", at);
+  if (this_disk != 0 || directory_disk != 0 || records_here != records)
+    broken("the archive is split over several disks", at);
   if (directory_offset > directory_end || directory_bytes != directory_end - directory_offset)
-    broken(fmt::format("the directory (bytes {} to {}+{}) does not end where the end record begins", directory_offset, directory_offset, directory_bytes), at);
-  if (records > 0 && (directory_bytes < 4 || load<uint32_t>(source.view(directory_offset, 4), 0) != kCentralSignature)) broken("there is no directory where the end record points", directory_offset);
+    broken(fmt::format("the directory (bytes {} to {}+{}) does not end where the end record begins", directory_offset,
+               directory_offset, directory_bytes),
+        at);
+  if (records > 0 && (directory_bytes < 4 || load<uint32_t>(source.view(directory_offset, 4), 0) != kCentralSignature))
+    broken("there is no directory where the end record points", directory_offset);
   return {records, directory_offset, directory_bytes, source.size_bytes() - at - kEndBytes - comment_bytes};
 }
 
 // Where an end record may begin, the last one first. Searched from the front: that is what the library does fast.
 std::vector<uint64_t> signatures_in(Bytes tail) {
   std::vector<uint64_t> places;
-  for (size_t at = text(tail).find(kEndSignatureText); at != std::string_view::npos && at + kEndBytes <= tail.size(); at = text(tail).find(kEndSignatureText, at + 1)) places.push_back(at);
+  for (size_t at = text(tail).find(kEndSignatureText); at != std::string_view::npos && at + kEndBytes <= tail.size();
+      at = text(tail).find(kEndSignatureText, at + 1))
+    places.push_back(at);
   std::ranges::reverse(places);
   return places;
 }
@@ -88,7 +100,8 @@ EndRecord find_end_record(const ByteSource& source) {
   }
   if (found) return *found;
   if (refusal) throw *refusal;
-  throw Error(Code::truncated, "ZP01", "the zip archive is truncated: it has no end record", {.file = {}, .tensor = {}, .offset_bytes = size}, "download it again, and compare its size with the original's");
+  throw Error(Code::truncated, "ZP01", "the zip archive is truncated: it has no end record", Where::at(size),
+      "download it again, and compare its size with the original's");
 }
 
 }  // namespace depickle::torch

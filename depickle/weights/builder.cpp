@@ -13,7 +13,7 @@ namespace depickle::weights {
 namespace {
 
 [[noreturn]] void broken(const Tensor& tensor, std::string_view rule, std::string what) {
-  throw Error(Code::malformed, rule, std::move(what), {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+  throw Error(Code::malformed, rule, std::move(what), Where::of(tensor.name));
 }
 
 // One past the last byte that the view touches, from the start of the storage. WT02: a sum that overflows is a lie.
@@ -24,12 +24,15 @@ uint64_t end_bytes(const Tensor& tensor) {
   for (size_t i = 0; i < tensor.shape.size() && !tensor.strides.empty(); ++i) {
     uint64_t units = i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i];
     uint64_t reach = 0;
-    overflow |= __builtin_mul_overflow(units - 1, tensor.strides[i], &reach) || __builtin_add_overflow(last, reach, &last);
+    overflow |=
+        __builtin_mul_overflow(units - 1, tensor.strides[i], &reach) || __builtin_add_overflow(last, reach, &last);
   }
   uint64_t end = tensor.size_bytes;
-  if (!tensor.strides.empty()) overflow |= __builtin_add_overflow(last, 1, &last) || __builtin_mul_overflow(last, unit_bytes(tensor.dtype), &end);
+  if (!tensor.strides.empty())
+    overflow |= __builtin_add_overflow(last, 1, &last) || __builtin_mul_overflow(last, unit_bytes(tensor.dtype), &end);
   overflow |= __builtin_add_overflow(end, tensor.offset_bytes, &end);
-  if (overflow) broken(tensor, "WT02", fmt::format("strides [{}] reach beyond 2^64 bytes", fmt::join(tensor.strides, ", ")));
+  if (overflow)
+    broken(tensor, "WT02", fmt::format("strides [{}] reach beyond 2^64 bytes", fmt::join(tensor.strides, ", ")));
   return end;
 }
 
@@ -42,7 +45,7 @@ Builder& Builder::own(std::shared_ptr<const void> owner) {
   return *this;
 }
 
-Builder& Builder::file(std::shared_ptr<const MappedFile> file) {
+Builder& Builder::file(std::shared_ptr<const ByteSource> file) {
   weights_.files_.push_back(std::move(file));
   return *this;
 }
@@ -56,11 +59,15 @@ Builder& Builder::add(const Tensor& tensor) {
   if (!tensor.strides.empty() && tensor.strides.size() != tensor.shape.size())
     broken(tensor, "WT01", fmt::format("{} strides for {} dimensions", tensor.strides.size(), tensor.shape.size()));
   if (tensor_bytes(tensor.dtype, tensor.shape) != tensor.size_bytes)
-    broken(tensor, "WT01", fmt::format("shape [{}] of {} is not a whole number of bytes below 2^61", fmt::join(tensor.shape, ", "), name(tensor.dtype)));
+    broken(tensor, "WT01",
+        fmt::format("shape [{}] of {} is not a whole number of bytes below 2^61", fmt::join(tensor.shape, ", "),
+            name(tensor.dtype)));
   const Storage& storage = weights_.storages_.at(tensor.storage);
   if (uint64_t end = end_bytes(tensor); end > storage.size_bytes) {
-    broken(tensor, "WT03", fmt::format("shape [{}], strides [{}] and offset {} reach outside storage {} (have {} bytes, need {})", fmt::join(tensor.shape, ", "),
-                                       fmt::join(tensor.strides, ", "), tensor.offset_bytes, quoted(storage.key, 64), storage.size_bytes, end));
+    broken(tensor, "WT03",
+        fmt::format("shape [{}], strides [{}] and offset {} reach outside storage {} (have {} bytes, need {})",
+            fmt::join(tensor.shape, ", "), fmt::join(tensor.strides, ", "), tensor.offset_bytes,
+            quoted(storage.key, 64), storage.size_bytes, end));
   }
   weights_.tensors_.push_back(tensor);
   return *this;
@@ -103,7 +110,8 @@ Builder& Builder::note(std::string note) {
 Weights Builder::build() && {
   std::vector<uint32_t> order = sorted_by_name(weights_.tensors_);
   auto name_of = [&](uint32_t index) { return weights_.tensors_[index].name; };
-  if (auto twice = std::ranges::adjacent_find(order, {}, name_of); twice != order.end()) broken(weights_.tensors_[*twice], "WT04", "two tensors have this name");
+  if (auto twice = std::ranges::adjacent_find(order, {}, name_of); twice != order.end())
+    broken(weights_.tensors_[*twice], "WT04", "two tensors have this name");
   return std::move(*this).build_unique();
 }
 

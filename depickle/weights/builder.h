@@ -14,7 +14,7 @@ class Builder {
 
   /// Keeps alive what names, shapes, strides and storage keys point into.
   Builder& own(std::shared_ptr<const void> owner);
-  Builder& file(std::shared_ptr<const MappedFile> file);
+  Builder& file(std::shared_ptr<const ByteSource> file);
   /// The storage's index, for Tensor::storage.
   uint32_t add_storage(Storage storage);
   /// `tensor.size_bytes` and that every element lies inside its storage are checked here, so a table that exists is right.

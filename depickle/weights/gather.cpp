@@ -21,7 +21,9 @@ struct Axis {
 bool is_flat(const Tensor& tensor) { return is_c_order(tensor.dtype, tensor.shape, tensor.strides); }
 
 // Units of dimension i: elements, or for F4 the bytes that hold two.
-uint64_t units(const Tensor& tensor, size_t i) { return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i]; }
+uint64_t units(const Tensor& tensor, size_t i) {
+  return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i];
+}
 
 // The dimensions, outermost first, without those of size 1; neighbours that run on into each other are one. Targets are C order.
 std::vector<Axis> axes_of(const Tensor& tensor) {
@@ -115,14 +117,17 @@ void copy_box(const std::byte* from, std::byte* to, std::vector<Axis>& axes, std
     axes.pop_back();
   }
   // The column is the dimension in which the source is densest. It is not worth a tile where the rows themselves are denser.
-  auto column = std::ranges::min_element(axes, {}, [](const Axis& axis) { return axis.from == 0 ? UINT64_MAX : axis.from; });
+  auto column =
+      std::ranges::min_element(axes, {}, [](const Axis& axis) { return axis.from == 0 ? UINT64_MAX : axis.from; });
   if (column != axes.end() && column->from != 0 && column->from < row.from) {
     const Axis chosen = *column;
     axes.erase(column);
     std::ranges::sort(axes, std::ranges::greater{}, &Axis::from);
-    for_each(axes, at, from, to, [&](const std::byte* source, std::byte* target) { copy_plane<Unit>(source, target, chosen, row); });
+    for_each(axes, at, from, to,
+        [&](const std::byte* source, std::byte* target) { copy_plane<Unit>(source, target, chosen, row); });
   } else {
-    for_each(axes, at, from, to, [&](const std::byte* source, std::byte* target) { copy_row<Unit>(source, target, row); });
+    for_each(
+        axes, at, from, to, [&](const std::byte* source, std::byte* target) { copy_row<Unit>(source, target, row); });
   }
 }
 
@@ -139,7 +144,8 @@ void copy_range(std::span<const Axis> axes, const std::byte* from, uint64_t firs
   while (count > 0) {
     // The outermost dimension along which whole inner boxes are left to copy.
     size_t along = axes.size();
-    while (along > 0 && axes[along - 1].to / sizeof(Unit) <= count && (along == axes.size() || position[along] == 0)) --along;
+    while (along > 0 && axes[along - 1].to / sizeof(Unit) <= count && (along == axes.size() || position[along] == 0))
+      --along;
     const uint64_t inner = along < axes.size() ? axes[along].to / sizeof(Unit) : 1;
     const uint64_t steps = along < axes.size() ? std::min(axes[along].count - position[along], count / inner) : 1;
 
@@ -201,14 +207,16 @@ void apply_flags(const Tensor& tensor, MutableBytes out) {
 }
 
 [[noreturn]] void refuse(const Tensor& tensor, std::string what) {
-  throw Error(Code::unsupported, "", std::move(what), {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+  throw Error(Code::unsupported, "", std::move(what), Where::of(tensor.name));
 }
 
 }  // namespace
 
 void check_gatherable(const Tensor& tensor) {
-  if (tensor.negate && sign_bits(tensor.dtype) == 0) refuse(tensor, fmt::format("a negated view of {} has no meaning", name(tensor.dtype)));
-  if (tensor.conjugate && tensor.dtype != Dtype::C64) refuse(tensor, fmt::format("a conjugated view of {} has no meaning", name(tensor.dtype)));
+  if (tensor.negate && sign_bits(tensor.dtype) == 0)
+    refuse(tensor, fmt::format("a negated view of {} has no meaning", name(tensor.dtype)));
+  if (tensor.conjugate && tensor.dtype != Dtype::C64)
+    refuse(tensor, fmt::format("a conjugated view of {} has no meaning", name(tensor.dtype)));
   if (bits(tensor.dtype) >= 8 || tensor.size_bytes == 0 || is_flat(tensor)) return;
   if (bits(tensor.dtype) == 6) refuse(tensor, fmt::format("strides on packed elements of {}", name(tensor.dtype)));
   if (tensor.shape.back() % 2 != 0) refuse(tensor, "strides on rows that end inside a byte");
@@ -232,7 +240,8 @@ void gather(const Tensor& tensor, Bytes storage, uint64_t begin, MutableBytes ou
 uint64_t gather_block_bytes(const Tensor& tensor, uint64_t most_bytes) noexcept {
   uint64_t whole = unit_bytes(tensor.dtype);
   if (!tensor.strides.empty() && tensor.size_bytes > 0) {
-    for (size_t i = tensor.shape.size(); i-- > 0 && units(tensor, i) <= most_bytes / whole;) whole *= std::max<uint64_t>(units(tensor, i), 1);
+    for (size_t i = tensor.shape.size(); i-- > 0 && units(tensor, i) <= most_bytes / whole;)
+      whole *= std::max<uint64_t>(units(tensor, i), 1);
   }
   return std::max<uint64_t>(most_bytes / whole, 1) * whole;
 }

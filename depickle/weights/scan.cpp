@@ -7,8 +7,9 @@
 
 namespace depickle::weights {
 
-torch::Scan scan(const std::filesystem::path& path) {
-  std::shared_ptr<const MappedFile> file = MappedFile::open(path);
+torch::Scan scan(const std::filesystem::path& path) { return scan(MappedFile::open(path)); }
+
+torch::Scan scan(std::shared_ptr<const ByteSource> file) {
   torch::Scan scan = torch::scan(file);
   Bytes head = file->view(0, std::min<uint64_t>(file->size_bytes(), 512));
   try {

@@ -11,5 +11,6 @@ namespace depickle::weights {
 /// pickle is harmless but whose storages lie is unreadable. Throws Error{not_found, io} where the
 /// file cannot be opened; never for what is in it.
 torch::Scan scan(const std::filesystem::path& path);
+torch::Scan scan(std::shared_ptr<const ByteSource> file);
 
 }  // namespace depickle::weights

@@ -31,23 +31,32 @@ const Tensor* Weights::find(std::string_view name) const {
 
 const Tensor& Weights::at(std::string_view name) const {
   if (const Tensor* found = find(name)) return *found;
-  throw Error(Code::not_found, "", fmt::format("there is no tensor {} (it has {})", quoted(name), plural(tensors_.size(), "tensor")),
-              {.file = files_.empty() ? "" : files_.front()->name(), .tensor = {}, .offset_bytes = {}});
+  throw Error(Code::not_found, "",
+      fmt::format("there is no tensor {} (it has {})", quoted(name), plural(tensors_.size(), "tensor")),
+      Where::in(files_.empty() ? "" : files_.front()->name()));
 }
 
 Bytes Weights::view(const Tensor& tensor) const {
   if (!tensor.is_contiguous())
-    throw Error(Code::unsupported, "", "the tensor does not lie in the file as it is (strides, conjugation or byte order); read() it", {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+    throw Error(Code::unsupported, "",
+        "the tensor does not lie in the file as it is (strides, conjugation or byte order); read() it",
+        Where::of(tensor.name));
   const Storage& from = storage(tensor);
   return from.source->view(from.offset_bytes + tensor.offset_bytes, tensor.size_bytes);
 }
 
 void Weights::read(const Tensor& tensor, uint64_t begin, MutableBytes out) const {
   if (begin > tensor.size_bytes || out.size() > tensor.size_bytes - begin) {
-    throw Error(Code::truncated, "", fmt::format("bytes {} to {} are not in the tensor, which has {}", begin, begin + out.size(), tensor.size_bytes),
-                {.file = {}, .tensor = std::string(tensor.name), .offset_bytes = {}});
+    throw Error(Code::truncated, "",
+        fmt::format("bytes {} to {} are not in the tensor, which has {}", begin, begin + out.size(), tensor.size_bytes),
+        Where::of(tensor.name));
   }
-  gather(tensor, storage(tensor).bytes(), begin, out);
+  const Storage& from = storage(tensor);
+  if (tensor.is_contiguous()) {
+    from.source->read(from.offset_bytes + tensor.offset_bytes + begin, out);
+  } else {
+    gather(tensor, from.bytes(), begin, out);
+  }
 }
 
 }  // namespace depickle::weights

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,10 @@
 #include "depickle/base/arena.h"
 #include "depickle/base/leftover.h"
 #include "depickle/base/tensor.h"
+
+namespace depickle::safetensors {
+class Index;
+}
 
 namespace depickle::weights {
 
@@ -48,7 +53,7 @@ class Weights {
   /// "safetensors", "torch zip", "torch legacy", "torch tar" or "pickle".
   const std::string& container() const noexcept { return container_; }
   /// The files that the table reads, in order; the first is the one that was named.
-  const std::vector<std::shared_ptr<const MappedFile>>& files() const noexcept { return files_; }
+  const std::vector<std::shared_ptr<const ByteSource>>& files() const noexcept { return files_; }
   /// `__metadata__` of a safetensors file.
   const std::vector<std::pair<std::string, std::string>>& metadata() const noexcept { return metadata_; }
   /// The part of a nested checkpoint that the table is: "state_dict"; empty where it is the whole.
@@ -71,7 +76,7 @@ class Weights {
   std::vector<Storage> storages_;
   std::shared_ptr<const void> owner_;  ///< of what names, shapes and strides point into
   std::string container_;
-  std::vector<std::shared_ptr<const MappedFile>> files_;
+  std::vector<std::shared_ptr<const ByteSource>> files_;
   std::vector<std::pair<std::string, std::string>> metadata_;
   std::string root_;
   std::vector<Leftover> leftovers_;
@@ -82,6 +87,15 @@ class Weights {
 /// Opens a file, a folder of one model, or an `*.index.json`; what it is, is found by content, never by extension.
 /// Throws Error{malformed, truncated, unsupported, limit} naming the file, the place and the rule.
 Weights open(const std::filesystem::path& path, const OpenOptions& options = {});
+
+/// The same of one file that holds tensors itself, wherever its bytes are.
+Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options = {});
+
+/// The same of a sharded model whose shards are wherever `open_shard` says, called once for each in the index's order.
+/// `index_name` is what errors call the index.
+using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
+Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,
+    const OpenOptions& options = {});
 
 }  // namespace depickle::weights
 

@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-#include "made.h"
+#include "tests/made.h"
 
 namespace depickle {
 namespace {
@@ -35,14 +35,18 @@ TEST(AtomicFile, AppearsWhenCommittedAndNotBefore) {
 
 TEST(AtomicFile, LeavesNothingWhereItIsNotCommitted) {
   Folder folder;
-  { AtomicFile(folder / "out", 1 << 20, IfExists::refuse).write(0, bytes("half")); }
+  {
+    AtomicFile(folder / "out", 1 << 20, IfExists::refuse).write(0, bytes("half"));
+  }
   EXPECT_EQ(folder.entries(), 0u);
 }
 
 TEST(AtomicFile, LeavesTheOldFileWhereItIsNotCommitted) {
   Folder folder;
   fs::path target = folder.write("out", "old");
-  { AtomicFile(target, 0, IfExists::replace).write(0, bytes("half")); }
+  {
+    AtomicFile(target, 0, IfExists::replace).write(0, bytes("half"));
+  }
   EXPECT_EQ(content_of(target), "old");
   EXPECT_EQ(folder.entries(), 1u);
 }
@@ -51,7 +55,8 @@ TEST(AtomicFile, RefusesATargetThatExists) {
   Folder folder;
   fs::path target = folder.write("out", "old");
   EXPECT_EQ(write_refusal(target, IfExists::refuse), target.string() + ": exists already");
-  EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).hint(), "give another name, or --force to replace it");
+  EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).hint(),
+      "give another name, or --force to replace it");
   EXPECT_EQ(content_of(target), "old");
   write_atomically(target, "new", IfExists::replace);
   EXPECT_EQ(content_of(target), "new");
@@ -113,7 +118,8 @@ TEST(AtomicFile, RefusesWhileAnotherWritesTheSameTarget) {
   Folder folder;
   AtomicFile first(folder / "out", 0, IfExists::replace);
   first.write(0, bytes("first"));
-  EXPECT_EQ(write_refusal(folder / "out", IfExists::replace), (folder / "out").string() + ": another process is writing this file");
+  EXPECT_EQ(write_refusal(folder / "out", IfExists::replace),
+      (folder / "out").string() + ": another process is writing this file");
   first.commit();
   EXPECT_EQ(content_of(folder / "out"), "first");
 }
@@ -122,7 +128,8 @@ TEST(AtomicFile, SaysWhatStandsInTheWay) {
   Folder folder;
   fs::create_directory(folder / "taken");
   EXPECT_THAT(write_refusal(folder / "taken", IfExists::replace), HasSubstr("taken: is a folder"));
-  EXPECT_THAT(write_refusal(folder / "missing/out", IfExists::refuse), HasSubstr("cannot write: No such file or directory"));
+  EXPECT_THAT(
+      write_refusal(folder / "missing/out", IfExists::refuse), HasSubstr("cannot write: No such file or directory"));
 }
 
 TEST(AtomicFile, ADiskThatIsTooSmallIsFoundBeforeAnyWork) {

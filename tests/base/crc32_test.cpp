@@ -27,7 +27,8 @@ std::string noise(size_t length) {
 TEST(Crc32, IsTheOneOfZip) {
   EXPECT_EQ(crc32(0, bytes("123456789")), 0xcbf43926u);
   EXPECT_EQ(crc32(0, {}), 0u);
-  for (size_t length : {1, 15, 16, 63, 64, 65, 127, 128, 200, 1000, 4096, 100'003}) EXPECT_EQ(crc32(0, bytes(noise(length))), plain(noise(length))) << length;
+  for (size_t length : {1, 15, 16, 63, 64, 65, 127, 128, 200, 1000, 4096, 100'003})
+    EXPECT_EQ(crc32(0, bytes(noise(length))), plain(noise(length))) << length;
 }
 
 TEST(Crc32, GoesOnWhereItWasLeft) {

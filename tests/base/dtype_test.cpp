@@ -15,12 +15,12 @@ struct Known {
   uint32_t bits;
 };
 // safetensors 0.8, tensor.rs.
-constexpr Known kKnown[] = {
-    {Dtype::BOOL, "BOOL", 8}, {Dtype::F4, "F4", 4}, {Dtype::F6_E2M3, "F6_E2M3", 6}, {Dtype::F6_E3M2, "F6_E3M2", 6}, {Dtype::U8, "U8", 8}, {Dtype::I8, "I8", 8},
-    {Dtype::F8_E5M2, "F8_E5M2", 8}, {Dtype::F8_E4M3, "F8_E4M3", 8}, {Dtype::F8_E8M0, "F8_E8M0", 8}, {Dtype::F8_E4M3FNUZ, "F8_E4M3FNUZ", 8},
-    {Dtype::F8_E5M2FNUZ, "F8_E5M2FNUZ", 8}, {Dtype::I16, "I16", 16}, {Dtype::U16, "U16", 16}, {Dtype::F16, "F16", 16}, {Dtype::BF16, "BF16", 16},
-    {Dtype::I32, "I32", 32}, {Dtype::U32, "U32", 32}, {Dtype::F32, "F32", 32}, {Dtype::C64, "C64", 64}, {Dtype::F64, "F64", 64}, {Dtype::I64, "I64", 64},
-    {Dtype::U64, "U64", 64}};
+constexpr Known kKnown[] = {{Dtype::BOOL, "BOOL", 8}, {Dtype::F4, "F4", 4}, {Dtype::F6_E2M3, "F6_E2M3", 6},
+    {Dtype::F6_E3M2, "F6_E3M2", 6}, {Dtype::U8, "U8", 8}, {Dtype::I8, "I8", 8}, {Dtype::F8_E5M2, "F8_E5M2", 8},
+    {Dtype::F8_E4M3, "F8_E4M3", 8}, {Dtype::F8_E8M0, "F8_E8M0", 8}, {Dtype::F8_E4M3FNUZ, "F8_E4M3FNUZ", 8},
+    {Dtype::F8_E5M2FNUZ, "F8_E5M2FNUZ", 8}, {Dtype::I16, "I16", 16}, {Dtype::U16, "U16", 16}, {Dtype::F16, "F16", 16},
+    {Dtype::BF16, "BF16", 16}, {Dtype::I32, "I32", 32}, {Dtype::U32, "U32", 32}, {Dtype::F32, "F32", 32},
+    {Dtype::C64, "C64", 64}, {Dtype::F64, "F64", 64}, {Dtype::I64, "I64", 64}, {Dtype::U64, "U64", 64}};
 
 TEST(Dtype, TheTableIsTheFormats) {
   EXPECT_EQ(std::size(kKnown), static_cast<size_t>(kDtypes));
@@ -70,7 +70,7 @@ TEST(Tensor, IsContiguousOnlyAsItLies) {
   Tensor other = tensor;
   other.strides = transposed;
   EXPECT_FALSE(other.is_contiguous());
-  for (bool Tensor::*flag : {&Tensor::conjugate, &Tensor::negate, &Tensor::swap}) {
+  for (bool Tensor::* flag : {&Tensor::conjugate, &Tensor::negate, &Tensor::swap}) {
     other = tensor;
     other.*flag = true;
     EXPECT_FALSE(other.is_contiguous());

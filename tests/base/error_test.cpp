@@ -8,7 +8,8 @@ namespace depickle {
 namespace {
 
 TEST(Error, ReadsPlaceThenRuleThenWhat) {
-  Error error(Code::malformed, "ST09", "data_offsets hold 12 bytes", {.file = "model.bin", .tensor = "a.weight", .offset_bytes = 7}, "fetch it again");
+  Error error(Code::malformed, "ST09", "data_offsets hold 12 bytes",
+      {.file = "model.bin", .tensor = "a.weight", .offset_bytes = 7}, "fetch it again");
   EXPECT_STREQ(error.what(), "model.bin: tensor \"a.weight\": at byte 7: [ST09] data_offsets hold 12 bytes");
   EXPECT_EQ(error.message(), "data_offsets hold 12 bytes");
   EXPECT_EQ(error.rule(), "ST09");
@@ -22,7 +23,7 @@ TEST(Error, ShowsHostileNamesEscaped) {
 }
 
 TEST(Error, IsGivenItsFileOnce) {
-  Error error = Error(Code::limit, "PK10", "too long", {.file = {}, .tensor = {}, .offset_bytes = 3}, "do not trust it").in("a.pt");
+  Error error = Error(Code::limit, "PK10", "too long", Where::at(3), "do not trust it").in("a.pt");
   EXPECT_STREQ(error.what(), "a.pt: at byte 3: [PK10] too long");
   EXPECT_EQ(error.hint(), "do not trust it");
   EXPECT_EQ(error.code(), Code::limit);

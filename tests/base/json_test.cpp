@@ -21,13 +21,25 @@ TEST(JsonString, EscapesAsTheReferenceDoes) {
   EXPECT_EQ(json_string("/\x7f é🙂"), "\"/\x7f é🙂\"") << "everything else is raw";
 }
 
-TEST(JsonString, WhatIsNotUtf8BecomesTheReplacementCharacter) { EXPECT_EQ(json_string("a\xff\xed\xa0\x80z"), "\"a\ufffd\ufffd\ufffd\ufffdz\""); }
+TEST(JsonString, WhatIsNotUtf8BecomesTheReplacementCharacter) {
+  EXPECT_EQ(json_string("a\xff\xed\xa0\x80z"), "\"a\ufffd\ufffd\ufffd\ufffdz\"");
+}
 
 TEST(JsonWriter, IndentsByTwo) {
   std::string out;
   JsonWriter json(out);
   json.object().key("schema").value("x/1").key("empty").array().end().key("tensors").array();
-  json.object().key("shape").inline_array().value(uint64_t{2}).value(uint64_t{3}).end().key("tied").value(true).key("file").null().end();
+  json.object()
+      .key("shape")
+      .inline_array()
+      .value(uint64_t{2})
+      .value(uint64_t{3})
+      .end()
+      .key("tied")
+      .value(true)
+      .key("file")
+      .null()
+      .end();
   json.end().end();
   EXPECT_EQ(out, R"({
   "schema": "x/1",
@@ -45,13 +57,27 @@ TEST(JsonWriter, IndentsByTwo) {
 
 TEST(JsonWriter, CompactHasNoBlanks) {
   std::string out;
-  JsonWriter(out, JsonWriter::Style::compact).object().key("a").inline_array().value(1.5).value(false).end().key("b").value("c").end();
+  JsonWriter(out, JsonWriter::Style::compact)
+      .object()
+      .key("a")
+      .inline_array()
+      .value(1.5)
+      .value(false)
+      .end()
+      .key("b")
+      .value("c")
+      .end();
   EXPECT_EQ(out, R"({"a":[1.5,false],"b":"c"})");
 }
 
 TEST(JsonWriter, WhatJsonCannotSayIsNull) {
   std::string out;
-  JsonWriter(out, JsonWriter::Style::compact).array().value(NAN).value(INFINITY).value(uint64_t{18446744073709551615u}).end();
+  JsonWriter(out, JsonWriter::Style::compact)
+      .array()
+      .value(NAN)
+      .value(INFINITY)
+      .value(uint64_t{18446744073709551615u})
+      .end();
   EXPECT_EQ(out, "[null,null,18446744073709551615]");
 }
 

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "made.h"
+#include "tests/made.h"
 
 namespace depickle {
 namespace {
@@ -20,7 +20,8 @@ TEST(ByteSource, HandsOutWhatIsInside) {
 TEST(ByteSource, RefusesWhatEndsOutsideWhateverTheSum) {
   MemorySource source("m", bytes("abcdef"));
   EXPECT_EQ(refusal([&] { source.view(4, 3); }), "m: the file ends too early (have 6 bytes, need 3 from byte 4)");
-  for (auto [offset, length] : {std::pair<uint64_t, uint64_t>{7, 0}, {UINT64_MAX, 1}, {UINT64_MAX - 1, 5}, {3, UINT64_MAX - 1}, {1, UINT64_MAX}})
+  for (auto [offset, length] :
+      {std::pair<uint64_t, uint64_t>{7, 0}, {UINT64_MAX, 1}, {UINT64_MAX - 1, 5}, {3, UINT64_MAX - 1}, {1, UINT64_MAX}})
     EXPECT_EQ(error_of([&] { source.view(offset, length); }).code(), Code::truncated) << offset << "+" << length;
 }
 
@@ -51,7 +52,8 @@ TEST(MappedFile, AnEmptyFileIsNoBytes) {
 
 TEST(MappedFile, SaysWhatCannotBeOpened) {
   Folder folder;
-  EXPECT_EQ(refusal([&] { MappedFile::open(folder / "no"); }), (folder / "no").string() + ": cannot open: No such file or directory");
+  EXPECT_EQ(refusal([&] { MappedFile::open(folder / "no"); }),
+      (folder / "no").string() + ": cannot open: No such file or directory");
   EXPECT_EQ(error_of([&] { MappedFile::open(folder.path()); }).code(), Code::unsupported);
   EXPECT_THAT(refusal([&] { MappedFile::open("/dev/null"); }), HasSubstr("is not a regular file"));
 }

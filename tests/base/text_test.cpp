@@ -17,11 +17,14 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
 
 TEST(Printable, EscapesTextThatWouldRunBackwardsOrHide) {
   EXPECT_EQ(printable("a\u202eb"), "a\\xe2\\x80\\xaeb");
-  for (auto hidden : {"\u200b", "\u200f", "\u2028", "\u2066", "\u2069", "\ufeff"}) EXPECT_EQ(printable(hidden).substr(0, 2), "\\x") << hidden;
+  for (auto hidden : {"\u200b", "\u200f", "\u2028", "\u2066", "\u2069", "\ufeff"})
+    EXPECT_EQ(printable(hidden).substr(0, 2), "\\x") << hidden;
   EXPECT_EQ(printable("\u2010\u2070"), "\u2010\u2070") << "neighbours of those ranges";
 }
 
-TEST(Printable, EscapesBytesThatAreNotUtf8OneByOne) { EXPECT_EQ(printable("\xff\xc3 \xed\xa0\x80"), "\\xff\\xc3 \\xed\\xa0\\x80"); }
+TEST(Printable, EscapesBytesThatAreNotUtf8OneByOne) {
+  EXPECT_EQ(printable("\xff\xc3 \xed\xa0\x80"), "\\xff\\xc3 \\xed\\xa0\\x80");
+}
 
 TEST(Printable, CutsAtACharacter) {
   EXPECT_EQ(printable("abcdef", 6), "abcdef");
@@ -53,7 +56,8 @@ TEST(Utf8, AcceptsEachLengthAndNothingBeyondTheStandard) {
   EXPECT_EQ(utf8_sequence("\u00e9"), 2u);
   EXPECT_EQ(utf8_sequence("\ud7ff"), 3u);
   EXPECT_EQ(utf8_sequence("\U0010ffff"), 4u);
-  for (auto bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82"})
+  for (auto bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+           "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82"})
     EXPECT_EQ(utf8_sequence(bad), 0u) << printable(bad);
   EXPECT_TRUE(is_utf8(""));
   EXPECT_FALSE(is_utf8("fine until here \xff"));

@@ -9,7 +9,8 @@ int main(int argc, char** argv) {
   try {
     depickle::Weights weights = depickle::open(argv[1]);
     for (const depickle::Tensor& tensor : weights.tensors()) {
-      std::printf("%.*s %s\n", static_cast<int>(tensor.name.size()), tensor.name.data(), std::string(depickle::name(tensor.dtype)).c_str());
+      std::printf("%.*s %s\n", static_cast<int>(tensor.name.size()), tensor.name.data(),
+          std::string(depickle::name(tensor.dtype)).c_str());
     }
   } catch (const depickle::Error& error) {
     std::fprintf(stderr, "%s\n", error.what());

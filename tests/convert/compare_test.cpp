@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
-#include "made.h"
+#include "tests/convert/made.h"
 
 namespace depickle::convert {
 namespace {
@@ -56,7 +56,8 @@ TEST(Compare, An_equal_NaN_is_equal) {
 TEST(Compare, Dtypes_and_shapes_are_compared) {
   Weights a = Made().add("d", Dtype::F32, {2}).add("s", Dtype::F32, {2, 3}).build();
   Weights b = Made().add("d", Dtype::I32, {2}).add("s", Dtype::F32, {6}).build();
-  EXPECT_THAT(findings(compare(a, b)), ElementsAre(R"(tensor "d": F32 in A and I32 in B)", R"(tensor "s": [2, 3] in A and [6] in B)"));
+  EXPECT_THAT(findings(compare(a, b)),
+      ElementsAre(R"(tensor "d": F32 in A and I32 in B)", R"(tensor "s": [2, 3] in A and [6] in B)"));
 }
 
 TEST(Compare, Names_of_one_side_are_named) {
@@ -97,7 +98,8 @@ TEST(Compare, Views_are_compared_by_what_they_show) {
 TEST(Compare, Large_tensors_are_compared_to_their_last_byte_by_several_threads) {
   Made one(40 << 20), other(40 << 20);
   other.bytes()[(30 << 20) + 4] ^= std::byte{1}, other.bytes().back() ^= std::byte{1};
-  Comparison comparison = compare(one.add("w", Dtype::U8, {40 << 20}).build(), other.add("w", Dtype::U8, {40 << 20}).build(), {.threads = 3});
+  Comparison comparison = compare(
+      one.add("w", Dtype::U8, {40 << 20}).build(), other.add("w", Dtype::U8, {40 << 20}).build(), {.threads = 3});
   ASSERT_EQ(comparison.findings.size(), 1u);
   EXPECT_EQ(comparison.findings[0].element, (30u << 20) + 4);
 }
@@ -106,10 +108,16 @@ TEST(Compare, Progress_adds_up_and_can_stop_the_work) {
   Weights a = Made(8 << 20).add("w", Dtype::U8, {8 << 20}).add("small", Dtype::F32, {3}).build();
   Weights b = Made(8 << 20).add("small", Dtype::F32, {3}).add("w", Dtype::U8, {8 << 20}).build();
   uint64_t done = 0, total = 0;
-  compare(a, b, {.threads = 2, .progress = [&](const Step& step) { done = step.done_bytes, total = step.total_bytes; }, .file = "x"});
+  compare(a, b,
+      {.threads = 2,
+          .progress = [&](const Step& step) { done = step.done_bytes, total = step.total_bytes; },
+          .file = "x"});
   EXPECT_EQ(done, total);
   EXPECT_EQ(total, (8u << 20) + 12);
-  EXPECT_THROW(compare(a, b, {.threads = 2, .progress = [](const Step&) { throw Error(Code::cancelled, "", "stop"); }, .file = "x"}), Error);
+  EXPECT_THROW(
+      compare(
+          a, b, {.threads = 2, .progress = [](const Step&) { throw Error(Code::cancelled, "", "stop"); }, .file = "x"}),
+      Error);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "made.h"
+#include "tests/convert/made.h"
 #include "torch_file.h"
 
 namespace depickle::convert {
@@ -13,7 +13,14 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-std::string gpt() { return TorchFile().tensor("lm_head.weight", {1, 2, 3, 4}).view("wte.weight", 0, {4}, {1}).tensor("bias", {5}).number("epoch", 3).zip(); }
+std::string gpt() {
+  return TorchFile()
+      .tensor("lm_head.weight", {1, 2, 3, 4})
+      .view("wte.weight", 0, {4}, {1})
+      .tensor("bias", {5})
+      .number("epoch", 3)
+      .zip();
+}
 
 std::vector<std::string> tree(const Folder& folder) {
   std::vector<std::string> out;
@@ -49,8 +56,9 @@ TEST(ConvertFile, A_checkpoint_becomes_safetensors_and_all_is_reported) {
   EXPECT_EQ(file.tied[0].kept, "wte.weight");
   ASSERT_THAT(file.leftovers, SizeIs(1));
   EXPECT_EQ(file.leftovers[0].path, "epoch");
-  EXPECT_THAT(content(folder / "model.safetensors"),
-              HasSubstr(R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));
+  EXPECT_THAT(content_of(folder / "model.safetensors"),
+      HasSubstr(
+          R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));
   EXPECT_TRUE(compare(weights::open(folder / "pytorch_model.bin"), weights::open(folder / "model.safetensors")).same());
 }
 
@@ -69,16 +77,17 @@ TEST(ConvertFile, An_existing_target_is_kept_without_force) {
   put(folder / "x.safetensors", "mine");
   Error error = error_of([&] { convert_file(folder / "x.bin", folder / "x.safetensors"); });
   EXPECT_THAT(error.what(), HasSubstr("exists already"));
-  EXPECT_EQ(content(folder / "x.safetensors"), "mine");
+  EXPECT_EQ(content_of(folder / "x.safetensors"), "mine");
   convert_file(folder / "x.bin", folder / "x.safetensors", {.force = true});
-  EXPECT_NE(content(folder / "x.safetensors"), "mine");
+  EXPECT_NE(content_of(folder / "x.safetensors"), "mine");
 }
 
 TEST(ConvertFile, A_source_is_never_its_own_target) {
   Folder folder;
   put(folder / "x.bin", gpt());
-  EXPECT_THAT(error_of([&] { convert_file(folder / "x.bin", folder / "x.bin", {.force = true}); }).what(), HasSubstr("the same file"));
-  EXPECT_EQ(content(folder / "x.bin"), gpt());
+  EXPECT_THAT(error_of([&] { convert_file(folder / "x.bin", folder / "x.bin", {.force = true}); }).what(),
+      HasSubstr("the same file"));
+  EXPECT_EQ(content_of(folder / "x.bin"), gpt());
 }
 
 TEST(ConvertFile, What_is_safetensors_already_is_nothing_to_do) {
@@ -98,7 +107,8 @@ TEST(ConvertFile, Cancelling_leaves_nothing) {
   Progress stop = [](const Step& step) {
     if (step.phase == "compare") throw Error(Code::cancelled, "", "stopped");
   };
-  EXPECT_EQ(error_of([&] { convert_file(folder / "x.bin", folder / "x.safetensors", {}, stop); }).code(), Code::cancelled);
+  EXPECT_EQ(
+      error_of([&] { convert_file(folder / "x.bin", folder / "x.safetensors", {}, stop); }).code(), Code::cancelled);
   EXPECT_THAT(tree(folder), ElementsAre("x.bin"));
 }
 
@@ -128,7 +138,8 @@ TEST(ConvertFolder, Every_weights_file_is_converted_into_its_own_folder) {
   put(in / "optimizer.pt", gpt());
   put(in / ".git/x.bin", gpt());
   Report report = convert_folder(in.path(), out.path());
-  EXPECT_THAT(tree(out), ElementsAre("text_encoder/model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(
+      tree(out), ElementsAre("text_encoder/model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors"));
   ASSERT_THAT(report.left, SizeIs(1));
   EXPECT_EQ(report.left[0].file, "optimizer.pt");
   EXPECT_EQ(report.left[0].reason, "optimizer state");
@@ -151,10 +162,11 @@ TEST(ConvertFolder, A_sharded_model_gets_a_new_index) {
   Folder in, out;
   put_shards(in);
   Report report = convert_folder(in.path(), out.path());
-  EXPECT_THAT(tree(out), ElementsAre("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"));
-  EXPECT_EQ(content(out / "model.safetensors.index.json"),
-            "{\n  \"metadata\": {\n    \"total_size\": 12\n  },\n  \"weight_map\": {\n"
-            "    \"a\": \"model-00001-of-00002.safetensors\",\n    \"b\": \"model-00002-of-00002.safetensors\"\n  }\n}\n");
+  EXPECT_THAT(tree(out), ElementsAre("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                             "model.safetensors.index.json"));
+  EXPECT_EQ(content_of(out / "model.safetensors.index.json"),
+      "{\n  \"metadata\": {\n    \"total_size\": 12\n  },\n  \"weight_map\": {\n"
+      "    \"a\": \"model-00001-of-00002.safetensors\",\n    \"b\": \"model-00002-of-00002.safetensors\"\n  }\n}\n");
   ASSERT_THAT(report.indexes, SizeIs(1));
   EXPECT_EQ(report.indexes[0].total_bytes, 12u);
   EXPECT_THAT(report.indexes[0].notes, IsEmpty());
@@ -206,11 +218,11 @@ TEST(ConvertFolder, A_second_run_has_nothing_to_do) {
   put_shards(in);
   put(in / "vae/x.bin", gpt());
   convert_folder(in.path(), out.path());
-  const std::string index = content(out / "model.safetensors.index.json");
+  const std::string index = content_of(out / "model.safetensors.index.json");
   Report report = convert_folder(in.path(), out.path());
   EXPECT_TRUE(report.nothing_to_do());
   EXPECT_THAT(report.already, SizeIs(3));
-  EXPECT_EQ(content(out / "model.safetensors.index.json"), index);
+  EXPECT_EQ(content_of(out / "model.safetensors.index.json"), index);
 }
 
 TEST(ConvertFolder, A_run_that_was_stopped_goes_on_where_it_was) {
@@ -222,7 +234,7 @@ TEST(ConvertFolder, A_run_that_was_stopped_goes_on_where_it_was) {
   Report report = convert_folder(in.path(), out.path());
   EXPECT_THAT(report.already, SizeIs(1));
   EXPECT_THAT(report.files, SizeIs(1));
-  EXPECT_THAT(content(out / "model.safetensors.index.json"), HasSubstr("\"total_size\": 12"));
+  EXPECT_THAT(content_of(out / "model.safetensors.index.json"), HasSubstr("\"total_size\": 12"));
   EXPECT_THAT(report.indexes[0].notes, IsEmpty());
 }
 
@@ -231,11 +243,11 @@ TEST(ConvertFolder, A_target_that_holds_something_else_is_an_error) {
   put(in / "x.bin", gpt());
   put(in / "y.bin", TorchFile().tensor("a", {1}).zip());
   convert_file(in / "y.bin", out / "x.safetensors");
-  const std::string before = content(out / "x.safetensors");
+  const std::string before = content_of(out / "x.safetensors");
   Report report = convert_folder(in.path(), out.path());
   ASSERT_THAT(report.failed, SizeIs(1));
   EXPECT_THAT(report.failed[0].error.what(), HasSubstr("exists already, and holds something else"));
-  EXPECT_EQ(content(out / "x.safetensors"), before);
+  EXPECT_EQ(content_of(out / "x.safetensors"), before);
 }
 
 TEST(ConvertFolder, In_place_a_file_with_a_twin_is_left_alone) {

@@ -1,46 +1,13 @@
 // Weights made by hand, for tests.
 #pragma once
 
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "depickle/weights/builder.h"
+#include "tests/made.h"
 
 namespace depickle::convert {
-
-/// A folder of its own, removed at the end.
-class Folder {
- public:
-  Folder() {
-    std::string name = (std::filesystem::temp_directory_path() / "depickle-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-inline std::string content(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-inline void put(const std::filesystem::path& path, std::string_view text) {
-  std::filesystem::create_directories(path.parent_path());
-  std::ofstream(path, std::ios::binary) << text;
-}
 
 /// One storage of 64 KiB of pseudo-random bytes, and views of it.
 class Made {
@@ -60,11 +27,13 @@ class Made {
     return *this;
   }
 
-  Made& add(std::string_view name, Dtype dtype, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}, uint64_t offset_bytes = 0) {
+  Made& add(std::string_view name, Dtype dtype, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {},
+      uint64_t offset_bytes = 0) {
     return add_tensor(name, {.offset_bytes = offset_bytes, .dtype = dtype}, std::move(shape), std::move(strides));
   }
   /// With the flags and dtype of `like`.
-  Made& add_tensor(std::string_view name, Tensor like, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}) {
+  Made& add_tensor(
+      std::string_view name, Tensor like, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}) {
     like.name = builder_.arena().copy(name);
     like.shape = builder_.arena().copy(std::span<const uint64_t>(shape));
     like.strides = builder_.arena().copy(std::span<const uint64_t>(strides));

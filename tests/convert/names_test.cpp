@@ -23,24 +23,28 @@ TEST(TargetName, Folders_stay_and_diffusers_names_too) {
 }
 
 TEST(TargetName, Any_other_stem_stays) {
-  for (const char* source : {"x.bin", "x.pt", "x.pth", "x.ckpt", "x.pth.tar"}) EXPECT_EQ(target_name(source), "x.safetensors") << source;
+  for (const char* source : {"x.bin", "x.pt", "x.pth", "x.ckpt", "x.pth.tar"})
+    EXPECT_EQ(target_name(source), "x.safetensors") << source;
   EXPECT_EQ(target_name("pytorch_model_ema.bin"), "pytorch_model_ema.safetensors");
   EXPECT_EQ(target_name("v1.5.ckpt"), "v1.5.safetensors");
 }
 
 TEST(TargetName, Other_endings_have_no_target) {
-  for (const char* source : {"model.safetensors", "config.json", "bin", ".bin", "a/.pt", "x.binary", ""}) EXPECT_FALSE(target_name(source)) << source;
+  for (const char* source : {"model.safetensors", "config.json", "bin", ".bin", "a/.pt", "x.binary", ""})
+    EXPECT_FALSE(target_name(source)) << source;
 }
 
 TEST(TargetIndexName, An_index_is_renamed_like_its_shards) {
   EXPECT_EQ(target_index_name("pytorch_model.bin.index.json"), "model.safetensors.index.json");
   EXPECT_EQ(target_index_name("pytorch_model.bin.index.fp16.json"), "model.safetensors.index.fp16.json");
   EXPECT_EQ(target_index_name("pytorch_model.fp16.bin.index.json"), "model.fp16.safetensors.index.json");
-  EXPECT_EQ(target_index_name("unet/diffusion_pytorch_model.bin.index.json"), "unet/diffusion_pytorch_model.safetensors.index.json");
+  EXPECT_EQ(target_index_name("unet/diffusion_pytorch_model.bin.index.json"),
+      "unet/diffusion_pytorch_model.safetensors.index.json");
 }
 
 TEST(TargetIndexName, Other_json_files_are_not_an_index) {
-  for (const char* name : {"model.safetensors.index.json", "config.json", ".bin.index.json", "x.bin.index.notjson", "x.bin.index"})
+  for (const char* name :
+      {"model.safetensors.index.json", "config.json", ".bin.index.json", "x.bin.index.notjson", "x.bin.index"})
     EXPECT_FALSE(target_index_name(name)) << name;
 }
 
@@ -57,8 +61,8 @@ TEST(NotWeights, Training_files_are_named_as_what_they_are) {
 }
 
 TEST(NotWeights, Weights_may_have_names_that_begin_alike) {
-  for (const char* name :
-       {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt", "optimizer/model.bin", "training_args_model.bin"})
+  for (const char* name : {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt",
+           "optimizer/model.bin", "training_args_model.bin"})
     EXPECT_EQ(not_weights(name), "") << name;
 }
 

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
-#include "made.h"
+#include "tests/convert/made.h"
 
 namespace depickle::convert {
 namespace {
@@ -34,14 +34,19 @@ Error refusal(const Weights& source, const PlanOptions& options = {}) {
 }
 
 TEST(Plan, Tensors_are_ordered_as_the_reference_orders_them) {
-  Weights source =
-      Made().add("b", Dtype::F32, {2}).add("flag", Dtype::BOOL, {3}, {}, 8).add("a", Dtype::F32, {2}, {}, 16).add("n", Dtype::I64, {}, {}, 24).build();
+  Weights source = Made()
+                       .add("b", Dtype::F32, {2})
+                       .add("flag", Dtype::BOOL, {3}, {}, 8)
+                       .add("a", Dtype::F32, {2}, {}, 16)
+                       .add("n", Dtype::I64, {}, {}, 24)
+                       .build();
   Plan planned = plan(source);
   EXPECT_THAT(names(planned, source), ElementsAre("n", "a", "b", "flag"));
 }
 
 TEST(Plan, Tensors_follow_the_head_without_gaps) {
-  Weights source = Made().add("a", Dtype::F32, {2}).add("empty", Dtype::F32, {0, 4}).add("flag", Dtype::BOOL, {3}, {}, 64).build();
+  Weights source =
+      Made().add("a", Dtype::F32, {2}).add("empty", Dtype::F32, {0, 4}).add("flag", Dtype::BOOL, {3}, {}, 64).build();
   Plan planned = plan(source);
   uint64_t next = planned.head.size();
   for (const Placed& placed : planned.tensors) {
@@ -54,7 +59,8 @@ TEST(Plan, Tensors_follow_the_head_without_gaps) {
 
 TEST(Plan, The_format_is_always_said) {
   Weights source = Made().add("a", Dtype::F32, {2}).build();
-  EXPECT_THAT(plan(source).head, HasSubstr(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"));
+  EXPECT_THAT(plan(source).head,
+      HasSubstr(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})"));
 }
 
 TEST(Plan, Data_begins_where_it_is_asked_to) {
@@ -119,11 +125,14 @@ TEST(Plan, The_user_chooses_among_tied_names) {
 
 TEST(Plan, What_safetensors_cannot_hold_is_refused_by_name) {
   Made made;
-  made.add("a", Dtype::F32, {2}).builder().unsupported({{"z", "complex128, shape [2]"}, {"q", "quantized"}, {"s", "sparse"}, {"u", "quantized"}});
+  made.add("a", Dtype::F32, {2})
+      .builder()
+      .unsupported({{"z", "complex128, shape [2]"}, {"q", "quantized"}, {"s", "sparse"}, {"u", "quantized"}});
   Weights source = made.build();
   Error error = refusal(source);
   EXPECT_EQ(error.code(), Code::unsupported);
-  EXPECT_EQ(error.message(), R"(4 tensors that safetensors cannot hold: "z" (complex128, shape [2]), "q" (quantized), "s" (sparse) …)");
+  EXPECT_EQ(error.message(),
+      R"(4 tensors that safetensors cannot hold: "z" (complex128, shape [2]), "q" (quantized), "s" (sparse) …)");
   EXPECT_THAT(error.hint(), HasSubstr("--skip-unsupported"));
   EXPECT_EQ(plan(source, {.skip_unsupported = true}).tensors.size(), 1u);
 }
@@ -137,7 +146,8 @@ TEST(Plan, A_file_without_tensors_is_refused) {
 }
 
 TEST(Plan, The_reserved_name_is_refused) {
-  EXPECT_STREQ(refusal(Made().add("__metadata__", Dtype::F32, {2}).build()).what(), R"(tensor "__metadata__": safetensors reserves this name)");
+  EXPECT_STREQ(refusal(Made().add("__metadata__", Dtype::F32, {2}).build()).what(),
+      R"(tensor "__metadata__": safetensors reserves this name)");
 }
 
 TEST(Plan, A_sign_that_has_no_meaning_is_refused_before_anything_is_written) {

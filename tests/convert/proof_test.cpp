@@ -5,7 +5,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/sha256.h"
 #include "depickle/convert/write.h"
-#include "made.h"
+#include "tests/convert/made.h"
 
 namespace depickle::convert {
 namespace {
@@ -15,11 +15,17 @@ using testing::HasSubstr;
 // Every kind of layout, small and larger than a batch.
 Weights mixed() {
   Made made(24 << 20);
-  made.add("big", Dtype::F32, {1 << 20, 5}).add("tied", Dtype::F32, {1 << 20, 5}).add("transposed", Dtype::BF16, {1500, 1300}, {1, 1500});
-  made.add("expanded", Dtype::F32, {3, 100'000}, {0, 1}, 12).add("scalar", Dtype::I64, {}, {}, 8).add("empty", Dtype::F16, {0, 3});
+  made.add("big", Dtype::F32, {1 << 20, 5})
+      .add("tied", Dtype::F32, {1 << 20, 5})
+      .add("transposed", Dtype::BF16, {1500, 1300}, {1, 1500});
+  made.add("expanded", Dtype::F32, {3, 100'000}, {0, 1}, 12)
+      .add("scalar", Dtype::I64, {}, {}, 8)
+      .add("empty", Dtype::F16, {0, 3});
   for (int i = 0; i < 300; ++i)
-    made.add("small." + std::to_string(i), Dtype::F32, {7, 11}, i % 2 ? std::vector<uint64_t>{1, 7} : std::vector<uint64_t>{}, 4 * i);
-  made.add_tensor("swapped", {.dtype = Dtype::F64, .swap = true}, {1000}).add_tensor("conjugate", {.dtype = Dtype::C64, .conjugate = true}, {400'000});
+    made.add("small." + std::to_string(i), Dtype::F32, {7, 11},
+        i % 2 ? std::vector<uint64_t>{1, 7} : std::vector<uint64_t>{}, 4 * i);
+  made.add_tensor("swapped", {.dtype = Dtype::F64, .swap = true}, {1000})
+      .add_tensor("conjugate", {.dtype = Dtype::C64, .conjugate = true}, {400'000});
   return made.build();
 }
 
@@ -42,7 +48,7 @@ TEST(Write, The_file_holds_the_head_and_every_tensor) {
   for (unsigned threads : {1u, 2u, 5u}) {
     AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::replace);
     write(planned, source, file, {.threads = threads});
-    EXPECT_TRUE(content(file.temporary_path()) == expected_bytes(planned, source)) << threads << " threads";
+    EXPECT_TRUE(content_of(file.temporary_path()) == expected_bytes(planned, source)) << threads << " threads";
   }
 }
 
@@ -52,9 +58,13 @@ TEST(Write, Progress_adds_up_and_can_stop_the_work) {
   Plan planned = plan(source);
   uint64_t done = 0;
   AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
-  write(planned, source, file, {.threads = 2, .progress = [&](const Step& step) { done = step.done_bytes; }, .file = "x"});
+  write(planned, source, file,
+      {.threads = 2, .progress = [&](const Step& step) { done = step.done_bytes; }, .file = "x"});
   EXPECT_EQ(done, planned.tensor_bytes);
-  EXPECT_THROW(write(planned, source, file, {.threads = 2, .progress = [](const Step&) { throw Error(Code::cancelled, "", "stop"); }, .file = "x"}), Error);
+  EXPECT_THROW(
+      write(planned, source, file,
+          {.threads = 2, .progress = [](const Step&) { throw Error(Code::cancelled, "", "stop"); }, .file = "x"}),
+      Error);
 }
 
 TEST(Proof, Everything_is_compared_tied_names_too) {
@@ -77,12 +87,13 @@ TEST(Proof, Digests_are_those_of_the_bytes) {
   Plan planned = plan(source);
   AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
   Digests digests = write_and_prove(planned, source, file, {.threads = 2, .digests = true}).digests;
-  const std::string written = content(file.temporary_path());
+  const std::string written = content_of(file.temporary_path());
   EXPECT_EQ(digests.target.text(), sha256_hex(bytes(written)));
   ASSERT_EQ(digests.tensors.size(), planned.tensors.size());
   for (size_t i = 0; i < planned.tensors.size(); ++i) {
     const Placed& placed = planned.tensors[i];
-    EXPECT_EQ(digests.tensors[i].text(), sha256_hex(bytes(std::string_view(written).substr(placed.begin, placed.end - placed.begin))));
+    EXPECT_EQ(digests.tensors[i].text(),
+        sha256_hex(bytes(std::string_view(written).substr(placed.begin, placed.end - placed.begin))));
   }
 }
 
@@ -93,7 +104,7 @@ TEST(Proof, A_bit_that_did_not_arrive_is_found) {
   AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
   write(planned, source, file);
   const Placed& one = planned.tensors[1];
-  std::byte wrong[1] = {bytes(content(file.temporary_path()))[one.end - 1] ^ std::byte{1}};
+  std::byte wrong[1] = {bytes(content_of(file.temporary_path()))[one.end - 1] ^ std::byte{1}};
   file.write(one.end - 1, wrong);
   Comparison comparison = compare_written(planned, source, file.temporary_path());
   ASSERT_EQ(comparison.findings.size(), 1u);
@@ -128,7 +139,9 @@ TEST(Proof, Stopping_leaves_nothing) {
     Progress stop = [&](const Step& step) {
       if (step.phase == phase) throw Error(Code::cancelled, "", "stop");
     };
-    EXPECT_THROW(write_and_prove(planned, source, file, {.threads = 2, .progress = stop, .file = "x", .digests = true}), Error) << phase;
+    EXPECT_THROW(
+        write_and_prove(planned, source, file, {.threads = 2, .progress = stop, .file = "x", .digests = true}), Error)
+        << phase;
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }

@@ -5,7 +5,7 @@
 #include "depickle/base/sha256.h"
 #include "depickle/convert/convert.h"
 #include "depickle/convert/verify.h"
-#include "made.h"
+#include "tests/convert/made.h"
 #include "torch_file.h"
 
 namespace depickle::convert {
@@ -20,7 +20,12 @@ using testing::SizeIs;
 struct Converted {
   Folder folder;
   Converted() {
-    put(folder / "in/x.bin", TorchFile().tensor("head", {1, 2}).view("lm_head.weight", 0, {2}, {1}).view("t", 0, {1, 2}, {5, 1}).number("epoch", 7).zip());
+    put(folder / "in/x.bin", TorchFile()
+                                 .tensor("head", {1, 2})
+                                 .view("lm_head.weight", 0, {2}, {1})
+                                 .view("t", 0, {1, 2}, {5, 1})
+                                 .number("epoch", 7)
+                                 .zip());
     put(folder / "out/.keep", "");
     convert_file(folder / "in/x.bin", folder / "out/x.safetensors", {.receipt = folder / "receipt.json", .threads = 2});
   }
@@ -40,9 +45,9 @@ TEST(Receipt, It_says_what_was_converted) {
   const Conversion& conversion = receipt.conversions[0];
   ASSERT_THAT(conversion.sources, SizeIs(1));
   EXPECT_EQ(conversion.sources[0].path, "in/x.bin");
-  EXPECT_EQ(conversion.sources[0].sha256, sha256_hex(bytes(content(converted.folder / "in/x.bin"))));
+  EXPECT_EQ(conversion.sources[0].sha256, sha256_hex(bytes(content_of(converted.folder / "in/x.bin"))));
   EXPECT_EQ(conversion.target.path, "out/x.safetensors");
-  EXPECT_EQ(conversion.target.sha256, sha256_hex(bytes(content(converted.folder / "out/x.safetensors"))));
+  EXPECT_EQ(conversion.target.sha256, sha256_hex(bytes(content_of(converted.folder / "out/x.safetensors"))));
   EXPECT_EQ(conversion.container, "torch zip");
   ASSERT_THAT(conversion.tensors, SizeIs(2));
   EXPECT_EQ(conversion.tensors[0].name, "head");
@@ -59,7 +64,8 @@ TEST(Receipt, It_covers_a_sharded_model_and_its_index) {
   Folder folder;
   put(folder / "pytorch_model-00001-of-00002.bin", TorchFile().tensor("a", {1, 2}).zip());
   put(folder / "pytorch_model-00002-of-00002.bin", TorchFile().tensor("b", {3}).zip());
-  put(folder / "pytorch_model.bin.index.json", R"({"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})");
+  put(folder / "pytorch_model.bin.index.json",
+      R"({"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})");
   convert_folder(folder.path(), folder.path(), {.receipt = folder / "receipt.json"});
   Receipt receipt = read_receipt(folder / "receipt.json");
   EXPECT_THAT(receipt.conversions, SizeIs(2));
@@ -109,7 +115,7 @@ TEST(Verify, A_target_that_is_gone_is_a_flaw) {
 
 TEST(Verify, A_changed_bit_is_found_in_file_and_tensor) {
   Converted converted;
-  std::string target = content(converted.folder / "out/x.safetensors");
+  std::string target = content_of(converted.folder / "out/x.safetensors");
   target.back() ^= 1;
   put(converted.folder / "out/x.safetensors", target);
   Verification verification = converted.verified();
@@ -122,7 +128,7 @@ TEST(Verify, A_changed_bit_is_found_in_file_and_tensor) {
 
 TEST(Verify, A_changed_source_is_a_flaw) {
   Converted converted;
-  put(converted.folder / "in/x.bin", content(converted.folder / "in/x.bin") + "x");
+  put(converted.folder / "in/x.bin", content_of(converted.folder / "in/x.bin") + "x");
   EXPECT_THAT(converted.flaw(), HasSubstr("in/x.bin: the file has"));
 }
 
@@ -134,7 +140,7 @@ TEST(Verify, A_target_that_is_no_model_is_a_flaw) {
 
 TEST(Verify, A_forged_digest_of_a_tensor_is_found) {
   Converted converted;
-  std::string json = content(converted.folder / "receipt.json");
+  std::string json = content_of(converted.folder / "receipt.json");
   size_t at = json.find("\"sha256\"", json.find("\"tensors\"")) + 12;
   json[at] = json[at] == '0' ? '1' : '0';
   put(converted.folder / "receipt.json", json);
@@ -143,7 +149,7 @@ TEST(Verify, A_forged_digest_of_a_tensor_is_found) {
 
 TEST(ReceiptParse, Every_prefix_and_every_changed_byte_is_parsed_or_refused) {
   Converted converted;
-  const std::string json = content(converted.folder / "receipt.json");
+  const std::string json = content_of(converted.folder / "receipt.json");
   for (size_t i = 0; i < json.size() - 1; ++i) EXPECT_THROW(parse_receipt(json.substr(0, i)), Error) << i;
   for (size_t i = 0; i < json.size(); ++i) {
     std::string changed = json;
@@ -165,21 +171,27 @@ std::string refusal(std::string_view json) {
 }
 
 TEST(ReceiptParse, What_is_wrong_is_said) {
-  EXPECT_EQ(refusal(R"({"schema": "depickle.receipt/2"})"), R"(a receipt of schema "depickle.receipt/2" (this program reads depickle.receipt/1))");
+  EXPECT_EQ(refusal(R"({"schema": "depickle.receipt/2"})"),
+      R"(a receipt of schema "depickle.receipt/2" (this program reads depickle.receipt/1))");
   EXPECT_EQ(refusal("{}"), R"(not a receipt: "schema" is missing or of the wrong kind)");
   EXPECT_EQ(refusal(R"({"schema": "x"})"), R"(not a receipt: its schema is "x")");
   auto with_tensor = [](std::string tensor) {
     const std::string file = R"({"file": "f", "bytes": 1, "sha256": ")" + std::string(64, '0') + "\"}";
-    return refusal(R"({"schema": "depickle.receipt/1", "tool": {"version": "0"}, "indexes": [], "conversions": [{"sources": [], "target": )" + file +
-                   R"(, "container": "", "root": "", "aliases": [], "leftovers": [], "skipped": [], "tensors": [)" + tensor + "]}]}");
+    return refusal(
+        R"({"schema": "depickle.receipt/1", "tool": {"version": "0"}, "indexes": [], "conversions": [{"sources": [], "target": )" +
+        file + R"(, "container": "", "root": "", "aliases": [], "leftovers": [], "skipped": [], "tensors": [)" +
+        tensor + "]}]}");
   };
   EXPECT_EQ(with_tensor(""), "");
   EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" holds what is not an object)");
-  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F33", "shape": [], "bytes": 4})"), R"(not a receipt: tensor "w" is of dtype "F33", which there is not)");
-  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [-1], "bytes": 4})"), R"(not a receipt: the shape of tensor "w" holds what is not a size)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F33", "shape": [], "bytes": 4})"),
+      R"(not a receipt: tensor "w" is of dtype "F33", which there is not)");
+  EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [-1], "bytes": 4})"),
+      R"(not a receipt: the shape of tensor "w" holds what is not a size)");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [18446744073709551615, 2], "bytes": 4})"),
-            R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
-  EXPECT_THAT(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [1], "bytes": 4, "sha256": "AB"})"), HasSubstr("not 64 hexadecimal digits"));
+      R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
+  EXPECT_THAT(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [1], "bytes": 4, "sha256": "AB"})"),
+      HasSubstr("not 64 hexadecimal digits"));
 }
 
 }  // namespace

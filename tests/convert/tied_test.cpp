@@ -5,22 +5,28 @@
 namespace depickle::convert {
 namespace {
 
-std::string_view kept(std::vector<std::string_view> names, const TiedNames& wishes = {}) { return names[kept_name(names, wishes)]; }
+std::string_view kept(std::vector<std::string_view> names, const TiedNames& wishes = {}) {
+  return names[kept_name(names, wishes)];
+}
 
 TEST(Tied, The_embedding_is_kept_and_the_head_dropped) {
   EXPECT_EQ(kept({"lm_head.weight", "transformer.wte.weight"}), "transformer.wte.weight");
-  EXPECT_EQ(kept({"lm_head.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");   // OPT
-  EXPECT_EQ(kept({"proj_out.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");  // Whisper
+  EXPECT_EQ(kept({"lm_head.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");  // OPT
+  EXPECT_EQ(
+      kept({"proj_out.weight", "model.decoder.embed_tokens.weight"}), "model.decoder.embed_tokens.weight");  // Whisper
   EXPECT_EQ(kept({"embed_out.weight", "gpt_neox.embed_in.weight"}), "gpt_neox.embed_in.weight");
 }
 
 TEST(Tied, T5_keeps_what_it_shares) {
-  EXPECT_EQ(kept({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight", "shared.weight"}), "shared.weight");
-  EXPECT_EQ(kept({"model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight", "model.shared.weight"}), "model.shared.weight");
+  EXPECT_EQ(kept({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight", "shared.weight"}),
+      "shared.weight");
+  EXPECT_EQ(kept({"model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight", "model.shared.weight"}),
+      "model.shared.weight");
 }
 
 TEST(Tied, BERT_keeps_its_embedding_and_the_outer_bias) {
-  EXPECT_EQ(kept({"bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"}), "bert.embeddings.word_embeddings.weight");
+  EXPECT_EQ(kept({"bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"}),
+      "bert.embeddings.word_embeddings.weight");
   EXPECT_EQ(kept({"cls.predictions.bias", "cls.predictions.decoder.bias"}), "cls.predictions.bias");
   EXPECT_EQ(kept({"lm_head.decoder.bias", "lm_head.bias"}), "lm_head.bias");
 }
@@ -36,7 +42,8 @@ TEST(Tied, An_ending_begins_at_a_dot) { EXPECT_EQ(kept({"alm_head.weight", "b.we
 TEST(Tied, Without_a_rule_the_first_name_is_kept) { EXPECT_EQ(kept({"w2", "w10", "w1"}), "w1"); }
 
 TEST(Tied, The_user_has_the_last_word) {
-  EXPECT_EQ(kept({"lm_head.weight", "transformer.wte.weight"}, {.keep = {"lm_head.weight"}, .discard = {}}), "lm_head.weight");
+  EXPECT_EQ(kept({"lm_head.weight", "transformer.wte.weight"}, {.keep = {"lm_head.weight"}, .discard = {}}),
+      "lm_head.weight");
   EXPECT_EQ(kept({"a", "b", "c"}, {.keep = {}, .discard = {"a"}}), "b");
   EXPECT_EQ(kept({"a", "b"}, {.keep = {}, .discard = {"a", "b"}}), "a");
   EXPECT_EQ(kept({"a", "b"}, {.keep = {"x"}, .discard = {"y"}}), "a");

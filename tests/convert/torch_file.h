@@ -16,9 +16,11 @@ class TorchFile {
     return view(name, storages_.size() - 1, {values.size()}, {1});
   }
   /// Another name, or another view, of the storage that was added as number `storage`.
-  TorchFile& view(std::string_view name, size_t storage, const std::vector<uint64_t>& shape, const std::vector<uint64_t>& strides) {
-    pickle_ += text(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" + text(std::to_string(storage)) + text("cpu") +
-               number(storages_[storage].size() / 4) + "tQ" + number(0) + tuple(shape) + tuple(strides) + "\x89" + "ccollections\nOrderedDict\n)RtR";
+  TorchFile& view(
+      std::string_view name, size_t storage, const std::vector<uint64_t>& shape, const std::vector<uint64_t>& strides) {
+    pickle_ += text(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +
+               text(std::to_string(storage)) + text("cpu") + number(storages_[storage].size() / 4) + "tQ" + number(0) +
+               tuple(shape) + tuple(strides) + "\x89" + "ccollections\nOrderedDict\n)RtR";
     return *this;
   }
   TorchFile& number(std::string_view name, uint64_t value) {
@@ -30,7 +32,8 @@ class TorchFile {
     std::string file, directory;
     uint16_t entries = 0;
     auto add = [&](const std::string& name, const std::string& content) {
-      std::string head = u16(0) + u16(0) + u16(0) + u16(0) + u16(0) + u32(crc(content)) + u32(content.size()) + u32(content.size()) + u16(name.size());
+      std::string head = u16(0) + u16(0) + u16(0) + u16(0) + u16(0) + u32(crc(content)) + u32(content.size()) +
+                         u32(content.size()) + u16(name.size());
       size_t padding = (64 - (file.size() + 30 + name.size() + 4) % 64) % 64;
       directory += "PK\x01\x02" + u16(0) + head + u16(0) + u16(0) + u16(0) + u16(0) + u32(0) + u32(file.size()) + name;
       file += "PK\x03\x04" + head + u16(4 + padding) + name + "FB" + u16(padding) + std::string(padding, 'Z') + content;
@@ -40,7 +43,8 @@ class TorchFile {
     add("archive/byteorder", "little");
     for (size_t i = 0; i < storages_.size(); ++i) add("archive/data/" + std::to_string(i), storages_[i]);
     add("archive/version", "3\n");
-    return file + directory + "PK\x05\x06" + u16(0) + u16(0) + u16(entries) + u16(entries) + u32(directory.size()) + u32(file.size()) + u16(0);
+    return file + directory + "PK\x05\x06" + u16(0) + u16(0) + u16(entries) + u16(entries) + u32(directory.size()) +
+           u32(file.size()) + u16(0);
   }
 
  private:

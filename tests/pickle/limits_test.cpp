@@ -21,15 +21,21 @@ TEST(Limits, PK10_opcodes) {
   EXPECT_EQ(refusal("NN."sv, {.opcodes = 3}), "accepted: None");
 }
 
-TEST(Limits, PK10_values) { EXPECT_EQ(refusal("]]]]."sv, {.nodes = 263}), "at byte 3: [PK10] more than 263 values") << "260 are there from the start"; }
+TEST(Limits, PK10_values) {
+  EXPECT_EQ(refusal("]]]]."sv, {.nodes = 263}), "at byte 3: [PK10] more than 263 values")
+      << "260 are there from the start";
+}
 
 TEST(Limits, PK10_memo_entries) {
   EXPECT_EQ(refusal("N\x94\x94\x94."sv, {.memo_entries = 2}), "at byte 3: [PK10] more than 2 memo entries");
-  EXPECT_EQ(refusal("Nr\xff\xff\xff\xffr\xff\xff\xff\xfe."sv, {.memo_entries = 1}), "at byte 6: [PK10] more than 1 memo entries");
+  EXPECT_EQ(refusal("Nr\xff\xff\xff\xffr\xff\xff\xff\xfe."sv, {.memo_entries = 1}),
+      "at byte 6: [PK10] more than 1 memo entries");
   EXPECT_EQ(refusal("Nq\0q\0q\0."sv, {.memo_entries = 1}), "accepted: None");
 }
 
-TEST(Limits, PK10_stack) { EXPECT_EQ(refusal("NNNN."sv, {.stack_items = 3}), "at byte 3: [PK10] more than 3 items on the stack"); }
+TEST(Limits, PK10_stack) {
+  EXPECT_EQ(refusal("NNNN."sv, {.stack_items = 3}), "at byte 3: [PK10] more than 3 items on the stack");
+}
 
 TEST(Limits, PK10_marks) {
   EXPECT_EQ(refusal("(((."sv, {.marks = 2}), "at byte 2: [PK10] more than 2 marks");
@@ -49,13 +55,19 @@ TEST(Limits, PK10_texts) {
 }
 
 TEST(Limits, PK10_integers) {
-  EXPECT_EQ(refusal("\x8b\0\4\0\0"s + times(1024, "\x11") + "."), "accepted: big(" + times(1024, "11") + ")") << "1024 bytes are";
-  EXPECT_EQ(refusal("\x8b\0\x08\0\0"s + times(2048, "\x11") + "."), "at byte 0: [PK10] more than 1,024 bytes of one integer");
+  EXPECT_EQ(refusal("\x8b\0\4\0\0"s + times(1024, "\x11") + "."), "accepted: big(" + times(1024, "11") + ")")
+      << "1024 bytes are";
+  EXPECT_EQ(
+      refusal("\x8b\0\x08\0\0"s + times(2048, "\x11") + "."), "at byte 0: [PK10] more than 1,024 bytes of one integer");
 }
 
 TEST(Limits, ALengthThatLiesIsFoundBeforeAnyMemoryIsTaken) {
-  EXPECT_EQ(refusal("X\xff\xff\xff\xff" "abc"sv), "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
-  EXPECT_EQ(refusal("B\xff\xff\xff\xff" "abc"sv), "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
+  EXPECT_EQ(refusal("X\xff\xff\xff\xff"
+                    "abc"sv),
+      "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
+  EXPECT_EQ(refusal("B\xff\xff\xff\xff"
+                    "abc"sv),
+      "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
 }
 
 // "Billion laughs": each step holds the last one ten times. As values it is 10^30 of them; as a graph it is 30.

@@ -10,9 +10,13 @@ using namespace std::literals;
 
 TEST(Identity, AListFilledAfterPutIsFilledWhereItIsGot) { EXPECT_EQ(printed("]q\0K\1ah\0\x86."sv), "([1], [1])"); }
 
-TEST(Identity, ADictFilledAfterPutIsFilledWhereItIsGot) { EXPECT_EQ(printed("}q\0h\0\x86h\0K\1K\2s0."sv), "({1: 2}, {1: 2})"); }
+TEST(Identity, ADictFilledAfterPutIsFilledWhereItIsGot) {
+  EXPECT_EQ(printed("}q\0h\0\x86h\0K\1K\2s0."sv), "({1: 2}, {1: 2})");
+}
 
-TEST(Identity, AStateGivenAfterPutIsSeenEverywhere) { EXPECT_EQ(printed("cm\nC\n)\x81q\0h\0\x86h\0}b0."sv), "(m.C()@{}, m.C()@{})"); }
+TEST(Identity, AStateGivenAfterPutIsSeenEverywhere) {
+  EXPECT_EQ(printed("cm\nC\n)\x81q\0h\0\x86h\0}b0."sv), "(m.C()@{}, m.C()@{})");
+}
 
 TEST(Identity, EqualHandlesAreTheSameObject) {
   Pickle parsed = parse(bytes("]q\0h\0]\x87."sv));
@@ -29,32 +33,38 @@ TEST(Identity, CyclesAreLegal) {
 
 TEST(Identity, ManyValuesKeepTheirPlaces) {
   std::string stream = "](";
-  for (int i = 0; i < 100'000; ++i) stream += "M" + std::string{static_cast<char>(i), static_cast<char>(i >> 8)} + "\x85";
+  for (int i = 0; i < 100'000; ++i)
+    stream += "M" + std::string{static_cast<char>(i), static_cast<char>(i >> 8)} + "\x85";
   Pickle parsed = parse(bytes(stream + "e."));
   std::span<const Handle> items = parsed.graph.children(parsed.graph.root());
   ASSERT_EQ(items.size(), 100'000u);
-  for (size_t i = 0; i < items.size(); ++i) ASSERT_EQ(parsed.graph.integer(parsed.graph.children(items[i])[0]), static_cast<int64_t>(i % 65536));
+  for (size_t i = 0; i < items.size(); ++i)
+    ASSERT_EQ(parsed.graph.integer(parsed.graph.children(items[i])[0]), static_cast<int64_t>(i % 65536));
 }
 
 TEST(Memo, MemoizeCountsEntriesWhateverPutThem) {
-  EXPECT_EQ(printed("K\1q\x07K\2\x94K\3\x94h\1h\2\x86."sv), "(2, 3)") << "BINPUT 7 is the first entry, so MEMOIZE goes on with 1";
+  EXPECT_EQ(printed("K\1q\x07K\2\x94K\3\x94h\1h\2\x86."sv), "(2, 3)")
+      << "BINPUT 7 is the first entry, so MEMOIZE goes on with 1";
   EXPECT_EQ(printed("K\1q\0K\2q\0K\3\x94h\1\x85."sv), "(3)") << "an entry put twice counts once";
 }
 
 // Regression: an index put while it lay far beyond the rest, and again when it no longer did, was counted twice, so that
 // every MEMOIZE after it went to another place than in Python.
 TEST(Memo, AnIndexThatWasFarOffStaysOneEntry) {
-  std::string stream = "K\1r\xd0\7\0\0"s;                                                        // memo[2000] = 1, the first entry
-  for (int i = 0; i < 300; ++i) stream += "r"s + static_cast<char>(i) + static_cast<char>(i >> 8) + "\0\0"s;  // 300 more: 2000 is near now
-  stream += "K\2r\xd0\7\0\0"s;                                                                   // memo[2000] = 2
-  stream += "K\3\x94"s;                                                                          // the 302nd entry: memo[301]
+  std::string stream = "K\1r\xd0\7\0\0"s;  // memo[2000] = 1, the first entry
+  for (int i = 0; i < 300; ++i)
+    stream += "r"s + static_cast<char>(i) + static_cast<char>(i >> 8) + "\0\0"s;  // 300 more: 2000 is near now
+  stream += "K\2r\xd0\7\0\0"s;                                                    // memo[2000] = 2
+  stream += "K\3\x94"s;                                                           // the 302nd entry: memo[301]
   EXPECT_EQ(printed(stream + "j\x2d\1\0\0j\xd0\7\0\0\x86."s), "(3, 2)");
 }
 
 TEST(Memo, AHugeIndexTakesNoMemory) { EXPECT_EQ(printed("K\1r\xff\xff\xff\xff\x30j\xff\xff\xff\xff."sv), "1"); }
 
 TEST(Marks, PopTakesTheMarkWhereNothingLiesAboveIt) {
-  EXPECT_EQ(printed("K\1(K\2" "00."sv), "1");
+  EXPECT_EQ(printed("K\1(K\2"
+                    "00."sv),
+      "1");
   EXPECT_EQ(printed("K\1((0K\2t0."sv), "1") << "the outer mark is still there";
 }
 
@@ -66,22 +76,30 @@ TEST(Frames, OpcodesBetweenFramesAreLegal) {
 }
 
 TEST(Events, AreLoggedInOrderAlsoWhenTheResultIsDropped) {
-  Pickle parsed = parse(bytes("cos\nsystem\nU\2id\x85R0(cm\nf\no0\x82\1" "0Pid\n0N."sv), 100);
+  Pickle parsed = parse(bytes("cos\nsystem\nU\2id\x85R0(cm\nf\no0\x82\1"
+                              "0Pid\n0N."sv),
+      100);
   std::string log;
   for (const Event& event : parsed.graph.events())
-    log += std::string(name(event.op())) + " " + std::to_string(event.offset_bytes) + " " + Printer(parsed.graph).text(event.node) + "; ";
+    log += std::string(name(event.op())) + " " + std::to_string(event.offset_bytes) + " " +
+           Printer(parsed.graph).text(event.node) + "; ";
   EXPECT_EQ(log, "REDUCE 116 os.system('id'); OBJ 124 m.f(); EXT1 126 ext(1); PERSID 129 pid('id'); ");
 }
 
 TEST(Events, OperandsComeFromTheStackWhateverCarriedThemThere) {
   // What is got from the memo, what PUT and POP shuffled, what came as a Python 2 str.
-  EXPECT_EQ(printed("\x8c\2osq\0" "0\x8c\6systemq\1" "0N0h\0h\1\x93."sv), "os.system");
+  EXPECT_EQ(printed("\x8c\2osq\0"
+                    "0\x8c\6systemq\1"
+                    "0N0h\0h\1\x93."sv),
+      "os.system");
   EXPECT_EQ(printed("U\2osS'system'\n\x93."sv), "os.system");
   EXPECT_EQ(printed("\x8c\2os\x8c\1x0\x8c\6system\x93."sv), "os.system");
 }
 
 TEST(Globals, AreCountedWithTheirFirstPlace) {
-  Pickle parsed = parse(bytes("cos\nsystem\n0\x8c\2os\x8c\6system\x93" "0cm\nn\n."sv));
+  Pickle parsed =
+      parse(bytes("cos\nsystem\n0\x8c\2os\x8c\6system\x93"
+                  "0cm\nn\n."sv));
   ASSERT_EQ(parsed.graph.globals().size(), 2u);
   EXPECT_EQ(parsed.graph.globals()[0].module, "os");
   EXPECT_EQ(parsed.graph.globals()[0].count, 2u);

@@ -95,10 +95,14 @@ const Row kRows[] = {
     {Op::EXT2, "\x83\xff\xff"sv, "ext(65535)"},
     {Op::EXT4, "\x84\1\0\1\0"sv, "ext(65537)"},
     {Op::PUT, "K\1p300\n0g300\n"sv, "1"},
-    {Op::BINPUT, "K\1q\x05"
-                 "0h\5"sv, "1"},
-    {Op::LONG_BINPUT, "K\1r\5\0\1\0"
-                      "0j\5\0\1\0"sv, "1"},
+    {Op::BINPUT,
+        "K\1q\x05"
+        "0h\5"sv,
+        "1"},
+    {Op::LONG_BINPUT,
+        "K\1r\5\0\1\0"
+        "0j\5\0\1\0"sv,
+        "1"},
     {Op::GET, "K\1p0\ng0\n\x86"sv, "(1, 1)"},
     {Op::BINGET, "K\1q\0h\0\x86"sv, "(1, 1)"},
     {Op::LONG_BINGET, "K\1q\0j\0\0\0\0\x86"sv, "(1, 1)"},
@@ -109,7 +113,9 @@ const Row kRows[] = {
 };
 
 TEST(Opcodes, LeaveWhatPythonLeaves) {
-  for (const Row& row : kRows) EXPECT_EQ(refusal(std::string(row.stream) + "."), "accepted: " + std::string(row.value)) << name(row.op) << " in " << row.stream;
+  for (const Row& row : kRows)
+    EXPECT_EQ(refusal(std::string(row.stream) + "."), "accepted: " + std::string(row.value))
+        << name(row.op) << " in " << row.stream;
 }
 
 // The one opcode without a value is refused by PK09.

@@ -39,7 +39,8 @@ class Printer {
       case Kind::tuple: return "(" + joined(graph_.children(handle)) + ")";
       case Kind::set: return "set(" + joined(graph_.children(handle)) + ")";
       case Kind::dict: return "{" + paired(graph_.children(handle)) + "}";
-      case Kind::global: return std::string(graph_.global(handle)->module) + "." + std::string(graph_.global(handle)->name);
+      case Kind::global:
+        return std::string(graph_.global(handle)->module) + "." + std::string(graph_.global(handle)->name);
       case Kind::persistent: return "pid(" + text(graph_.persistent_id(handle)) + ")";
       case Kind::extension: return "ext(" + std::to_string(graph_.extension_code(handle)) + ")";
       case Kind::object: return object(*graph_.object(handle));
@@ -48,7 +49,8 @@ class Printer {
   }
 
   std::string object(const Object& object) {
-    std::string out = text(object.callable) + (graph_.kind(object.args) == Kind::tuple ? text(object.args) : "(*" + text(object.args) + ")");
+    std::string out = text(object.callable) +
+                      (graph_.kind(object.args) == Kind::tuple ? text(object.args) : "(*" + text(object.args) + ")");
     if (object.kwargs != kNothing) out += "**" + text(object.kwargs);
     if (object.state != kNothing) out += "@" + text(object.state);
     if (!object.items.empty()) out += "+[" + joined(object.items) + "]";
@@ -64,13 +66,15 @@ class Printer {
 
   std::string paired(std::span<const Handle> pairs) {
     std::string out;
-    for (size_t i = 0; i + 1 < pairs.size(); i += 2) out += (out.empty() ? "" : ", ") + text(pairs[i]) + ": " + text(pairs[i + 1]);
+    for (size_t i = 0; i + 1 < pairs.size(); i += 2)
+      out += (out.empty() ? "" : ", ") + text(pairs[i]) + ": " + text(pairs[i + 1]);
     return out;
   }
 
   static std::string hex(Bytes bytes) {
     std::ostringstream out;
-    for (std::byte byte : bytes) out << "0123456789abcdef"[std::to_integer<int>(byte) >> 4] << "0123456789abcdef"[std::to_integer<int>(byte) & 15];
+    for (std::byte byte : bytes)
+      out << "0123456789abcdef"[std::to_integer<int>(byte) >> 4] << "0123456789abcdef"[std::to_integer<int>(byte) & 15];
     return out.str();
   }
 

@@ -17,22 +17,28 @@ TEST(Refusals, PK02_streams_that_end_early) {
   EXPECT_EQ(refusal(""sv), "at byte 0: [PK02] the pickle ends without STOP");
   EXPECT_EQ(refusal("N"sv), "at byte 1: [PK02] the pickle ends without STOP");
   EXPECT_EQ(refusal("J\1\2"sv), "at byte 1: [PK02] the pickle ends inside an argument (have 2 bytes, need 4)");
-  EXPECT_EQ(refusal("\x8e\0\0\0\0\0\0\0\x80hi"sv), "at byte 9: [PK02] the pickle ends inside an argument (have 2 bytes, need 9223372036854775808)");
-  EXPECT_EQ(refusal("\x96\xff\xff\xff\xff\xff\xff\xff\xffhi"sv), "at byte 9: [PK02] the pickle ends inside an argument (have 2 bytes, need 18446744073709551615)");
-  EXPECT_EQ(refusal("\x95\x09\0\0\0\0\0\0\0N."sv), "at byte 9: [PK02] a frame is longer than the rest of the pickle (have 2 bytes, need 9)");
+  EXPECT_EQ(refusal("\x8e\0\0\0\0\0\0\0\x80hi"sv),
+      "at byte 9: [PK02] the pickle ends inside an argument (have 2 bytes, need 9223372036854775808)");
+  EXPECT_EQ(refusal("\x96\xff\xff\xff\xff\xff\xff\xff\xffhi"sv),
+      "at byte 9: [PK02] the pickle ends inside an argument (have 2 bytes, need 18446744073709551615)");
+  EXPECT_EQ(refusal("\x95\x09\0\0\0\0\0\0\0N."sv),
+      "at byte 9: [PK02] a frame is longer than the rest of the pickle (have 2 bytes, need 9)");
   EXPECT_EQ(refusal("cos\nsyst"sv).substr(0, 18), "at byte 4: [PK02] ");
 }
 
 TEST(Refusals, PK02_every_prefix_of_a_pickle) {
   std::string_view whole = "\x80\2}(X\1\0\0\0aG\x3f\xf8\0\0\0\0\0\0M\0\1\x8a\2\0\1I12\nS'x'\ncm\nn\n)RC\1bu."sv;
   EXPECT_EQ(refusal(whole).substr(0, 8), "accepted");
-  for (size_t length = 0; length < whole.size(); ++length) EXPECT_NE(refusal(whole.substr(0, length)).find("[PK02]"), std::string::npos) << length;
+  for (size_t length = 0; length < whole.size(); ++length)
+    EXPECT_NE(refusal(whole.substr(0, length)).find("[PK02]"), std::string::npos) << length;
 }
 
 TEST(Refusals, PK03_frames_that_loaders_read_differently) {
-  EXPECT_EQ(refusal("\x95\2\0\0\0\0\0\0\0J\1\0\0\0."sv), "at byte 10: [PK03] an argument of 4 bytes crosses the end of its frame (have 1)");
+  EXPECT_EQ(refusal("\x95\2\0\0\0\0\0\0\0J\1\0\0\0."sv),
+      "at byte 10: [PK03] an argument of 4 bytes crosses the end of its frame (have 1)");
   EXPECT_EQ(refusal("\x95\4\0\0\0\0\0\0\0cos\nsystem\n."sv).substr(0, 18), "at byte 13: [PK03]");
-  EXPECT_EQ(refusal("\x95\x0b\0\0\0\0\0\0\0\x95\1\0\0\0\0\0\0\0N."sv), "at byte 18: [PK03] a frame begins inside another frame");
+  EXPECT_EQ(refusal("\x95\x0b\0\0\0\0\0\0\0\x95\1\0\0\0\0\0\0\0N."sv),
+      "at byte 18: [PK03] a frame begins inside another frame");
   EXPECT_EQ(refusal("\x95\3\0\0\0\0\0\0\0N.N"sv), "at byte 10: [PK03] STOP: the pickle stops before its frame ends");
 }
 
@@ -43,7 +49,8 @@ TEST(Refusals, PK04_stacks_that_run_empty) {
   EXPECT_EQ(refusal("N\x86."sv), "at byte 1: [PK04] TUPLE2: needs 2 items");
   EXPECT_EQ(refusal("K\1(K\2\x86."sv), "at byte 5: [PK04] TUPLE2: needs 2 items");
   EXPECT_EQ(refusal("(o."sv), "at byte 1: [PK04] OBJ: there is no class above the mark");
-  for (std::string_view op : {"0"sv, "2"sv, "R"sv, "b"sv, "s"sv, "Q"sv, "\x81"sv, "\x92"sv, "\x93"sv, "\x94"sv, "q\0"sv, "1"sv, "e"sv, "u"sv, "\x90"sv, "\x91"sv, "d"sv, "l"sv, "im\nn\n"sv, "\x98"sv})
+  for (std::string_view op : {"0"sv, "2"sv, "R"sv, "b"sv, "s"sv, "Q"sv, "\x81"sv, "\x92"sv, "\x93"sv, "\x94"sv, "q\0"sv,
+           "1"sv, "e"sv, "u"sv, "\x90"sv, "\x91"sv, "d"sv, "l"sv, "im\nn\n"sv, "\x98"sv})
     EXPECT_NE(refusal(std::string(op) + ".").find("[PK04]"), std::string::npos) << op;
 }
 
@@ -95,7 +102,9 @@ TEST(Refusals, PK08_memo_entries_that_are_not_there) {
   EXPECT_EQ(refusal("gx\n."sv), "at byte 0: [PK08] GET: \"x\" is no memo index");
 }
 
-TEST(Refusals, PK09_buffers_that_cannot_be_in_a_file) { EXPECT_EQ(refusal("\x97."sv), "at byte 0: [PK09] NEXT_BUFFER: out-of-band buffers cannot be in a file"); }
+TEST(Refusals, PK09_buffers_that_cannot_be_in_a_file) {
+  EXPECT_EQ(refusal("\x97."sv), "at byte 0: [PK09] NEXT_BUFFER: out-of-band buffers cannot be in a file");
+}
 
 }  // namespace
 }  // namespace depickle::pickle

@@ -18,7 +18,8 @@ Error refusal_of_file(const Folder& folder, std::string_view content) {
 
 TEST(File, GivesTheBytesWhereTheyLie) {
   Folder folder;
-  File file = File::open(folder.write("x", file_of("{\"a\":" + info("U8", "[2]", "[0,2]") + ",\"b\":" + info("U8", "[3]", "[2,5]") + "}") + "abcde"));
+  File file = File::open(folder.write(
+      "x", file_of("{\"a\":" + info("U8", "[2]", "[0,2]") + ",\"b\":" + info("U8", "[3]", "[2,5]") + "}") + "abcde"));
   EXPECT_EQ(text(file.bytes(*file.header().find("b"))), "cde");
   EXPECT_EQ(file.bytes(*file.header().find("a")).data(), file.source()->all().data() + file.header().data_begin());
 }
@@ -39,7 +40,8 @@ TEST(File, BytesOutliveTheFileAsLongAsTheirSource) {
 TEST(File, ST01_shorter_than_a_length) {
   Folder folder;
   EXPECT_EQ(refusal_of_file(folder, "1234567").rule(), "ST01");
-  EXPECT_THAT(refusal_of_file(folder, "").what(), HasSubstr("model.safetensors: [ST01] not a safetensors file: it is empty"));
+  EXPECT_THAT(
+      refusal_of_file(folder, "").what(), HasSubstr("model.safetensors: [ST01] not a safetensors file: it is empty"));
 }
 
 TEST(File, ST02_headers_over_the_cap) {
@@ -79,7 +81,9 @@ TEST(File, AGitLfsPointerIsCalledOne) {
 
 TEST(File, OtherFormatsAreCalledByName) {
   Folder folder;
-  auto said = [&](std::string_view content) { return refusal_of_file(folder, std::string(content) + std::string(40, 'x')).message(); };
+  auto said = [&](std::string_view content) {
+    return refusal_of_file(folder, std::string(content) + std::string(40, 'x')).message();
+  };
   EXPECT_THAT(said("\n <!DOCTYPE html><html>"), HasSubstr("a web page"));
   EXPECT_THAT(said("PK\x03\x04"), HasSubstr("a zip archive"));
   EXPECT_THAT(said("\x1f\x8b\x08"), HasSubstr("gzip"));

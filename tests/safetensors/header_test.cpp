@@ -18,7 +18,8 @@ const std::string kOne = "{\"a\":" + kInfo + "}";
 
 std::string u8(std::string_view name, uint64_t begin, uint64_t end) {
   std::string offsets = "[" + std::to_string(begin) + "," + std::to_string(end) + "]";
-  return "\"" + std::string(name) + "\":" + info("U8", "[" + std::to_string(end > begin ? end - begin : 0) + "]", offsets);
+  return "\"" + std::string(name) +
+         "\":" + info("U8", "[" + std::to_string(end > begin ? end - begin : 0) + "]", offsets);
 }
 
 std::string object_of(std::initializer_list<std::string> members) {
@@ -28,7 +29,8 @@ std::string object_of(std::initializer_list<std::string> members) {
 }
 
 TEST(Header, GivesWhatTheFileSays) {
-  std::string json = object_of({"\"__metadata__\":{\"format\":\"pt\",\"\":\"\\u00e9\"}", "\"w\":" + info("BF16", "[2,3]", "[0,12]"), "\"b\":" + info("F64", "[]", "[12,20]")});
+  std::string json = object_of({"\"__metadata__\":{\"format\":\"pt\",\"\":\"\\u00e9\"}",
+      "\"w\":" + info("BF16", "[2,3]", "[0,12]"), "\"b\":" + info("F64", "[]", "[12,20]")});
   Header header = Header::parse(bytes(json), 20);
   ASSERT_EQ(header.entries().size(), 2u);
   const Entry& w = header.entries()[0];
@@ -44,7 +46,8 @@ TEST(Header, GivesWhatTheFileSays) {
 }
 
 TEST(Header, SortsTensorsByPlace) {
-  Header header = Header::parse(bytes(object_of({u8("c", 3, 3), u8("b", 2, 3), u8("z", 0, 0), u8("a", 0, 2), u8("e", 3, 3)})), 3);
+  Header header =
+      Header::parse(bytes(object_of({u8("c", 3, 3), u8("b", 2, 3), u8("z", 0, 0), u8("a", 0, 2), u8("e", 3, 3)})), 3);
   std::string names;
   for (const Entry& entry : header.entries()) names += entry.name;
   EXPECT_EQ(names, "zabce");
@@ -52,7 +55,9 @@ TEST(Header, SortsTensorsByPlace) {
 
 TEST(Header, FindsEveryTensorAndNoOther) {
   std::string json = "{";
-  for (int i = 0; i < 1000; ++i) json += (i > 0 ? "," : "") + u8("layer." + std::to_string(i) + std::string(static_cast<size_t>(i % 40), 'x'), static_cast<uint64_t>(i), static_cast<uint64_t>(i) + 1);
+  for (int i = 0; i < 1000; ++i)
+    json += (i > 0 ? "," : "") + u8("layer." + std::to_string(i) + std::string(static_cast<size_t>(i % 40), 'x'),
+                                     static_cast<uint64_t>(i), static_cast<uint64_t>(i) + 1);
   Header header = Header::parse(bytes(json + "}"), 1000);
   for (const Entry& entry : header.entries()) EXPECT_EQ(header.find(entry.name), &entry);
   EXPECT_EQ(header.find("layer.0x"), nullptr);
@@ -61,7 +66,8 @@ TEST(Header, FindsEveryTensorAndNoOther) {
 }
 
 TEST(Header, OwnsItsNamesAndKeepsThemWhenMoved) {
-  auto json = std::make_unique<std::string>(object_of({"\"a long name, so long that no string keeps it inside itself\":" + kInfo}));
+  auto json = std::make_unique<std::string>(
+      object_of({"\"a long name, so long that no string keeps it inside itself\":" + kInfo}));
   Header first = Header::parse(bytes(*json), 4);
   json.reset();
   const char* name = first.entries()[0].name.data();
@@ -72,7 +78,10 @@ TEST(Header, OwnsItsNamesAndKeepsThemWhenMoved) {
 }
 
 TEST(Header, ReadsTheSameFromTheShortAndTheLongWay) {
-  std::string spaced = "{ \"a\" : { \"shape\" : [ 2 , 0 ] , \"extra\" : [1e-999, {\"\": \"\\n\"}], \"data_offsets\" : [ 0 , 0 ] , \"dtype\" : \"\\u0046\\u0036\\u005FE2M3\" } , " + u8("b", 0, 1) + " }\n";
+  std::string spaced =
+      "{ \"a\" : { \"shape\" : [ 2 , 0 ] , \"extra\" : [1e-999, {\"\": \"\\n\"}], \"data_offsets\" : [ 0 , 0 ] , "
+      "\"dtype\" : \"\\u0046\\u0036\\u005FE2M3\" } , " +
+      u8("b", 0, 1) + " }\n";
   Header header = Header::parse(bytes(spaced), 1);
   EXPECT_EQ(header.entries()[0].dtype, Dtype::F6_E2M3);
   EXPECT_THAT(header.entries()[0].shape, ElementsAre(2, 0));
@@ -80,9 +89,12 @@ TEST(Header, ReadsTheSameFromTheShortAndTheLongWay) {
 }
 
 TEST(Header, TakesNumbersOfEveryLength) {
-  for (std::string_view padding : {"", "        "}) {  // the short way reads numbers 8 bytes at a time, where so many are left
+  for (std::string_view padding :
+      {"", "        "}) {  // the short way reads numbers 8 bytes at a time, where so many are left
     for (uint64_t dimension = 1; dimension < uint64_t{1} << 60; dimension *= 7) {
-      std::string json = "{\"a\":" + info("U8", "[" + std::to_string(dimension) + "]", "[0," + std::to_string(dimension) + "]") + "}" + std::string(padding);
+      std::string json =
+          "{\"a\":" + info("U8", "[" + std::to_string(dimension) + "]", "[0," + std::to_string(dimension) + "]") + "}" +
+          std::string(padding);
       Header header = Header::parse(bytes(json), dimension);
       EXPECT_EQ(header.entries()[0].shape[0], dimension);
       EXPECT_EQ(header.entries()[0].end, dimension);
@@ -98,7 +110,9 @@ TEST(Header, ST04_text_that_is_not_utf8) {
 }
 
 TEST(Header, ST05_what_is_not_a_json_object) {
-  for (const char* header : {"", " ", "[]", "null", "{", "{\"a\":}", "{,}", "{\"a\":1,}", "{\"a\" 1}", "{}x", "{'a':1}", "{\"a", "{\"a\\"}) EXPECT_NE(rule_of(header, 0), "accepted") << header;
+  for (const char* header :
+      {"", " ", "[]", "null", "{", "{\"a\":}", "{,}", "{\"a\":1,}", "{\"a\" 1}", "{}x", "{'a':1}", "{\"a", "{\"a\\"})
+    EXPECT_NE(rule_of(header, 0), "accepted") << header;
   EXPECT_EQ(rule_of("[]"), "ST05");
   EXPECT_EQ(rule_of(kOne + "x"), "ST05");
   EXPECT_EQ(rule_of(kOne + std::string(1, '\0')), "ST05");
@@ -108,25 +122,35 @@ TEST(Header, ST05_what_is_not_a_json_object) {
 }
 
 TEST(Header, ST06_nesting_beyond_the_limit_of_the_reference) {
-  auto nested = [](size_t depth) { return "{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":" + std::string(depth, '[') + std::string(depth, ']')) + "}"; };
+  auto nested = [](size_t depth) {
+    return "{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":" + std::string(depth, '[') + std::string(depth, ']')) + "}";
+  };
   EXPECT_EQ(rule_of(nested(125)), "accepted");
   EXPECT_EQ(rule_of(nested(126)), "ST06");
   EXPECT_EQ(rule_of(nested(1'000'000)), "ST06");
 }
 
 TEST(Header, ST07_numbers_beyond_a_double_even_where_they_are_ignored) {
-  auto extra = [](std::string_view number) { return rule_of("{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":" + std::string(number)) + "}"); };
-  for (const char* number : {"1e308", "-1e308", "1e-999", "0e99999999999", "18446744073709551616", "-0", "0.5E+3", "1.7976931348623157e308"}) EXPECT_EQ(extra(number), "accepted") << number;
-  for (const char* number : {"1e309", "-1e309", "1e99999999999", "1.7976931348623158e308"}) EXPECT_EQ(extra(number), "ST07") << number;
+  auto extra = [](std::string_view number) {
+    return rule_of("{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":" + std::string(number)) + "}");
+  };
+  for (const char* number :
+      {"1e308", "-1e308", "1e-999", "0e99999999999", "18446744073709551616", "-0", "0.5E+3", "1.7976931348623157e308"})
+    EXPECT_EQ(extra(number), "accepted") << number;
+  for (const char* number : {"1e309", "-1e309", "1e99999999999", "1.7976931348623158e308"})
+    EXPECT_EQ(extra(number), "ST07") << number;
   EXPECT_EQ(extra(std::string(310, '9')), "ST07");
   EXPECT_EQ(extra("1" + std::string(400, '0') + "e-400"), "accepted");
 }
 
 TEST(Header, ST08_metadata_is_strings_to_strings) {
-  auto metadata = [](std::string_view value) { return rule_of("{\"__metadata__\":" + std::string(value) + "," + u8("a", 0, 4) + "}"); };
+  auto metadata = [](std::string_view value) {
+    return rule_of("{\"__metadata__\":" + std::string(value) + "," + u8("a", 0, 4) + "}");
+  };
   EXPECT_EQ(metadata("{}"), "accepted");
   EXPECT_EQ(metadata("null"), "accepted");
-  for (const char* value : {"[]", "\"\"", "{\"k\":1}", "{\"k\":null}", "{\"k\":{}}"}) EXPECT_EQ(metadata(value), "ST08") << value;
+  for (const char* value : {"[]", "\"\"", "{\"k\":1}", "{\"k\":null}", "{\"k\":{}}"})
+    EXPECT_EQ(metadata(value), "ST08") << value;
   EXPECT_EQ(rule_of("{\"__metadata__\":{},\"\\u005f_metadata__\":{}}", 0), "ST08");
   EXPECT_EQ(rule_of("{\"__metadata__\":" + kInfo + "}"), "ST08");
   EXPECT_EQ(rule_of("{\"__metadata__\":" + kInfo + "}        "), "ST08");
@@ -142,11 +166,16 @@ TEST(Header, ST09_an_entry_has_three_fields_once) {
 }
 
 TEST(Header, ST10_unknown_dtypes) {
-  for (const char* dtype : {"f32", "F128", "", "F32 "}) EXPECT_EQ(rule_of("{\"a\":" + info(dtype, "[1]", "[0,4]") + "}"), "ST10") << dtype;
-  EXPECT_EQ(refusal("{\"a\":" + info("f32", "[1]", "[0,4]") + "}").what(), std::string("tensor \"a\": at byte 22: [ST10] unknown dtype \"f32\""));
-  auto dtype = [](std::string_view value) { return rule_of("{\"a\":{\"dtype\":" + std::string(value) + ",\"shape\":[1],\"data_offsets\":[0,4]}}"); };
+  for (const char* dtype : {"f32", "F128", "", "F32 "})
+    EXPECT_EQ(rule_of("{\"a\":" + info(dtype, "[1]", "[0,4]") + "}"), "ST10") << dtype;
+  EXPECT_EQ(refusal("{\"a\":" + info("f32", "[1]", "[0,4]") + "}").what(),
+      std::string("tensor \"a\": at byte 22: [ST10] unknown dtype \"f32\""));
+  auto dtype = [](std::string_view value) {
+    return rule_of("{\"a\":{\"dtype\":" + std::string(value) + ",\"shape\":[1],\"data_offsets\":[0,4]}}");
+  };
   EXPECT_EQ(dtype("{\"F32\":null}"), "accepted");
-  for (const char* value : {"{}", "{\"F32\":{}}", "{\"F32\":null,\"I32\":null}", "32", "null"}) EXPECT_EQ(dtype(value), "ST10") << value;
+  for (const char* value : {"{}", "{\"F32\":{}}", "{\"F32\":null,\"I32\":null}", "32", "null"})
+    EXPECT_EQ(dtype(value), "ST10") << value;
 }
 
 TEST(Header, ST11_sizes_are_whole_numbers) {
@@ -154,19 +183,24 @@ TEST(Header, ST11_sizes_are_whole_numbers) {
     EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[" + std::string(number) + "]", "[0,4]") + "}"), "ST11") << number;
     EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[1]", "[0," + std::string(number) + "]") + "}"), "ST11") << number;
   }
-  for (const char* offsets : {"[]", "[0]", "[0,4,4]", "4", "{}"}) EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[1]", offsets) + "}"), "ST11") << offsets;
-  for (const char* number : {"01", "00", "0000000001"}) EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[" + std::string(number) + "]", "[0,4]") + "}        "), "ST05");
+  for (const char* offsets : {"[]", "[0]", "[0,4,4]", "4", "{}"})
+    EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[1]", offsets) + "}"), "ST11") << offsets;
+  for (const char* number : {"01", "00", "0000000001"})
+    EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[" + std::string(number) + "]", "[0,4]") + "}        "), "ST05");
 }
 
 TEST(Header, ST12_repeated_names) {
   EXPECT_EQ(rule_of(object_of({u8("a", 0, 4), u8("a", 0, 4)})), "ST12");
   EXPECT_EQ(rule_of(object_of({u8("a", 0, 2), u8("\\u0061", 2, 4)})), "ST12");
-  EXPECT_THAT(refusal(object_of({u8("a", 0, 2), u8("a", 2, 4)})).what(), HasSubstr("tensor \"a\": [ST12] the name stands twice"));
+  EXPECT_THAT(refusal(object_of({u8("a", 0, 2), u8("a", 2, 4)})).what(),
+      HasSubstr("tensor \"a\": [ST12] the name stands twice"));
 }
 
 TEST(Header, ST13_sizes_that_overflow) {
-  for (const char* shape : {"[4294967296,4294967296]", "[4611686018427387905]", "[9223372036854775808,4,0]"}) EXPECT_EQ(rule_of("{\"a\":" + info("F32", shape, "[0,0]") + "}", 0), "ST13") << shape;
-  for (const char* shape : {"[0,9223372036854775808,4]", "[18446744073709551615,0]", "[4611686018427387904,3,0]"}) EXPECT_EQ(rule_of("{\"a\":" + info("F32", shape, "[0,0]") + "}", 0), "accepted") << shape;
+  for (const char* shape : {"[4294967296,4294967296]", "[4611686018427387905]", "[9223372036854775808,4,0]"})
+    EXPECT_EQ(rule_of("{\"a\":" + info("F32", shape, "[0,0]") + "}", 0), "ST13") << shape;
+  for (const char* shape : {"[0,9223372036854775808,4]", "[18446744073709551615,0]", "[4611686018427387904,3,0]"})
+    EXPECT_EQ(rule_of("{\"a\":" + info("F32", shape, "[0,0]") + "}", 0), "accepted") << shape;
 }
 
 TEST(Header, ST14_tensors_that_do_not_end_on_a_byte) {
@@ -187,12 +221,13 @@ TEST(Header, ST15_gaps_and_overlaps) {
 
 TEST(Header, ST16_says_what_it_has_and_needs) {
   EXPECT_EQ(refusal("{\"a.weight\":" + info("F32", "[2,2]", "[0,12]") + "}", 12).what(),
-            std::string("tensor \"a.weight\": [ST16] data_offsets hold 12 bytes but shape [2, 2] of F32 needs 16"));
+      std::string("tensor \"a.weight\": [ST16] data_offsets hold 12 bytes but shape [2, 2] of F32 needs 16"));
 }
 
 TEST(Header, ST17_the_tensors_are_the_whole_file) {
   EXPECT_EQ(refusal(kOne, 3).code(), Code::truncated);
-  EXPECT_THAT(refusal(kOne, 3).what(), HasSubstr("[ST17] the file ends too early (its data section has 3 bytes, the tensors need 4)"));
+  EXPECT_THAT(refusal(kOne, 3).what(),
+      HasSubstr("[ST17] the file ends too early (its data section has 3 bytes, the tensors need 4)"));
   EXPECT_EQ(refusal(kOne, 5).code(), Code::malformed);
   EXPECT_THAT(refusal(kOne, 5).what(), HasSubstr("[ST17] 1 byte follows the last tensor"));
   EXPECT_EQ(rule_of("{}", 1), "ST17");
@@ -217,7 +252,8 @@ TEST(Header, ST20_strict_has_no_metadata_key_twice_and_reference_takes_the_last)
 
 TEST(Header, ST21_strict_takes_no_other_spelling_of_entries) {
   EXPECT_EQ(rule_of("{\"a\":[\"F32\",[1],[0,4]]}", 4, Mode::strict), "ST21");
-  EXPECT_EQ(rule_of("{\"a\":{\"dtype\":{\"F32\":null},\"shape\":[1],\"data_offsets\":[0,4]}}", 4, Mode::strict), "ST21");
+  EXPECT_EQ(
+      rule_of("{\"a\":{\"dtype\":{\"F32\":null},\"shape\":[1],\"data_offsets\":[0,4]}}", 4, Mode::strict), "ST21");
 }
 
 TEST(Header, ST22_strict_has_no_null_for_metadata) {
@@ -233,7 +269,8 @@ TEST(Header, ST23_strict_has_no_other_fields) {
 
 TEST(Header, EveryPrefixOfAHeaderIsRefused) {
   std::string json = object_of({"\"__metadata__\":{\"k\":\"\\u00e9\"}", "\"a\":" + kInfo});
-  for (size_t length = 0; length < json.size(); ++length) EXPECT_NE(rule_of(json.substr(0, length)), "accepted") << length;
+  for (size_t length = 0; length < json.size(); ++length)
+    EXPECT_NE(rule_of(json.substr(0, length)), "accepted") << length;
 }
 
 TEST(Header, RandomBytesNeverDoMoreThanThrow) {

@@ -17,7 +17,8 @@ std::string rule_of_plan(const std::vector<TensorSpec>& specs, const std::option
 }
 
 TEST(FilePlan, LargestElementsComeFirstThenNames) {
-  std::vector<TensorSpec> specs{{"z", Dtype::F32, kTwo}, {"flag", Dtype::BOOL, kThree}, {"a", Dtype::F32, kScalar}, {"step", Dtype::I64, kScalar}};
+  std::vector<TensorSpec> specs{{"z", Dtype::F32, kTwo}, {"flag", Dtype::BOOL, kThree}, {"a", Dtype::F32, kScalar},
+      {"step", Dtype::I64, kScalar}};
   FilePlan plan = plan_file(specs);
   std::vector<uint32_t> order;
   for (const Place& place : plan.places) order.push_back(place.spec);
@@ -25,7 +26,9 @@ TEST(FilePlan, LargestElementsComeFirstThenNames) {
   EXPECT_EQ(plan.places[0].begin, plan.head.size());
   EXPECT_EQ(plan.places[2].size_bytes(), 8u);
   EXPECT_EQ(plan.file_bytes, plan.head.size() + 8 + 4 + 8 + 3);
-  EXPECT_THAT(json_of(plan), testing::StartsWith(R"({"step":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},"z":)"));
+  EXPECT_THAT(json_of(plan),
+      testing::StartsWith(
+          R"({"step":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[],"data_offsets":[8,12]},"z":)"));
 }
 
 TEST(FilePlan, CanBeReadBack) {
@@ -42,8 +45,10 @@ TEST(FilePlan, NoTensorsAndEmptyMetadataIsStillAHeader) {
 }
 
 TEST(FilePlan, TheHeaderIsPaddedSoThatTheDataIsAligned) {
-  for (uint64_t align : {8, 64, 4096, 1 << 20}) EXPECT_EQ(plan_file(std::vector<TensorSpec>{{"w", Dtype::F32, kTwo}}, std::nullopt, align).head.size() % align, 0u);
-  for (uint64_t align : {0, 1, 4, 24, 1 << 21}) EXPECT_EQ(error_of([&] { plan_file({}, std::nullopt, align); }).code(), Code::unsupported) << align;
+  for (uint64_t align : {8, 64, 4096, 1 << 20})
+    EXPECT_EQ(plan_file(std::vector<TensorSpec>{{"w", Dtype::F32, kTwo}}, std::nullopt, align).head.size() % align, 0u);
+  for (uint64_t align : {0, 1, 4, 24, 1 << 21})
+    EXPECT_EQ(error_of([&] { plan_file({}, std::nullopt, align); }).code(), Code::unsupported) << align;
 }
 
 TEST(FilePlan, ST02_a_header_that_nobody_could_read) {
@@ -58,7 +63,9 @@ TEST(FilePlan, ST04_text_that_is_not_utf8) {
   EXPECT_EQ(rule_of_plan({}, Metadata{{"k", "\xff"}}), "ST04");
 }
 
-TEST(FilePlan, ST12_repeated_names) { EXPECT_EQ(rule_of_plan({{"a", Dtype::U8, kTwo}, {"b", Dtype::U8, kTwo}, {"a", Dtype::F32, kTwo}}), "ST12"); }
+TEST(FilePlan, ST12_repeated_names) {
+  EXPECT_EQ(rule_of_plan({{"a", Dtype::U8, kTwo}, {"b", Dtype::U8, kTwo}, {"a", Dtype::F32, kTwo}}), "ST12");
+}
 
 TEST(FilePlan, ST13_sizes_that_overflow) {
   std::vector<uint64_t> too_much{uint64_t{1} << 40, uint64_t{1} << 40};

@@ -23,8 +23,12 @@ std::vector<ByteRange> ranges(const Slice& slice) {
   return out;
 }
 
-std::vector<ByteRange> ranges(Dtype dtype, const Shape& shape, const Index& index) { return ranges(Slice::of(dtype, shape, index)); }
-Code refusal_of(const Shape& shape, const Index& index, Dtype dtype = Dtype::U8) { return error_of([&] { Slice::of(dtype, shape, index); }).code(); }
+std::vector<ByteRange> ranges(Dtype dtype, const Shape& shape, const Index& index) {
+  return ranges(Slice::of(dtype, shape, index));
+}
+Code refusal_of(const Shape& shape, const Index& index, Dtype dtype = Dtype::U8) {
+  return error_of([&] { Slice::of(dtype, shape, index); }).code();
+}
 
 TEST(Slice, RowsAreOneRange) {
   EXPECT_THAT(ranges(Dtype::F32, {10, 5}, {Range{2, 4}}), ElementsAre(ByteRange{40, 80}));
@@ -33,15 +37,18 @@ TEST(Slice, RowsAreOneRange) {
 }
 
 TEST(Slice, ColumnsAreOneRangeForEachRow) {
-  EXPECT_THAT(ranges(Dtype::F16, {3, 4}, {kAll, Range{1, 3}}), ElementsAre(ByteRange{2, 6}, ByteRange{10, 14}, ByteRange{18, 22}));
+  EXPECT_THAT(ranges(Dtype::F16, {3, 4}, {kAll, Range{1, 3}}),
+      ElementsAre(ByteRange{2, 6}, ByteRange{10, 14}, ByteRange{18, 22}));
 }
 
 TEST(Slice, RangesThatMeetAreMerged) {
-  EXPECT_THAT(ranges(Dtype::U8, {2, 4}, {kAll, Range{{}, {}, 3}}), ElementsAre(ByteRange{0, 1}, ByteRange{3, 5}, ByteRange{7, 8}));
+  EXPECT_THAT(ranges(Dtype::U8, {2, 4}, {kAll, Range{{}, {}, 3}}),
+      ElementsAre(ByteRange{0, 1}, ByteRange{3, 5}, ByteRange{7, 8}));
 }
 
 TEST(Slice, NegativeStepsRunBackwards) {
-  EXPECT_THAT(ranges(Dtype::U8, {5}, {Range{{}, {}, -2}}), ElementsAre(ByteRange{4, 5}, ByteRange{2, 3}, ByteRange{0, 1}));
+  EXPECT_THAT(
+      ranges(Dtype::U8, {5}, {Range{{}, {}, -2}}), ElementsAre(ByteRange{4, 5}, ByteRange{2, 3}, ByteRange{0, 1}));
   EXPECT_THAT(ranges(Dtype::U8, {2, 3}, {Range{{}, {}, -1}}), ElementsAre(ByteRange{3, 6}, ByteRange{0, 3}));
 }
 
@@ -64,7 +71,8 @@ TEST(Slice, AnEllipsisStandsForTheRest) {
 TEST(Slice, TensorsWithoutElementsAndHugeDimensions) {
   EXPECT_THAT(ranges(Dtype::F32, {UINT64_MAX, 0}, {Range{-5, {}}}), IsEmpty());
   EXPECT_THAT(Slice::of(Dtype::F32, Shape{UINT64_MAX, 0}, Index{Range{-5, {}}}).shape(), ElementsAre(5, 0));
-  EXPECT_THAT(Slice::of(Dtype::F32, Shape{UINT64_MAX, 0}, Index{Range{{}, {}, -1}}).shape(), ElementsAre(UINT64_MAX, 0));
+  EXPECT_THAT(
+      Slice::of(Dtype::F32, Shape{UINT64_MAX, 0}, Index{Range{{}, {}, -1}}).shape(), ElementsAre(UINT64_MAX, 0));
 }
 
 TEST(Slice, WhatIsNoIndexIsRefused) {
@@ -130,7 +138,8 @@ TEST(Slice, TouchesNoPageThatHoldsNothingOfItsRanges) {
     page[1] = static_cast<std::byte>(row + 1);
   }
   const uint64_t shape[] = {kRows, page_bytes};
-  for (const Index& rows : {Index{Range{0, {}, kEvery}, Range{0, 2}}, Index{Range{-static_cast<int64_t>(kEvery), {}, -static_cast<int64_t>(kEvery)}, Range{0, 2}}}) {
+  for (const Index& rows : {Index{Range{0, {}, kEvery}, Range{0, 2}},
+           Index{Range{-static_cast<int64_t>(kEvery), {}, -static_cast<int64_t>(kEvery)}, Range{0, 2}}}) {
     Slice slice = Slice::of(Dtype::U8, shape, rows);
     std::vector<std::byte> out(slice.size_bytes());
     slice.read({static_cast<std::byte*>(memory), kRows * page_bytes}, out);

@@ -23,7 +23,8 @@ using namespace depickle;
 using namespace depickle::safetensors;
 namespace dom = simdjson::dom;
 
-constexpr uint64_t kMostHashedBytes = 16 << 20;  // larger ones are holes of the file system, and nobody knows their hash
+constexpr uint64_t kMostHashedBytes =
+    16 << 20;  // larger ones are holes of the file system, and nobody knows their hash
 
 void write_shape(JsonWriter& json, std::span<const uint64_t> shape) {
   json.key("shape").array();
@@ -46,8 +47,10 @@ void verdict(JsonWriter& json, const std::string& path, Mode mode) {
     json.object().key("name").value(entry.name).key("dtype").value(name(entry.dtype));
     write_shape(json, entry.shape);
     json.key("sha256");
-    if (entry.size_bytes() > kMostHashedBytes) json.null().end();
-    else json.value(sha256_hex(file.bytes(entry))).end();
+    if (entry.size_bytes() > kMostHashedBytes)
+      json.null().end();
+    else
+      json.value(sha256_hex(file.bytes(entry))).end();
     if (file.header().find(entry.name) != &entry) throw std::logic_error("find() does not find its own entry");
   }
   json.end();
@@ -55,7 +58,8 @@ void verdict(JsonWriter& json, const std::string& path, Mode mode) {
 
 std::string from_hex(std::string_view hex) {
   std::string out;
-  for (size_t i = 0; i < hex.size(); i += 2) out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
+  for (size_t i = 0; i < hex.size(); i += 2)
+    out += static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16));
   return out;
 }
 
@@ -79,7 +83,8 @@ void write(JsonWriter& json, dom::element request) {
   std::vector<Source> tensors;
   for (dom::element tensor : dom::array(request["tensors"])) {
     contents.push_back(from_hex(tensor["hex"]));
-    for (uint64_t dimension : dom::array(tensor["shape"])) shapes.resize(contents.size()), shapes.back().push_back(dimension);
+    for (uint64_t dimension : dom::array(tensor["shape"]))
+      shapes.resize(contents.size()), shapes.back().push_back(dimension);
     shapes.resize(contents.size());
     tensors.push_back({{tensor["name"], find_dtype(tensor["dtype"]).value(), shapes.back()}, bytes(contents.back())});
   }
@@ -90,7 +95,9 @@ void write(JsonWriter& json, dom::element request) {
 IndexItem index_item(dom::element item) {
   if (item.is_string()) return Ellipsis{};
   if (item.is_int64()) return int64_t(item);
-  auto bound = [&](size_t i) { return item.at(i).is_null() ? std::nullopt : std::optional<int64_t>(int64_t(item.at(i))); };
+  auto bound = [&](size_t i) {
+    return item.at(i).is_null() ? std::nullopt : std::optional<int64_t>(int64_t(item.at(i)));
+  };
   return Range{bound(0), bound(1), bound(2).value_or(1)};
 }
 
@@ -105,12 +112,14 @@ void slice(JsonWriter& json, dom::element request) {
   json.key("accept").value(true);
   write_shape(json, slice.shape());
   json.key("hex").value(to_hex(out)).key("ranges").array();
-  for (auto ranges = slice.ranges(); auto range = ranges.next();) json.array().value(range->begin).value(range->end).end();
+  for (auto ranges = slice.ranges(); auto range = ranges.next();)
+    json.array().value(range->begin).value(range->end).end();
   json.end();
 }
 
 void answer(JsonWriter& json, const std::string& mode, const std::string& line) {
-  if (mode == "reference" || mode == "strict") return verdict(json, line, mode == "strict" ? Mode::strict : Mode::reference);
+  if (mode == "reference" || mode == "strict")
+    return verdict(json, line, mode == "strict" ? Mode::strict : Mode::reference);
   dom::parser parser;
   dom::element request = parser.parse(line);
   mode == "write" ? write(json, request) : slice(json, request);
@@ -130,7 +139,16 @@ int main(int count, char** arguments) {
     } catch (const Error& error) {
       out.clear();
       JsonWriter json(out, JsonWriter::Style::compact);
-      json.object().key("accept").value(false).key("error").value(error.what()).key("rule").value(error.rule()).key("hint").value(error.hint()).end();
+      json.object()
+          .key("accept")
+          .value(false)
+          .key("error")
+          .value(error.what())
+          .key("rule")
+          .value(error.rule())
+          .key("hint")
+          .value(error.hint())
+          .end();
     }
     std::cout << out << '\n';
   }

@@ -30,12 +30,15 @@ TEST(Writer, WritesPiecesInAnyOrder) {
 TEST(Writer, WritesFromSeveralThreads) {
   Folder folder;
   const std::vector<uint64_t> shape{100'000};
-  Writer writer = Writer::create(folder / "x", plan_file(std::vector<TensorSpec>{{"a", Dtype::U8, shape}}), IfExists::refuse);
-  parallel_for(100, 4, [&](uint64_t i) { writer.write(0, i * 1000, bytes(std::string(1000, static_cast<char>('A' + i % 26)))); });
+  Writer writer =
+      Writer::create(folder / "x", plan_file(std::vector<TensorSpec>{{"a", Dtype::U8, shape}}), IfExists::refuse);
+  parallel_for(100, 4,
+      [&](uint64_t i) { writer.write(0, i * 1000, bytes(std::string(1000, static_cast<char>('A' + i % 26)))); });
   writer.commit();
   File file = File::open(folder / "x");
   std::string_view written = text(file.bytes(file.header().entries()[0]));
-  for (size_t i = 0; i < 100; ++i) EXPECT_EQ(written.substr(i * 1000, 1000), std::string(1000, static_cast<char>('A' + i % 26)));
+  for (size_t i = 0; i < 100; ++i)
+    EXPECT_EQ(written.substr(i * 1000, 1000), std::string(1000, static_cast<char>('A' + i % 26)));
 }
 
 TEST(Writer, MissingBytesAreNotCommitted) {

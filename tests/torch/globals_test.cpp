@@ -5,7 +5,9 @@
 namespace depickle::torch {
 namespace {
 
-pickle::Global named(std::string_view module, std::string_view name) { return {.module = module, .name = name, .count = 1, .offset_bytes = 0}; }
+pickle::Global named(std::string_view module, std::string_view name) {
+  return {.module = module, .name = name, .count = 1, .offset_bytes = 0};
+}
 bool inert(std::string_view module, std::string_view name) { return is_inert(named(module, name)); }
 std::string_view words(std::string_view module, std::string_view name) { return plain_words(named(module, name)); }
 
@@ -16,25 +18,30 @@ struct Known {
 };
 
 TEST(StorageClasses, HaveTheElementsOfTheirNames) {
-  constexpr Known kKnown[] = {
-      {"DoubleStorage", 8, Dtype::F64}, {"FloatStorage", 4, Dtype::F32}, {"HalfStorage", 2, Dtype::F16}, {"BFloat16Storage", 2, Dtype::BF16}, {"LongStorage", 8, Dtype::I64},
-      {"IntStorage", 4, Dtype::I32}, {"ShortStorage", 2, Dtype::I16}, {"CharStorage", 1, Dtype::I8}, {"ByteStorage", 1, Dtype::U8}, {"BoolStorage", 1, Dtype::BOOL},
-      {"ComplexFloatStorage", 8, Dtype::C64}, {"ComplexDoubleStorage", 16, {}}, {"ComplexHalfStorage", 4, {}}, {"QInt8Storage", 1, {}}, {"QUInt8Storage", 1, {}},
-      {"QInt32Storage", 4, {}}, {"QUInt4x2Storage", 1, {}}, {"QUInt2x4Storage", 1, {}}, {"UntypedStorage", 1, Dtype::U8}, {"_UntypedStorage", 1, Dtype::U8}};
+  constexpr Known kKnown[] = {{"DoubleStorage", 8, Dtype::F64}, {"FloatStorage", 4, Dtype::F32},
+      {"HalfStorage", 2, Dtype::F16}, {"BFloat16Storage", 2, Dtype::BF16}, {"LongStorage", 8, Dtype::I64},
+      {"IntStorage", 4, Dtype::I32}, {"ShortStorage", 2, Dtype::I16}, {"CharStorage", 1, Dtype::I8},
+      {"ByteStorage", 1, Dtype::U8}, {"BoolStorage", 1, Dtype::BOOL}, {"ComplexFloatStorage", 8, Dtype::C64},
+      {"ComplexDoubleStorage", 16, {}}, {"ComplexHalfStorage", 4, {}}, {"QInt8Storage", 1, {}},
+      {"QUInt8Storage", 1, {}}, {"QInt32Storage", 4, {}}, {"QUInt4x2Storage", 1, {}}, {"QUInt2x4Storage", 1, {}},
+      {"UntypedStorage", 1, Dtype::U8}, {"_UntypedStorage", 1, Dtype::U8}};
   for (const Known& known : kKnown) {
     const ElementType* element = find_storage_class(known.torch);
     ASSERT_TRUE(element) << known.torch;
     EXPECT_EQ(element->bytes, known.bytes) << known.torch;
     EXPECT_EQ(element->dtype, known.dtype) << known.torch;
   }
-  for (auto other : {"TypedStorage", "Storage", "FloatTensor", "floatstorage", ""}) EXPECT_FALSE(find_storage_class(other)) << other;
+  for (auto other : {"TypedStorage", "Storage", "FloatTensor", "floatstorage", ""})
+    EXPECT_FALSE(find_storage_class(other)) << other;
 }
 
 TEST(DtypeObjects, AreFoundByNameAndAlias) {
-  constexpr Known kKnown[] = {{"uint16", 2, Dtype::U16}, {"uint32", 4, Dtype::U32}, {"uint64", 8, Dtype::U64}, {"float8_e4m3fn", 1, Dtype::F8_E4M3},
-                              {"float8_e5m2", 1, Dtype::F8_E5M2}, {"float8_e4m3fnuz", 1, Dtype::F8_E4M3FNUZ}, {"float8_e5m2fnuz", 1, Dtype::F8_E5M2FNUZ},
-                              {"float8_e8m0fnu", 1, Dtype::F8_E8M0}, {"float4_e2m1fn_x2", 1, Dtype::F4}, {"bits16", 2, {}}, {"complex32", 4, {}},
-                              {"half", 2, Dtype::F16}, {"long", 8, Dtype::I64}, {"double", 8, Dtype::F64}, {"cfloat", 8, Dtype::C64}};
+  constexpr Known kKnown[] = {{"uint16", 2, Dtype::U16}, {"uint32", 4, Dtype::U32}, {"uint64", 8, Dtype::U64},
+      {"float8_e4m3fn", 1, Dtype::F8_E4M3}, {"float8_e5m2", 1, Dtype::F8_E5M2},
+      {"float8_e4m3fnuz", 1, Dtype::F8_E4M3FNUZ}, {"float8_e5m2fnuz", 1, Dtype::F8_E5M2FNUZ},
+      {"float8_e8m0fnu", 1, Dtype::F8_E8M0}, {"float4_e2m1fn_x2", 1, Dtype::F4}, {"bits16", 2, {}},
+      {"complex32", 4, {}}, {"half", 2, Dtype::F16}, {"long", 8, Dtype::I64}, {"double", 8, Dtype::F64},
+      {"cfloat", 8, Dtype::C64}};
   for (const Known& known : kKnown) {
     const ElementType* element = find_dtype_object(known.torch);
     ASSERT_TRUE(element) << known.torch;
@@ -53,10 +60,12 @@ TEST(Inert, AreExactPairsOnly) {
   EXPECT_TRUE(inert("torch", "bfloat16"));
   EXPECT_TRUE(inert("__builtin__", "set"));
   EXPECT_TRUE(inert("numpy", "float32"));
-  for (auto [module, name] : {std::pair{"os", "system"}, {"torch._utils", "_rebuild_tensor_v2.__globals__"}, {"torch._utils", "_import_dotted_name"}, {"torch", "load"},
-                              {"torch", "hub.load"}, {"builtins", "eval"}, {"builtins", "getattr"}, {"builtins", "set.__class__"}, {"numpy", "load"}, {"torch.foo", "FloatStorage"},
-                              {"collections", "OrderedDict.__reduce__"}, {"Collections", "OrderedDict"}, {"torch.storage", "os"}, {"torch", "Tensor.__class__"}, {"functools", "partial"},
-                              {"torch.serialization", "os"}, {"numpy.core.multiarray", "__builtins__"}, {"torch.nn.modules.linear", "Linear"}, {"argparse", "Namespace"}})
+  for (auto [module, name] : {std::pair{"os", "system"}, {"torch._utils", "_rebuild_tensor_v2.__globals__"},
+           {"torch._utils", "_import_dotted_name"}, {"torch", "load"}, {"torch", "hub.load"}, {"builtins", "eval"},
+           {"builtins", "getattr"}, {"builtins", "set.__class__"}, {"numpy", "load"}, {"torch.foo", "FloatStorage"},
+           {"collections", "OrderedDict.__reduce__"}, {"Collections", "OrderedDict"}, {"torch.storage", "os"},
+           {"torch", "Tensor.__class__"}, {"functools", "partial"}, {"torch.serialization", "os"},
+           {"numpy.core.multiarray", "__builtins__"}, {"torch.nn.modules.linear", "Linear"}, {"argparse", "Namespace"}})
     EXPECT_FALSE(inert(module, name)) << module << "." << name;
 }
 

@@ -27,8 +27,12 @@ inline std::string floats(std::initializer_list<float> numbers) { return raw<flo
 
 // Values: each leaves one item on the stack.
 inline const std::string kNone = "N", kTrue = "\x88", kFalse = "\x89";
-inline std::string text(std::string_view value) { return "X" + raw(static_cast<uint32_t>(value.size())) + std::string(value); }
-inline std::string bytes(std::string_view value) { return "B" + raw(static_cast<uint32_t>(value.size())) + std::string(value); }
+inline std::string text(std::string_view value) {
+  return "X" + raw(static_cast<uint32_t>(value.size())) + std::string(value);
+}
+inline std::string bytes(std::string_view value) {
+  return "B" + raw(static_cast<uint32_t>(value.size())) + std::string(value);
+}
 inline std::string number(int64_t value) { return std::string("\x8a\x08") + raw(value); }
 inline std::string joined(const std::vector<std::string>& items) {
   std::string out;
@@ -49,13 +53,21 @@ inline std::string pairs(const Items& items) {
   return out;
 }
 inline std::string dict(const Items& items) { return pairs(items) + "d"; }
-inline std::string named(std::string_view module, std::string_view name) { return "c" + std::string(module) + "\n" + std::string(name) + "\n"; }
-inline std::string call(std::string_view module, std::string_view name, const std::vector<std::string>& args) { return named(module, name) + tuple(args) + "R"; }
+inline std::string named(std::string_view module, std::string_view name) {
+  return "c" + std::string(module) + "\n" + std::string(name) + "\n";
+}
+inline std::string call(std::string_view module, std::string_view name, const std::vector<std::string>& args) {
+  return named(module, name) + tuple(args) + "R";
+}
 inline std::string ordered(const Items& items) { return call("collections", "OrderedDict", {}) + pairs(items) + "u"; }
 /// An instance with this state.
-inline std::string instance(std::string_view module, std::string_view name, const Items& state) { return named(module, name) + ")\x81" + dict(state) + "b"; }
-inline std::string module(const Items& parameters, const Items& buffers = {}, const Items& modules = {}, const Items& more = {}) {
-  Items state{{"training", kTrue}, {"_parameters", ordered(parameters)}, {"_buffers", ordered(buffers)}, {"_modules", ordered(modules)}};
+inline std::string instance(std::string_view module, std::string_view name, const Items& state) {
+  return named(module, name) + ")\x81" + dict(state) + "b";
+}
+inline std::string module(
+    const Items& parameters, const Items& buffers = {}, const Items& modules = {}, const Items& more = {}) {
+  Items state{{"training", kTrue}, {"_parameters", ordered(parameters)}, {"_buffers", ordered(buffers)},
+      {"_modules", ordered(modules)}};
   state.insert(state.end(), more.begin(), more.end());
   return instance("my.models", "Net", state);
 }
@@ -64,15 +76,23 @@ inline std::string module(const Items& parameters, const Items& buffers = {}, co
 inline std::string storage(std::string_view type, std::string_view key, int64_t numel, const std::string& more = "") {
   return tuple({text("storage"), named("torch", type), text(key), text("cpu"), number(numel), more}) + "Q";
 }
-inline std::string rebuild(std::string_view builder, const std::vector<std::string>& args) { return call("torch._utils", builder, args); }
-inline std::string tensor(const std::string& of, std::initializer_list<int64_t> shape, std::initializer_list<int64_t> strides, int64_t offset = 0, const std::string& metadata = "") {
-  return rebuild("_rebuild_tensor_v2", {of, number(offset), sizes(shape), sizes(strides), kFalse, call("collections", "OrderedDict", {}), metadata});
+inline std::string rebuild(std::string_view builder, const std::vector<std::string>& args) {
+  return call("torch._utils", builder, args);
+}
+inline std::string tensor(const std::string& of, std::initializer_list<int64_t> shape,
+    std::initializer_list<int64_t> strides, int64_t offset = 0, const std::string& metadata = "") {
+  return rebuild("_rebuild_tensor_v2",
+      {of, number(offset), sizes(shape), sizes(strides), kFalse, call("collections", "OrderedDict", {}), metadata});
 }
 /// A flat float32 tensor, which is the whole of its storage.
-inline std::string vector(std::string_view key, int64_t numel) { return tensor(storage("FloatStorage", key, numel), {numel}, {1}); }
+inline std::string vector(std::string_view key, int64_t numel) {
+  return tensor(storage("FloatStorage", key, numel), {numel}, {1});
+}
 
 /// A whole pickle.
-inline std::string pickle(const std::string& value, int protocol = 2) { return std::string("\x80") + static_cast<char>(protocol) + value + "."; }
+inline std::string pickle(const std::string& value, int protocol = 2) {
+  return std::string("\x80") + static_cast<char>(protocol) + value + ".";
+}
 
 inline const std::string kMagic("\x80\2\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 
@@ -82,10 +102,12 @@ struct LegacyStorage {
   std::string content;
 };
 /// The old container; `keys` are listed as they stand in `storages` unless they are given.
-inline std::string legacy(const std::string& value, const std::vector<LegacyStorage>& storages, const std::string& keys = "") {
+inline std::string legacy(
+    const std::string& value, const std::vector<LegacyStorage>& storages, const std::string& keys = "") {
   std::vector<std::string> listed;
   for (const LegacyStorage& each : storages) listed.push_back(text(each.key));
-  std::string out = kMagic + pickle(number(1001)) + pickle(dict({{"little_endian", kTrue}})) + pickle(value) + pickle(keys.empty() ? list(listed) : keys);
+  std::string out = kMagic + pickle(number(1001)) + pickle(dict({{"little_endian", kTrue}})) + pickle(value) +
+                    pickle(keys.empty() ? list(listed) : keys);
   for (const LegacyStorage& each : storages) out += raw(each.numel) + each.content;
   return out;
 }

@@ -18,7 +18,9 @@ void expect_given_up(const std::string& file) {
 }
 
 // A local header: the signature, the method, neither name nor extra.
-std::string header(char method) { return std::string("PK\3\4") + std::string(4, '\0') + method + std::string(21, '\0'); }
+std::string header(char method) {
+  return std::string("PK\3\4") + std::string(4, '\0') + method + std::string(21, '\0');
+}
 std::string times(int count, const std::string& part) {
   std::string out;
   for (int i = 0; i < count; ++i) out += part;
@@ -26,12 +28,12 @@ std::string times(int count, const std::string& part) {
 }
 
 TEST(ScanBounds, RecordsInsideOneAnotherAreLookedIntoUpToABound) {
-  expect_given_up("\xff" + times(1900, header(0) + "\x80\x02]") + "K\x01" "a.");
+  expect_given_up("\xff" + times(1900, header(0) + "\x80\x02]") +
+                  "K\x01"
+                  "a.");
 }
 
-TEST(ScanBounds, LinesWithoutAnEndAreLookedIntoUpToABound) {
-  expect_given_up("\xff" + times(4000, header(0) + "P"));
-}
+TEST(ScanBounds, LinesWithoutAnEndAreLookedIntoUpToABound) { expect_given_up("\xff" + times(4000, header(0) + "P")); }
 
 TEST(ScanBounds, MoreRecordsThanAreSearchedAreNotPassedOverInSilence) {
   std::string hidden = header(0) + call("os", "system", {text("id")}) + ".";
@@ -47,7 +49,10 @@ TEST(ScanBounds, MorePicklesThanAreReadAreNotPassedOverInSilence) {
 
 TEST(ScanBounds, BytesUnpickledAThousandTimesAreLookedIntoOnce) {
   std::string inner = std::string("\x80\x02") + times(1000, "N0") + "N.";
-  std::string file = "\x80\x03" "ctorch.storage\n_load_from_bytes\nq\1B" + raw(static_cast<uint32_t>(inner.size())) + inner + "\x85q\2](" + times(1000, "h\1h\2R") + "e.";
+  std::string file =
+      "\x80\x03"
+      "ctorch.storage\n_load_from_bytes\nq\1B" +
+      raw(static_cast<uint32_t>(inner.size())) + inner + "\x85q\2](" + times(1000, "h\1h\2R") + "e.";
   Scan scan = scanned(file);
   EXPECT_EQ(scan.verdict, Verdict::tensors_only) << (scan.error ? scan.error->what() : "");
   EXPECT_LE(scan.looked_bytes, 2 * file.size());

@@ -18,7 +18,8 @@ const std::string kFound = "has-code: os.system(\"id\")";
 // tensor's name; from there a UNICODE line runs to the newline before the header's last brace; the data are opcodes.
 std::string polyglot(uint64_t header_bytes, std::string_view name, const std::string& opcodes) {
   std::string size = std::to_string(opcodes.size());
-  std::string header = "{\"" + std::string(name) + R"(":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
+  std::string header =
+      "{\"" + std::string(name) + R"(":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}";
   header += std::string(header_bytes - header.size() - 2, ' ') + "\n}";
   return raw(header_bytes) + header + opcodes;
 }
@@ -29,7 +30,8 @@ TEST(Hiding, ASafetensorsFileThatIsAlsoAPickle) {
   std::string file = polyglot(kSystem + ".");
   ASSERT_EQ(sniff(depickle::bytes(file).first(512)), Format::safetensors);
   EXPECT_EQ(judged(file), kFound);
-  EXPECT_EQ(judged(polyglot(0x470280, "wV", kSystem + ".")), kFound) << "PROTO 2, BINFLOAT of the length's rest and `{\"w`";
+  EXPECT_EQ(judged(polyglot(0x470280, "wV", kSystem + ".")), kFound)
+      << "PROTO 2, BINFLOAT of the length's rest and `{\"w`";
   EXPECT_EQ(judged(polyglot(".")), "tensors-only") << "a harmless one";
 }
 
@@ -38,13 +40,23 @@ TEST(Hiding, APolyglotWhoseFirstOpcodesStopOurMachine) {
   for (int i = 0; i < 1'000'000; ++i) filler += "N0";
   EXPECT_EQ(judged(polyglot(filler + kSystem + ".")), kFound) << "many opcodes";
   EXPECT_EQ(judged(polyglot("F" + std::string(5000, '0') + "\n0" + kSystem + ".")), kFound) << "a long line";
-  EXPECT_THAT(judged(polyglot("](Ne" "K\1K\2s" + kSystem + ".")), testing::Not("tensors-only")) << "an item set in a list, which Python allows";
-  EXPECT_THAT(judged(polyglot(call("builtins", "str", {text("os")}) + call("builtins", "str", {text("system")}) + "\x93" + tuple({text("id")}) + "R.")), testing::Not("tensors-only")) << "names that are computed";
-  EXPECT_THAT(judged(polyglot("\x8b" + raw(2000) + std::string(2000, '\1') + kSystem + ".")), testing::Not("tensors-only")) << "a large int";
+  EXPECT_THAT(judged(polyglot("](Ne"
+                              "K\1K\2s" +
+                              kSystem + ".")),
+      testing::Not("tensors-only"))
+      << "an item set in a list, which Python allows";
+  EXPECT_THAT(judged(polyglot(call("builtins", "str", {text("os")}) + call("builtins", "str", {text("system")}) +
+                              "\x93" + tuple({text("id")}) + "R.")),
+      testing::Not("tensors-only"))
+      << "names that are computed";
+  EXPECT_THAT(
+      judged(polyglot("\x8b" + raw(2000) + std::string(2000, '\1') + kSystem + ".")), testing::Not("tensors-only"))
+      << "a large int";
 }
 
 TEST(Hiding, WeightsThatBeginLikeAPickleByChanceAreWeights) {
-  for (std::string begin : {std::string("\x80\2\x82\5"), std::string("\x80\4N)R"), std::string("\x80\2X\xff\xff\xff\x7f"), std::string("\x80\3c\x01\x02\n\xf0\n"), std::string("\x80\5)))")})
+  for (std::string begin : {std::string("\x80\2\x82\5"), std::string("\x80\4N)R"),
+           std::string("\x80\2X\xff\xff\xff\x7f"), std::string("\x80\3c\x01\x02\n\xf0\n"), std::string("\x80\5)))")})
     EXPECT_EQ(judged(torch_zip(kGood, {{"0", (begin + std::string(16, '\xfe')).substr(0, 16)}})), "tensors-only");
 }
 
@@ -67,7 +79,10 @@ TEST(Hiding, ArchivesBehindOtherContent) {
   EXPECT_THAT(judged(evil + good), HasSubstr("os.system")) << "torch reads the first";
   EXPECT_THAT(judged(pickle("}") + evil), HasSubstr("os.system"));
   EXPECT_THAT(judged(legacy("}", {}) + evil), HasSubstr("os.system"));
-  EXPECT_THAT(judged(zip({{.name = "archive/data.pkl", .content = pickle("}")}, {.name = "archive/inner.pt", .content = evil}})), HasSubstr("os.system")) << "an archive in an archive";
+  EXPECT_THAT(judged(zip({{.name = "archive/data.pkl", .content = pickle("}")},
+                  {.name = "archive/inner.pt", .content = evil}})),
+      HasSubstr("os.system"))
+      << "an archive in an archive";
 }
 
 TEST(Hiding, RecordsUnderOtherNames) {
@@ -84,7 +99,9 @@ TEST(Hiding, RecordsUnderOtherNames) {
 
 TEST(Hiding, DataPklInCapitals) {
   // torch reads DATA.PKL as data.pkl; other.pkl is there so that the archive has a harmless pickle too.
-  EXPECT_EQ(judged(zip({{.name = "a/DATA.PKL", .content = named("a module", "f") + "."}, {.name = "a/other.pkl", .content = pickle("}")}, {.name = "a/version", .content = "3\n"}})), "has-code: names a module.f");
+  EXPECT_EQ(judged(zip({{.name = "a/DATA.PKL", .content = named("a module", "f") + "."},
+                {.name = "a/other.pkl", .content = pickle("}")}, {.name = "a/version", .content = "3\n"}})),
+      "has-code: names a module.f");
 }
 
 std::string loaded(const std::string& bytes) { return call("torch.storage", "_load_from_bytes", {bytes}); }
@@ -93,8 +110,11 @@ TEST(Hiding, PicklesThatLoadFromBytesWouldUnpickle) {
   std::string evil = legacy(kSystem, {});
   EXPECT_EQ(judged(pickle(loaded(made::bytes(evil)))), kFound);
   EXPECT_EQ(judged(pickle(loaded(made::bytes(legacy(loaded(made::bytes(evil)), {}))))), kFound) << "twice";
-  EXPECT_EQ(judged(pickle(loaded(call("_codecs", "encode", {text(pickle(kSystem, 0).substr(2)), text("latin1")})))), kFound);
-  EXPECT_THAT(judged(pickle(loaded(call("_codecs", "encode", {text("(lp0\n."), text("rot13")})))), StartsWith("has-code")) << "by another codec these are other bytes";
+  EXPECT_EQ(
+      judged(pickle(loaded(call("_codecs", "encode", {text(pickle(kSystem, 0).substr(2)), text("latin1")})))), kFound);
+  EXPECT_THAT(
+      judged(pickle(loaded(call("_codecs", "encode", {text("(lp0\n."), text("rot13")})))), StartsWith("has-code"))
+      << "by another codec these are other bytes";
   EXPECT_THAT(judged(pickle(loaded(kNone))), StartsWith("has-code: torch.storage._load_from_bytes(None)"));
 }
 
@@ -106,13 +126,15 @@ TEST(Hiding, AnArchiveThatLoadFromBytesWouldOpen) {
 
 TEST(Hiding, LoadFromBytesCalledBySomethingElse) {
   std::string evil = made::bytes(legacy(kSystem, {}));
-  std::string by_type = call("torch._tensor", "_rebuild_from_type_v2", {named("torch.storage", "_load_from_bytes"), named("torch", "Tensor"), tuple({evil}), kNone});
+  std::string by_type = call("torch._tensor", "_rebuild_from_type_v2",
+      {named("torch.storage", "_load_from_bytes"), named("torch", "Tensor"), tuple({evil}), kNone});
   EXPECT_EQ(judged(pickle(by_type)), "has-code: passes on torch.storage._load_from_bytes");
 }
 
 TEST(Hiding, StateOfAClassByItsPersistentId) {
   std::string parameter = tuple({text("module"), named("torch.nn.parameter", "Parameter"), text(""), text("")}) + "Q";
-  EXPECT_EQ(judged(pickle(parameter + dict({{"x", kNone}}) + "b")), "has-code: sets the state of torch.nn.parameter.Parameter");
+  EXPECT_EQ(judged(pickle(parameter + dict({{"x", kNone}}) + "b")),
+      "has-code: sets the state of torch.nn.parameter.Parameter");
 }
 
 TEST(Hiding, FramesThatLoadersReadDifferently) {

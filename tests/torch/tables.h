@@ -16,7 +16,9 @@ inline std::shared_ptr<const ByteSource> source_of(std::string content) {
   return std::make_shared<MemorySource>("f", depickle::bytes(*owner), owner);
 }
 
-inline Table table_of(std::string file, const TableOptions& options = {}) { return read_table(source_of(std::move(file)), options); }
+inline Table table_of(std::string file, const TableOptions& options = {}) {
+  return read_table(source_of(std::move(file)), options);
+}
 
 /// "w F32[2,3]; b F32[3]@8 by [2]": the offset in bytes, strides where they are not those of C order, then the flags.
 inline std::string listed(const Table& table) {
@@ -27,7 +29,8 @@ inline std::string listed(const Table& table) {
   };
   std::string out;
   for (const Tensor& tensor : table.tensors) {
-    out += (out.empty() ? "" : "; ") + std::string(tensor.name) + " " + std::string(name(tensor.dtype)) + joined(tensor.shape);
+    out += (out.empty() ? "" : "; ") + std::string(tensor.name) + " " + std::string(name(tensor.dtype)) +
+           joined(tensor.shape);
     if (tensor.offset_bytes > 0) out += "@" + std::to_string(tensor.offset_bytes);
     if (!tensor.strides.empty()) out += " by " + joined(tensor.strides);
     if (tensor.conjugate) out += " conj";
@@ -40,7 +43,8 @@ inline std::string listed(const Table& table) {
 /// "path (description, tensors)" of each.
 inline std::string left_in(const Table& table) {
   std::string out;
-  for (const Leftover& left : table.leftovers) out += (out.empty() ? "" : "; ") + left.path + " (" + left.description + ", " + std::to_string(left.tensors) + ")";
+  for (const Leftover& left : table.leftovers)
+    out += (out.empty() ? "" : "; ") + left.path + " (" + left.description + ", " + std::to_string(left.tensors) + ")";
   return out;
 }
 
@@ -64,11 +68,17 @@ inline Error error_of_file(std::string file, const TableOptions& options = {}) {
     return error;
   }
 }
-inline std::string refusal(std::string file, const TableOptions& options = {}) { return error_of_file(std::move(file), options).what(); }
+inline std::string refusal(std::string file, const TableOptions& options = {}) {
+  return error_of_file(std::move(file), options).what();
+}
 
 /// The table of a torch zip around one value, as text.
-inline std::string listed_zip(const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages = {}) { return listed(table_of(made::torch_zip(value, storages))); }
-inline std::string refused_zip(const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages = {}) {
+inline std::string listed_zip(
+    const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages = {}) {
+  return listed(table_of(made::torch_zip(value, storages)));
+}
+inline std::string refused_zip(
+    const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages = {}) {
   Error error = error_of_file(made::torch_zip(value, storages));
   return (error.rule().empty() ? "" : "[" + error.rule() + "] ") + error.message();
 }
@@ -77,7 +87,8 @@ inline std::string refused_zip(const std::string& value, const std::vector<std::
 inline std::string judged(std::string file) {
   Scan result = scan(source_of(std::move(file)));
   std::string out(name(result.verdict));
-  for (const Finding& finding : result.findings) out += (&finding == result.findings.data() ? ": " : "; ") + finding.what;
+  for (const Finding& finding : result.findings)
+    out += (&finding == result.findings.data() ? ": " : "; ") + finding.what;
   return out;
 }
 

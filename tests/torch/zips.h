@@ -46,38 +46,50 @@ inline std::string zip(const std::vector<Member>& members, const ZipOptions& opt
   std::string out, directory;
   for (const Member& member : members) {
     std::string payload = member.deflated ? deflate(member.content) : member.content;
-    auto crc = static_cast<uint32_t>(::crc32(0, reinterpret_cast<const Bytef*>(member.content.data()), static_cast<uInt>(member.content.size())));
+    auto crc = static_cast<uint32_t>(
+        ::crc32(0, reinterpret_cast<const Bytef*>(member.content.data()), static_cast<uInt>(member.content.size())));
     auto stored = static_cast<uint32_t>(payload.size()), size = static_cast<uint32_t>(member.content.size());
-    auto flags = static_cast<uint16_t>(member.flags | 0x800 | (member.described ? 8 : 0)), method = static_cast<uint16_t>(member.deflated ? 8 : 0);
+    auto flags = static_cast<uint16_t>(member.flags | 0x800 | (member.described ? 8 : 0)),
+         method = static_cast<uint16_t>(member.deflated ? 8 : 0);
     std::string block = member.wide ? raw<uint16_t>({1, 16}) + raw<uint64_t>({size, stored}) : "";
     auto name_bytes = static_cast<uint16_t>(member.name.size()), extra_bytes = static_cast<uint16_t>(block.size());
     std::string both = raw(method) + raw<uint32_t>(0);
     std::string sizes32 = member.wide ? raw<uint32_t>({0xffffffff, 0xffffffff}) : raw<uint32_t>({stored, size});
     auto offset = static_cast<uint32_t>(out.size()) + options.first_byte;
-    out += "PK\3\4" + raw<uint16_t>({20, flags}) + both + (member.described ? std::string(12, '\0') : raw(crc) + sizes32) + raw<uint16_t>({name_bytes, extra_bytes}) + member.name + block + payload;
-    if (member.described) out += "PK\7\x08" + raw(crc) + (member.wide ? raw<uint64_t>({stored, size}) : raw<uint32_t>({stored, size}));
-    directory += "PK\1\2" + raw<uint16_t>({0, 20, flags}) + both + raw(crc) + sizes32 + raw<uint16_t>({name_bytes, extra_bytes, 0, 0, 0}) + raw<uint32_t>({0, offset}) + member.name + block;
+    out += "PK\3\4" + raw<uint16_t>({20, flags}) + both +
+           (member.described ? std::string(12, '\0') : raw(crc) + sizes32) + raw<uint16_t>({name_bytes, extra_bytes}) +
+           member.name + block + payload;
+    if (member.described)
+      out += "PK\7\x08" + raw(crc) + (member.wide ? raw<uint64_t>({stored, size}) : raw<uint32_t>({stored, size}));
+    directory += "PK\1\2" + raw<uint16_t>({0, 20, flags}) + both + raw(crc) + sizes32 +
+                 raw<uint16_t>({name_bytes, extra_bytes, 0, 0, 0}) + raw<uint32_t>({0, offset}) + member.name + block;
   }
-  auto directory_at = static_cast<uint32_t>(out.size()) + options.first_byte, directory_bytes = static_cast<uint32_t>(directory.size());
+  auto directory_at = static_cast<uint32_t>(out.size()) + options.first_byte,
+       directory_bytes = static_cast<uint32_t>(directory.size());
   auto count = static_cast<uint16_t>(members.size());
   out += directory;
   if (options.zip64_end) {
     uint64_t end64_at = out.size() + options.first_byte;
-    out += "PK\6\6" + raw<uint64_t>(44) + raw<uint16_t>({798, 45}) + raw<uint32_t>({0, 0}) + raw<uint64_t>({count, count, directory_bytes, directory_at});
+    out += "PK\6\6" + raw<uint64_t>(44) + raw<uint16_t>({798, 45}) + raw<uint32_t>({0, 0}) +
+           raw<uint64_t>({count, count, directory_bytes, directory_at});
     out += "PK\6\7" + raw<uint32_t>(0) + raw(end64_at) + raw<uint32_t>(1);
   }
-  out += "PK\5\6" + raw<uint16_t>({0, 0, count, count}) + raw<uint32_t>({directory_bytes, directory_at}) + raw(static_cast<uint16_t>(options.comment.size())) + options.comment;
+  out += "PK\5\6" + raw<uint16_t>({0, 0, count, count}) + raw<uint32_t>({directory_bytes, directory_at}) +
+         raw(static_cast<uint16_t>(options.comment.size())) + options.comment;
   return out;
 }
 
 /// A file as torch.save writes it.
-inline std::vector<Member> torch_members(const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages, int protocol = 2) {
+inline std::vector<Member> torch_members(
+    const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages, int protocol = 2) {
   std::vector<Member> members{{.name = "archive/data.pkl", .content = pickle(value, protocol), .described = true}};
-  for (const auto& [key, content] : storages) members.push_back({.name = "archive/data/" + key, .content = content, .described = true});
+  for (const auto& [key, content] : storages)
+    members.push_back({.name = "archive/data/" + key, .content = content, .described = true});
   members.push_back({.name = "archive/version", .content = "3\n", .described = true});
   return members;
 }
-inline std::string torch_zip(const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages, int protocol = 2) {
+inline std::string torch_zip(
+    const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages, int protocol = 2) {
   return zip(torch_members(value, storages, protocol));
 }
 

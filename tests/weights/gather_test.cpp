@@ -21,7 +21,9 @@ struct View {
   Numbers shape, strides;
   Buffer storage;
 
-  View(Dtype dtype, Numbers shape_, Numbers strides_, uint64_t offset_bytes = 0) : shape(std::move(shape_)), strides(std::move(strides_)) {
+  View(Dtype dtype, Numbers shape_, Numbers strides_, uint64_t offset_bytes = 0)
+      : shape(std::move(shape_)),
+        strides(std::move(strides_)) {
     tensor.dtype = dtype;
     tensor.shape = shape;
     tensor.strides = strides;
@@ -54,10 +56,13 @@ Buffer reference(const View& view) {
   for (uint64_t element = 0; element < view.tensor.size_bytes / unit; ++element) {
     uint64_t rest = element, at = view.tensor.offset_bytes;
     if (view.strides.empty()) at += element * unit;
-    for (size_t i = view.strides.size(); i-- > 0; rest /= view.units(i)) at += rest % view.units(i) * view.strides[i] * unit;
-    Buffer value(view.storage.begin() + static_cast<ptrdiff_t>(at), view.storage.begin() + static_cast<ptrdiff_t>(at + unit));
+    for (size_t i = view.strides.size(); i-- > 0; rest /= view.units(i))
+      at += rest % view.units(i) * view.strides[i] * unit;
+    Buffer value(
+        view.storage.begin() + static_cast<ptrdiff_t>(at), view.storage.begin() + static_cast<ptrdiff_t>(at + unit));
     const bool complex = view.tensor.dtype == Dtype::C64;
-    if (view.tensor.swap && complex) std::reverse(value.begin(), value.begin() + 4), std::reverse(value.begin() + 4, value.end());
+    if (view.tensor.swap && complex)
+      std::reverse(value.begin(), value.begin() + 4), std::reverse(value.begin() + 4, value.end());
     if (view.tensor.swap && !complex) std::reverse(value.begin(), value.end());
     if (view.tensor.negate) flip(&value.back());
     if (view.tensor.negate && complex) flip(&value[3]);
@@ -73,15 +78,18 @@ void expect_every_range(const View& view, std::mt19937& random) {
   const uint64_t unit = unit_bytes(view.tensor.dtype), count = expected.size() / unit;
   for (int i = 0; i < 12; ++i) {
     uint64_t begin = random() % count, end = begin + 1 + random() % (count - begin);
-    Buffer part(expected.begin() + static_cast<ptrdiff_t>(begin * unit), expected.begin() + static_cast<ptrdiff_t>(end * unit));
-    ASSERT_EQ(view.gathered(begin * unit, (end - begin) * unit), part) << "[" << begin << ", " << end << ") of " << count;
+    Buffer part(
+        expected.begin() + static_cast<ptrdiff_t>(begin * unit), expected.begin() + static_cast<ptrdiff_t>(end * unit));
+    ASSERT_EQ(view.gathered(begin * unit, (end - begin) * unit), part)
+        << "[" << begin << ", " << end << ") of " << count;
   }
 }
 
 TEST(Gather, A_transposed_matrix_comes_out_in_rows) {
   View view(Dtype::U8, {2, 3}, {1, 2});
   for (size_t i = 0; i < 6; ++i) view.storage[i] = static_cast<std::byte>(i);
-  EXPECT_EQ(view.gathered(), (Buffer{std::byte{0}, std::byte{2}, std::byte{4}, std::byte{1}, std::byte{3}, std::byte{5}}));
+  EXPECT_EQ(
+      view.gathered(), (Buffer{std::byte{0}, std::byte{2}, std::byte{4}, std::byte{1}, std::byte{3}, std::byte{5}}));
 }
 
 TEST(Gather, Random_views_match_the_plain_reference) {
@@ -103,7 +111,8 @@ TEST(Gather, Random_views_match_the_plain_reference) {
     }
     View view(dtype, shape, strides, random() % 3 * unit_bytes(dtype));
     view.tensor.swap = random() % 4 == 0;
-    const bool has_sign = dtype == Dtype::F16 || dtype == Dtype::BF16 || dtype == Dtype::F32 || dtype == Dtype::F64 || dtype == Dtype::C64;
+    const bool has_sign = dtype == Dtype::F16 || dtype == Dtype::BF16 || dtype == Dtype::F32 || dtype == Dtype::F64 ||
+                          dtype == Dtype::C64;
     view.tensor.negate = has_sign && random() % 3 == 0;
     view.tensor.conjugate = dtype == Dtype::C64 && random() % 2 == 0;
     expect_every_range(view, random);

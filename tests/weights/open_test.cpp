@@ -3,7 +3,7 @@
 
 #include "depickle/weights/scan.h"
 #include "depickle/weights/weights.h"
-#include "tests/base/made.h"
+#include "tests/made.h"
 #include "tests/torch/zips.h"
 
 namespace depickle::weights {
@@ -13,9 +13,12 @@ using testing::HasSubstr;
 namespace made = torch::made;
 
 const std::string kTwo = made::floats({1, 2});
-std::string torch_file(const std::string& name) { return made::torch_zip(made::dict({{name, made::vector("0", 2)}}), {{"0", kTwo}}); }
+std::string torch_file(const std::string& name) {
+  return made::torch_zip(made::dict({{name, made::vector("0", 2)}}), {{"0", kTwo}});
+}
 std::string safetensors_file(const std::string& name) {
-  std::string header = R"({"__metadata__":{"format":"pt"},")" + name + R"(":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  std::string header =
+      R"({"__metadata__":{"format":"pt"},")" + name + R"(":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
   return made::raw<uint64_t>(header.size()) + header + kTwo;
 }
 std::string index(const std::vector<std::pair<std::string, std::string>>& weight_map) {
@@ -39,7 +42,11 @@ TEST(Open, GoesByContentNeverByExtension) {
   Folder folder;
   EXPECT_EQ(opened(folder.write("model.safetensors", torch_file("a"))), "torch zip: a");
   EXPECT_EQ(opened(folder.write("model.bin", safetensors_file("a"))), "safetensors: a");
-  EXPECT_EQ(opened(folder.write("notes.txt", made::legacy(made::dict({{"a", made::tensor(made::storage("FloatStorage", "1", 2, made::kNone), {2}, {1})}}), {{"1", 2, kTwo}}))), "torch legacy: a");
+  EXPECT_EQ(
+      opened(folder.write("notes.txt",
+          made::legacy(made::dict({{"a", made::tensor(made::storage("FloatStorage", "1", 2, made::kNone), {2}, {1})}}),
+              {{"1", 2, kTwo}}))),
+      "torch legacy: a");
   EXPECT_EQ(opened(folder.write("x", made::pickle(made::dict({{"n", made::number(1)}})))), "pickle:");
   EXPECT_EQ(opened(folder.write("index", index({{"a", "model.bin"}}))), "safetensors, sharded: a");
 }
@@ -56,7 +63,8 @@ TEST(Open, KeepsWhatTheFileSaysBesides) {
 TEST(Open, TakesTheRootOfACheckpoint) {
   Folder folder;
   std::string part = made::dict({{"a", made::vector("0", 2)}});
-  auto path = folder.write("ckpt", made::torch_zip(made::dict({{"state_dict", part}, {"ema", part}, {"epoch", made::number(1)}}), {{"0", kTwo}}));
+  auto path = folder.write("ckpt",
+      made::torch_zip(made::dict({{"state_dict", part}, {"ema", part}, {"epoch", made::number(1)}}), {{"0", kTwo}}));
   EXPECT_EQ(opened(path), "torch zip: a");
   Weights weights = open(path);
   EXPECT_EQ(weights.root(), "state_dict");
@@ -66,14 +74,21 @@ TEST(Open, TakesTheRootOfACheckpoint) {
 
 TEST(Open, NamesTheFileInErrors) {
   Folder folder;
-  EXPECT_EQ(refusal([&] { open(folder / "gone"); }), (folder / "gone").string() + ": cannot open: No such file or directory");
+  EXPECT_EQ(
+      refusal([&] { open(folder / "gone"); }), (folder / "gone").string() + ": cannot open: No such file or directory");
   auto page = folder.write("page.bin", "<html>");
   EXPECT_EQ(refusal([&] { open(page); }), page.string() + ": not a model file: a web page");
   auto empty = folder.write("empty.bin", "");
   EXPECT_EQ(refusal([&] { open(empty); }), empty.string() + ": the file is empty");
-  auto outside = folder.write("o", made::torch_zip(made::dict({{"w", made::tensor(made::storage("FloatStorage", "0", 2), {2, 1}, {5, 1})}}), {{"0", kTwo}}));
-  EXPECT_EQ(refusal([&] { open(outside); }), outside.string() + ": tensor \"w\": [WT03] shape [2, 1], strides [5, 1] and offset 0 reach outside storage \"0\" (have 8 bytes, need 24)");
-  auto twice = folder.write("t", made::torch_zip(made::dict({{"a.b", made::vector("0", 2)}, {"a", made::dict({{"b", made::vector("0", 2)}})}}), {{"0", kTwo}}));
+  auto outside = folder.write(
+      "o", made::torch_zip(made::dict({{"w", made::tensor(made::storage("FloatStorage", "0", 2), {2, 1}, {5, 1})}}),
+               {{"0", kTwo}}));
+  EXPECT_EQ(refusal([&] { open(outside); }), outside.string() +
+                                                 ": tensor \"w\": [WT03] shape [2, 1], strides [5, 1] and offset 0 "
+                                                 "reach outside storage \"0\" (have 8 bytes, need 24)");
+  auto twice = folder.write("t",
+      made::torch_zip(made::dict({{"a.b", made::vector("0", 2)}, {"a", made::dict({{"b", made::vector("0", 2)}})}}),
+          {{"0", kTwo}}));
   EXPECT_EQ(refusal([&] { open(twice); }), twice.string() + ": tensor \"a.b\": [WT04] two tensors have this name");
 }
 
@@ -90,13 +105,15 @@ TEST(OpenFolder, TakesTheIndexOfAShardedModel) {
   Folder folder;
   folder.write("model-00001-of-00002.safetensors", safetensors_file("a"));
   folder.write("model-00002-of-00002.safetensors", safetensors_file("b"));
-  folder.write("model.safetensors.index.json", index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}}));
+  folder.write("model.safetensors.index.json",
+      index({{"a", "model-00001-of-00002.safetensors"}, {"b", "model-00002-of-00002.safetensors"}}));
   EXPECT_EQ(opened(folder.path()), "safetensors, sharded: a b");
 }
 
 TEST(OpenFolder, TakesTheOnlyWeightsFile) {
   Folder folder;
-  EXPECT_EQ(refusal([&] { open(folder.path()); }), folder.path().string() + ": the folder holds 0 weights files, and none has the name of a model's");
+  EXPECT_EQ(refusal([&] { open(folder.path()); }),
+      folder.path().string() + ": the folder holds 0 weights files, and none has the name of a model's");
   folder.write("net.pth", torch_file("n"));
   folder.write("readme.md", "text");
   EXPECT_EQ(opened(folder.path()), "torch zip: n");
@@ -107,7 +124,8 @@ TEST(OpenFolder, TakesTheOnlyWeightsFile) {
 TEST(OpenSharded, JoinsShardsOfEitherKind) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
-  folder.write("2.bin", made::torch_zip(made::dict({{"b", made::vector("0", 2)}, {"n", made::number(1)}}), {{"0", kTwo}}));
+  folder.write(
+      "2.bin", made::torch_zip(made::dict({{"b", made::vector("0", 2)}, {"n", made::number(1)}}), {{"0", kTwo}}));
   Weights weights = open(folder.write("pytorch_model.bin.index.json", index({{"a", "1.bin"}, {"b", "2.bin"}})));
   EXPECT_EQ(weights.container(), "torch zip, sharded");
   EXPECT_EQ(weights.tensors().size(), 2u);
@@ -120,19 +138,23 @@ TEST(OpenSharded, SX04_shards_that_do_not_hold_what_the_index_says) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
   auto path = folder.write("x.index.json", index({{"a", "1.bin"}, {"b", "1.bin"}}));
-  EXPECT_EQ(refusal([&] { open(path); }), path.string() + ": tensor \"b\": [SX04] the index says that 1.bin holds it, but it does not");
+  EXPECT_EQ(refusal([&] { open(path); }),
+      path.string() + ": tensor \"b\": [SX04] the index says that 1.bin holds it, but it does not");
 }
 
 TEST(OpenSharded, WT04_two_shards_with_one_tensor) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
-  folder.write("2.bin", made::torch_zip(made::dict({{"a", made::vector("0", 2)}, {"b", made::vector("0", 2)}}), {{"0", kTwo}}));
-  EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}, {"b", "2.bin"}}))); }), HasSubstr("i: tensor \"a\": [WT04]"));
+  folder.write(
+      "2.bin", made::torch_zip(made::dict({{"a", made::vector("0", 2)}, {"b", made::vector("0", 2)}}), {{"0", kTwo}}));
+  EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}, {"b", "2.bin"}}))); }),
+      HasSubstr("i: tensor \"a\": [WT04]"));
 }
 
 TEST(OpenSharded, AShardThatIsMissingOrNoModelIsNamed) {
   Folder folder;
-  EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}}))); }), HasSubstr("1.bin: cannot open: No such file"));
+  EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}}))); }),
+      HasSubstr("1.bin: cannot open: No such file"));
   folder.write("1.bin", "version https://git-lfs.github.com/spec/v1\n");
   EXPECT_THAT(refusal([&] { open(folder / "i"); }), HasSubstr("1.bin: not a model file: a git-LFS pointer"));
 }
@@ -141,7 +163,8 @@ TEST(OpenSharded, AnIndexThatNamesItselfEnds) {
   Folder folder;
   EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "i"}}))); }), HasSubstr("not a model file: JSON text"));
   std::filesystem::create_directory(folder / "sub");
-  EXPECT_THAT(refusal([&] { open(folder.write("j", index({{"a", "sub"}}))); }), HasSubstr("sub: is a folder, not a file"));
+  EXPECT_THAT(
+      refusal([&] { open(folder.write("j", index({{"a", "sub"}}))); }), HasSubstr("sub: is a folder, not a file"));
 }
 
 TEST(Scan, ASafetensorsFileIsReadableOrNot) {

@@ -1,4 +1,4 @@
-// A folder for a test, and the error that something ends with.
+// What the tests of several modules make: a folder with files, the error that something ends with.
 #pragma once
 
 #include <unistd.h>
@@ -12,6 +12,17 @@
 #include "depickle/base/error.h"
 
 namespace depickle {
+
+/// Writes a file, in folders of its own where the path names some.
+inline void put(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+inline std::string content_of(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 /// A folder of its own, removed at the end.
 class Folder {
@@ -28,12 +39,10 @@ class Folder {
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
 
-  std::filesystem::path operator/(std::string_view name) const { return path_ / name; }
+  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
   const std::filesystem::path& path() const { return path_; }
-  /// Writes a file below the folder, in a folder of its own where `name` has one.
   std::filesystem::path write(std::string_view name, std::string_view content) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << content;
+    put(path_ / name, content);
     return path_ / name;
   }
   /// Files and folders directly in it.
@@ -43,12 +52,7 @@ class Folder {
   std::filesystem::path path_;
 };
 
-inline std::string content_of(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-/// The error that `action` ends with, or one that says "accepted" where it ends well.
+/// The error that `action` ends with; where it ends well, one whose rule is "accepted".
 template <typename Action>
 Error error_of(Action&& action) {
   try {
@@ -56,7 +60,7 @@ Error error_of(Action&& action) {
   } catch (const Error& error) {
     return error;
   }
-  return Error(Code::io, "", "accepted");
+  return Error(Code::io, "accepted", "accepted");
 }
 
 template <typename Action>

@@ -1,0 +1,171 @@
+// How the machine makes values and fills them.
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/pickle/machine.h"
+
+namespace depickle::pickle {
+namespace {
+
+std::string_view describe(Kind kind) {
+  switch (kind) {
+    case Kind::none: return "None";
+    case Kind::boolean: return "a bool";
+    case Kind::integer:
+    case Kind::big_integer: return "an int";
+    case Kind::real: return "a float";
+    case Kind::text: return "a str";
+    case Kind::bytes: return "bytes";
+    case Kind::list: return "a list";
+    case Kind::tuple: return "a tuple";
+    case Kind::dict: return "a dict";
+    case Kind::set: return "a set";
+    case Kind::global: return "a global";
+    case Kind::object: return "an object";
+    case Kind::persistent: return "a persistent id";
+    case Kind::extension: return "an extension";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Handle Machine::make_big_integer(Bytes representation) {
+  bound(representation.size() - 1, 1024, "bytes of one integer");
+  graph_.blobs_.push_back(representation);
+  return make({.kind = Kind::big_integer, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
+}
+
+// PK05: Python's decoder lets lone surrogates pass, and nothing else that is not UTF-8.
+Handle Machine::make_unicode(Bytes utf8) {
+  if (is_utf8(text(utf8))) return make_text(utf8);
+  for (std::string_view rest = text(utf8); !rest.empty();) {
+    size_t length = utf8_sequence(rest);
+    bool surrogate =
+        length == 0 && rest.size() >= 3 && rest[0] == '\xed' && (rest[1] & 0xe0) == 0xa0 && (rest[2] & 0xc0) == 0x80;
+    if (length == 0 && !surrogate) broken("PK05", fmt::format("{} is not UTF-8", quoted(text(utf8), 60)));
+    rest.remove_prefix(surrogate ? 3 : length);
+  }
+  return make_text(utf8);
+}
+
+Handle Machine::make_text(Bytes utf8) {
+  return make({.kind = Kind::text,
+      .a = static_cast<uint32_t>(utf8.size()),
+      .value = {.characters = reinterpret_cast<const char*>(utf8.data())}});
+}
+
+Handle Machine::make_decoded_text(const std::string& text) {
+  std::string_view kept = graph_.arena_.copy(text);
+  return make_text(bytes(kept));
+}
+
+Handle Machine::make_bytes(Bytes bytes) {
+  graph_.blobs_.push_back(bytes);
+  return make({.kind = Kind::bytes, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
+}
+
+Handle Machine::make_tuple(std::span<const Handle> items) {
+  if (items.empty()) return kEmptyTuple;
+  return make({.kind = Kind::tuple,
+      .a = static_cast<uint32_t>(items.size()),
+      .value = {.elements = graph_.arena_.copy(items).data()}});
+}
+
+Handle Machine::make_container(Kind kind, std::span<const Handle> items) {
+  if (kind == Kind::dict && items.size() % 2 != 0) broken("PK06", "a key has no value");
+  Handle handle = make({.kind = kind, .a = kNothing});
+  if (!items.empty()) container(handle).assign(items.begin(), items.end());
+  return handle;
+}
+
+Handle Machine::make_global(std::string_view module, std::string_view name) {
+  auto [found, is_new] =
+      graph_.global_index_.try_emplace({module, name}, static_cast<uint32_t>(graph_.globals_.size()));
+  if (is_new) graph_.globals_.push_back({.module = module, .name = name, .count = 0, .offset_bytes = opcode_offset_});
+  ++graph_.globals_[found->second].count;
+  return make({.kind = Kind::global, .a = found->second});
+}
+
+Handle Machine::make_object(Handle callable, Handle args, Handle kwargs) {
+  Node node{.kind = Kind::object, .made_by = opcode_, .a = callable, .value = {.object = {args, kNothing}}};
+  if (kwargs != kNothing) graph_.extra(node).kwargs = kwargs;
+  Handle handle = make(node);
+  log(handle);
+  return handle;
+}
+
+void Machine::log(Handle node) {
+  graph_.events_.push_back({.offset_bytes = opcode_offset_ & ((uint64_t{1} << 56) - 1),
+      .op_byte = static_cast<uint8_t>(opcode_),
+      .node = node});
+}
+
+std::vector<Handle>& Machine::container(Handle handle) {
+  Node& node = graph_.node(handle);
+  if (node.a == kNothing) {
+    node.a = static_cast<uint32_t>(graph_.containers_.size());
+    graph_.containers_.emplace_back();
+  }
+  return graph_.containers_[node.a];
+}
+
+void Machine::append(std::span<const Handle> items, Handle target) {
+  Kind kind = graph_.kind(target);
+  if (kind != Kind::list && kind != Kind::object) broken("PK06", fmt::format("cannot append to {}", describe(kind)));
+  if (items.empty()) return;
+  std::vector<Handle>& into = kind == Kind::list ? container(target) : graph_.extra(graph_.node(target)).items;
+  into.insert(into.end(), items.begin(), items.end());
+}
+
+void Machine::set_items(std::span<const Handle> pairs, Handle target) {
+  Kind kind = graph_.kind(target);
+  if (kind != Kind::dict && kind != Kind::object)
+    broken("PK06", fmt::format("cannot set an item of {}", describe(kind)));
+  if (pairs.size() % 2 != 0) broken("PK06", "a key has no value");
+  if (pairs.empty()) return;
+  std::vector<Handle>& into = kind == Kind::dict ? container(target) : graph_.extra(graph_.node(target)).pairs;
+  into.insert(into.end(), pairs.begin(), pairs.end());
+}
+
+void Machine::add_items(std::span<const Handle> items, Handle target) {
+  Kind kind = graph_.kind(target);
+  if (kind != Kind::set && kind != Kind::object) broken("PK06", fmt::format("cannot add to {}", describe(kind)));
+  if (items.empty()) return;
+  std::vector<Handle>& into = kind == Kind::set ? container(target) : graph_.extra(graph_.node(target)).items;
+  into.insert(into.end(), items.begin(), items.end());
+}
+
+void Machine::build(Handle state, Handle target) {
+  log(target);
+  // A state on anything but an object (a global, say) has no effect here; the event tells of it.
+  if (graph_.kind(target) == Kind::object) graph_.extra(graph_.node(target)).state = state;
+}
+
+void Machine::stack_global() {
+  Handle name_handle = pop(), module_handle = pop();
+  auto global_name = graph_.text(name_handle), module = graph_.text(module_handle);
+  if (!global_name || !module) broken("PK07", "module and name must be str");
+  push(make_global(*module, *global_name));
+}
+
+void Machine::reduce() {
+  Handle args = pop();
+  Handle callable = pop();
+  push(make_object(callable, args));
+  if (graph_.kind(args) != Kind::tuple)
+    broken("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
+}
+
+void Machine::new_object(bool with_kwargs) {
+  Handle kwargs = with_kwargs ? pop() : kNothing;
+  Handle args = pop();
+  Handle callable = pop();
+  push(make_object(callable, args, kwargs));
+  if (graph_.kind(args) != Kind::tuple)
+    broken("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
+  if (with_kwargs && graph_.kind(kwargs) != Kind::dict)
+    broken("PK07", fmt::format("the keyword arguments are {}, not a dict", describe(graph_.kind(kwargs))));
+}
+
+}  // namespace depickle::pickle

@@ -1,5 +1,7 @@
 #include "cli/sarif.h"
 
+#include <optional>
+
 #include <fmt/format.h>
 
 #include "depickle/base/json.h"
@@ -8,7 +10,7 @@ namespace depickle::cli {
 namespace {
 
 void write_result(JsonWriter& json, std::string_view rule, std::string_view level, const std::string& message,
-    const std::filesystem::path& path, uint64_t offset_bytes) {
+    const std::filesystem::path& path, std::optional<uint64_t> offset_bytes) {
   json.object()
       .key("ruleId")
       .value(rule)
@@ -21,7 +23,7 @@ void write_result(JsonWriter& json, std::string_view rule, std::string_view leve
       .end();
   json.key("locations").array().object().key("physicalLocation").object();
   json.key("artifactLocation").object().key("uri").value(path.generic_string()).end();
-  json.key("region").object().key("byteOffset").value(offset_bytes).end();
+  if (offset_bytes) json.key("region").object().key("byteOffset").value(*offset_bytes).end();
   json.end().end().end().end();
 }
 
@@ -57,13 +59,14 @@ std::string sarif(const std::vector<ScannedFile>& files, std::string_view versio
   json.end().end().end().key("results").array();
   for (const auto& [path, scan] : files) {
     for (const torch::Finding& finding : scan.findings) {
-      std::string place = finding.record.empty() ? "" : finding.record + ": ";
+      // A region counts bytes of the file; in a record of an archive only words can say where it is.
+      const bool whole = finding.record.empty();
+      std::string place = whole ? "" : fmt::format("{}, byte {}: ", finding.record, finding.offset_bytes);
       write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path,
-          finding.offset_bytes);
+          whole ? std::optional(finding.offset_bytes) : std::nullopt);
     }
     if (scan.verdict == torch::Verdict::unreadable && scan.error)
-      write_result(
-          json, "unreadable", "warning", scan.error->what(), path, scan.error->where().offset_bytes.value_or(0));
+      write_result(json, "unreadable", "warning", scan.error->what(), path, scan.error->where().offset_bytes);
   }
   json.end().end().end().end();
   return out;

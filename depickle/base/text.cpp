@@ -8,13 +8,14 @@
 namespace depickle {
 namespace {
 
-// Characters that reorder or hide what a terminal shows: U+200B..200F, U+2028..202E, U+2066..2069, U+FEFF.
+// Characters that reorder or hide what a terminal shows: U+200B..200F, U+2028..202E, U+2060..2069, U+FEFF, and U+061C.
 bool deceives(std::string_view sequence) {
+  if (sequence == "\u061c") return true;
   if (sequence.size() != 3) return false;
   auto byte = [&](size_t i) { return static_cast<unsigned char>(sequence[i]); };
   unsigned code = (byte(0) & 0x0fu) << 12 | (byte(1) & 0x3fu) << 6 | (byte(2) & 0x3fu);
   return (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-         (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;
+         (code >= 0x2060 && code <= 0x2069) || code == 0xfeff;
 }
 
 void append_printable(std::string& out, std::string_view text, bool escape_quotes) {

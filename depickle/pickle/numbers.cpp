@@ -1,6 +1,8 @@
 // How the machine reads numbers that are written as text or as two's complement.
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -81,6 +83,8 @@ Handle Machine::real_of_line(std::string_view line) {
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size())
     broken("PK05", fmt::format("{} is no float", quoted(digits, 40)));
+  // As Python reads it: too large is infinite, too small is 0. from_chars leaves the value alone in both cases.
+  if (error == std::errc::result_out_of_range) value = std::strtod(std::string(digits).c_str(), nullptr);
   return make({.kind = Kind::real, .value = {.real = value}});
 }
 

@@ -60,7 +60,9 @@ class ZipReader {
   }
 
  private:
-  std::string in_root(std::string_view name) const { return fmt::format("{}/{}", root_, name); }
+  std::string in_root(std::string_view folder, std::string_view name = "") const {
+    return std::string(root_).append("/").append(folder).append(name);
+  }
 
   const Record& find_pickle() {
     try {
@@ -128,7 +130,7 @@ class ZipReader {
     uint64_t size_bytes = 0;
     if (__builtin_mul_overflow(id.numel, id.element->bytes, &size_bytes)) broken("TS01", "a storage's size overflows");
     uint32_t number = keys.find_or_add(contents_, id.key, id.element, size_bytes, [&] {
-      const Record* record = archive_.find(in_root(fmt::format("data/{}", id.key)));
+      const Record* record = archive_.find(in_root("data/", id.key));
       if (!record) broken("TS03", fmt::format("there is no record for storage {}", quoted(id.key)));
       used_crcs_ += record->crc != 0;
       used_bytes_ += record->size_bytes != 0;

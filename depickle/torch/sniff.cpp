@@ -26,9 +26,19 @@ bool is_tar(Bytes head) {
   return sum == stated;
 }
 
-// Protocols 0 and 1 have no mark of their own; these bytes begin a container or a global.
+// Protocols 0 and 1 have no mark of their own: an opcode that a pickle can begin with, and what must follow it.
 bool may_be_old_pickle(std::string_view head) {
-  return !head.empty() && "(c]}dlSVIL)"sv.find(head[0]) != std::string_view::npos;
+  if (head.size() < 2) return false;
+  switch (head[0]) {
+    case 'c': {
+      std::string_view module = head.substr(1, head.find('\n') - 1);
+      return module.size() < head.size() - 1 && std::ranges::all_of(module, [](char c) { return c > ' ' && c < 0x7f; });
+    }
+    case 'S': return head[1] == '\'' || head[1] == '"';
+    case 'I':
+    case 'L': return head[1] == '-' || (head[1] >= '0' && head[1] <= '9');
+    default: return "(]}V)"sv.find(head[0]) != std::string_view::npos;
+  }
 }
 
 bool starts_as_safetensors(Bytes head) {

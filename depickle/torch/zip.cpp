@@ -25,6 +25,13 @@ constexpr uint64_t kMostRecords = 1'000'000, kMostDirectoryBytes = 256 << 20;
 
 int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
 
+// FNV-1a.
+uint64_t folded_hash(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (char c : name) hash = (hash ^ static_cast<uint64_t>(fold(c))) * 0x100000001b3;
+  return hash;
+}
+
 int compare_folded(std::string_view a, std::string_view b) {
   size_t shared = std::min(a.size(), b.size()), i = 0;
   while (i + 8 <= shared && std::memcmp(a.data() + i, b.data() + i, 8) == 0) i += 8;  // most names begin alike
@@ -169,13 +176,13 @@ void Archive::check_places(uint64_t directory_offset) {
 
 // ZP02: two records of one name, or of names that differ only in case, are two different files to two readers.
 void Archive::check_names() {
-  by_name_.resize(records_.size());
-  std::iota(by_name_.begin(), by_name_.end(), 0u);
+  by_name_.reserve(records_.size());
+  for (uint32_t i = 0; i < records_.size(); ++i) by_name_.push_back({folded_hash(records_[i].name), i});
   std::ranges::sort(
-      by_name_, [&](uint32_t i, uint32_t j) { return compare_folded(records_[i].name, records_[j].name) < 0; });
+      by_name_, [&](const Key& a, const Key& b) { return compare(a, b.hash, records_[b.record].name) < 0; });
   for (size_t i = 1; i < by_name_.size(); ++i) {
-    const Record &before = records_[by_name_[i - 1]], &record = records_[by_name_[i]];
-    if (compare_folded(before.name, record.name) == 0)
+    const Record &before = records_[by_name_[i - 1].record], &record = records_[by_name_[i].record];
+    if (compare(by_name_[i - 1], by_name_[i].hash, record.name) == 0)
       broken("ZP02",
           fmt::format("two records are called {} and {}; which of them a reader takes is chance",
               quoted(before.name, 80), quoted(record.name, 80)),
@@ -184,11 +191,16 @@ void Archive::check_names() {
 }
 
 const Record* Archive::find(std::string_view name) const noexcept {
-  auto found = std::ranges::lower_bound(
-      by_name_, name, [](std::string_view a, std::string_view b) { return compare_folded(a, b) < 0; },
-      [&](uint32_t i) { return records_[i].name; });
-  if (found == by_name_.end() || compare_folded(records_[*found].name, name) != 0) return nullptr;
-  return &records_[*found];
+  const uint64_t hash = folded_hash(name);
+  auto found = std::ranges::partition_point(by_name_, [&](const Key& key) { return compare(key, hash, name) < 0; });
+  if (found == by_name_.end() || compare(*found, hash, name) != 0) return nullptr;
+  return &records_[found->record];
+}
+
+// Names that were made to share a hash cost comparisons, as in any sort, and nothing else.
+int Archive::compare(const Key& key, uint64_t hash, std::string_view name) const noexcept {
+  if (key.hash != hash) return key.hash < hash ? -1 : 1;
+  return compare_folded(records_[key.record].name, name);
 }
 
 Archive::Content Archive::content(const Record& record) const {

@@ -66,7 +66,13 @@ class Archive {
 
   std::shared_ptr<const ByteSource> source_;
   std::vector<Record> records_;
-  std::vector<uint32_t> by_name_;  ///< sorted without regard to ASCII case
+  /// Names without regard to ASCII case, by their hash: most comparisons are of two numbers.
+  struct Key {
+    uint64_t hash;
+    uint32_t record;
+  };
+  int compare(const Key& key, uint64_t hash, std::string_view name) const noexcept;
+  std::vector<Key> by_name_;
   std::vector<uint8_t>
       described_bytes_;  ///< of the data descriptor behind each payload, less its signature; 0 where there is none
   std::vector<std::string> notes_;

@@ -17,7 +17,7 @@ TEST(Printable, EscapesWhatATerminalWouldObey) {
 
 TEST(Printable, EscapesTextThatWouldRunBackwardsOrHide) {
   EXPECT_EQ(printable("a\u202eb"), "a\\xe2\\x80\\xaeb");
-  for (auto hidden : {"\u200b", "\u200f", "\u2028", "\u2066", "\u2069", "\ufeff"})
+  for (auto hidden : {"\u061c", "\u200b", "\u200f", "\u2028", "\u2060", "\u2066", "\u2069", "\ufeff"})
     EXPECT_EQ(printable(hidden).substr(0, 2), "\\x") << hidden;
   EXPECT_EQ(printable("\u2010\u2070"), "\u2010\u2070") << "neighbours of those ranges";
 }

@@ -25,6 +25,8 @@ const Row kRows[] = {
     {Op::DUP, "]2\x86"sv, "([], [])"},
     {Op::FLOAT, "F-1.5e3\n"sv, "-1500"},
     {Op::FLOAT, "Finf\n"sv, "inf"},
+    {Op::FLOAT, "F-1e999\n"sv, "-inf"},
+    {Op::FLOAT, "F1e-999\n"sv, "0"},
     {Op::FLOAT, "F-inf\n"sv, "-inf"},
     {Op::FLOAT, "Fnan\n"sv, "nan"},
     {Op::BINFLOAT, "G\x3f\xf8\0\0\0\0\0\0"sv, "1.5"},

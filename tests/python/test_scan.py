@@ -126,6 +126,27 @@ def test_torchscript_is_code(tmp_path):
     assert verdict(tmp_path / "model.pt") == "has-code"
 
 
+def test_sarif_names_the_file_the_place_and_the_rule(tmp_path):
+    evil, archived, broken = (tmp_path / name for name in ("evil.pkl", "archived.bin", "broken.bin"))
+    evil.write_bytes(stream(SYSTEM))
+    archived.write_bytes(zips.checkpoint(stream(SYSTEM), [DATA]))
+    broken.write_bytes(b"\x80\x02]q")
+    done = run("scan", "--sarif", evil, archived, broken)
+    assert done.code == NO
+    assert done.json["version"] == "2.1.0"
+    (job,) = done.json["runs"]
+    assert job["tool"]["driver"]["name"] == "depickle"
+    assert {rule["id"] for rule in job["tool"]["driver"]["rules"]} == {"has-code", "unreadable"}
+    called, inside, unread = job["results"]
+    assert [result["ruleId"] for result in job["results"]] == ["has-code", "has-code", "unreadable"]
+    place, inside_place = (result["locations"][0]["physicalLocation"] for result in (called, inside))
+    assert place["artifactLocation"]["uri"] == str(evil) and inside_place["artifactLocation"]["uri"] == str(archived)
+    assert evil.read_bytes()[place["region"]["byteOffset"]:][:1] == b"R", "the byte of the call"
+    assert "region" not in inside_place, "a byte of a record is no byte of the file"
+    assert all(COMMAND in result["message"]["text"] and result["level"] == "error" for result in (called, inside))
+    assert unread["level"] == "warning" and "broken.bin" in unread["message"]["text"]
+
+
 def test_nothing_that_is_scanned_runs(tmp_path):
     target = tmp_path / "ran"
     path = tmp_path / "model.bin"

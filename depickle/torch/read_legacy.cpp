@@ -52,9 +52,18 @@ class LegacyReader {
 
  private:
   Graph next_pickle() {
-    pickle::Pickle parsed = pickle::parse(source_->view(at_, source_->size_bytes() - at_), at_);
-    at_ += parsed.end_bytes;
-    return std::move(parsed.graph);
+    const uint64_t rest = source_->size_bytes() - at_;
+    // How long a pickle is, only its end tells. What is far away is not brought here whole to find it.
+    uint64_t window = source_->is_distant() ? std::min<uint64_t>(rest, 256 << 10) : rest;
+    for (;; window = std::min(rest, window * 4)) {
+      try {
+        pickle::Pickle parsed = pickle::parse(source_->view(at_, window), at_);
+        at_ += parsed.end_bytes;
+        return std::move(parsed.graph);
+      } catch (const Error& error) {
+        if (error.code() != Code::truncated || window == rest) throw;
+      }
+    }
   }
 
   // The classes, which only the ids know and without which the storages cannot be walked.

@@ -15,6 +15,7 @@ namespace depickle::torch {
 namespace {
 
 constexpr int kMostNesting = 2;
+constexpr uint64_t kMostDistantBytes = 4 << 20;
 constexpr uint64_t kMostSearchedRecords = 100'000, kMostInflatedBytes = 64 << 20;
 // Records that are searched for may lie in one another: n bytes then hold n * n bytes of pickles, and thousands of times as many deflated.
 constexpr uint64_t kMostLookedBytes = 32 << 20, kMostSearchedInflatedBytes = 256 << 20, kMostTimesTheFile = 8;
@@ -35,6 +36,9 @@ class Scanner {
   explicit Scanner(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
 
   Scan run() {
+    if (source_->is_distant())
+      scan_.notes.push_back(
+          "read from afar: its directory and its pickles; what may hide elsewhere in it, only a download shows");
     try {
       look_at_file();
     } catch (const Error& error) {
@@ -61,7 +65,7 @@ class Scanner {
       case Format::torch_tar: return look_at_tar();
       case Format::safetensors:
         // Its first bytes are a length; chosen well, they are also the opcodes of a pickle.
-        judge_stream(scan_, source_->all(), "", Suspect::perhaps);
+        judge_stream(scan_, start(), "", Suspect::perhaps);
         return;
       case Format::something_else:
         remember(not_a_model(*source_));
@@ -70,8 +74,14 @@ class Scanner {
     }
   }
 
+  // What pickles are looked for in: everything; of a file that is far away, the start.
+  Bytes start() {
+    const uint64_t size = source_->size_bytes();
+    return source_->view(0, source_->is_distant() ? std::min(size, kMostDistantBytes) : size);
+  }
+
   void look_at_pickle() {
-    uint64_t end = judge_stream(scan_, source_->all(), "", Suspect::pickle);
+    uint64_t end = judge_stream(scan_, start(), "", Suspect::pickle);
     if (scan_.error) return;
     if (uint64_t rest = source_->size_bytes() - end; rest > 0) {
       scan_.notes.push_back(fmt::format("{} behind the last pickle", plural(rest, "byte")));
@@ -80,7 +90,7 @@ class Scanner {
   }
 
   void look_at_legacy() {
-    judge_stream(scan_, source_->all(), "", Suspect::pickle);
+    judge_stream(scan_, start(), "", Suspect::pickle);
     Contents contents = read_legacy(source_);
     uint64_t end = 0;
     for (const Storage& storage : contents.storages) end = std::max(end, storage.offset_bytes + storage.size_bytes);
@@ -123,14 +133,15 @@ class Scanner {
 
   void look_at_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
     if (record.size_bytes == 0) return;
-    bool named = is_named_pickle(record.name);
+    bool named = is_named_pickle(record.name), in_data = record.name.find("/data/") != record.name.npos;
+    if (source_->is_distant() && !named && in_data) return;  // a round trip for each storage
     // Inflating a large record only to see two bytes is not worth its temporary file.
     if (!named && record.method == Record::Method::deflated && record.size_bytes > kMostInflatedBytes) return;
     Archive::Content content = archive.content(record);
     Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
     if (named) {
       judge_stream(scan_, content.bytes(), label, Suspect::pickle);
-    } else if (begins_as_pickle(head) || (begins_with_opcode(head) && record.name.find("/data/") == record.name.npos)) {
+    } else if (begins_as_pickle(head) || (begins_with_opcode(head) && !in_data)) {
       // A storage is not taken for a pickle of protocol 0: one in four begins like one.
       judge_stream(scan_, content.bytes(), label, Suspect::perhaps);
     }
@@ -149,6 +160,7 @@ class Scanner {
 
   // Every local header from `begin` on, whatever any directory says of it.
   void search_records(const ByteSource& source, const std::string& outer, uint64_t begin) {
+    if (source.is_distant()) return;
     Bytes all = source.all();
     std::string_view file = text(all);
     uint64_t searched = 0;
@@ -182,7 +194,7 @@ class Scanner {
 
   void look_at_tar() {
     // Read from memory it is no tar to torch but a pickle, whose first opcodes are the first member's name.
-    judge_stream(scan_, source_->all(), "", Suspect::perhaps);
+    judge_stream(scan_, start(), "", Suspect::perhaps);
     read_tar(source_, [&](Bytes pickle, uint64_t offset) {
       judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle);
     });

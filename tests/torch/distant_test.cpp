@@ -65,6 +65,24 @@ TEST(ADistantArchive, HoldsTheSameBytes) {
   EXPECT_TRUE(far.notes == near.notes) << "what lies between the records is not known, so nothing is said of it";
 }
 
+TEST(ADistantArchive, IsScannedByItsPickles) {
+  auto distant = std::make_shared<Distant>(checkpoint());
+  Scan seen = scan(distant);
+  EXPECT_EQ(seen.verdict, Verdict::tensors_only);
+  EXPECT_LT(distant->looks(), 30u) << "not each storage";
+  EXPECT_THAT(seen.notes, testing::Contains(HasSubstr("only a download shows")));
+  EXPECT_EQ(
+      scan(std::make_shared<Distant>(torch_zip(call("posix", "system", {text("x")}), {}))).verdict, Verdict::has_code);
+}
+
+TEST(ADistantLegacyFile, IsReadWithoutItsStorages) {
+  const std::string whole = tensor(storage("FloatStorage", "0", 1 << 20, kNone), {1 << 20}, {1});
+  const std::string file = legacy(dict({{"w", whole}}), {{"0", 1 << 20, std::string(4 << 20, 'x')}});
+  auto distant = std::make_shared<Distant>(file);
+  EXPECT_EQ(listed(read_table(distant)), listed(table_of(file)));
+  EXPECT_LT(distant->asked_bytes(), 2u << 20);
+}
+
 TEST(ADistantArchive, RefusesALyingLocalHeaderWhenItsRecordIsRead) {
   std::string file = checkpoint();
   file[local(file, 9) + 18] ^= 1;  // the stored size of storage 7, behind data.pkl and byteorder

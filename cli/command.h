@@ -23,6 +23,11 @@ void add_convert(CLI::App& app, Program& program);
 void add_compare(CLI::App& app, Program& program);
 void add_verify(CLI::App& app, Program& program);
 void add_scan(CLI::App& app, Program& program);
+void add_serve(CLI::App& app, Program& program);
+void add_user(CLI::App& app, Program& program);
+void add_check(CLI::App& app, Program& program);
+void add_pr(CLI::App& app, Program& program);
+void add_download(CLI::App& app, Program& program);
 void add_completions(CLI::App& app, Program& program);
 void add_version(CLI::App& app, Program& program);
 

@@ -81,14 +81,16 @@ void add_compare(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("compare", "Compare two models, tensor by tensor, to the last bit; any format on either side");
-  command->add_option("A", options->a, "A weights file, a model's folder, or an *.index.json")->required();
+  command
+      ->add_option("A", options->a, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
+      ->required();
   command->add_option("B", options->b, "Another")->required();
   command->add_option("--root", options->open.root, "The part of a nested checkpoint to take, on both sides")
       ->type_name("PATH");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->callback([options, &program] {
     program.run = [options, &program] {
-      Weights a = open(local_path(options->a), options->open), b = open(local_path(options->b), options->open);
+      Weights a = open_address(options->a, options->open), b = open_address(options->b, options->open);
       ProgressBar bar(program.console, false);
       Comparison comparison = convert::compare(a, b, {.progress = bar.listener(), .file = options->b});
       bar.clear();

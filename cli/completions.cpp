@@ -1,4 +1,5 @@
 // depickle completions: scripts for bash, zsh and fish, made from the commands as they are declared.
+#include <algorithm>
 #include <memory>
 
 #include <fmt/format.h>
@@ -13,16 +14,27 @@ namespace {
 
 struct Declared {
   std::string name, description;
-  std::vector<std::pair<std::string, std::string>> options;  ///< "--json" and what it does
+  std::vector<std::pair<std::string, std::string>> options;  ///< "--json" and what it does; of its verbs too
+  std::vector<std::string> verbs;                            ///< of `pr`: list, show …
 };
+
+void add_options(Declared& found, const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      const std::pair<std::string, std::string> declared("--" + name, option->get_description());
+      if (std::ranges::find(found.options, declared) == found.options.end()) found.options.push_back(declared);
+    }
+  }
+}
 
 std::vector<Declared> declared(const CLI::App& app) {
   std::vector<Declared> commands;
   for (const CLI::App* command : app.get_subcommands({})) {
-    Declared found{command->get_name(), command->get_description(), {}};
-    for (const CLI::Option* option : command->get_options()) {
-      for (const std::string& name : option->get_lnames())
-        found.options.emplace_back("--" + name, option->get_description());
+    Declared found{command->get_name(), command->get_description(), {}, {}};
+    add_options(found, *command);
+    for (const CLI::App* verb : command->get_subcommands({})) {
+      found.verbs.push_back(verb->get_name());
+      add_options(found, *verb);
     }
     commands.push_back(std::move(found));
   }
@@ -45,10 +57,11 @@ std::string bash(const std::vector<Declared>& commands) {
   for (const Declared& command : commands) {
     std::vector<std::string> options;
     for (const auto& [name, what] : command.options) options.push_back(name);
-    cases += fmt::format("    {}) words='{}' ;;\n", command.name, fmt::join(options, " "));
+    cases += fmt::format(
+        "    {}) words='{}' verbs='{}' ;;\n", command.name, fmt::join(options, " "), fmt::join(command.verbs, " "));
   }
   return fmt::format(R"(_depickle() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} words=
+  local word=${{COMP_WORDS[COMP_CWORD]}} words= verbs=
   if ((COMP_CWORD == 1)); then
     COMPREPLY=($(compgen -W '{}' -- "$word"))
     return
@@ -57,6 +70,8 @@ std::string bash(const std::vector<Declared>& commands) {
 {}  esac
   if [[ $word == -* ]]; then
     COMPREPLY=($(compgen -W "$words" -- "$word"))
+  elif ((COMP_CWORD == 2)) && [[ $verbs ]]; then
+    COMPREPLY=($(compgen -W "$verbs" -- "$word"))
   else
     COMPREPLY=($(compgen -f -- "$word"))
   fi
@@ -72,6 +87,7 @@ std::string zsh(const std::vector<Declared>& commands) {
     names += fmt::format("    {}\n", quoted_for_shell(command.name + ":" + command.description));
     cases += fmt::format("    {}) _arguments", command.name);
     for (const auto& [name, what] : command.options) cases += " " + quoted_for_shell(name);
+    if (!command.verbs.empty()) cases += fmt::format(" '1:verb:({})'", fmt::join(command.verbs, " "));
     cases += " '*:file:_files' ;;\n";
   }
   return fmt::format(R"(#compdef depickle
@@ -98,6 +114,9 @@ std::string fish(const std::vector<Declared>& commands) {
   for (const Declared& command : commands) {
     out += fmt::format("complete -c depickle -n __fish_use_subcommand -f -a {} -d {}\n", command.name,
         quoted_for_shell(command.description));
+    if (!command.verbs.empty())
+      out += fmt::format("complete -c depickle -n '__fish_seen_subcommand_from {}' -f -a '{}'\n", command.name,
+          fmt::join(command.verbs, " "));
     for (const auto& [name, what] : command.options)
       out += fmt::format("complete -c depickle -n '__fish_seen_subcommand_from {}' -l {} -d {}\n", command.name,
           name.substr(2), quoted_for_shell(what));

@@ -147,7 +147,10 @@ void add_inspect(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("inspect", "List the tensors of a file, a folder or an index: name, dtype, shape, bytes");
-  command->add_option("ADDR", options->address, "A weights file, a model's folder, or an *.index.json")->required();
+  command
+      ->add_option(
+          "ADDR", options->address, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
+      ->required();
   command
       ->add_option("--root", options->open.root,
           "The part of a nested checkpoint to take (\".\" is everything; default: the model's weights)")
@@ -155,7 +158,7 @@ void add_inspect(CLI::App& app, Program& program) {
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->callback([options, &program] {
     program.run = [options, &program] {
-      Weights weights = open(local_path(options->address), options->open);
+      Weights weights = open_address(options->address, options->open);
       options->json ? print_json(program.console, weights) : print_text(program.console, options->address, weights);
       return kYes;
     };

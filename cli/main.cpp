@@ -1,4 +1,5 @@
-// The `depickle` program. One file a command; this one finds the command, and turns its errors into text and exit codes.
+// The `depickle` program. One file a command; this one finds the command, and turns its errors into text and exit
+// codes.
 #include <malloc.h>
 
 #include <algorithm>
@@ -19,7 +20,7 @@ constexpr const char* kFooter = R"(Exit codes:
   0    done, and the answer is yes
   1    done, and the answer is no: different, has code, refused by policy
   2    it could not be done, or the command line is wrong
-  3    nothing to do: already safetensors
+  3    nothing to do: already safetensors, or the pull request is open already
   4    a login or a gate is in the way
   75   temporary: try again
   130  Ctrl-C
@@ -44,6 +45,13 @@ void declare(CLI::App& app, Program& program) {
   add_compare(app, program);
   add_verify(app, program);
   add_scan(app, program);
+  add_check(app, program);
+  add_pr(app, program);
+  add_download(app, program);
+#ifdef DEPICKLE_WITH_SERVER
+  add_serve(app, program);
+  add_user(app, program);
+#endif
   add_completions(app, program);
   add_version(app, program);
 }

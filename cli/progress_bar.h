@@ -10,7 +10,8 @@
 
 namespace depickle::cli {
 
-/// Redraws one line at most 10 times a second on a terminal; elsewhere writes a line every 10 seconds, so that short work is
+/// Redraws one line at most 10 times a second on a terminal; elsewhere writes a line every 10 seconds, so that short
+/// work is
 /// silent. Also where Ctrl-C arrives: the listener throws Error{cancelled}.
 class ProgressBar {
  public:
@@ -38,7 +39,8 @@ class ProgressBar {
   Clock::time_point drawn_at_;
 };
 
-/// Makes Ctrl-C and SIGTERM stop the work at its next report; a second one stops the program. A file that shrinks while it is
+/// Makes Ctrl-C and SIGTERM stop the work at its next report; a second one stops the program. A file that shrinks while
+/// it is
 /// mapped (SIGBUS) ends the program with a message instead of a crash.
 void install_signal_handlers();
 /// Throws Error{cancelled} after a Ctrl-C.

@@ -13,6 +13,9 @@
 #include "cli/sarif.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
+#include "depickle/hub/download.h"
+#include "depickle/repo/pick.h"
+#include "depickle/repo/remote.h"
 #include "depickle/weights/scan.h"
 
 namespace depickle::cli {
@@ -38,19 +41,43 @@ bool worth_scanning(const fs::path& path) {
   return pickle || head == std::string_view("PK\x03\x04", 4);
 }
 
-std::vector<fs::path> files_of(const std::vector<std::string>& addresses) {
-  std::vector<fs::path> files;
-  for (const std::string& address : addresses) {
-    fs::path path = local_path(address);
-    if (!fs::is_directory(path)) {
-      files.push_back(path);
-      continue;
+// A file to be looked into: on this disk, or on the Hub.
+struct Named {
+  fs::path path;  // what it is called
+  std::shared_ptr<const ByteSource> remote = nullptr;
+};
+
+void add_local(std::vector<Named>& files, const fs::path& path) {
+  if (!fs::is_directory(path)) return files.push_back({path});
+  std::vector<fs::path> found;
+  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
+    if (entry.is_regular_file() && worth_scanning(entry.path())) found.push_back(entry.path());
+  }
+  std::ranges::sort(found);
+  for (fs::path& file : found) files.push_back({std::move(file)});
+}
+
+// The file that is named, or all below it that may be pickles.
+void add_remote(std::vector<Named>& files, const hub::Client& client, const hub::Address& address) {
+  const std::string commit = hub::resolve_commit(client, address.repo, address.revision);
+  const std::string folder = address.path.empty() ? "" : address.path + "/";
+  for (const hub::RepoFile& file : hub::list_commit(client, address.repo, commit)) {
+    const bool below =
+        file.path.starts_with(folder) && (repo::is_pickle_name(file.path) || file.path.ends_with(".safetensors"));
+    if (file.path != address.path && !below) continue;
+    files.push_back({hub::hf_address(address.repo, address.revision, file.path),
+        repo::open_source(client, address.repo, commit, file.path)});
+  }
+}
+
+std::vector<Named> files_of(const std::vector<std::string>& addresses) {
+  std::vector<Named> files;
+  for (const std::string& text : addresses) {
+    if (const auto address = hub_address(text)) {
+      add_remote(files, hub_client(), *address);
+    } else {
+      add_local(files, local_path(text));
     }
-    size_t first = files.size();
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
-      if (entry.is_regular_file() && worth_scanning(entry.path())) files.push_back(entry.path());
-    }
-    std::sort(files.begin() + static_cast<std::ptrdiff_t>(first), files.end());
   }
   return files;
 }
@@ -151,15 +178,17 @@ void add_scan(CLI::App& app, Program& program) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "scan", "Say what a pickle would do if it were loaded: every global and call beyond the building of tensors");
-  command->add_option("ADDR", options->addresses, "Files, or folders to look through")->required();
+  command->add_option("ADDR", options->addresses, "Files, folders to look through, or hf://ORG/NAME[@REV][/PATH]")
+      ->required();
   auto* json = command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->add_flag("--sarif", options->sarif, "SARIF 2.1.0, for code scanning services")->excludes(json);
   command->callback([options, &program] {
     program.run = [options, &program] {
       std::vector<ScannedFile> files;
-      for (const fs::path& path : files_of(options->addresses)) {
+      for (Named& file : files_of(options->addresses)) {
         check_interrupted();
-        files.push_back({path, weights::scan(path)});
+        files.push_back(
+            {file.path, file.remote ? weights::scan(std::exchange(file.remote, nullptr)) : weights::scan(file.path)});
       }
       if (files.empty())
         throw Error(Code::not_found, "", "the folder holds no file that may be a pickle",

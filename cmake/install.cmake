@@ -10,5 +10,9 @@ install(EXPORT depickle NAMESPACE depickle:: FILE depickle-targets.cmake DESTINA
 
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH prefix_from_pkgconfig /${pkgconfig_dir} /)
+if(DEPICKLE_BUILD_HUB)
+  set(hub_libraries "-ldepickle_repo -ldepickle_hub ")
+  set(hub_links "-lcurl ")
+endif()
 configure_file(cmake/depickle.pc.in depickle.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/depickle.pc DESTINATION ${pkgconfig_dir} COMPONENT library)

@@ -4,9 +4,10 @@
 say() { printf '%s\n' "$*" >&2; }
 
 # The Debian packages that a build of the program needs. TOOL:PACKAGE counts as there when the tool runs, wherever it is from.
-kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev)
+kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev
+  libcurl4-openssl-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
 # What the tests need beyond that; clang replays the fuzzers' findings, clang-format looks at the tree, python3-venv makes the virtual environment.
-kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 clang-format-19:clang-format-19 libclang-rt-19-dev python3:python3 libgtest-dev libgmock-dev)
+kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 clang-format-19:clang-format-19 libclang-rt-19-dev python3:python3 libgtest-dev libgmock-dev git-lfs:git-lfs)
 
 is_installed() {
   if [[ $1 == *:* ]]; then
@@ -34,10 +35,10 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# prepare_venv DIR: a virtual environment with what tests/python/requirements.txt names. Its lines are installed one by one: torch stands
+# prepare_venv DIR REQUIREMENTS: a virtual environment with what the file names. Its lines are installed one by one: torch stands
 # first and by its exact version, else another package's wish brings a build with gigabytes of CUDA.
 prepare_venv() {
-  local requirements=tests/python/requirements.txt line
+  local requirements=$2 line
   cmp -s "$requirements" "$1/installed.txt" && return
   say "installing Python packages into $1: $(tr '\n' ' ' <"$requirements")"
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv || return

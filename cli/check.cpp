@@ -1,0 +1,135 @@
+// depickle check: a pull request against its base, file by file and tensor by tensor.
+#include <memory>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "cli/address.h"
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "cli/progress_bar.h"
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+#include "depickle/repo/check.h"
+
+namespace depickle::cli {
+namespace {
+
+using repo::Check;
+
+struct Options {
+  std::string address;
+  uint64_t number = 0;
+  bool json = false;
+};
+
+void print_json(const Console& console, const hub::RepoId& repository, const Check& check) {
+  std::string out;
+  JsonWriter json(out);
+  json.object()
+      .key("schema")
+      .value("depickle.check/1")
+      .key("repo")
+      .value(repository.name())
+      .key("number")
+      .value(check.discussion.number);
+  json.key("title")
+      .value(check.discussion.title)
+      .key("author")
+      .value(check.discussion.author)
+      .key("status")
+      .value(name(check.discussion.status));
+  json.key("base")
+      .value(check.base)
+      .key("head")
+      .value(check.head)
+      .key("verdict")
+      .value(name(check.verdict()))
+      .key("sentence")
+      .value(check.sentence());
+  json.key("tensors_compared")
+      .value(check.compared)
+      .key("tensors_identical")
+      .value(check.identical)
+      .key("bytes_compared")
+      .value(check.compared_bytes);
+  json.key("files").array();
+  for (const repo::FileChange& file : check.files) {
+    json.object()
+        .key("file")
+        .value(file.path)
+        .key("change")
+        .value(name(file.change))
+        .key("kind")
+        .value(name(file.kind));
+    json.key("bytes").value(file.size_bytes).key("expected").value(file.is_expected()).end();
+  }
+  json.end().key("tensors").array();
+  for (const repo::TensorFinding& finding : check.tensors) {
+    json.object()
+        .key("file")
+        .value(finding.file)
+        .key("name")
+        .value(finding.tensor)
+        .key("finding")
+        .value(name(finding.kind));
+    json.key("what").value(finding.what).end();
+  }
+  json.end().key("notes").array();
+  for (const std::string& note : check.notes) json.value(note);
+  json.end().end();
+  console.out(out);
+}
+
+void print_text(const Console& console, const Check& check) {
+  constexpr size_t kMostFindings = 100;
+  console.out(fmt::format("{}: {}\n",
+      console.painted(check.passed() ? Colour::green : Colour::red, name(check.verdict())), check.sentence()));
+  console.out(fmt::format("#{} {} by {} ({}), {} on {}\n", check.discussion.number, quoted(check.discussion.title),
+      printable(check.discussion.author), name(check.discussion.status), check.head.substr(0, 8),
+      check.base.substr(0, 8)));
+  for (const repo::FileChange& file : check.files) {
+    const std::string word = fmt::format("{:<10}", name(file.change));
+    console.out(fmt::format("{} {}  {}, {}\n", file.is_expected() ? word : console.painted(Colour::red, word),
+        printable(file.path), name(file.kind), human_bytes(file.size_bytes)));
+  }
+  for (size_t i = 0; i < std::min(check.tensors.size(), kMostFindings); ++i) {
+    const repo::TensorFinding& finding = check.tensors[i];
+    const std::string tensor = finding.tensor.empty() ? "" : fmt::format("tensor {}: ", quoted(finding.tensor));
+    console.out(fmt::format("{} {}: {}{}\n", console.painted(Colour::red, fmt::format("{:<10}", name(finding.kind))),
+        printable(finding.file), tensor, finding.what));
+  }
+  if (check.tensors.size() > kMostFindings)
+    console.out(fmt::format("           and {} more\n", grouped(check.tensors.size() - kMostFindings)));
+  for (const std::string& note : check.notes) console.out(fmt::format("note       {}\n", printable(note)));
+}
+
+int run(const Options& options, const Console& console) {
+  const hub::Address address = repo_address(options.address);
+  uint64_t number = options.number;
+  if (number == 0) number = address.discussion.value_or(hub::pull_request_number(address.revision).value_or(0));
+  if (number == 0)
+    throw Error(Code::unsupported, "", "which pull request?", Where::in(options.address),
+        "give its number: depickle check ORG/NAME 1, or paste its address");
+  const hub::Client client = hub_client();
+  ProgressBar bar(console, false);
+  const Check check = repo::check(client, address.repo, number, {.progress = bar.listener()});
+  bar.clear();
+  options.json ? print_json(console, address.repo, check) : print_text(console, check);
+  return check.passed() ? kYes : kNo;
+}
+
+}  // namespace
+
+void add_check(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "check", "Hold a pull request on the Hub against its base: which files change, and each tensor, to the last bit");
+  command->add_option("REPO", options->address, "ORG/NAME, or the pasted address of a pull request")->required();
+  command->add_option("NUMBER", options->number, "The pull request's number");
+  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->callback(
+      [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
+}
+
+}  // namespace depickle::cli

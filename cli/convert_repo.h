@@ -1,0 +1,25 @@
+// depickle convert ORG/NAME: a repository on the Hub, to a folder or as a pull request.
+#pragma once
+
+#include <filesystem>
+
+#include "cli/console.h"
+#include "depickle/convert/convert.h"
+#include "depickle/hub/address.h"
+
+namespace depickle::cli {
+
+struct RepoConversion {
+  hub::Address repository;
+  std::filesystem::path target;  ///< empty with `pull_request`
+  convert::Options convert;
+  bool pull_request = false;
+  bool dry_run = false;
+  bool json = false;
+  bool events = false;
+};
+
+/// The exit code. With a pull request, its address is all that goes to stdout.
+int convert_repo(const RepoConversion& wish, const Console& console);
+
+}  // namespace depickle::cli

@@ -1,0 +1,160 @@
+#include "cli/convert_report.h"
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+
+namespace depickle::cli {
+namespace {
+
+using convert::FileReport;
+using convert::Report;
+
+void write_file(JsonWriter& json, const FileReport& file) {
+  json.object()
+      .key("source")
+      .value(file.source.string())
+      .key("target")
+      .value(file.target.string())
+      .key("container")
+      .value(file.container)
+      .key("root")
+      .value(file.root);
+  json.key("tensors")
+      .value(file.tensors)
+      .key("identical")
+      .value(file.identical)
+      .key("tensor_bytes")
+      .value(file.tensor_bytes)
+      .key("file_bytes")
+      .value(file.file_bytes)
+      .key("seconds")
+      .value(file.seconds);
+  json.key("tied").array();
+  for (const convert::Tied& tied : file.tied)
+    json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
+  json.end().key("leftovers").array();
+  for (const Leftover& left : file.leftovers)
+    json.object()
+        .key("path")
+        .value(left.path)
+        .key("description")
+        .value(left.description)
+        .key("tensors")
+        .value(left.tensors)
+        .end();
+  json.end().key("skipped").array();
+  for (const Unsupported& tensor : file.skipped)
+    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
+  json.end().key("notes").array();
+  for (const std::string& note : file.notes) json.value(note);
+  json.end().end();
+}
+
+class Printer {
+ public:
+  Printer(const Console& console, bool dry_run) : console_(console), dry_run_(dry_run) {}
+
+  void print(const Report& report) const {
+    bool many = report.files.size() > 1 || !report.indexes.empty();
+    for (const FileReport& file : report.files) print_file(file, many);
+    for (const convert::IndexReport& index : report.indexes) {
+      line("index", fmt::format("{}{}, {} of tensors", dry_run_ ? "would write " : "", printable(index.target.string()),
+                        human_bytes(index.total_bytes)));
+      for (const std::string& note : index.notes) line("note", printable(note));
+    }
+    for (const convert::Left& left : report.already)
+      line("already", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
+    for (const convert::Left& left : report.left)
+      line("left", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
+    for (const std::string& note : report.notes) line("note", printable(note));
+    for (const convert::Failure& failure : report.failed) console_.error(failure.error);
+    if (report.nothing_to_do())
+      console_.say(report.already.empty() ? "nothing to do: no pickled weights here\n"
+                                          : "nothing to do: it is safetensors already\n");
+  }
+
+ private:
+  void line(std::string_view word, std::string_view what) const {
+    console_.out(fmt::format("{} {}\n", console_.painted(Colour::dim, fmt::format("{:<8}", word)), what));
+  }
+
+  void print_file(const FileReport& file, bool many) const {
+    std::string which = many || dry_run_ ? fmt::format("{}: ", printable(file.target.string())) : "";
+    if (dry_run_) {
+      console_.out(
+          fmt::format("would write {}{}, {}\n", which, plural(file.tensors, "tensor"), human_bytes(file.file_bytes)));
+    } else {
+      console_.out(which +
+                   console_.painted(Colour::green, fmt::format("{} of {} identical, to the last bit.",
+                                                       grouped(file.identical), plural(file.tensors, "tensor"))) +
+                   fmt::format(" {} in {:.2f} s.\n", human_bytes(file.file_bytes), file.seconds));
+    }
+    if (!file.root.empty()) line("part", fmt::format("{} was taken", quoted(file.root)));
+    for (const convert::Tied& tied : file.tied)
+      line("tied", fmt::format("{} is {}, stored once", printable(tied.name), printable(tied.kept)));
+    print_leftovers(file);
+    for (const Unsupported& tensor : file.skipped)
+      line(
+          "skipped", fmt::format("{}: {}, which safetensors cannot hold", quoted(tensor.name), printable(tensor.what)));
+    for (const std::string& note : file.notes) line("note", printable(note));
+  }
+
+  void print_leftovers(const FileReport& file) const {
+    constexpr size_t kMost = 12;
+    std::string names;
+    for (size_t i = 0; i < file.leftovers.size() && i < kMost; ++i) {
+      const Leftover& left = file.leftovers[i];
+      names += fmt::format("{}{}", i ? ", " : "", quoted(left.path, 60));
+      if (left.tensors > 0) names += fmt::format(" ({})", plural(left.tensors, "tensor"));
+    }
+    if (file.leftovers.size() > kMost) names += fmt::format(" and {} more", file.leftovers.size() - kMost);
+    if (!names.empty()) line("left", names + " (not weights)");
+  }
+
+  const Console& console_;
+  bool dry_run_;
+};
+
+}  // namespace
+
+void write_report(JsonWriter& json, const Report& report) {
+  json.key("files").array();
+  for (const FileReport& file : report.files) write_file(json, file);
+  json.end().key("indexes").array();
+  for (const convert::IndexReport& index : report.indexes)
+    json.object()
+        .key("source")
+        .value(index.source.string())
+        .key("target")
+        .value(index.target.string())
+        .key("total_size")
+        .value(index.total_bytes)
+        .end();
+  auto write_left = [&](std::string_view key, const std::vector<convert::Left>& files) {
+    json.end().key(key).array();
+    for (const convert::Left& left : files)
+      json.object().key("file").value(left.file.string()).key("reason").value(left.reason).end();
+  };
+  write_left("already", report.already);
+  write_left("left", report.left);
+  json.end().key("failed").array();
+  for (const convert::Failure& failure : report.failed)
+    json.object()
+        .key("file")
+        .value(failure.file.string())
+        .key("error")
+        .value(failure.error.what())
+        .key("hint")
+        .value(failure.error.hint())
+        .end();
+  json.end().key("notes").array();
+  for (const std::string& note : report.notes) json.value(note);
+  json.end();
+}
+
+void print_report(const Console& console, const Report& report, bool dry_run) {
+  Printer(console, dry_run).print(report);
+}
+
+}  // namespace depickle::cli

@@ -1,0 +1,139 @@
+#include "cli/environment.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+
+namespace depickle::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::streamsize kMostTokenBytes = 4096;
+
+std::optional<std::string> variable(const char* name) {
+  const char* value = std::getenv(name);
+  if (!value || !*value) return {};
+  return value;
+}
+
+// The first of several spellings that is set.
+std::optional<std::string> variable(const char* name, const char* older_name) {
+  std::optional<std::string> value = variable(name);
+  return value ? value : variable(older_name);
+}
+
+fs::path home() { return variable("HOME").value_or("/"); }
+
+// "~" and "$NAME" as huggingface_hub expands them.
+fs::path expanded(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '$') {
+      out += text[i];
+      continue;
+    }
+    const bool has_braces = i + 1 < text.size() && text[i + 1] == '{';
+    const size_t begin = i + 1 + has_braces;
+    size_t end = begin;
+    while (end < text.size() && (std::isalnum(static_cast<unsigned char>(text[end])) || text[end] == '_')) ++end;
+    const std::optional<std::string> value = variable(text.substr(begin, end - begin).c_str());
+    const bool is_closed = !has_braces || (end < text.size() && text[end] == '}');
+    if (!value || !is_closed) {
+      out += text[i];
+      continue;
+    }
+    out += *value;
+    i = end - 1 + has_braces;
+  }
+  if (out == "~" || out.starts_with("~/")) return home().string() + out.substr(1);
+  return out;
+}
+
+fs::path hub_home() {
+  if (const auto path = variable("HF_HOME")) return expanded(*path);
+  const auto caches = variable("XDG_CACHE_HOME");
+  return (caches ? expanded(*caches) : home() / ".cache") /
+         (environment_says("HUGGINGFACE_CO_STAGING") ? "huggingface_staging" : "huggingface");
+}
+
+std::string clean(std::string token) {
+  std::erase_if(token, [](char c) { return c == '\r' || c == '\n'; });
+  const size_t begin = token.find_first_not_of(' ');
+  if (begin == token.npos) return {};
+  return token.substr(begin, token.find_last_not_of(' ') - begin + 1);
+}
+
+// The file that `hf auth login` writes.
+std::string saved_token() {
+  const auto named = variable("HF_TOKEN_PATH");
+  const fs::path path = named ? expanded(*named) : hub_home() / "token";
+  std::error_code missing;
+  if (!fs::exists(path, missing)) return {};
+  std::ifstream file(path, std::ios::binary);
+  std::string token(kMostTokenBytes, '\0');
+  if (!file.read(token.data(), kMostTokenBytes) && file.bad())
+    throw Error(Code::io, "", "cannot read the token's file", Where::in(path), "log in again with `hf auth login`");
+  if (!file.is_open())
+    throw Error(Code::io, "", "cannot open the token's file", Where::in(path), "log in again with `hf auth login`");
+  token.resize(static_cast<size_t>(file.gcount()));
+  return clean(token);
+}
+
+std::string token() {
+  if (environment_says("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return {};
+  std::string found = clean(variable("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN").value_or(""));
+  return found.empty() ? saved_token() : found;
+}
+
+std::optional<std::chrono::seconds> seconds(const char* name) {
+  const std::string text = variable(name).value_or("");
+  unsigned value = 0;
+  auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || failed != std::errc() || end != text.data() + text.size() || value == 0) return {};
+  return std::chrono::seconds(value);
+}
+
+void trace_to_stderr(std::string_view line) {
+  static std::mutex one_at_a_time;
+  std::scoped_lock lock(one_at_a_time);
+  fmt::print(stderr, "hub: {}\n", line);
+}
+
+}  // namespace
+
+bool environment_says(const char* name) {
+  std::string value = variable(name).value_or("");
+  std::ranges::transform(value, value.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
+}
+
+hub::Settings hub_settings() {
+  hub::Settings settings;
+  if (environment_says("HUGGINGFACE_CO_STAGING")) settings.endpoint = "https://hub-ci.huggingface.co";
+  if (const auto endpoint = variable("HF_ENDPOINT")) settings.endpoint = *endpoint;
+  while (settings.endpoint.ends_with('/')) settings.endpoint.pop_back();
+  settings.token = token();
+  const auto cache = variable("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE");
+  settings.cache = cache ? expanded(*cache) : hub_home() / "hub";
+  settings.offline = environment_says("HF_HUB_OFFLINE") || environment_says("TRANSFORMERS_OFFLINE");
+  settings.user_agent = "depickle/" DEPICKLE_VERSION;
+  if (const auto origin = variable("HF_HUB_USER_AGENT_ORIGIN")) settings.user_agent += "; origin/" + *origin;
+  if (const auto limit = seconds("HF_HUB_DOWNLOAD_TIMEOUT")) settings.stall_timeout = *limit;
+  if (const auto limit = seconds("HF_HUB_ETAG_TIMEOUT")) settings.answer_timeout = *limit;
+  if (environment_says("HF_DEBUG")) settings.trace = trace_to_stderr;
+  return settings;
+}
+
+}  // namespace depickle::cli

@@ -1,0 +1,41 @@
+// depickle user: who may use the embedded Hub.
+#include <memory>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/command.h"
+#include "cli/exit_code.h"
+#include "server/hub/store/users.h"
+
+namespace depickle::cli {
+namespace {
+
+struct Options {
+  std::string name;
+  std::string data = "depickle-hub";
+  bool read_only = false;
+};
+
+}  // namespace
+
+void add_user(CLI::App& app, Program& program) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("user", "Users of the embedded Hub");
+  command->require_subcommand(1);
+  CLI::App* add = command->add_subcommand(
+      "add", "A fresh token of a user, who is made if there is no such user: printed once, alone");
+  add->add_option("NAME", options->name, "Letters, digits, - _ and .")->required();
+  add->add_option("--data", options->data, "The folder of the Hub; it may be running")
+      ->capture_default_str()
+      ->type_name("DIR");
+  add->add_flag("--read-only", options->read_only, "A token that reads what its user may read, and changes nothing");
+  add->callback([options, &program] {
+    program.run = [options, &program] {
+      server::Users users = server::Users::open(options->data);
+      program.console.out(users.add_token(options->name, !options->read_only) + "\n");
+      return kYes;
+    };
+  });
+}
+
+}  // namespace depickle::cli

@@ -1,0 +1,41 @@
+#include "depickle/hub/backoff.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "depickle/hub/failure.h"
+#include "depickle/hub/transfer.h"
+
+namespace depickle::hub {
+
+using std::chrono::milliseconds;
+
+bool is_weather(int status) noexcept {
+  return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
+}
+
+bool Backoff::again(const Error& error) {
+  const auto* failure = dynamic_cast<const Failure*>(&error);
+  const bool may_pass = failure ? is_weather(failure->status()) : dynamic_cast<const Lost*>(&error) != nullptr;
+  if (!may_pass || tries_ >= settings_.patience.retries) return false;
+  milliseconds wait = wait_;
+  if (failure && failure->retry_after()) wait = *failure->retry_after();
+  if (wait > settings_.patience.budget - waited_) return false;
+  ++tries_;
+  waited_ += wait;
+  wait_ = std::min(wait_ * 2, settings_.patience.longest_wait);
+
+  const auto end = std::chrono::steady_clock::now() + wait;
+  for (auto now = end - wait; now < end; now = std::chrono::steady_clock::now()) {
+    if (settings_.check_cancelled) settings_.check_cancelled();
+    std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(end - now, milliseconds(100)));
+  }
+  return true;
+}
+
+void Backoff::reset() {
+  tries_ = 0;
+  wait_ = settings_.patience.first_wait;
+}
+
+}  // namespace depickle::hub

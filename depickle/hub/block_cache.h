@@ -1,0 +1,52 @@
+// Blocks of a distant file, the last used kept.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "depickle/base/bytes.h"
+
+namespace depickle::hub {
+
+/// Cuts [0, size) into blocks of 64 KiB and fetches runs of them. Who reads where the last fetch ended is served twice as
+/// much each time, up to 8 MiB. Safe to use from several threads: a block is fetched once, by whoever asked first.
+class BlockCache {
+ public:
+  static constexpr uint64_t kBlockBytes = 64 << 10, kMostAheadBytes = 8 << 20, kMostBytes = 16 << 20;
+  /// Fills `out` with the bytes from `offset` on.
+  using Fetch = std::function<void(uint64_t offset, MutableBytes out)>;
+
+  BlockCache(uint64_t size_bytes, Fetch fetch) : size_bytes_(size_bytes), fetch_(std::move(fetch)) {}
+
+  /// Throws what `fetch` throws. The range lies inside the file.
+  void read(uint64_t offset, MutableBytes out);
+  /// Keeps what came by another way; whole blocks of it.
+  void keep(uint64_t offset, Bytes bytes);
+
+ private:
+  struct Block {
+    std::unique_ptr<std::byte[]> bytes;  ///< empty while it is fetched
+    std::list<uint64_t>::iterator use;
+  };
+
+  uint64_t end_of(uint64_t block) const { return std::min(size_bytes_, (block + 1) * kBlockBytes); }
+  uint64_t run_end(uint64_t first, uint64_t wanted_end);
+  void fetch_run(std::unique_lock<std::mutex>& lock, uint64_t first, uint64_t end);
+  void put(uint64_t block, Bytes bytes);
+
+  const uint64_t size_bytes_;
+  const Fetch fetch_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::unordered_map<uint64_t, Block> blocks_;
+  std::list<uint64_t> uses_;  ///< block numbers, the last used first
+  uint64_t next_ = 0;         ///< the block behind the last fetch
+  uint64_t ahead_bytes_ = kBlockBytes;
+};
+
+}  // namespace depickle::hub

@@ -1,0 +1,49 @@
+// What a Hub answered, where that is the error.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "depickle/base/error.h"
+
+namespace depickle::hub {
+
+/// An answer with a status of 400 or more. Codes: not_found (repository, revision, file), denied (token, gate, permission),
+/// network (408, 429, 5xx: weather), limit (413), network too for a conflict (409, 412): what was decided on has changed,
+/// decide again; malformed for the rest: we asked what the Hub does not understand.
+class Failure : public Error {
+ public:
+  Failure(const Error& error, int status, std::string error_code, std::optional<std::chrono::seconds> retry_after = {})
+      : Error(error),
+        status_(status),
+        error_code_(std::move(error_code)),
+        retry_after_(retry_after) {}
+
+  int status() const noexcept { return status_; }
+  /// The Hub's own word: "RepoNotFound", "RevisionNotFound", "EntryNotFound", "GatedRepo"; empty where it gave none.
+  const std::string& error_code() const noexcept { return error_code_; }
+
+  /// The commit that the answer is about, where the Hub says so: the one that lacks the file.
+  const std::string& commit() const noexcept { return commit_; }
+  Failure at_commit(std::string commit) const {
+    Failure copy = *this;
+    copy.commit_ = std::move(commit);
+    return copy;
+  }
+  /// How long the Hub asks to wait before the next request, where it does.
+  std::optional<std::chrono::seconds> retry_after() const noexcept { return retry_after_; }
+
+  /// The branch has moved (412), or what was to be created exists (409).
+  bool is_conflict() const noexcept { return status_ == 409 || status_ == 412; }
+  bool is_missing_repo() const noexcept { return error_code_ == "RepoNotFound"; }
+  bool is_missing_revision() const noexcept { return error_code_ == "RevisionNotFound"; }
+  bool is_missing_file() const noexcept { return error_code_ == "EntryNotFound"; }
+
+ private:
+  int status_;
+  std::string error_code_, commit_;
+  std::optional<std::chrono::seconds> retry_after_;
+};
+
+}  // namespace depickle::hub

@@ -1,0 +1,257 @@
+#include "depickle/repo/check.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/hub/download.h"
+#include "depickle/repo/pick.h"
+#include "depickle/repo/previous.h"
+#include "depickle/repo/remote.h"
+#include "depickle/repo/tensor_check.h"
+
+namespace depickle::repo {
+namespace {
+
+constexpr size_t kMostBranchCommits = 1000, kMostRequestCommits = 250;
+
+// The files of one commit, opened where they are and kept open: several looks at one file cost one request.
+class Tree {
+ public:
+  Tree(const hub::Client& client, const hub::RepoId& repo, std::string commit)
+      : client_(client),
+        repo_(repo),
+        commit_(std::move(commit)) {
+    files_ = client.files(repo, commit_);
+    for (const hub::RepoFile& file : files_) by_path_.emplace(file.path, &file);
+  }
+
+  const std::vector<hub::RepoFile>& files() const noexcept { return files_; }
+  const hub::RepoFile* find(const std::string& path) const {
+    auto found = by_path_.find(path);
+    return found == by_path_.end() ? nullptr : found->second;
+  }
+
+  std::shared_ptr<const ByteSource> open(const std::string& path) {
+    if (!find(path)) return nullptr;
+    auto& source = sources_[path];
+    if (!source) source = open_source(client_, repo_, commit_, path);
+    return source;
+  }
+
+  safetensors::Index index(const std::string& path) { return read_index(client_, repo_, commit_, path); }
+
+  // From now on, these are read from the disk.
+  void download(const std::vector<std::string>& paths, const Progress& progress) {
+    std::vector<hub::RepoFile> wanted;
+    for (const std::string& path : paths) {
+      if (const hub::RepoFile* file = find(path)) wanted.push_back(*file);
+      sources_.erase(path);
+    }
+    hub::download_files(client_, repo_, commit_, wanted, progress);
+  }
+
+ private:
+  const hub::Client& client_;
+  const hub::RepoId& repo_;
+  std::string commit_;
+  std::vector<hub::RepoFile> files_;
+  std::map<std::string_view, const hub::RepoFile*> by_path_;
+  std::map<std::string, std::shared_ptr<const ByteSource>> sources_;
+};
+
+class Checker {
+ public:
+  Checker(const hub::Client& client, const hub::RepoId& repo, const CheckOptions& options)
+      : client_(client),
+        repo_(repo),
+        options_(options) {}
+
+  Check run(uint64_t number) {
+    const hub::DiscussionDetails details = hub::discussion(client_, repo_, number);
+    check_.discussion = details;
+    if (!details.is_pull_request)
+      throw Error(Code::not_found, "", fmt::format("#{} is a discussion, not a pull request", number),
+          Where::in(repo_.name()), fmt::format("depickle pr list {} shows the pull requests", repo_.name()));
+    find_commits(details);
+    Tree before(client_, repo_, check_.base), after(client_, repo_, check_.head);
+    check_.files = tree_diff(before.files(), after.files());
+    const std::vector<ModelPair> pairs = pair_models(
+        check_.files, before.files(), [&](const std::string& path) { return before.index(path); }, after.files(),
+        [&](const std::string& path) { return after.index(path); });
+    for (const ModelPair& pair : pairs) compare(pair, before, after);
+    if (is_waiting() && branch_head_ != check_.base) look_at_branch(pairs, before);
+    note_pipeline(after);
+    return std::move(check_);
+  }
+
+ private:
+  bool is_waiting() const {
+    return check_.discussion.status == hub::DiscussionStatus::open ||
+           check_.discussion.status == hub::DiscussionStatus::draft;
+  }
+
+  void find_commits(const hub::DiscussionDetails& details) {
+    constexpr std::string_view kHeads = "refs/heads/";
+    const std::string branch = details.target.starts_with(kHeads) ? details.target.substr(kHeads.size()) : "main";
+    const std::vector<hub::Commit> branch_log = client_.commits(repo_, branch, kMostBranchCommits);
+    const std::vector<hub::Commit> log = client_.commits(repo_, details.revision(), kMostRequestCommits);
+    const std::optional<std::string> base = merge_base(log, branch_log);
+    if (!base)
+      throw Error(Code::unsupported, "",
+          fmt::format("the pull request shares no commit with {} (in its last {})", branch, kMostBranchCommits),
+          Where::in(hub::hf_address(repo_, details.revision())));
+    check_.base = *base;
+    check_.head = log.front().id;
+    branch_head_ = branch_log.front().id;
+  }
+
+  void compare(const ModelPair& pair, Tree& before, Tree& after) {
+    std::optional<safetensors::Index> index;
+    if (is_index_name(pair.safetensors.entry)) {
+      try {
+        index = after.index(pair.safetensors.entry);
+      } catch (const Error& error) {
+        if (error.code() != Code::malformed && error.code() != Code::limit) throw;
+        check_.notes.push_back(error.what());
+      }
+    }
+    auto look = [&](Check& check) {
+      check_model(
+          check, pair, index ? &*index : nullptr, [&](const std::string& path) { return before.open(path); },
+          [&](const std::string& path) { return after.open(path); }, options_);
+    };
+    Check attempt = check_;
+    try {
+      look(attempt);
+    } catch (const Error& error) {
+      if (error.code() != Code::limit) throw;
+      // Strided tensors need their whole storage at hand, which ranges do not give.
+      before.download(pair.pickle.shards, options_.progress);
+      attempt = check_;
+      look(attempt);
+    }
+    check_ = std::move(attempt);
+  }
+
+  // What merging would put beside the compared tensors.
+  void look_at_branch(const std::vector<ModelPair>& pairs, const Tree& before) {
+    const Tree now(client_, repo_, branch_head_);
+    for (const ModelPair& pair : pairs) {
+      std::vector<std::string> parts = pair.pickle.shards;
+      if (!pair.pickle.entry.empty()) parts.push_back(pair.pickle.entry);
+      for (const std::string& path : parts) {
+        const hub::RepoFile* then_file = before.find(path);
+        const hub::RepoFile* now_file = now.find(path);
+        if (!then_file || !now_file || then_file->etag() == now_file->etag()) continue;
+        check_.tensors.push_back({TensorFinding::Kind::stale, pair.safetensors.entry, "",
+            fmt::format(
+                "{} has changed on the branch since; merged, the two would not belong together", printable(path))});
+        break;
+      }
+    }
+    check_.notes.push_back(
+        fmt::format("the branch has moved on since; the pull request was compared with {}, where it left it",
+            check_.base.substr(0, 8)));
+  }
+
+  void note_pipeline(Tree& after) {
+    const auto source = after.open("model_index.json");
+    if (!source || source->size_bytes() > 1'000'000) return;
+    std::string text(source->size_bytes(), '\0');
+    source->read(0, std::as_writable_bytes(std::span(text)));
+    std::vector<std::string> names;
+    for (const hub::RepoFile& file : after.files()) names.push_back(file.path);
+    try {
+      for (const ModelFile& model : pick(names, text).models)
+        if (model.is_pickle)
+          check_.notes.push_back(fmt::format("diffusers would still load the pickle {}", printable(model.path)));
+    } catch (const Error& error) {
+      if (error.code() != Code::not_found && error.code() != Code::malformed) throw;
+    }
+  }
+
+  const hub::Client& client_;
+  const hub::RepoId& repo_;
+  const CheckOptions& options_;
+  std::string branch_head_;
+  Check check_;
+};
+
+// "modeling.py", "config.json and 2 other files".
+std::string list_of(const std::vector<const FileChange*>& files) {
+  std::string text = printable(files.front()->path);
+  if (files.size() == 2) return fmt::format("{} and {}", text, printable(files[1]->path));
+  return files.size() > 2 ? fmt::format("{} and {}", text, plural(files.size() - 1, "other file")) : text;
+}
+
+// "It also changes config.json, and deletes README.md."
+std::string more_than_weights(const std::vector<FileChange>& changes) {
+  using Change = FileChange::Change;
+  std::string text;
+  for (auto [change, verb] : std::array<std::pair<Change, const char*>, 3>{
+           {{Change::added, "adds"}, {Change::changed, "changes"}, {Change::deleted, "deletes"}}}) {
+    std::vector<const FileChange*> files;
+    for (const FileChange& file : changes)
+      if (file.change == change && !file.is_expected()) files.push_back(&file);
+    if (!files.empty()) text += fmt::format("{}{} {}", text.empty() ? "" : ", and ", verb, list_of(files));
+  }
+  return text;
+}
+
+std::string first_finding(const TensorFinding& finding) {
+  const std::string tensor = finding.tensor.empty() ? "" : fmt::format("tensor {}: ", quoted(finding.tensor));
+  return fmt::format("{}: {}{}", printable(finding.file), tensor, finding.what);
+}
+
+}  // namespace
+
+std::string_view name(TensorFinding::Kind kind) noexcept {
+  constexpr std::array<std::string_view, 13> kNames = {"different", "swapped", "renamed", "dtype", "shape", "missing",
+      "extra", "alias", "index", "repeated", "unmatched", "unreadable", "stale"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+std::string_view name(Check::Verdict verdict) noexcept {
+  constexpr std::array<std::string_view, 4> kNames = {
+      "identical", "different", "more-than-weights", "nothing-to-compare"};
+  return kNames[static_cast<size_t>(verdict)];
+}
+
+Check::Verdict Check::verdict() const noexcept {
+  if (!tensors.empty() || identical != compared) return Verdict::different;
+  if (!std::ranges::all_of(files, &FileChange::is_expected)) return Verdict::more_than_weights;
+  return compared == 0 ? Verdict::nothing_to_compare : Verdict::identical;
+}
+
+std::string Check::sentence() const {
+  const std::string more = more_than_weights(files);
+  const std::string also = more.empty() ? "" : fmt::format(" It also {}.", more);
+  const std::string all =
+      compared == 1 ? "its 1 tensor is identical" : fmt::format("all {} are identical", plural(compared, "tensor"));
+  switch (verdict()) {
+    case Verdict::identical: return fmt::format("It adds only weights, and {} to the pickle's, to the last bit.", all);
+    case Verdict::more_than_weights:
+      if (compared == 0) return fmt::format("It adds no weights that could be compared, but {}.", more);
+      return fmt::format("It does more than add weights: it {}; {} to the pickle's, to the last bit.", more, all);
+    case Verdict::different:
+      if (identical == compared)
+        return fmt::format("{}: {}.{}",
+            compared == 0 ? "It could not be compared" : "All tensors are identical, but it must not be merged",
+            first_finding(tensors.front()), also);
+      return fmt::format("{} of {} identical to the pickle's: do not merge it.{}", grouped(identical),
+          plural(compared, "tensor"), also);
+    case Verdict::nothing_to_compare: return "It adds no weights: there is nothing to compare.";
+  }
+  return {};
+}
+
+Check check(const hub::Client& client, const hub::RepoId& repo, uint64_t number, const CheckOptions& options) {
+  return Checker(client, repo, options).run(number);
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,230 @@
+#include "depickle/repo/convert.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "depickle/base/atomic_file.h"
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/convert/receipt.h"
+#include "depickle/hub/commit.h"
+#include "depickle/hub/download.h"
+#include "depickle/hub/file_lock.h"
+#include "depickle/repo/job.h"
+
+namespace depickle::repo {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostAttempts = 3;
+
+// Removed with all that is in it.
+class WorkFolder {
+ public:
+  explicit WorkFolder(fs::path path) : path_(std::move(path)) {
+    fs::remove_all(path_);  // of a killed process
+    fs::create_directories(path_);
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+    fs::remove(path_.parent_path(), ignored);  // where nothing else is in it
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  const fs::path& path() const noexcept { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+// The number that the next discussion gets, as far as can be told beforehand.
+uint64_t next_number(const hub::Client& client, const hub::RepoId& repo) {
+  uint64_t most = 0;
+  for (const hub::Discussion& discussion : hub::list_discussions(client, repo))
+    most = std::max(most, discussion.number);
+  return most + 1;
+}
+
+// The files to send, with the digests that are known from the conversion.
+std::vector<hub::Addition> additions_of(
+    const RepoReport& report, const fs::path& work, const convert::Receipt& receipt) {
+  std::map<std::string, std::string> digests;
+  for (const convert::Conversion& conversion : receipt.conversions)
+    digests.emplace(conversion.target.path.string(), conversion.target.sha256);
+  for (const convert::DigestedFile& index : receipt.indexes) digests.emplace(index.path.string(), index.sha256);
+  std::vector<hub::Addition> additions;
+  auto add = [&](const fs::path& path) {
+    additions.push_back({.path = path.string(), .content = work / path, .sha256 = digests[path.string()]});
+  };
+  for (const convert::FileReport& file : report.report.files) add(file.target);
+  for (const convert::IndexReport& index : report.report.indexes) add(index.target);
+  return additions;
+}
+
+std::vector<hub::RepoFile> weights_of(const std::vector<hub::Addition>& additions) {
+  std::vector<hub::RepoFile> files;
+  for (const hub::Addition& addition : additions)
+    if (addition.path.ends_with(".safetensors"))
+      files.push_back({.path = addition.path, .size_bytes = 0, .blob_id = {}, .sha256 = addition.sha256});
+  return files;
+}
+
+class Opener {
+ public:
+  Opener(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
+      : client_(client),
+        repo_(repo),
+        options_(options),
+        cache_(client.settings().cache) {}
+
+  RepoReport run() {
+    const std::string author = client_.whoami().name;
+    const fs::path lock_path = cache_.lock_path(repo_, "depickle-convert");
+    fs::create_directories(lock_path.parent_path());
+    const hub::FileLock lock(lock_path, client_.settings().check_cancelled);
+    uint64_t downloaded_bytes = 0;
+    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+      Job job(client_, repo_, options_);
+      const bool done = try_once(job, author);
+      downloaded_bytes += job.report().downloaded_bytes;
+      job.report().downloaded_bytes = downloaded_bytes;
+      if (done) return std::move(job.report());
+    }
+    throw Error(Code::network, "",
+        fmt::format("the branch moved {} times while its weights were converted", kMostAttempts),
+        Where::in(repo_.name()), "try again when nobody writes to it");
+  }
+
+ private:
+  // False where the branch has moved.
+  bool try_once(Job& job, const std::string& author) {
+    if (job.nothing_to_do()) return true;
+    if (job.is_open_already(author, {})) return true;
+    const WorkFolder work(cache_.repo_folder(repo_) / ".depickle" / job.commit());
+    convert::Options convert = options_.convert;
+    convert.receipt = work.path() / "receipt.json";
+    convert.force = false;
+    job.report().outcome = Outcome::opened;
+    job.convert(work.path(), work.path(), convert);
+    if (job.report().outcome != Outcome::opened) return true;
+
+    std::error_code ignored;
+    convert::Receipt receipt;
+    std::string receipt_text;
+    if (fs::exists(*convert.receipt, ignored)) {
+      receipt = convert::read_receipt(*convert.receipt);
+      receipt_text = text(MappedFile::open(*convert.receipt)->all());
+    }
+    const std::vector<hub::Addition> additions = additions_of(job.report(), work.path(), receipt);
+    if (job.has_moved()) return false;
+    if (job.is_open_already(author, weights_of(additions))) return true;
+    const uint64_t number = next_number(client_, repo_);
+    job.describe(number, &receipt, receipt_text);
+    if (!push(job, additions)) return false;
+    finish(job, author, number, receipt_text);
+    return true;
+  }
+
+  bool push(Job& job, const std::vector<hub::Addition>& additions) {
+    RepoReport& report = job.report();
+    hub::CommitRequest request{
+        .title = report.title, .description = report.description, .additions = additions, .deletions = {}};
+    request.parent_commit = job.commit();
+    request.create_pull_request = true;
+    try {
+      const hub::CommitResult result = hub::commit(client_, repo_, job.branch(), request, options_.progress);
+      report.outcome = result.is_unchanged ? Outcome::nothing_to_do : Outcome::opened;
+      report.pull_request = result.pull_request;
+      report.url = result.url;
+      return true;
+    } catch (const hub::Failure& failure) {
+      if (failure.is_conflict()) return false;
+      throw;
+    }
+  }
+
+  // What is to be said and closed once the pull request is open. It stays open whatever goes wrong here.
+  void finish(Job& job, const std::string& author, uint64_t foretold, const std::string& receipt_text) {
+    RepoReport& report = job.report();
+    if (!report.pull_request) return;
+    if (options_.convert.receipt)
+      write_atomically(
+          *options_.convert.receipt, receipt_text, options_.convert.force ? IfExists::replace : IfExists::refuse);
+    const uint64_t number = *report.pull_request;
+    auto carefully = [&](const auto& action) {
+      try {
+        action();
+      } catch (const Error& error) {
+        if (error.code() == Code::cancelled) throw;
+        report.notes.push_back(error.what());
+      }
+    };
+    if (number != foretold)
+      carefully([&] {
+        hub::comment(client_, repo_, number,
+            fmt::format(
+                "The revision is `refs/pr/{0}`; the command is `depickle check {1} {0}`.", number, repo_.name()));
+      });
+    for (uint64_t stale : job.stale())
+      carefully([&] {
+        hub::change_status(client_, repo_, stale, hub::DiscussionStatus::closed,
+            fmt::format("Superseded by #{}, which stands on the newest commit.", number));
+        report.superseded.push_back(stale);
+      });
+    // Another machine may have opened one between our look and our commit: the older stays.
+    carefully([&] {
+      if (!job.is_open_already(author, {}, number)) return;
+      hub::change_status(client_, repo_, number, hub::DiscussionStatus::closed,
+          fmt::format("#{} does the same and was opened first.", *report.pull_request));
+    });
+  }
+
+  const hub::Client& client_;
+  const hub::RepoId& repo_;
+  const ConvertOptions& options_;
+  const hub::Cache cache_;
+};
+
+}  // namespace
+
+std::string_view name(Outcome outcome) noexcept {
+  constexpr std::array<std::string_view, 6> kNames = {
+      "nothing-to-do", "already-open", "planned", "failed", "written", "opened"};
+  return kNames[static_cast<size_t>(outcome)];
+}
+
+RepoReport plan_repo(
+    const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request) {
+  Job job(client, repo, options);
+  if (job.nothing_to_do()) return std::move(job.report());
+  if (pull_request && job.is_open_already(client.settings().token.empty() ? "" : client.whoami().name, {}))
+    return std::move(job.report());
+  job.preview();
+  if (pull_request) job.describe(next_number(client, repo), nullptr, "");
+  return std::move(job.report());
+}
+
+RepoReport convert_repo(
+    const hub::Client& client, const hub::RepoId& repo, const fs::path& target, const ConvertOptions& options) {
+  Job job(client, repo, options);
+  if (job.nothing_to_do()) return std::move(job.report());
+  const hub::Cache cache(client.settings().cache);
+  const fs::path lock_path = cache.lock_path(repo, "depickle-convert");
+  fs::create_directories(lock_path.parent_path());
+  const hub::FileLock lock(lock_path, client.settings().check_cancelled);
+  const WorkFolder work(cache.repo_folder(repo) / ".depickle" / job.commit());
+  job.report().outcome = Outcome::written;
+  job.convert(work.path(), target, options.convert);
+  return std::move(job.report());
+}
+
+RepoReport open_pull_request(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options) {
+  return Opener(client, repo, options).run();
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,137 @@
+#include "depickle/repo/description.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "depickle/base/text.h"
+
+namespace depickle::repo {
+namespace {
+
+constexpr size_t kMostListed = 20, kMostReceiptBytes = 16 << 10;
+
+std::string listed(const std::vector<std::string>& items) {
+  std::string text = fmt::format("{}", fmt::join(std::span(items).first(std::min(items.size(), kMostListed)), ", "));
+  return items.size() > kMostListed ? text + fmt::format(" and {} more", items.size() - kMostListed) : text;
+}
+
+std::vector<std::string> coded(const std::vector<std::string>& items) {
+  std::vector<std::string> codes;
+  for (const std::string& item : items) codes.push_back(markdown_code(item));
+  return codes;
+}
+
+std::string sha(const std::string& digest) {
+  return digest.empty() ? "known when it is opened" : markdown_code(digest);
+}
+
+std::string opening(const Description& d) {
+  std::vector<std::string> targets;
+  for (const DescribedFile& file : d.files) targets.push_back(markdown_code(file.target));
+  std::string text = fmt::format(
+      "This adds {}, converted from the pickled weights of commit {} by depickle {}. Nothing else changes.\n\n",
+      listed(targets), markdown_code(d.commit.substr(0, 12)), d.version);
+  if (d.identical > 0)
+    return text + fmt::format(
+                      "**{} of {} are identical to the pickle's, to the last bit.** Each new file was read back from "
+                      "the disk and compared with its "
+                      "source, tensor by tensor. The pickles were read, never run.\n\n",
+                      grouped(d.identical), plural(d.tensors, "tensor"));
+  return text + fmt::format("{}: each is compared with the pickle's, bit by bit, before this is opened.\n\n",
+                    plural(d.tensors, "tensor"));
+}
+
+std::string table(const Description& d) {
+  std::string text = "| file | bytes | sha256 |\n|---|---:|---|\n";
+  for (const DescribedFile& file : d.files) {
+    text += fmt::format(
+        "| {} | {} | {} |\n", markdown_code(file.target), grouped(file.target_bytes), sha(file.target_sha256));
+    text += fmt::format(
+        "| from {} | {} | {} |\n", markdown_code(file.source), grouped(file.source_bytes), sha(file.source_sha256));
+  }
+  for (const std::string& index : d.indexes)
+    text += fmt::format("| {} | the index of the shards | |\n", markdown_code(index));
+  return text + "\n";
+}
+
+std::string named(const NamedInPickles& named) {
+  std::string text;
+  if (named.findings.empty()) {
+    text = named.inert.empty() ? ""
+                               : fmt::format("What the pickles name only builds tensors and plain containers: {}.\n\n",
+                                     listed(coded(named.inert)));
+  } else {
+    text = "**What loading the pickles would do** beyond building tensors (none of it was done):\n\n";
+    for (size_t i = 0; i < std::min(named.findings.size(), kMostListed); ++i)
+      text += fmt::format("- {}\n", markdown_code(named.findings[i]));
+    if (named.findings.size() > kMostListed)
+      text += fmt::format("- and {} more\n", named.findings.size() - kMostListed);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string remarks(const Description& d) {
+  std::string text;
+  auto line = [&](std::string_view what, std::vector<std::string> items) {
+    if (!items.empty()) text += fmt::format("- {}: {}\n", what, listed(items));
+  };
+  std::vector<std::string> tied, left;
+  for (const convert::Tied& names : d.tied)
+    tied.push_back(fmt::format("{} is {}", markdown_code(names.name), markdown_code(names.kept)));
+  for (const convert::Left& file : d.left)
+    left.push_back(fmt::format("{} ({})", markdown_code(file.file.string()), printable(file.reason)));
+  line("Tied tensors, stored once", tied);
+  line("In the pickles, but no weights", coded(d.left_in_files));
+  line("Tensors that safetensors cannot hold, left out", coded(d.skipped));
+  line("Files that were not converted", left);
+  return text.empty() ? "" : text + "\n";
+}
+
+std::string how_to_load(const Description& d) {
+  const std::string arguments = fmt::format("\"{}\", revision=\"refs/pr/{}\"", d.repo, d.number);
+  std::string lines;
+  if (d.is_pipeline) {
+    lines = fmt::format(
+        "from diffusers import DiffusionPipeline\n\npipeline = DiffusionPipeline.from_pretrained({}, "
+        "use_safetensors=True)",
+        arguments);
+  } else if (d.library.empty() || d.library == "transformers") {
+    lines = fmt::format(
+        "from transformers import AutoModel\n\nmodel = AutoModel.from_pretrained({}, use_safetensors=True)", arguments);
+  } else {
+    lines = fmt::format(
+        "from huggingface_hub import hf_hub_download\nfrom safetensors.torch import load_file\n\n"
+        "tensors = load_file(hf_hub_download(\"{}\", \"{}\", revision=\"refs/pr/{}\"))",
+        d.repo, d.files.empty() ? "model.safetensors" : printable(d.files.front().target), d.number);
+  }
+  return fmt::format(
+      "Load it before it is merged:\n\n```python\n{}\n```\n\nCheck every tensor again, without trusting this "
+      "text:\n\n```\ndepickle check {} {}\n```\n",
+      lines, d.repo, d.number);
+}
+
+std::string folded_receipt(const std::string& receipt) {
+  if (receipt.empty() || receipt.size() > kMostReceiptBytes || receipt.find("```") != receipt.npos) return "";
+  return fmt::format("\n<details><summary>Receipt</summary>\n\n```json\n{}\n```\n\n</details>\n", receipt);
+}
+
+}  // namespace
+
+std::string markdown_code(std::string_view text) {
+  std::string shown = printable(text, 300), code;
+  for (char c : shown) {
+    if (c == '|') code += '\\';  // a table would end its cell here
+    code += c == '`' ? '\'' : c;
+  }
+  return "`" + code + "`";
+}
+
+std::string to_markdown(const Description& description) {
+  return opening(description) + table(description) + named(description.named) + remarks(description) +
+         how_to_load(description) + folded_receipt(description.receipt);
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,199 @@
+#include "depickle/repo/job.h"
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/hub/download.h"
+#include "depickle/repo/remote.h"
+
+namespace depickle::repo {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMostBranchCommits = 1000;
+
+}  // namespace
+
+Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
+    : client_(client),
+      repo_(repo),
+      options_(options) {
+  info_ = client.info(repo, options.revision);
+  report_.repo = repo.name();
+  report_.commit = info_.commit;
+  report_.title = kTitle;
+  files_ = client.files(repo, info_.commit);  // the cache is left as it is until something is converted
+  for (const hub::RepoFile& file : files_) by_path_.emplace(file.path, &file);
+  report_.plan = plan_at(info_.commit, files_);
+}
+
+bool Job::is_open_already(
+    const std::string& author, const std::vector<hub::RepoFile>& converted, std::optional<uint64_t> opened) {
+  const Intent intent{
+      .commit = info_.commit, .author = author, .new_files = report_.plan.new_files(), .converted = converted};
+  stale_.clear();
+  report_.previous.clear();
+  for (PullRequest& request :
+      open_pull_requests(client_, repo_, client_.commits(repo_, branch(), kMostBranchCommits))) {
+    if (opened && request.discussion.number >= *opened) continue;
+    switch (relation(request, plan_at(request.head, request.files), intent)) {
+      case Relation::same:
+        report_.outcome = Outcome::already_open;
+        report_.pull_request = request.discussion.number;
+        report_.url = client_.page(repo_, fmt::format("discussions/{}", request.discussion.number));
+        report_.previous = {std::move(request)};
+        return true;
+      case Relation::stale: stale_.push_back(request.discussion.number); break;
+      case Relation::part: report_.previous.push_back(std::move(request)); break;
+      case Relation::none: break;
+    }
+  }
+  return false;
+}
+
+void Job::preview() {
+  for (const convert::Job& job : report_.plan.jobs) {
+    uint64_t total_bytes = 0;
+    for (const convert::Job::File& file : job.files) total_bytes += preview_file(file);
+    if (job.index) report_.report.indexes.push_back({job.source_index, job.target_index, total_bytes, {}});
+  }
+  report_.report.already = report_.plan.already;
+  report_.report.left.insert(report_.report.left.end(), report_.plan.left.begin(), report_.plan.left.end());
+  report_.report.failed.insert(report_.report.failed.end(), report_.plan.failed.begin(), report_.plan.failed.end());
+  report_.outcome = report_.report.failed.empty() ? Outcome::planned : Outcome::failed;
+}
+
+void Job::convert(const fs::path& work, const fs::path& target, convert::Options options) {
+  const std::vector<std::string> needed = report_.plan.needed_files();
+  std::vector<hub::RepoFile> wanted;
+  for (const std::string& path : needed) wanted.push_back(*by_path_.at(path));
+  const hub::Snapshot snapshot = hub::download_files(
+      client_, repo_, info_.commit, wanted, options_.progress, hub::is_commit_id(options_.revision) ? "" : branch());
+  report_.downloaded_bytes += snapshot.downloaded_bytes;
+  for (const std::string& path : needed) {
+    fs::create_directories((work / path).parent_path());
+    fs::create_symlink(fs::canonical(snapshot.folder / path), work / path);
+  }
+  if (target != work)
+    for (const std::string& path : report_.plan.present) copy_present(work / path, target / path);
+  report_.report = convert::convert_folder(work, target, options, options_.progress);
+  for (convert::Failure& failure : report_.report.failed) failure.error = in_repository(failure, work);
+  for (convert::FileReport& file : report_.report.files) {
+    take_scan(weights::scan(file.source), file.source.lexically_relative(work).string());
+    file.source = file.source.lexically_relative(work);
+    file.target = file.target.lexically_relative(target);
+  }
+  for (convert::IndexReport& index : report_.report.indexes) {
+    index.source = index.source.lexically_relative(work);
+    index.target = index.target.lexically_relative(target);
+  }
+  auto append = [](auto& to, const auto& more) { to.insert(to.end(), more.begin(), more.end()); };
+  append(report_.report.already, report_.plan.already);
+  append(report_.report.left, report_.plan.left);
+  append(report_.report.failed, report_.plan.failed);
+  if (!report_.report.failed.empty()) report_.outcome = Outcome::failed;
+  if (report_.report.failed.empty() && report_.report.files.empty() && report_.report.indexes.empty())
+    report_.outcome = Outcome::nothing_to_do;
+}
+
+void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::string& receipt_text) {
+  Description d{.repo = repo_.name(),
+      .commit = info_.commit,
+      .version = options_.version,
+      .library = info_.library_name,
+      .number = number};
+  d.is_pipeline = by_path_.contains("model_index.json");
+  d.receipt = receipt_text;
+  d.left = report_.report.left;
+  for (const convert::FileReport& file : report_.report.files) {
+    DescribedFile described{
+        .target = file.target.string(), .source = file.source.string(), .target_bytes = file.file_bytes};
+    described.source_bytes = by_path_.at(described.source)->size_bytes;
+    described.source_sha256 = by_path_.at(described.source)->sha256;
+    if (receipt) add_digests(described, *receipt);
+    d.files.push_back(std::move(described));
+    d.tensors += file.tensors;
+    d.identical += file.identical;
+    d.tied.insert(d.tied.end(), file.tied.begin(), file.tied.end());
+    for (const Leftover& left : file.leftovers)
+      d.left_in_files.push_back(fmt::format("{} ({})", left.path, left.description));
+    for (const Unsupported& tensor : file.skipped)
+      d.skipped.push_back(fmt::format("{} ({})", tensor.name, tensor.what));
+  }
+  for (const convert::IndexReport& index : report_.report.indexes) d.indexes.push_back(index.target.string());
+  d.named.inert.assign(inert_.begin(), inert_.end());
+  d.named.findings = findings_;
+  report_.description = to_markdown(d);
+}
+
+bool Job::has_moved() const {
+  return !hub::is_commit_id(options_.revision) && client_.info(repo_, options_.revision).commit != info_.commit;
+}
+
+std::string Job::branch() const {
+  return options_.revision.empty() || hub::is_commit_id(options_.revision) ? "main" : options_.revision;
+}
+
+Plan Job::plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const {
+  return plan(files, [&](const std::string& path) { return read_index(client_, repo_, commit, path); });
+}
+
+uint64_t Job::preview_file(const convert::Job::File& file) {
+  const std::string path = file.source.string();
+  try {
+    auto source = open_source(client_, repo_, info_.commit, path);
+    take_scan(weights::scan(source), path);
+    const Weights weights = weights::open(source, options_.convert.open);
+    if (weights.container().starts_with("safetensors"))
+      return report_.report.already.push_back({path, "is safetensors already"}), 0;
+    const convert::Plan plan = convert::plan(weights, options_.convert.plan);
+    convert::FileReport report{
+        .source = file.source, .target = file.target, .container = weights.container(), .root = weights.root()};
+    report.tensors = weights.tensors().size();
+    report.tensor_bytes = plan.tensor_bytes;
+    report.file_bytes = plan.file_bytes;
+    for (const convert::Alias& alias : plan.aliases)
+      report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
+    report.leftovers = weights.leftovers();
+    report.skipped = weights.unsupported();
+    report.notes = weights.notes();
+    report_.report.files.push_back(std::move(report));
+    return plan.tensor_bytes;
+  } catch (const Error& error) {
+    if (error.code() == Code::network || error.code() == Code::denied || error.code() == Code::cancelled) throw;
+    report_.report.failed.push_back({file.source, error});
+    return 0;
+  }
+}
+
+Error Job::in_repository(const convert::Failure& failure, const fs::path& work) {
+  const Error& error = failure.error;
+  Where where = error.where();
+  if (where.file.starts_with(work.string())) where.file = fs::path(where.file).lexically_relative(work).string();
+  return Error(error.code(), error.rule(), error.message(), std::move(where), error.hint());
+}
+
+void Job::copy_present(const fs::path& from, const fs::path& to) {
+  std::error_code ignored;
+  if (fs::exists(to, ignored)) return;
+  fs::create_directories(to.parent_path());
+  fs::copy_file(from, to);
+}
+
+void Job::take_scan(const torch::Scan& scan, const std::string& path) {
+  for (const torch::NamedGlobal& global : scan.globals)
+    if (global.inert) inert_.insert(global.name);
+  for (const torch::Finding& finding : scan.findings)
+    findings_.push_back(fmt::format("{}: {}, {}", path, finding.what, finding.words));
+}
+
+void Job::add_digests(DescribedFile& file, const convert::Receipt& receipt) {
+  for (const convert::Conversion& conversion : receipt.conversions) {
+    if (conversion.target.path != file.target) continue;
+    file.target_sha256 = conversion.target.sha256;
+    if (!conversion.sources.empty()) file.source_sha256 = conversion.sources.front().sha256;
+  }
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,192 @@
+#include "depickle/repo/pick.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <simdjson.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/convert/names.h"
+
+namespace depickle::repo {
+namespace {
+
+using Names = std::set<std::string_view>;
+
+constexpr std::array<std::string_view, 2> kSafetensorsStems = {"model", "diffusion_pytorch_model"};
+constexpr std::array<std::string_view, 2> kPickleStems = {"pytorch_model", "diffusion_pytorch_model"};
+
+std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// "unet" → "unet/"; the root stays empty.
+std::string folder_prefix(std::string_view folder) {
+  while (folder.ends_with('/')) folder.remove_suffix(1);
+  return folder.empty() ? "" : std::string(folder) + "/";
+}
+
+// The first of a model's names that is there: of each stem the single file, then the index. The variant stands before
+// the last ending.
+std::optional<ModelFile> find_named(
+    const Names& names, const std::string& folder, const std::string& variant, bool pickle) {
+  const std::string dotted = variant.empty() ? "" : "." + variant;
+  for (std::string_view stem : pickle ? kPickleStems : kSafetensorsStems) {
+    const std::string_view ending = pickle ? ".bin" : ".safetensors";
+    std::string single = fmt::format("{}{}{}{}", folder, stem, dotted, ending);
+    if (names.contains(single))
+      return ModelFile{.component = {}, .path = std::move(single), .is_index = false, .is_pickle = pickle};
+    std::string index = fmt::format("{}{}{}.index{}.json", folder, stem, ending, dotted);
+    if (names.contains(index))
+      return ModelFile{.component = {}, .path = std::move(index), .is_index = true, .is_pickle = pickle};
+  }
+  return std::nullopt;
+}
+
+// The one weights file that stands in `folder` itself, whatever it is called.
+std::optional<ModelFile> find_only(const Names& names, const std::string& folder) {
+  std::optional<ModelFile> found;
+  for (auto name = names.lower_bound(folder); name != names.end() && name->starts_with(folder); ++name) {
+    const bool pickle = is_pickle_name(*name);
+    if (name->find('/', folder.size()) != name->npos || !(pickle || name->ends_with(".safetensors"))) continue;
+    if (!convert::not_weights(*name).empty()) continue;
+    if (found) return std::nullopt;
+    found = ModelFile{.component = {}, .path = std::string(*name), .is_index = false, .is_pickle = pickle};
+  }
+  return found;
+}
+
+[[noreturn]] void no_weights(const std::string& folder, const std::string& variant) {
+  if (!variant.empty())
+    throw Error(Code::not_found, "",
+        fmt::format(
+            "no weights of the variant {} in {}", quoted(variant), folder.empty() ? "the repository" : quoted(folder)),
+        {},
+        "leave out --variant, or look at the names with: depickle download --include '*.safetensors' --include "
+        "'*.bin'");
+  throw Error(Code::not_found, "",
+      fmt::format(
+          "no weights that a model library would look for in {}", folder.empty() ? "the repository" : quoted(folder)),
+      {}, "name the file itself: hf://ORG/NAME/FILE");
+}
+
+void check_allowed(const Choice& choice, const PickOptions& options) {
+  if (options.allow_pickle) return;
+  for (const ModelFile& model : choice.models) {
+    if (!model.is_pickle) continue;
+    throw Error(Code::unsafe, "", "is a pickle, and there is no safetensors in its place", Where::in(model.path),
+        "depickle convert ORG/NAME --pr opens a pull request that adds safetensors");
+  }
+}
+
+Choice pick_model(const Names& names, const PickOptions& options) {
+  const std::string folder = folder_prefix(options.subfolder);
+  std::optional<ModelFile> found = find_named(names, folder, options.variant, false);
+  if (!found) found = find_named(names, folder, options.variant, true);
+  if (!found && options.variant.empty()) found = find_only(names, folder);
+  if (!found) no_weights(folder, options.variant);
+  Choice choice;
+  choice.models.push_back(std::move(*found));
+  return choice;
+}
+
+// The candidates of one component, in both formats.
+struct Component {
+  std::string name;
+  std::optional<ModelFile> safetensors, pickle;
+  bool has_variant = false;
+};
+
+Component component_of(const Names& names, const std::string& name, const std::string& variant) {
+  Component component{.name = name, .safetensors = {}, .pickle = {}};
+  const std::string folder = folder_prefix(name);
+  auto find = [&](bool pickle) {
+    std::optional<ModelFile> found;
+    if (!variant.empty()) found = find_named(names, folder, variant, pickle);
+    component.has_variant |= found.has_value();
+    if (!found) found = find_named(names, folder, "", pickle);
+    if (found) found->component = name;
+    return found;
+  };
+  component.safetensors = find(false);
+  component.pickle = find(true);
+  return component;
+}
+
+Choice pick_pipeline(const Names& names, std::string_view model_index, const PickOptions& options) {
+  std::vector<Component> components;
+  for (const std::string& name : pipeline_components(model_index)) {
+    Component component = component_of(names, name, options.variant);
+    if (component.safetensors || component.pickle) components.push_back(std::move(component));
+  }
+  if (components.empty()) no_weights("", options.variant);
+  Choice choice{.is_pipeline = true, .models = {}, .notes = {}};
+  if (!options.variant.empty()) {
+    if (std::ranges::none_of(components, &Component::has_variant)) no_weights("", options.variant);
+    for (const Component& component : components)
+      if (!component.has_variant)
+        choice.notes.push_back(fmt::format("{} has no variant {}", printable(component.name), quoted(options.variant)));
+  }
+  const bool all_safe =
+      std::ranges::all_of(components, [](const Component& component) { return component.safetensors.has_value(); });
+  for (Component& component : components)
+    choice.models.push_back(std::move(
+        component.safetensors && (all_safe || !component.pickle) ? *component.safetensors : *component.pickle));
+  return choice;
+}
+
+}  // namespace
+
+bool Choice::has_pickle() const noexcept { return std::ranges::any_of(models, &ModelFile::is_pickle); }
+
+Choice pick(
+    const std::vector<std::string>& files, const std::optional<std::string>& model_index, const PickOptions& options) {
+  const Names names(files.begin(), files.end());
+  const bool pipeline = model_index && options.subfolder.empty();
+  Choice choice = pipeline ? pick_pipeline(names, *model_index, options) : pick_model(names, options);
+  check_allowed(choice, options);
+  return choice;
+}
+
+std::vector<std::string> pipeline_components(std::string_view model_index) {
+  auto broken = [] {
+    return Error(Code::malformed, "", "is not the index of a pipeline: no JSON object", Where::in("model_index.json"));
+  };
+  simdjson::dom::parser parser;
+  simdjson::dom::object object;
+  if (parser.parse(simdjson::padded_string(model_index)).get(object) != simdjson::SUCCESS) throw broken();
+  std::vector<std::string> components;
+  for (auto [key, value] : object) {
+    simdjson::dom::array pair;
+    std::string_view library, type;
+    if (value.get(pair) != simdjson::SUCCESS || pair.size() != 2) continue;
+    if (pair.at(0).get(library) != simdjson::SUCCESS || pair.at(1).get(type) != simdjson::SUCCESS) continue;
+    components.emplace_back(key);
+  }
+  std::ranges::sort(components);
+  components.erase(std::unique(components.begin(), components.end()), components.end());
+  return components;
+}
+
+bool is_pickle_name(std::string_view path) noexcept {
+  constexpr std::array<std::string_view, 9> kEndings = {
+      ".bin", ".pt", ".pth", ".ckpt", ".pth.tar", ".pkl", ".pickle", ".ptl", ".joblib"};
+  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return path.ends_with(ending); });
+}
+
+bool is_index_name(std::string_view path) noexcept {
+  const std::string_view name = file_name(path);
+  if (!name.ends_with(".json")) return false;
+  return name.find(".safetensors.index.") != name.npos || name.find(".bin.index.") != name.npos;
+}
+
+bool is_weights_name(std::string_view path) noexcept {
+  constexpr std::array<std::string_view, 14> kEndings = {".safetensors", ".h5", ".msgpack", ".onnx", ".onnx_data",
+      ".ot", ".tflite", ".gguf", ".ggml", ".pb", ".npz", ".npy", ".mlmodel", ".nemo"};
+  if (is_pickle_name(path) || is_index_name(path)) return true;
+  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return path.ends_with(ending); });
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,176 @@
+#include "depickle/repo/plan.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/convert/names.h"
+#include "depickle/repo/model_pair.h"
+#include "depickle/repo/pick.h"
+
+namespace depickle::repo {
+namespace {
+
+namespace fs = std::filesystem;
+using convert::Job;
+
+constexpr std::string_view kIndex = ".safetensors.index";
+
+std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+// "pytorch_model-00001-of-00002.bin", "model.fp16-00001-of-00002.safetensors": without its index no loader finds it.
+bool is_shard_name(std::string_view name) {
+  const size_t of = name.rfind("-of-");
+  if (of == name.npos || of < 6 || name[of - 6] != '-') return false;
+  auto digits = [](std::string_view text) {
+    return text.size() == 5 && text.find_first_not_of("0123456789") == text.npos;
+  };
+  return digits(name.substr(of - 5, 5)) && digits(name.substr(of + 4, 5));
+}
+
+// Whether a library loads a file of this name by itself: transformers, diffusers (also LoRA weights and embeddings),
+// PEFT.
+bool is_looked_for(std::string_view path) {
+  constexpr std::array<std::string_view, 7> kStems = {"pytorch_model", "diffusion_pytorch_model", "model",
+      "adapter_model", "pytorch_lora_weights", "learned_embeds", "prior_diffusion_pytorch_model"};
+  const std::string_view name = file_name(path);
+  if (!name.ends_with(".bin") && !is_index_name(name)) return false;
+  return std::ranges::any_of(kStems, [&](std::string_view stem) {
+    return name.starts_with(stem) && (name[stem.size()] == '.' || name[stem.size()] == '-');
+  });
+}
+
+// The indexes of a repository, each read once. What is no index is kept as its error; weather is thrown at once.
+class Indexes {
+ public:
+  Indexes(const std::set<std::string>& names, const ReadIndex& read_index) {
+    for (const std::string& name : names) {
+      if (!is_index_name(name)) continue;
+      try {
+        read_.emplace(name, read_index(name));
+      } catch (const Error& error) {
+        if (error.code() != Code::malformed && error.code() != Code::limit && error.code() != Code::unsupported) throw;
+        broken_.emplace(name, error);
+      }
+    }
+  }
+
+  const safetensors::Index& at(const std::string& name) const {
+    if (auto broken = broken_.find(name); broken != broken_.end()) throw broken->second;
+    return read_.at(name);
+  }
+
+  // Whether a loader that finds this index finds its shards too.
+  bool is_loadable(const std::string& name, const std::set<std::string>& names) const {
+    auto index = read_.find(name);
+    if (index == read_.end()) return false;
+    const std::string folder = name.substr(0, name.rfind('/') + 1);
+    return std::ranges::all_of(
+        index->second.shards(), [&](const std::string& shard) { return names.contains(folder + shard); });
+  }
+
+ private:
+  std::map<std::string, safetensors::Index> read_;
+  std::map<std::string, Error> broken_;
+};
+
+fs::path main_source(const Job& job) { return job.index ? job.source_index : job.files.front().source; }
+std::string main_target(const Job& job) { return (job.index ? job.target_index : job.files.front().target).string(); }
+
+class Planner {
+ public:
+  Planner(const std::vector<hub::RepoFile>& files, const ReadIndex& read_index)
+      : names_(names_of(files)),
+        indexes_(names_, read_index) {
+    for (const hub::RepoFile& file : files) sizes_.emplace(file.path, file.size_bytes);
+  }
+
+  Plan run() {
+    std::vector<fs::path> visible;
+    for (const std::string& name : names_)
+      if (!is_broken_safetensors_index(name)) visible.emplace_back(name);
+    convert::Survey survey =
+        convert::survey(std::move(visible), [&](const fs::path& index) { return indexes_.at(index.string()); }, false);
+    plan_.already = std::move(survey.already);
+    plan_.left = std::move(survey.left);
+    plan_.failed = std::move(survey.failed);
+    const bool some_are_looked_for =
+        std::ranges::any_of(survey.jobs, [](const Job& job) { return is_looked_for(main_source(job).string()); }) ||
+        std::ranges::any_of(plan_.already, [](const convert::Left& left) { return is_looked_for(left.file.string()); });
+    for (Job& job : survey.jobs) take(std::move(job), some_are_looked_for);
+    std::ranges::sort(plan_.already, {}, &convert::Left::file);
+    std::ranges::sort(plan_.left, {}, &convert::Left::file);
+    return std::move(plan_);
+  }
+
+ private:
+  static std::set<std::string> names_of(const std::vector<hub::RepoFile>& files) {
+    std::set<std::string> names;
+    for (const hub::RepoFile& file : files) names.insert(file.path);
+    return names;
+  }
+
+  bool is_broken_safetensors_index(const std::string& name) const {
+    return is_index_name(name) && name.find(kIndex) != name.npos && !indexes_.is_loadable(name, names_);
+  }
+
+  bool is_there(const std::string& target) const {
+    if (!names_.contains(target)) return false;
+    return !is_index_name(target) || indexes_.is_loadable(target, names_);
+  }
+
+  void take(Job job, bool some_are_looked_for) {
+    const std::string source = main_source(job).string();
+    if (const std::string other = other_layout(main_target(job)); is_there(other)) {
+      plan_.already.push_back({source, fmt::format("{} is there already", printable(file_name(other)))});
+    } else if (!job.index && is_shard_name(file_name(source))) {
+      plan_.left.push_back({source, "a shard that no index names"});
+    } else if (some_are_looked_for && !is_looked_for(source)) {
+      plan_.left.push_back({source, "not a name that model libraries look for"});
+    } else {
+      for (const Job::File& file : job.files) {
+        plan_.source_bytes += sizes_.at(file.source.string());
+        if (names_.contains(file.target.string())) plan_.present.push_back(file.target.string());
+      }
+      plan_.jobs.push_back(std::move(job));
+    }
+  }
+
+  std::set<std::string> names_;
+  Indexes indexes_;
+  std::map<std::string, uint64_t> sizes_;
+  Plan plan_;
+};
+
+}  // namespace
+
+std::vector<std::string> Plan::new_files() const {
+  std::vector<std::string> files;
+  for (const Job& job : jobs) {
+    for (const Job::File& file : job.files)
+      if (std::ranges::find(present, file.target.string()) == present.end()) files.push_back(file.target.string());
+    if (job.index) files.push_back(job.target_index.string());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<std::string> Plan::needed_files() const {
+  std::vector<std::string> files = present;
+  for (const Job& job : jobs) {
+    for (const Job::File& file : job.files) files.push_back(file.source.string());
+    if (job.index) files.push_back(job.source_index.string());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+Plan plan(const std::vector<hub::RepoFile>& files, const ReadIndex& read_index) {
+  return Planner(files, read_index).run();
+}
+
+}  // namespace depickle::repo

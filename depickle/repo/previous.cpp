@@ -1,0 +1,99 @@
+#include "depickle/repo/previous.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace depickle::repo {
+namespace {
+
+constexpr size_t kMostRequests = 200;
+constexpr size_t kMostCommits = 100;  // of a pull request's log, until it meets its branch
+
+bool is_open(const hub::Discussion& discussion) {
+  return discussion.is_pull_request &&
+         (discussion.status == hub::DiscussionStatus::open || discussion.status == hub::DiscussionStatus::draft);
+}
+
+std::map<std::string_view, std::string_view> ids_of(const std::vector<hub::RepoFile>& files) {
+  std::map<std::string_view, std::string_view> ids;
+  for (const hub::RepoFile& file : files) ids.emplace(file.path, file.etag());
+  return ids;
+}
+
+// What a listing of a pull request fails with when it was closed, or its ref removed, while we looked.
+bool is_gone(const hub::Failure& failure) { return failure.is_missing_revision() || failure.is_missing_file(); }
+
+std::vector<std::string> paths_of(const std::vector<hub::RepoFile>& files) {
+  std::vector<std::string> paths;
+  for (const hub::RepoFile& file : files) paths.push_back(file.path);
+  return paths;
+}
+
+}  // namespace
+
+std::optional<std::string> merge_base(
+    const std::vector<hub::Commit>& request_commits, const std::vector<hub::Commit>& branch_commits) {
+  std::set<std::string_view> on_branch;
+  for (const hub::Commit& commit : branch_commits) on_branch.insert(commit.id);
+  for (const hub::Commit& commit : request_commits)
+    if (on_branch.contains(commit.id)) return commit.id;
+  return std::nullopt;
+}
+
+Relation relation(const PullRequest& request, const Plan& rest, const Intent& intent) {
+  if (!is_open(request.discussion)) return Relation::none;
+  const auto ids = ids_of(request.files);
+  auto holds = [&](const hub::RepoFile& file) {
+    auto found = ids.find(file.path);
+    return found != ids.end() && found->second == file.etag();
+  };
+  const bool same_base = request.base == intent.commit;
+  const bool ours =
+      !intent.author.empty() && request.discussion.author == intent.author && request.discussion.title == kTitle;
+  if (same_base && rest.nothing_to_do()) return Relation::same;
+  if (ours && !same_base) return Relation::stale;
+  if (!intent.converted.empty() && std::ranges::all_of(intent.converted, holds)) return Relation::same;
+  const bool adds_some =
+      std::ranges::any_of(intent.new_files, [&](const std::string& file) { return ids.contains(file); });
+  return adds_some ? Relation::part : Relation::none;
+}
+
+std::vector<PullRequest> open_pull_requests(
+    const hub::Client& client, const hub::RepoId& repo, const std::vector<hub::Commit>& branch_commits) {
+  std::vector<PullRequest> requests;
+  for (hub::Discussion& discussion : hub::list_discussions(client, repo,
+           {.kind = hub::DiscussionFilter::Kind::pull_request, .state = hub::DiscussionFilter::State::all})) {
+    if (!is_open(discussion)) continue;
+    if (requests.size() == kMostRequests) break;
+    try {
+      const std::vector<hub::Commit> commits = client.commits(repo, discussion.revision(), kMostCommits);
+      const std::optional<std::string> base = merge_base(commits, branch_commits);
+      if (commits.empty() || !base || commits.front().id == *base)
+        continue;  // a draft without a change, or another history
+      std::vector<hub::RepoFile> files = client.files(repo, commits.front().id);
+      requests.push_back(
+          {.discussion = std::move(discussion), .base = *base, .head = commits.front().id, .files = std::move(files)});
+    } catch (const hub::Failure& failure) {
+      if (!is_gone(failure)) throw;
+    }
+  }
+  return requests;
+}
+
+std::optional<uint64_t> helpful_pull_request(const hub::Client& client, const hub::RepoId& repo,
+    const std::optional<std::string>& model_index, const PickOptions& options) {
+  PickOptions safe = options;
+  safe.allow_pickle = false;
+  for (const PullRequest& request : open_pull_requests(client, repo, client.commits(repo, {}, kMostCommits))) {
+    try {
+      pick(paths_of(request.files), model_index, safe);
+      return request.discussion.number;
+    } catch (const Error& error) {
+      if (error.code() != Code::unsafe && error.code() != Code::not_found) throw;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace depickle::repo

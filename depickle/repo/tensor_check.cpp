@@ -1,0 +1,298 @@
+#include "depickle/repo/tensor_check.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/convert/blocks.h"
+#include "depickle/convert/compare.h"
+#include "depickle/convert/tied.h"
+
+namespace depickle::repo {
+namespace {
+
+using Kind = TensorFinding::Kind;
+using Finding = convert::Finding;
+
+// The shards of one side and where each tensor is, by the shards' own word.
+struct Side {
+  std::map<std::string, std::shared_ptr<const ByteSource>> sources;  // by path
+  std::map<std::string, std::string> file_of;                        // tensor → path
+  std::vector<std::pair<std::string, std::string>> repeated;         // tensor, the second path that holds it
+};
+
+bool add_shard(Side& side, const std::string& path, std::shared_ptr<const ByteSource> source, const Weights& shard) {
+  for (const Tensor& tensor : shard.tensors())
+    if (!side.file_of.emplace(tensor.name, path).second) side.repeated.emplace_back(tensor.name, path);
+  return side.sources.emplace(path, std::move(source)).second;
+}
+
+// All of a side as one table.
+Weights table_of(const Side& side, const std::string& entry) {
+  if (side.sources.size() == 1) return weights::open(side.sources.begin()->second);
+  safetensors::Index::WeightMap map(side.file_of.begin(), side.file_of.end());
+  return weights::open_sharded(
+      safetensors::Index::of(std::move(map), 0), entry, [&](const std::string& path) { return side.sources.at(path); });
+}
+
+bool equal_bits(const Weights& a, const Tensor& in_a, const Weights& b, const Tensor& in_b) {
+  if (in_a.dtype != in_b.dtype || !std::ranges::equal(in_a.shape, in_b.shape)) return false;
+  convert::Buffers buffers(2);
+  uint64_t piece = 4096;  // most that differ do so at once
+  for (uint64_t begin = 0; begin < in_a.size_bytes; begin += piece, piece = buffers.each_bytes() / 8 * 8) {
+    piece = std::min(piece, in_a.size_bytes - begin);
+    convert::Buffers::Lease lease_a(buffers), lease_b(buffers);
+    Bytes bytes_a = convert::logical_bytes(a, in_a, begin, piece, lease_a),
+          bytes_b = convert::logical_bytes(b, in_b, begin, piece, lease_b);
+    if (std::memcmp(bytes_a.data(), bytes_b.data(), piece) != 0) return false;
+    if (begin + piece == in_a.size_bytes) return true;
+  }
+  return in_a.size_bytes == 0;
+}
+
+bool same_view(const Tensor& a, const Tensor& b) {
+  auto numbers = [](const Tensor& t) {
+    return std::tuple(t.storage, t.offset_bytes, t.size_bytes, t.dtype, t.conjugate, t.negate, t.swap);
+  };
+  return numbers(a) == numbers(b) && std::ranges::equal(a.shape, b.shape) && std::ranges::equal(a.strides, b.strides);
+}
+
+// Whether loaders make the tensor `kept` from the tensor `dropped`, so that a file with `kept` alone loads with one of
+// the two at random.
+bool kept_the_wrong_one(std::string_view kept, std::string_view dropped) {
+  // The prefixes make the alphabet prefer the first, so the second wins only by what is known of loaders.
+  const std::string first = "0." + std::string(kept), second = "1." + std::string(dropped);
+  return convert::kept_name(std::array<std::string_view, 2>{first, second}, {}) == 1;
+}
+
+class Judge {
+ public:
+  Judge(Check& check, const ModelPair& pair, const CheckOptions& options)
+      : check_(check),
+        pair_(pair),
+        options_(options) {}
+
+  void run(const safetensors::Index* index, const OpenFile& open_before, const OpenFile& open_after) {
+    if (!open_new(open_after, index)) return;
+    if (pair_.pickle.entry.empty())
+      return add(
+          Kind::unmatched, pair_.safetensors.entry, "", "the base has no pickle of this name to compare it with");
+    for (const std::string& path : pair_.pickle.shards) {
+      auto source = open_before(path);
+      if (!source)
+        throw Error(
+            Code::not_found, "", "names a shard that is not there: " + quoted(path), Where::in(pair_.pickle.entry));
+      add_shard(old_, path, source, weights::open(source));
+    }
+    if (!new_.repeated.empty()) return;
+    compare(index);
+  }
+
+ private:
+  void add(Kind kind, std::string file, std::string_view tensor, std::string what) {
+    check_.tensors.push_back({kind, std::move(file), std::string(tensor), std::move(what)});
+  }
+
+  // False where nothing can be compared.
+  bool open_new(const OpenFile& open_after, const safetensors::Index* index) {
+    const std::string& entry = pair_.safetensors.entry;
+    if (entry.ends_with(".json") && !index) return add(Kind::unreadable, entry, "", "the index cannot be read"), false;
+    bool readable = true;
+    for (const std::string& path : pair_.safetensors.shards) {
+      auto source = open_after(path);
+      if (!source) {
+        add(Kind::index, entry, "", fmt::format("names the shard {}, which is not there", quoted(path)));
+        continue;
+      }
+      try {
+        const Weights shard = weights::open(source);
+        if (!shard.container().starts_with("safetensors"))
+          throw Error(Code::unsupported, "", fmt::format("is no safetensors but {}", shard.container()));
+        add_shard(new_, path, source, shard);
+        note_format(path, shard);
+      } catch (const Error& error) {
+        if (error.code() == Code::network || error.code() == Code::denied || error.code() == Code::cancelled ||
+            error.code() == Code::io)
+          throw;
+        add(Kind::unreadable, path, error.where().tensor, error.message());
+        readable = false;
+      }
+    }
+    for (const auto& [tensor, path] : new_.repeated)
+      add(Kind::repeated, path, tensor, fmt::format("{} holds it too", printable(new_.file_of.at(tensor))));
+    return readable && !new_.sources.empty();
+  }
+
+  void note_format(const std::string& path, const Weights& shard) {
+    const auto& metadata = shard.metadata();
+    if (!metadata.empty() &&
+        std::ranges::find(metadata, "format", &std::pair<std::string, std::string>::first) == metadata.end())
+      check_.notes.push_back(
+          fmt::format("{}: its metadata names no format; transformers 4 refuses such a file", printable(path)));
+  }
+
+  void compare(const safetensors::Index* index) {
+    const Weights before = table_of(old_, pair_.pickle.entry), after = table_of(new_, pair_.safetensors.entry);
+    for (const auto& [key, value] : after.metadata()) aliases_.emplace(key, value);
+    const convert::Comparison comparison = convert::compare(
+        before, after, {.threads = options_.threads, .progress = options_.progress, .file = pair_.safetensors.entry});
+    check_.compared += comparison.tensors;
+    check_.identical += comparison.identical;
+    check_.compared_bytes += comparison.compared_bytes;
+    std::set<std::string, std::less<>> differing;
+    for (const Finding& finding : comparison.findings) differing.insert(finding.name);
+    for (const convert::Tied& tied : comparison.tied) {
+      if (!differing.contains(tied.name)) judge_tie(tied.name, tied.kept);
+    }
+    for (const Finding& finding : comparison.findings) judge(finding, before, after, comparison, differing);
+    judge_records(before, after);
+    for (const Unsupported& tensor : before.unsupported())
+      if (!after.find(tensor.name))
+        add(Kind::missing, pair_.safetensors.entry, tensor.name,
+            fmt::format("{} has it, as {}, which safetensors cannot hold", printable(pair_.pickle.entry),
+                printable(tensor.what)));
+    if (index) judge_index(*index, before, after);
+  }
+
+  // `dropped` is not in the file, `kept` is, and they are one tensor.
+  void judge_tie(std::string_view dropped, std::string_view kept) {
+    if (!kept_the_wrong_one(kept, dropped)) return;
+    --check_.identical;
+    add(Kind::alias, file_of(kept), kept,
+        fmt::format("loaders make it from {}, which is the one to keep", quoted(dropped)));
+  }
+
+  std::string file_of(std::string_view tensor) const {
+    auto found = new_.file_of.find(std::string(tensor));
+    return found == new_.file_of.end() ? pair_.safetensors.entry : found->second;
+  }
+
+  void judge(const Finding& finding, const Weights& before, const Weights& after, const convert::Comparison& comparison,
+      const std::set<std::string, std::less<>>& differing) {
+    const std::string file = file_of(finding.name);
+    const std::string a = pair_.pickle.entry, b = pair_.safetensors.entry;
+    auto sides = [&] { return fmt::format("{} in {} and {} in {}", finding.a, printable(a), finding.b, printable(b)); };
+    if (auto alias = aliases_.find(finding.name);
+        alias != aliases_.end() && !after.find(finding.name) && after.find(alias->second))
+      return add(Kind::alias, file_of(alias->second), finding.name,
+          fmt::format(
+              "is recorded as another name of {}, which it does not equal in {}", quoted(alias->second), printable(a)));
+    switch (finding.kind) {
+      case Finding::Kind::dtype: return add(Kind::dtype, file, finding.name, sides());
+      case Finding::Kind::shape: return add(Kind::shape, file, finding.name, sides());
+      case Finding::Kind::bytes:
+        if (auto twin = twin_of(after.at(finding.name), after, before, comparison))
+          return add(Kind::swapped, file, finding.name,
+              fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
+        return add(Kind::different, file, finding.name, fmt::format("element {} is ", finding.element) + sides());
+      case Finding::Kind::only_in_b:
+        if (auto twin = twin_of(after.at(finding.name), after, before, comparison))
+          return add(Kind::renamed, file, finding.name,
+              fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
+        return add(Kind::extra, file, finding.name, fmt::format("{} has no such tensor", printable(a)));
+      case Finding::Kind::only_in_a: return judge_missing(finding.name, before, after, differing);
+    }
+  }
+
+  // Tools that do not record what they leave out leave out tied names, which loaders know.
+  void judge_missing(const std::string& name, const Weights& before, const Weights& after,
+      const std::set<std::string, std::less<>>& differing) {
+    if (const Tensor* kept = kept_twin(before.at(name), before, after)) {
+      if (differing.contains(kept->name)) return;  // said of that name
+      ++check_.identical;
+      return judge_tie(name, kept->name);
+    }
+    add(Kind::missing, pair_.safetensors.entry, name,
+        fmt::format("{} has it, the pull request does not", printable(pair_.pickle.entry)));
+  }
+
+  // Another name of the same tensor of the pickle that the safetensors hold; nullptr where there is none.
+  const Tensor* kept_twin(const Tensor& tensor, const Weights& before, const Weights& after) {
+    if (places_.empty())
+      for (const Tensor& there : before.tensors())
+        places_.emplace(std::pair(there.storage, there.offset_bytes), &there);
+    auto [begin, end] = places_.equal_range(std::pair(tensor.storage, tensor.offset_bytes));
+    for (auto place = begin; place != end; ++place) {
+      const Tensor& other = *place->second;
+      if (other.name != tensor.name && same_view(other, tensor) && after.find(other.name)) return &other;
+    }
+    return nullptr;
+  }
+
+  // The name in the pickle whose tensor has the bits of `tensor`: names that differ are asked first. Bounded, for it
+  // only finds a better word.
+  std::optional<std::string> twin_of(
+      const Tensor& tensor, const Weights& after, const Weights& before, const convert::Comparison& comparison) {
+    constexpr size_t kMostAsked = 32, kMostCandidates = 1000;
+    if (tensor.size_bytes == 0 || ++asked_ > kMostAsked) return std::nullopt;
+    std::vector<const Tensor*> candidates;
+    for (const Finding& finding : comparison.findings)
+      if (const Tensor* there = before.find(finding.name)) candidates.push_back(there);
+    for (const Tensor& there : before.tensors()) candidates.push_back(&there);
+    for (const Tensor* there : std::span(candidates).first(std::min(candidates.size(), kMostCandidates)))
+      if (there->name != tensor.name && equal_bits(after, tensor, before, *there)) return std::string(there->name);
+    return std::nullopt;
+  }
+
+  // What metadata records of names that no comparison met.
+  void judge_records(const Weights& before, const Weights& after) {
+    for (const auto& [name, kept] : aliases_) {
+      if (after.find(name) && after.find(kept) && name != kept && before.find(name) && before.find(kept)) {
+        if (!same_view(before.at(name), before.at(kept)) &&
+            !equal_bits(before, before.at(name), before, before.at(kept)))
+          add(Kind::alias, file_of(kept), name,
+              fmt::format("is recorded as another name of {}, which it does not equal", quoted(kept)));
+      } else if (before.find(name) && before.find(kept) && !after.find(kept)) {
+        add(Kind::alias, pair_.safetensors.entry, name,
+            fmt::format("is recorded as another name of {}, which the file does not hold", quoted(kept)));
+      }
+    }
+  }
+
+  void judge_index(const safetensors::Index& index, const Weights& before, const Weights& after) {
+    const std::string& entry = pair_.safetensors.entry;
+    const std::string folder = entry.substr(0, entry.rfind('/') + 1);
+    for (const auto& [tensor, shard] : index.weight_map()) {
+      auto holder = new_.file_of.find(tensor);
+      if (holder == new_.file_of.end()) {
+        if (!is_tied_to_a_kept_one(tensor, before, after))
+          add(Kind::index, entry, tensor,
+              fmt::format("the index says that {} holds it, and no shard does", printable(shard)));
+      } else if (holder->second != folder + shard) {
+        add(Kind::index, entry, tensor,
+            fmt::format("the index says that {} holds it, and {} does", printable(shard), printable(holder->second)));
+      }
+    }
+    for (const auto& [tensor, path] : new_.file_of)
+      if (!index.find(tensor))
+        add(Kind::index, entry, tensor, fmt::format("{} holds it, and the index does not name it", printable(path)));
+  }
+
+  bool is_tied_to_a_kept_one(const std::string& tensor, const Weights& before, const Weights& after) {
+    if (auto alias = aliases_.find(tensor); alias != aliases_.end() && after.find(alias->second)) return true;
+    const Tensor* dropped = before.find(tensor);
+    return dropped && kept_twin(*dropped, before, after);
+  }
+
+  Check& check_;
+  const ModelPair& pair_;
+  const CheckOptions& options_;
+  Side old_, new_;
+  std::map<std::string, std::string, std::less<>> aliases_;             // what the safetensors' metadata records
+  std::multimap<std::pair<uint32_t, uint64_t>, const Tensor*> places_;  // of the pickle's tensors: storage and offset
+  size_t asked_ = 0;
+};
+
+}  // namespace
+
+void check_model(Check& check, const ModelPair& pair, const safetensors::Index* index, const OpenFile& open_before,
+    const OpenFile& open_after, const CheckOptions& options) {
+  Judge(check, pair, options).run(index, open_before, open_after);
+}
+
+}  // namespace depickle::repo

@@ -1,0 +1,111 @@
+#include "server/http/router.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "server/http/target.h"
+
+namespace depickle::server::http {
+namespace {
+
+std::vector<std::string> split(std::string_view text, char at) {
+  std::vector<std::string> parts;
+  while (true) {
+    size_t end = text.find(at);
+    parts.emplace_back(text.substr(0, end));
+    if (end == std::string_view::npos) return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+/// A path's segments, each decoded by itself, so that `a%2Fb` is one.
+std::vector<std::string> segments(std::string_view raw_path) {
+  if (!raw_path.starts_with('/')) throw Refusal(respond(400, R"({"error":"the target is not a path"})"), "bad target");
+  std::vector<std::string> parts;
+  for (const std::string& raw : split(raw_path.substr(1), '/')) {
+    auto decoded = percent_decoded(raw);
+    if (!decoded) throw Refusal(respond(400, R"({"error":"the path has a broken percent-encoding"})"), "bad target");
+    parts.push_back(std::move(*decoded));
+  }
+  return parts;
+}
+
+std::string joined(const std::vector<std::string>& parts, size_t from, size_t to) {
+  std::string out = parts[from];
+  for (size_t i = from + 1; i < to; ++i) out += "/" + parts[i];
+  return out;
+}
+
+/// How many segments at `from` are one revision: 3 for refs/pr/N and refs/convert/NAME in clear, else 1.
+size_t revision_segments(const std::vector<std::string>& parts, size_t from) {
+  if (parts.size() - from < 3 || parts[from] != "refs") return 1;
+  const std::string &kind = parts[from + 1], &name = parts[from + 2];
+  bool number = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return (kind == "pr" && number) || (kind == "convert" && !name.empty()) ? 3 : 1;
+}
+
+/// `{name}`, `{name:kind}` or `{name}.tail`, taken apart.
+struct Hole {
+  std::string name, kind, tail;
+  explicit Hole(std::string_view text) {
+    size_t close = text.find('}');
+    std::string_view inner = text.substr(1, close - 1);
+    size_t colon = inner.find(':');
+    name = inner.substr(0, colon);
+    if (colon != std::string_view::npos) kind = inner.substr(colon + 1);
+    tail = text.substr(close + 1);
+  }
+};
+
+using Captures = std::vector<std::pair<std::string, std::string>>;
+
+std::optional<Captures> match(const std::vector<std::string>& pattern, const std::vector<std::string>& parts) {
+  Captures captures;
+  size_t at = 0;
+  for (const std::string& piece : pattern) {
+    if (at >= parts.size()) return std::nullopt;
+    if (!piece.starts_with('{')) {
+      if (parts[at++] != piece) return std::nullopt;
+      continue;
+    }
+    Hole hole(piece);
+    size_t count = hole.kind == "path" ? parts.size() - at : hole.kind == "rev" ? revision_segments(parts, at) : 1;
+    std::string value = joined(parts, at, at + count);
+    if (!value.ends_with(hole.tail) || value.size() == hole.tail.size()) return std::nullopt;
+    value.resize(value.size() - hole.tail.size());
+    captures.emplace_back(std::move(hole.name), std::move(value));
+    at += count;
+  }
+  if (at != parts.size()) return std::nullopt;
+  return captures;
+}
+
+}  // namespace
+
+void Router::add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t most_body_bytes) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}, most_body_bytes});
+}
+
+void Router::add_streaming(std::string_view methods, std::string_view pattern, Opener opener) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener), 0});
+}
+
+const Router::Route* Router::find(Request& request) const {
+  std::vector<std::string> parts = segments(request.raw_path());
+  std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  bool other_method = false;
+  for (const Route& route : routes_) {
+    auto captures = match(route.pattern, parts);
+    if (!captures) continue;
+    if (std::find(route.methods.begin(), route.methods.end(), method) == route.methods.end()) {
+      other_method = true;
+      continue;
+    }
+    request.captures = std::move(*captures);
+    return &route;
+  }
+  if (other_method) throw Refusal(respond(405, R"({"error":"this address does not take this method"})"), "bad method");
+  return nullptr;
+}
+
+}  // namespace depickle::server::http

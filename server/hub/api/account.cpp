@@ -1,0 +1,146 @@
+// Who somebody is, and which repositories there are: whoami, create, delete, move, settings.
+#include "server/hub/api/call.h"
+
+namespace depickle::server::api {
+namespace {
+
+http::Response whoami(const Call& call) {
+  if (!call.caller) refuse(401, "", "Invalid user token.");
+  const Caller& me = *call.caller;
+  return json_response([&](JsonWriter& json) {
+    json.object().key("type").value("user").key("id").value(me.user.id).key("name").value(me.user.name);
+    json.key("fullname").value(me.user.name).key("email").value("").key("emailVerified").value(false);
+    json.key("canPay").value(false).key("isPro").value(false).key("periodEnd").null().key("avatarUrl").value("");
+    json.key("orgs").array().end();
+    json.key("auth").object().key("type").value("access_token").key("accessToken").object();
+    json.key("displayName").value(me.user.name).key("role").value(me.may_write ? "write" : "read");
+    json.key("createdAt").value(iso_date(me.token_created_at)).end().end().end();
+  });
+}
+
+RepoType type_in(const JsonValue& body) {
+  auto word = body.text("type");
+  auto type = word ? repo_type(*word) : RepoType::model;
+  if (!type) refuse(400, "BadRequest", "the Hub holds models, datasets and spaces");
+  return *type;
+}
+
+/// {"name", "organization"}: the name alone, or owner/name.
+RepoId id_in(const Call& call, const JsonValue& body) {
+  std::string name = body.needed_text("name");
+  if (name.find('/') == std::string::npos)
+    name = body.text("organization").value_or(call.someone().user.name) + "/" + name;
+  return RepoId::parse(type_in(body), name);
+}
+
+void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
+  if (auto word = body.text("visibility")) is_private = *word == "private";
+  if (auto truth = body.truth("private")) is_private = *truth;
+}
+
+void write_made(JsonWriter& json, const Call& call, const RepoInfo& info) {
+  json.key("url").value(call.web_url(info.id)).key("name").value(info.id.full()).key("id").value(info.object_id);
+}
+
+http::Response create(const Call& call) {
+  const Caller& me = call.writer();
+  JsonValue body = call.body();
+  RepoId id = id_in(call, body);
+  Repos& repos = call.hub.store.repos();
+  if (!repos.may_create(id, me)) refuse(403, "Forbidden", "you have no right to create repositories of " + id.owner);
+  std::optional<bool> is_private;
+  read_visibility(body, is_private);
+  try {
+    RepoInfo made = repos.create(id, {.is_private = is_private.value_or(false)}, me);
+    return json_response([&](JsonWriter& json) {
+      write_made(json.object(), call, made);
+      json.end();
+    });
+  } catch (const Refusal& refusal) {
+    if (refusal.reason() != Reason::exists) throw;
+    // With exist_ok, clients take the address from here.
+    http::Response answer = json_response([&](JsonWriter& json) {
+      json.object().key("error").value(
+          "You already created this " + std::string(singular(id.type)) + " repo: " + id.full());
+      json.key("url").value(call.web_url(id)).end();
+    });
+    answer.status = 409;
+    return answer.with("X-Error-Code", "Conflict");
+  }
+}
+
+http::Response remove(const Call& call) {
+  RepoId id = id_in(call, call.body());
+  call.repo_for(Need::write, id);
+  call.hub.store.repos().remove(id);
+  return http::respond(200, "{}");
+}
+
+http::Response move(const Call& call) {
+  const Caller& me = call.writer();
+  JsonValue body = call.body();
+  RepoId from = RepoId::parse(type_in(body), body.needed_text("fromRepo"));
+  RepoId to = RepoId::parse(from.type, body.needed_text("toRepo"));
+  call.repo_for(Need::write, from);
+  if (!call.hub.store.repos().may_create(to, me))
+    refuse(403, "Forbidden", "you have no right to create repositories of " + to.owner);
+  RepoInfo moved = call.hub.store.repos().move(from, to);
+  return json_response([&](JsonWriter& json) {
+    write_made(json.object(), call, moved);
+    json.end();
+  });
+}
+
+std::optional<Gate> gate_in(const JsonValue& body) {
+  if (auto truth = body.truth("gated")) return *truth ? Gate::automatic : Gate::open;
+  auto word = body.text("gated");
+  if (!word) return std::nullopt;
+  if (*word == "auto") return Gate::automatic;
+  if (*word == "manual") return Gate::manual;
+  refuse(400, "BadRequest", "gated is false, \"auto\" or \"manual\"");
+}
+
+http::Response settings(const Call& call) {
+  RepoInfo info = call.repo_for(Need::write);
+  JsonValue body = call.body();
+  SettingsChange change{.gate = gate_in(body)};
+  read_visibility(body, change.is_private);
+  RepoInfo now = call.hub.store.repos().change(info.id, change);
+  return json_response([&](JsonWriter& json) {
+    json.object().key("private").value(now.settings.is_private).key("gated");
+    if (now.settings.gate == Gate::open)
+      json.value(false);
+    else
+      json.value(now.settings.gate == Gate::automatic ? "auto" : "manual");
+    json.end();
+  });
+}
+
+http::Response auth_check(const Call& call) {
+  call.repo_for(Need::read);
+  return http::respond(200, "{}");
+}
+
+http::Response auth_check_write(const Call& call) {
+  call.repo_for(Need::write);
+  return http::respond(200, "{}");
+}
+
+/// Asked before every commit with a README.md; the Hub here takes any.
+http::Response validate_yaml(const Call&) { return http::respond(200, R"({"errors":[],"warnings":[]})"); }
+
+}  // namespace
+
+void add_account_routes(http::Router& router, Hub& hub) {
+  router.add("GET", "/api/whoami-v2", endpoint(hub, whoami));
+  router.add("POST", "/api/repos/create", endpoint(hub, create));
+  router.add("DELETE", "/api/repos/delete", endpoint(hub, remove));
+  router.add("POST", "/api/repos/move", endpoint(hub, move));
+  router.add("POST", "/api/validate-yaml", endpoint(hub, validate_yaml), 8 << 20);
+  const std::string repo = "/api/{type}/{ns}/{name}";
+  router.add("PUT", repo + "/settings", endpoint(hub, settings));
+  router.add("GET", repo + "/auth-check", endpoint(hub, auth_check));
+  router.add("GET", repo + "/auth-check/write", endpoint(hub, auth_check_write));
+}
+
+}  // namespace depickle::server::api

@@ -1,0 +1,46 @@
+#include "server/hub/api/entry_json.h"
+
+namespace depickle::server::api {
+
+void write_entry(JsonWriter& json, const Entry& entry, const Commit* last) {
+  json.object().key("type").value(entry.is_file() ? "file" : "directory").key("oid").value(entry.oid);
+  json.key("size").value(entry.size_bytes).key("path").value(entry.path);
+  if (entry.lfs)
+    json.key("lfs")
+        .object()
+        .key("oid")
+        .value(entry.lfs->oid)
+        .key("size")
+        .value(entry.lfs->size_bytes)
+        .key("pointerSize")
+        .value(entry.pointer_bytes)
+        .end();
+  if (last) {
+    json.key("lastCommit")
+        .object()
+        .key("id")
+        .value(last->id)
+        .key("title")
+        .value(last->title)
+        .key("date")
+        .value(iso_date(last->date))
+        .end();
+    if (entry.is_file()) json.key("securityFileStatus").null();
+  }
+  json.end();
+}
+
+void write_entries(
+    JsonWriter& json, const Repo& repo, const std::string& commit, const std::vector<Entry>& entries, bool expand) {
+  std::vector<Commit> last;
+  if (expand && !entries.empty()) {
+    std::vector<std::string> paths;
+    for (const Entry& entry : entries) paths.push_back(entry.path);
+    last = repo.last_commits(commit, paths);
+  }
+  json.array();
+  for (size_t i = 0; i < entries.size(); ++i) write_entry(json, entries[i], i < last.size() ? &last[i] : nullptr);
+  json.end();
+}
+
+}  // namespace depickle::server::api

@@ -1,0 +1,59 @@
+#include "server/hub/api/errors.h"
+
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+#include "server/hub/store/refusal.h"
+
+namespace depickle::server::api {
+namespace {
+
+struct Answer {
+  int status;
+  std::string_view code;
+};
+
+Answer answer_for(Reason reason) {
+  switch (reason) {
+    case Reason::no_repo: return {404, "RepoNotFound"};
+    case Reason::no_revision: return {404, "RevisionNotFound"};
+    case Reason::no_entry: return {404, "EntryNotFound"};
+    case Reason::no_discussion: return {404, "DiscussionNotFound"};
+    case Reason::no_user: return {404, "UserNotFound"};
+    case Reason::exists:
+    case Reason::conflict: return {409, "Conflict"};
+    case Reason::head_moved: return {412, "PreconditionFailed"};
+    case Reason::malformed: return {400, "BadRequest"};
+    case Reason::too_large: return {413, "TooLarge"};
+    case Reason::denied: return {403, "Forbidden"};
+  }
+  return {500, ""};
+}
+
+}  // namespace
+
+http::Response error_response(int status, std::string_view code, std::string_view message) {
+  std::string body;
+  JsonWriter(body, JsonWriter::Style::compact).object().key("error").value(message).end();
+  http::Response response = http::respond(status, std::move(body));
+  if (!code.empty()) response.with("X-Error-Code", std::string(code));
+  response.with("X-Error-Message", printable(message));
+  return response;
+}
+
+void refuse(int status, std::string_view code, std::string_view message) {
+  throw http::Refusal(error_response(status, code, message), std::string(message));
+}
+
+http::Response explain(const http::Request&, const std::exception& problem) {
+  if (auto* refusal = dynamic_cast<const Refusal*>(&problem)) {
+    Answer answer = answer_for(refusal->reason());
+    return error_response(answer.status, answer.code, refusal->message());
+  }
+  if (auto* error = dynamic_cast<const Error*>(&problem)) {
+    if (error->code() == Code::malformed) return error_response(400, "BadRequest", error->message());
+    if (error->code() == Code::limit) return error_response(413, "TooLarge", error->message());
+  }
+  return error_response(500, "", "the Hub failed; what happened is in its log");
+}
+
+}  // namespace depickle::server::api

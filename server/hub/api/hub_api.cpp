@@ -1,0 +1,67 @@
+#include "server/hub/api/hub_api.h"
+
+#include <fmt/format.h>
+
+#include "server/hub/api/call.h"
+
+namespace depickle::server {
+namespace {
+
+using namespace api;
+
+/// Prometheus' text format.
+http::Response metrics(const Hub& hub) {
+  static const http::Counters kNone;
+  const http::Counters& counters = hub.counters ? *hub.counters : kNone;
+  std::string out;
+  auto add = [&](std::string_view name, std::string_view type, uint64_t value) {
+    out += fmt::format("# TYPE depickle_http_{0} {1}\ndepickle_http_{0} {2}\n", name, type, value);
+  };
+  add("requests_total", "counter", counters.requests);
+  add("sent_bytes_total", "counter", counters.sent_bytes);
+  add("received_bytes_total", "counter", counters.received_bytes);
+  add("connections", "gauge", counters.connections);
+  return http::respond(200, std::move(out), "text/plain; version=0.0.4");
+}
+
+/// Of an address that is about a repository, clients need to hear that there is none; optional services are just not here.
+http::Response unknown(http::Request& request) {
+  std::string_view path = request.raw_path();
+  bool about_repository = path.find("/resolve/") != std::string_view::npos || path.starts_with("/api/models/") ||
+                          path.starts_with("/api/datasets/") || path.starts_with("/api/spaces/");
+  return error_response(404, about_repository ? "RepoNotFound" : "", "there is nothing at this address");
+}
+
+}  // namespace
+
+struct HubApi::State {
+  State(Store& store, uint64_t inline_up_to_bytes) : hub(store, inline_up_to_bytes) {
+    router.add("GET", "/healthz", [](http::Request&) { return http::respond(200, R"({"status":"ok"})"); });
+    router.add("GET", "/metrics", [this](http::Request&) { return metrics(hub); });
+    // What is most specific comes first: `/api/{type}/{ns}/{name}` would match much of it.
+    add_account_routes(router, hub);
+    add_xet_routes(router, hub);
+    add_lfs_routes(router, hub);
+    add_commit_routes(router, hub);
+    add_discussion_routes(router, hub);
+    add_ref_routes(router, hub);
+    add_file_routes(router, hub);
+    add_info_routes(router, hub);
+    add_git_routes(router, hub);
+    router.otherwise(unknown);
+  }
+  Hub hub;
+  http::Router router;
+};
+
+HubApi::HubApi(Store& store, uint64_t inline_up_to_bytes)
+    : state_(std::make_unique<State>(store, inline_up_to_bytes)) {}
+HubApi::~HubApi() = default;
+const http::Router& HubApi::router() const noexcept { return state_->router; }
+void HubApi::count(const http::Counters& counters) { state_->hub.counters = &counters; }
+
+http::Response HubApi::explain(const http::Request& request, const std::exception& problem) {
+  return api::explain(request, problem);
+}
+
+}  // namespace depickle::server

@@ -1,0 +1,71 @@
+// Branches, tags and pull-request refs.
+#include "server/hub/api/call.h"
+
+namespace depickle::server::api {
+namespace {
+
+http::Response refs(const Call& call) {
+  Refs all = call.hub.store.repo(call.repo_for(Need::read)).refs();
+  std::string wanted = call.request.query("include_prs").value_or("");
+  bool with_prs = wanted == "1" || wanted == "true" || wanted == "True";
+  return json_response([&](JsonWriter& json) {
+    auto list = [&](std::string_view key, const std::vector<Ref>& refs) {
+      json.key(key).array();
+      for (const Ref& ref : refs)
+        json.object()
+            .key("name")
+            .value(ref.name)
+            .key("ref")
+            .value(ref.full)
+            .key("targetCommit")
+            .value(ref.commit)
+            .end();
+      json.end();
+    };
+    json.object();
+    list("branches", all.branches);
+    list("tags", all.tags);
+    list("converts", all.converts);
+    if (with_prs) list("pullRequests", all.pull_requests);
+    json.end();
+  });
+}
+
+http::Response done() { return http::respond(200, R"({"success":true})"); }
+
+http::Response create_branch(const Call& call) {
+  Repo repo = call.hub.store.repo(call.repo_for(Need::write));
+  repo.create_branch(call.request.captured("rev"), call.body().text("startingPoint").value_or(""));
+  return done();
+}
+
+http::Response delete_branch(const Call& call) {
+  call.hub.store.repo(call.repo_for(Need::write)).delete_branch(call.request.captured("rev"));
+  return done();
+}
+
+http::Response create_tag(const Call& call) {
+  Repo repo = call.hub.store.repo(call.repo_for(Need::write));
+  JsonValue body = call.body();
+  repo.create_tag(body.needed_text("tag"), call.request.captured("rev"), body.text("message").value_or(""),
+      call.someone().user.name);
+  return done();
+}
+
+http::Response delete_tag(const Call& call) {
+  call.hub.store.repo(call.repo_for(Need::write)).delete_tag(call.request.captured("rev"));
+  return done();
+}
+
+}  // namespace
+
+void add_ref_routes(http::Router& router, Hub& hub) {
+  const std::string repo = "/api/{type}/{ns}/{name}";
+  router.add("GET", repo + "/refs", endpoint(hub, refs));
+  router.add("POST", repo + "/branch/{rev:rev}", endpoint(hub, create_branch));
+  router.add("DELETE", repo + "/branch/{rev:rev}", endpoint(hub, delete_branch));
+  router.add("POST", repo + "/tag/{rev:rev}", endpoint(hub, create_tag));
+  router.add("DELETE", repo + "/tag/{rev:rev}", endpoint(hub, delete_tag));
+}
+
+}  // namespace depickle::server::api

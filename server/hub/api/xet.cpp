@@ -1,0 +1,81 @@
+// The receiver of xet uploads, which today's default client makes for every large file.
+#include "server/hub/api/call.h"
+
+namespace depickle::server::api {
+namespace {
+
+constexpr std::string_view kPurpose = "xet";
+constexpr uint64_t kTokenSeconds = 12 * 3600;
+
+http::Response write_token(const Call& call) {
+  call.repo_for(Need::discuss);
+  uint64_t expires = unix_now() + kTokenSeconds;
+  std::string address = call.origin() + "/cas/" + call.hub.store.xet().store_id();
+  std::string token = call.hub.signer.token(kPurpose, call.someone().user.name, expires);
+  http::Response answer = json_response([&](JsonWriter& json) {
+    json.object().key("casUrl").value(address).key("accessToken").value(token).key("exp").value(expires).end();
+  });
+  return answer.with("X-Xet-Cas-Url", address)
+      .with("X-Xet-Access-Token", token)
+      .with("X-Xet-Token-Expiration", std::to_string(expires));
+}
+
+/// Whose upload it is. Throws 401, and 404 where the address is another store's.
+std::string user_of(Hub& hub, const http::Request& request) {
+  if (request.captured("store") != hub.store.xet().store_id()) refuse(404, "", "this is another store");
+  auto user = hub.signer.user_of(kPurpose, token_of(request.field("Authorization")));
+  if (!user) refuse(401, "", "Invalid credentials in Authorization header");
+  return *user;
+}
+
+class XorbReceiver final : public http::Receiver {
+ public:
+  explicit XorbReceiver(XorbUpload upload) : upload_(std::move(upload)) {}
+  void take(Bytes block) override { upload_.append(block); }
+  http::Response finish() override {
+    return http::respond(200, upload_.finish() ? R"({"was_inserted":true})" : R"({"was_inserted":false})");
+  }
+
+ private:
+  XorbUpload upload_;
+};
+
+std::unique_ptr<http::Receiver> open_xorb(Hub& hub, const http::Request& request) {
+  std::string user = user_of(hub, request);
+  if (request.body_bytes.value_or(0) > hub.store.limits().xorb_bytes) refuse(413, "TooLarge", "the xorb is too large");
+  return std::make_unique<XorbReceiver>(hub.store.xet().xorb(user, request.captured("hash")));
+}
+
+http::Response shard(Hub& hub, const http::Request& request) {
+  hub.store.xet().take_shard(user_of(hub, request), std::as_bytes(std::span(request.body.data(), request.body.size())));
+  return http::respond(200, R"({"result":1})");
+}
+
+/// Takes a body and throws it away: the client sends it again to the older address, over the same connection.
+class Unwanted final : public http::Receiver {
+  void take(Bytes) override {}
+  http::Response finish() override { return error_response(404, "", "this Hub takes shards at /v1/shards"); }
+};
+
+http::Response not_here(Hub& hub, const http::Request& request) {
+  user_of(hub, request);
+  return error_response(404, "", "not known here");
+}
+
+}  // namespace
+
+void add_xet_routes(http::Router& router, Hub& hub) {
+  router.add("GET", "/api/{type}/{ns}/{name}/xet-write-token/{rev:rev}", endpoint(hub, write_token));
+  router.add("GET", "/cas/{store}/v1/chunks/{prefix}/{hash}",
+      [&hub](http::Request& request) { return not_here(hub, request); });
+  router.add("POST", "/cas/{store}/v1/xorb-grants/{prefix}/{hash}",
+      [&hub](http::Request& request) { return not_here(hub, request); });
+  router.add_streaming("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
+      [&hub](http::Request& request) { return open_xorb(hub, request); });
+  router.add_streaming("POST", "/cas/{store}/v2/shards", [](http::Request&) { return std::make_unique<Unwanted>(); });
+  router.add(
+      "POST", "/cas/{store}/v1/shards", [&hub](http::Request& request) { return shard(hub, request); },
+      hub.store.limits().shard_bytes);
+}
+
+}  // namespace depickle::server::api

@@ -1,0 +1,182 @@
+#include "server/hub/store/database.h"
+
+#include <sqlite3.h>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+
+namespace depickle::server {
+namespace {
+
+constexpr int kVersion = 1;
+
+// Names compare without regard to case, as on the Hub: `Me/Demo` cannot stand beside `me/demo`.
+constexpr const char* kTables = R"(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE users(id TEXT NOT NULL, name TEXT PRIMARY KEY COLLATE NOCASE, created_at INTEGER NOT NULL);
+CREATE TABLE tokens(sha256 TEXT PRIMARY KEY, user TEXT NOT NULL COLLATE NOCASE, may_write INTEGER NOT NULL, created_at INTEGER NOT NULL);
+-- state: 0 being made, 1 there, 2 being deleted. next_number: of a discussion.
+CREATE TABLE repos(key INTEGER PRIMARY KEY AUTOINCREMENT, object_id TEXT NOT NULL, type INTEGER NOT NULL,
+  owner TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gate INTEGER NOT NULL,
+  disabled INTEGER NOT NULL, created_at INTEGER NOT NULL, modified_at INTEGER NOT NULL, state INTEGER NOT NULL,
+  next_number INTEGER NOT NULL DEFAULT 1, UNIQUE(type, owner, name));
+CREATE TABLE former_names(type INTEGER NOT NULL, owner TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE,
+  repo INTEGER NOT NULL, PRIMARY KEY(type, owner, name));
+CREATE TABLE grants(repo INTEGER NOT NULL, user TEXT NOT NULL COLLATE NOCASE, PRIMARY KEY(repo, user));
+CREATE TABLE objects(oid TEXT PRIMARY KEY, size INTEGER NOT NULL, git_sha1 TEXT);
+-- Who has shown to have the bytes, and which repositories name them in a commit.
+CREATE TABLE object_owners(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, PRIMARY KEY(user, oid)) WITHOUT ROWID;
+CREATE TABLE repo_objects(repo INTEGER NOT NULL, oid TEXT NOT NULL, PRIMARY KEY(repo, oid)) WITHOUT ROWID;
+CREATE TABLE parts(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, chunk INTEGER NOT NULL, number INTEGER NOT NULL,
+  PRIMARY KEY(user, oid, chunk, number)) WITHOUT ROWID;
+CREATE TABLE discussions(repo INTEGER NOT NULL, number INTEGER NOT NULL, title TEXT NOT NULL, author TEXT NOT NULL,
+  status INTEGER NOT NULL, pull_request INTEGER NOT NULL, base TEXT, base_commit TEXT, created_at INTEGER NOT NULL,
+  merge_commit TEXT, PRIMARY KEY(repo, number)) WITHOUT ROWID;
+CREATE TABLE events(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, repo INTEGER NOT NULL, number INTEGER NOT NULL,
+  kind INTEGER NOT NULL, author TEXT NOT NULL, created_at INTEGER NOT NULL, text TEXT NOT NULL, other TEXT NOT NULL,
+  hidden INTEGER NOT NULL DEFAULT 0, edits INTEGER NOT NULL DEFAULT 0, edited_at INTEGER NOT NULL);
+CREATE INDEX events_of ON events(repo, number);
+-- Pull requests whose ref may be there while their row is not: what a kill in between leaves is found by this.
+CREATE TABLE reserved(repo INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(repo, number)) WITHOUT ROWID;
+)";
+
+[[noreturn]] void fail(sqlite3* handle, std::string_view what) {
+  throw Error(
+      Code::io, "", fmt::format("the database cannot {}: {}", what, sqlite3_errmsg(handle)), Where::in("hub.sqlite"));
+}
+
+class Statement {
+ public:
+  Statement(sqlite3* handle, std::string_view sql, std::initializer_list<Value> values) : handle_(handle) {
+    if (sqlite3_prepare_v2(handle, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr) != SQLITE_OK) {
+      fail(handle, fmt::format("prepare \"{}\"", sql));
+    }
+    int index = 0;
+    for (const Value& value : values) bind(++index, value);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  bool step() {
+    int result = sqlite3_step(statement_);
+    if (result != SQLITE_ROW && result != SQLITE_DONE) fail(handle_, "run a statement");
+    return result == SQLITE_ROW;
+  }
+  Row row() const { return Row(statement_); }
+
+ private:
+  void bind(int index, const Value& value) {
+    int result = SQLITE_OK;
+    if (const auto* number = std::get_if<int64_t>(&value)) {
+      result = sqlite3_bind_int64(statement_, index, *number);
+    } else if (const auto* text = std::get_if<std::string_view>(&value)) {
+      // A view of nothing may have no address, which would bind NULL.
+      result = sqlite3_bind_text64(
+          statement_, index, text->data() ? text->data() : "", text->size(), SQLITE_STATIC, SQLITE_UTF8);
+    }
+    if (result != SQLITE_OK) fail(handle_, "bind a value");
+  }
+
+  sqlite3* handle_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+}  // namespace
+
+int64_t Row::number(int column) const { return sqlite3_column_int64(statement_, column); }
+bool Row::null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+std::string Row::text(int column) const {
+  const unsigned char* text = sqlite3_column_text(statement_, column);
+  if (!text) return {};
+  return {reinterpret_cast<const char*>(text), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+std::shared_ptr<Database> Database::open(const std::filesystem::path& data_folder) {
+  std::error_code error;
+  std::filesystem::create_directories(data_folder, error);
+  if (error) throw system_error(error.value(), "cannot create the folder", data_folder.string());
+  std::filesystem::path file = data_folder / "hub.sqlite";
+  sqlite3* handle = nullptr;
+  int result = sqlite3_open_v2(
+      file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
+  std::shared_ptr<Database> database(new Database(handle));
+  if (result != SQLITE_OK)
+    throw Error(
+        Code::io, "", fmt::format("cannot open the database: {}", sqlite3_errstr(result)), Where::in(file.string()));
+  // Long enough for another process's transaction (`depickle user add`), which takes milliseconds.
+  sqlite3_busy_timeout(handle, 10'000);
+  database->run("PRAGMA journal_mode=WAL");
+  database->run("PRAGMA synchronous=FULL");
+  database->create_tables(file);
+  return database;
+}
+
+Database::~Database() { sqlite3_close(handle_); }
+
+void Database::create_tables(const std::filesystem::path& file) {
+  transaction([&] {
+    int64_t version = number("PRAGMA user_version", {}).value_or(0);
+    if (version > kVersion) {
+      throw Error(Code::unsupported, "",
+          fmt::format("written by a newer depickle (have version {}, know {})", version, kVersion),
+          Where::in(file.string()));
+    }
+    if (version == kVersion) return;
+    if (sqlite3_exec(handle_, kTables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create its tables");
+    run(fmt::format("PRAGMA user_version={}", kVersion));
+  });
+}
+
+int64_t Database::run(std::string_view sql, std::initializer_list<Value> values) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql, values);
+  while (statement.step()) {
+  }
+  return sqlite3_changes64(handle_);
+}
+
+void Database::each(
+    std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql, values);
+  while (statement.step()) take(statement.row());
+}
+
+std::optional<int64_t> Database::number(std::string_view sql, std::initializer_list<Value> values) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql, values);
+  if (!statement.step() || statement.row().null(0)) return std::nullopt;
+  return statement.row().number(0);
+}
+
+std::optional<std::string> Database::text(std::string_view sql, std::initializer_list<Value> values) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql, values);
+  if (!statement.step() || statement.row().null(0)) return std::nullopt;
+  return statement.row().text(0);
+}
+
+int64_t Database::last_key() {
+  std::lock_guard lock(mutex_);
+  return sqlite3_last_insert_rowid(handle_);
+}
+
+void Database::transaction(const std::function<void()>& body) {
+  std::lock_guard lock(mutex_);
+  if (depth_ == 0) run("BEGIN IMMEDIATE");
+  ++depth_;
+  try {
+    body();
+    --depth_;
+    if (depth_ == 0) run("COMMIT");
+  } catch (...) {
+    if (depth_ > 0) --depth_;
+    // After a failed COMMIT there is nothing left to roll back, and that is well.
+    if (depth_ == 0) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+}
+
+}  // namespace depickle::server

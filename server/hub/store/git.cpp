@@ -1,0 +1,169 @@
+#include "server/hub/store/git.h"
+
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "server/hub/store/pointer.h"
+#include "server/hub/store/refusal.h"
+
+namespace depickle::server {
+
+void start_git() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    git_libgit2_init();
+    git_libgit2_opts(GIT_OPT_ENABLE_FSYNC_GITDIR, 1);
+    for (int level :
+        {GIT_CONFIG_LEVEL_SYSTEM, GIT_CONFIG_LEVEL_GLOBAL, GIT_CONFIG_LEVEL_XDG, GIT_CONFIG_LEVEL_PROGRAMDATA}) {
+      git_libgit2_opts(GIT_OPT_SET_SEARCH_PATH, level, "");
+    }
+    // The data folder may belong to another user than the server's: it was given by whoever started the server.
+    git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
+    // What trees and commits name, the store has just written or read.
+    git_libgit2_opts(GIT_OPT_ENABLE_STRICT_OBJECT_CREATION, 0);
+    git_libgit2_opts(GIT_OPT_SET_CACHE_MAX_SIZE, ssize_t{8} << 20);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_SIZE, size_t{4} << 20);
+    git_libgit2_opts(GIT_OPT_SET_MWINDOW_MAPPED_LIMIT, size_t{64} << 20);
+  });
+}
+
+int git_checked(int result, std::string_view what) {
+  if (result >= 0) return result;
+  const git_error* error = git_error_last();
+  throw Error(
+      Code::io, "", fmt::format("git cannot {}: {}", what, error ? printable(error->message) : "unknown error"));
+}
+
+std::string hex(const git_oid& oid) {
+  std::string digits(GIT_OID_HEXSZ, '0');
+  git_oid_fmt(digits.data(), &oid);
+  return digits;
+}
+
+git_oid oid_of(std::string_view digits) {
+  git_oid oid;
+  git_checked(git_oid_fromstrn(&oid, digits.data(), digits.size()), "read an object id");
+  return oid;
+}
+
+Git::Git(const std::filesystem::path& folder) {
+  git_repository* repository = nullptr;
+  git_checked(git_repository_open_bare(&repository, folder.c_str()), "open the repository");
+  repository_.reset(repository);
+}
+
+void Git::create(const std::filesystem::path& folder) {
+  git_repository_init_options options;
+  git_repository_init_options_init(&options, GIT_REPOSITORY_INIT_OPTIONS_VERSION);
+  options.flags = GIT_REPOSITORY_INIT_BARE | GIT_REPOSITORY_INIT_MKDIR | GIT_REPOSITORY_INIT_MKPATH;
+  options.initial_head = "main";
+  git_repository* repository = nullptr;
+  git_checked(git_repository_init_ext(&repository, folder.c_str(), &options), "create the repository");
+  git_repository_free(repository);
+}
+
+bool Git::has(const git_oid& oid) const {
+  git_odb* odb = nullptr;
+  git_checked(git_repository_odb(&odb, get()), "open its objects");
+  GitOwned<git_odb, git_odb_free> owned(odb);
+  return git_odb_exists(odb, &oid) == 1;
+}
+
+GitCommit Git::commit(const git_oid& oid) const {
+  git_commit* commit = nullptr;
+  git_checked(git_commit_lookup(&commit, get(), &oid), "read a commit");
+  return GitCommit(commit);
+}
+
+GitTree Git::tree(const git_oid& oid) const {
+  git_tree* tree = nullptr;
+  git_checked(git_tree_lookup(&tree, get(), &oid), "read a tree");
+  return GitTree(tree);
+}
+
+GitTree Git::tree_of_commit(const git_oid& oid) const { return tree(*git_commit_tree_id(commit(oid).get())); }
+
+std::string Git::blob(const git_oid& oid) const {
+  git_blob* found = nullptr;
+  git_checked(git_blob_lookup(&found, get(), &oid), "read a blob");
+  GitBlob blob(found);
+  return {static_cast<const char*>(git_blob_rawcontent(found)), static_cast<size_t>(git_blob_rawsize(found))};
+}
+
+uint64_t Git::blob_bytes(const git_oid& oid) const {
+  git_odb* odb = nullptr;
+  git_checked(git_repository_odb(&odb, get()), "open its objects");
+  GitOwned<git_odb, git_odb_free> owned(odb);
+  size_t size_bytes = 0;
+  git_object_t type = GIT_OBJECT_INVALID;
+  git_checked(git_odb_read_header(&size_bytes, &type, odb, &oid), "read the head of an object");
+  return size_bytes;
+}
+
+std::optional<LfsPointer> Git::pointer(const git_oid& oid, uint64_t blob_bytes) const {
+  if (blob_bytes > kMostPointerBytes) return std::nullopt;
+  return parse_pointer(blob(oid));
+}
+
+git_oid Git::write_blob(std::string_view content) const {
+  git_oid oid;
+  git_checked(git_blob_create_from_buffer(&oid, get(), content.data(), content.size()), "write a blob");
+  return oid;
+}
+
+git_oid Git::write_commit(
+    const git_oid& tree_oid, const git_oid* parent, std::string_view author, std::string_view message) const {
+  git_signature* made = nullptr;
+  std::string name(author), mail = name + "@users.noreply.invalid", text(message);
+  git_checked(git_signature_now(&made, name.c_str(), mail.c_str()), "sign a commit");
+  GitOwned<git_signature, git_signature_free> signature(made);
+  made->when.offset = 0;
+  GitTree its_tree = tree(tree_oid);
+  GitCommit its_parent = parent ? commit(*parent) : nullptr;
+  const git_commit* parents[] = {its_parent.get()};
+  git_oid oid;
+  git_checked(git_commit_create(
+                  &oid, get(), nullptr, made, made, "UTF-8", text.c_str(), its_tree.get(), parent ? 1 : 0, parents),
+      "write a commit");
+  return oid;
+}
+
+std::optional<git_oid> Git::find_ref(const std::string& full_name) const {
+  int valid = 0;
+  if (git_reference_name_is_valid(&valid, full_name.c_str()) != 0 || !valid) return std::nullopt;
+  git_reference* found = nullptr;
+  int result = git_reference_lookup(&found, get(), full_name.c_str());
+  if (result == GIT_ENOTFOUND) return std::nullopt;
+  git_checked(result, "read a ref");
+  GitOwned<git_reference, git_reference_free> ref(found);
+  git_object* peeled = nullptr;
+  if (git_reference_peel(&peeled, found, GIT_OBJECT_COMMIT) != 0) return std::nullopt;
+  GitOwned<git_object, git_object_free> commit(peeled);
+  return *git_object_id(peeled);
+}
+
+bool Git::set_ref(const std::string& full_name, const git_oid& to, const git_oid* from) const {
+  git_reference* made = nullptr;
+  int result = from ? git_reference_create_matching(&made, get(), full_name.c_str(), &to, 1, from, nullptr)
+                    : git_reference_create(&made, get(), full_name.c_str(), &to, 0, nullptr);
+  GitOwned<git_reference, git_reference_free> ref(made);
+  if (result == GIT_EMODIFIED || result == GIT_EEXISTS || result == GIT_ENOTFOUND) return false;
+  git_checked(result, "move a ref");
+  return true;
+}
+
+void check_ref_name(std::string_view name) {
+  int valid = 0;
+  std::string full = "refs/heads/" + std::string(name);
+  bool like_a_commit = name.size() == 40 && name.find_first_not_of("0123456789abcdefABCDEF") == name.npos;
+  if (name.empty() || name.size() > 200 || name.front() == '-' || name.starts_with("refs/") || name == "HEAD" ||
+      like_a_commit || name.find('\0') != name.npos || !is_utf8(name) ||
+      git_reference_name_is_valid(&valid, full.c_str()) != 0 || !valid) {
+    throw Refusal(Reason::malformed, fmt::format("{} is no name for a branch or tag", quoted(name)));
+  }
+}
+
+}  // namespace depickle::server

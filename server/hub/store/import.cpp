@@ -1,0 +1,104 @@
+#include "server/hub/store/import.h"
+
+#include <algorithm>
+#include <fstream>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+
+namespace depickle::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<fs::path> sorted_folders(const fs::path& folder) {
+  std::vector<fs::path> folders;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (entry.is_directory() && !entry.path().filename().string().starts_with('.')) folders.push_back(entry.path());
+  }
+  if (error) throw system_error(error.value(), "cannot read the folder", folder.string());
+  std::sort(folders.begin(), folders.end());
+  return folders;
+}
+
+// Paths of regular files (a link to one is one), relative to `folder`.
+std::vector<fs::path> files_in(const fs::path& folder) {
+  std::vector<fs::path> files;
+  for (auto at = fs::recursive_directory_iterator(folder); at != fs::recursive_directory_iterator(); ++at) {
+    if (at->is_directory() && at->path().filename().string().starts_with('.')) {
+      at.disable_recursion_pending();
+    } else if (at->is_regular_file()) {
+      files.push_back(at->path().lexically_relative(folder));
+    }
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+template <typename Take>
+uint64_t read_pieces(const fs::path& path, Take take) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw system_error(errno, "cannot open", path.string());
+  std::vector<char> buffer(1 << 20);
+  uint64_t total = 0;
+  while (in.read(buffer.data(), std::ssize(buffer)) || in.gcount() > 0) {
+    take(std::as_bytes(std::span(buffer.data(), static_cast<size_t>(in.gcount()))));
+    total += static_cast<uint64_t>(in.gcount());
+  }
+  if (in.bad()) throw Error(Code::io, "", "cannot read", Where::in(path.string()));
+  return total;
+}
+
+Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const Caller& by) {
+  Imported imported{info.id};
+  CommitRequest request;
+  request.title = "Import";
+  for (const fs::path& file : files_in(folder)) {
+    std::string path = file.generic_string();
+    if (fs::file_size(folder / file) > store.limits().regular_file_bytes) {
+      LfsUpload upload = store.lfs().upload(by.user.name, {}, std::nullopt);
+      imported.bytes += read_pieces(folder / file, [&](Bytes piece) { upload.append(piece); });
+      upload.finish();
+      request.operations.push_back(AddLfsFile{path, upload.oid(), upload.size_bytes()});
+    } else {
+      Spool content = store.spool();
+      imported.bytes += read_pieces(folder / file, [&](Bytes piece) { content.append(piece); });
+      request.operations.push_back(AddFile{path, std::move(content)});
+    }
+    ++imported.files;
+  }
+  Repo repo = store.repo(info);
+  if (!request.operations.empty()) Committer(repo).commit("main", std::move(request), by);
+  return imported;
+}
+
+}  // namespace
+
+void import_folder(Store& store, const fs::path& folder, const std::function<void(const Imported&)>& tell) {
+  for (const fs::path& owner : sorted_folders(folder)) {
+    for (const fs::path& place : sorted_folders(owner)) {
+      RepoId id = RepoId::parse(RepoType::model, owner.filename().string() + "/" + place.filename().string());
+      // The name of the folder, which need not be a user's: nobody has asked for this commit.
+      Caller by{{{}, id.owner, 0}, true, 0};
+      if (std::optional<RepoInfo> info = store.repos().find(id); info && info->id == id) {
+        tell({id, true, 0, 0});
+        continue;
+      }
+      RepoInfo info = store.repos().prepare(id, {}, id.owner);
+      try {
+        Imported imported = fill(store, info, place, by);
+        store.repos().publish(info);
+        tell(imported);
+      } catch (const Error& error) {
+        store.repos().abandon(info);
+        throw error.in(place.string());
+      }
+    }
+  }
+}
+
+}  // namespace depickle::server

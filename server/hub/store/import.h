@@ -1,0 +1,24 @@
+// Seeding a store from folders.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "server/hub/store/store.h"
+
+namespace depickle::server {
+
+struct Imported {
+  RepoId id;
+  bool existed = false;  ///< left alone
+  uint64_t files = 0;
+  uint64_t bytes = 0;
+};
+
+/// Makes a public model repository of each folder/ORG/NAME: one commit, large files and those of the LFS patterns as LFS objects, hashed
+/// while they are copied. Hidden folders (.git, .cache) are left out, links to files are followed. A repository that exists already
+/// is left alone; what a kill interrupted is done again. `tell` hears of each one. Throws Error{not_found, io}, Refusal{malformed} for names.
+void import_folder(Store& store, const std::filesystem::path& folder, const std::function<void(const Imported&)>& tell);
+
+}  // namespace depickle::server

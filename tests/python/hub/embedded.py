@@ -1,0 +1,89 @@
+"""A Hub of its own for each test, and what tests of repositories do with it."""
+import io
+import json
+import subprocess
+import urllib.request
+
+import pytest
+import torch
+from safetensors.torch import save
+
+import embedded_hub
+from program import PROGRAM
+
+
+class Hub(embedded_hub.Hub):
+    @property
+    def endpoint(self):
+        return self.url
+
+    def run(self, *words, user="me", **more):
+        """`depickle WORDS…` as a user, None for nobody. No token is ever printed."""
+        done = self.depickle(*words, user=user, **more)
+        assert not any(token in done.out + done.err for token in self.server.tokens.values())
+        return done
+
+    def start(self, *words, user="me"):
+        return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(user))
+
+    def api(self, user="me"):
+        from huggingface_hub import HfApi
+        return HfApi(endpoint=self.endpoint, token=self.server.token(user))
+
+    def make(self, repo, files, **options):
+        """A repository with these files on main, uploaded by the real client."""
+        self.api().create_repo(repo, **options)
+        return self.commit(repo, files)
+
+    def commit(self, repo, files, user="me", title="change", description=None, delete=(), **options):
+        from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+        operations = [CommitOperationAdd(path, content) for path, content in files.items()] + [CommitOperationDelete(path) for path in delete]
+        return self.api(user).create_commit(repo, operations, commit_message=title, commit_description=description, **options)
+
+    def pull_request(self, repo, files, user="other", **options):
+        return int(self.commit(repo, files, user, create_pr=True, **options).pr_num)
+
+    def open_requests(self, repo):
+        return [request.num for request in self.api().get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open")]
+
+    def metric(self, name):
+        """A counter of the server's /metrics."""
+        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as answer:
+            lines = answer.read().decode().splitlines()
+        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    server = embedded_hub.Server(tmp_path / "hub")
+    server.token("other")
+    yield Hub(server, tmp_path / "home")
+    server.stop()
+
+
+def pickled(tensors):
+    data = io.BytesIO()
+    torch.save(tensors, data)
+    return data.getvalue()
+
+
+def tied_model():
+    """Tensors as a language model ties them: lm_head.weight is wte.weight."""
+    embedding = torch.randn(20, 10)
+    return {"wte.weight": embedding, "lm_head.weight": embedding, "h.a": torch.randn(8, 8), "h.b": torch.randn(8, 8), "steps": torch.tensor(3)}
+
+
+def safe(tensors, alias="wte.weight"):
+    """What an honest converter makes of tied_model()."""
+    kept = {name: tensor.contiguous() for name, tensor in tensors.items() if name != "lm_head.weight"}
+    return save(kept, {"format": "pt"} | ({"lm_head.weight": alias} if alias else {}))
+
+
+def files_of(tensors):
+    return {"config.json": b"{}", "pytorch_model.bin": pickled(tensors), "optimizer.pt": pickled({"state": {}})}
+
+
+def sharded_files():
+    shards = {f"pytorch_model-0000{number}-of-00002.bin": pickled({name: torch.randn(3)}) for number, name in ((1, "a"), (2, "b"))}
+    index = {"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}
+    return shards | {"config.json": b"{}", "pytorch_model.bin.index.json": json.dumps(index).encode()}

@@ -1,0 +1,54 @@
+"""download takes what a library would load, into the cache that the library looks in."""
+import pathlib
+
+import torch
+
+from embedded import files_of, hub, pickled, safe, tied_model  # noqa: F401
+
+
+def folder(done):
+    assert done.code == 0, done.err
+    return pathlib.Path(done.out.strip())
+
+
+def test_safetensors_first_and_no_other_weights(hub):
+    tensors = tied_model()
+    hub.make("me/m", files_of(tensors) | {"model.safetensors": safe(tensors), "tokenizer.model": b"t"})
+    assert {path.name for path in folder(hub.run("download", "me/m")).iterdir()} == {".gitattributes", "config.json", "model.safetensors", "tokenizer.model"}
+
+
+def test_a_pickle_is_refused_by_paranoid_with_the_request_that_helps(hub):
+    tensors = tied_model()
+    hub.make("me/m", files_of(tensors))
+    done = hub.run("download", "me/m", "--paranoid")
+    assert done.code == 1 and "pytorch_model.bin: is a pickle" in done.err and "convert me/m --pr" in done.err
+    hub.pull_request("me/m", {"model.safetensors": safe(tensors)})
+    done = hub.run("download", "me/m", "--paranoid")
+    assert done.code == 1 and "pull request #1 adds safetensors" in done.err
+    assert (folder(hub.run("download", "me/m", "--paranoid", "--revision", "refs/pr/1")) / "model.safetensors").exists()
+    assert (folder(hub.run("download", "me/m")) / "pytorch_model.bin").exists()
+
+
+def test_variants_subfolders_files_and_patterns(hub):
+    hub.make("me/m", {"unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}), "model.fp16.safetensors": safe({"a": torch.ones(2)}, None), "config.json": b"{}"})
+    assert (folder(hub.run("download", "me/m", "--variant", "fp16")) / "model.fp16.safetensors").exists()
+    assert hub.run("download", "me/m", "--variant", "bf16").code == 2
+    assert (folder(hub.run("download", "me/m", "--subfolder", "unet")) / "unet/diffusion_pytorch_model.bin").exists()
+    assert folder(hub.run("download", "hf://me/m/config.json")).read_bytes() == b"{}"
+    assert (folder(hub.run("download", "me/m", "--include", "unet/*")) / "unet").is_dir()
+    assert hub.run("download", "me/m", "--include", "*.zip").code == 2
+
+
+def test_what_the_real_client_finds_afterwards(hub):
+    from huggingface_hub import hf_hub_download
+    hub.make("me/m", files_of(tied_model()))
+    assert hub.run("download", "me/m").code == 0
+    found = hf_hub_download("me/m", "pytorch_model.bin", endpoint=hub.endpoint, cache_dir=hub.home / "hub", local_files_only=True)
+    assert pathlib.Path(found).exists()
+
+
+def test_what_the_cache_has_is_not_fetched_again(hub):
+    hub.make("me/m", files_of(tied_model()))
+    assert hub.run("download", "me/m", "--json").json["downloaded_bytes"] > 0
+    assert hub.run("download", "me/m", "--json").json["downloaded_bytes"] == 0
+    assert hub.run("convert", "me/m", "--pr", "--json").json["downloaded_bytes"] == 0

@@ -1,0 +1,62 @@
+"""From pickles to a merged pull request, judged by real transformers and diffusers: the same tensors to the last bit, and the same outputs."""
+import json
+import os
+import os
+import subprocess
+
+import pytest
+
+from embedded_hub import HERE, PYTHON
+
+pytestmark = pytest.mark.release  # its time is Python's, importing; once is enough
+
+KINDS = {"single": "BertModel", "tied": "GPT2LMHeadModel", "sharded": "BertModel", "pipeline": "StableDiffusionPipeline"}
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory):
+    """Each kind of model in a folder, made once."""
+    root = tmp_path_factory.mktemp("models")
+    for kind in KINDS:
+        subprocess.run([PYTHON, HERE / "models.py", kind, root / kind], check=True, capture_output=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    return root
+
+
+def load(hub, cls, repo, revision="main", safetensors="any"):
+    done = subprocess.run([PYTHON, HERE / "load.py", cls, repo, revision, safetensors], capture_output=True, text=True, env=hub.environment(), timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_pickles_to_a_merged_pull_request(hub, folders, kind):
+    cls, repo = KINDS[kind], f"me/{kind}"
+    hub.upload(repo, folders / kind)
+    before = load(hub, cls, repo, safetensors="false")
+    assert before["tensors"] and before["outputs"]
+
+    opened = hub.depickle("convert", repo, "--pr")
+    assert opened.code == 0, opened.err
+    assert opened.out.strip() == f"{hub.url}/{repo}/discussions/1"
+    assert load(hub, cls, repo, "refs/pr/1", "true") == before
+
+    checked = hub.depickle("check", repo, 1, "--json")
+    assert checked.code == 0, checked.out + checked.err
+    assert checked.json["verdict"] == "identical"
+    assert checked.json["tensors_compared"] == checked.json["tensors_identical"] > 0
+
+    again = hub.depickle("convert", repo, "--pr")
+    assert again.code == 3, again.out + again.err
+    merged = hub.depickle("pr", "merge", repo, 1, "--yes")
+    assert merged.code == 0, merged.err
+    assert load(hub, cls, repo, "main", "true") == before
+    assert hub.depickle("convert", repo, "--pr").code == 3, "nothing is left to do"
+
+
+def test_transformers_finds_the_conversion_by_itself(hub, folders):
+    """Its auto-conversion takes the pull request of a user called SFconvertbot, and asks nobody else."""
+    hub.upload("me/auto", folders / "single")
+    before = load(hub, "BertModel", "me/auto", safetensors="false")
+    opened = hub.depickle("convert", "me/auto", "--pr", user="SFconvertbot")
+    assert opened.code == 0, opened.err
+    assert load(hub, "BertModel", "me/auto", "main", "true") == before, "main has no safetensors: these are the pull request's"

@@ -1,0 +1,24 @@
+"""Files on the Hub, looked into without being downloaded."""
+from embedded import files_of, hub, safe, tied_model  # noqa: F401
+
+
+def test_inspect_scan_and_compare_leave_no_file_behind(hub):
+    tensors = tied_model()
+    hub.make("me/m", files_of(tensors))
+    hub.pull_request("me/m", {"model.safetensors": safe(tensors)})
+    listed = hub.run("inspect", "hf://me/m/pytorch_model.bin", "--json").json
+    assert {tensor["name"]: tensor["shape"] for tensor in listed["tensors"]} == {name: list(tensor.shape) for name, tensor in tensors.items()}
+    assert hub.run("inspect", "hf://me/m", "--json").json["tensors"] == listed["tensors"]
+    assert hub.run("inspect", f"{hub.endpoint}/me/m/blob/refs%2Fpr%2F1/model.safetensors").code == 0
+    scanned = hub.run("scan", "hf://me/m/pytorch_model.bin", "--json")
+    assert (scanned.code, scanned.json["files"][0]["verdict"]) == (0, "tensors-only")
+    compared = hub.run("compare", "hf://me/m/pytorch_model.bin", "hf://me/m@refs/pr/1/model.safetensors", "--json")
+    assert (compared.code, compared.json["tensors_identical"]) == (0, 5)
+    assert not list(hub.home.rglob("*.bin")) and not list(hub.home.rglob("*.safetensors"))
+
+
+def test_what_is_not_there_is_an_error_that_names_it(hub):
+    hub.make("me/m", {"config.json": b"{}"})
+    for address in ("hf://me/m/gone.bin", "hf://me/gone", "hf://me/m@gone/x.bin", "hf://me/m"):
+        done = hub.run("inspect", address)
+        assert done.code == 2 and "hf://me/" in done.err, done.err

@@ -1,0 +1,111 @@
+#include "depickle/repo/pick.h"
+
+#include <gmock/gmock.h>
+
+#include "depickle/base/error.h"
+
+namespace depickle::repo {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Names = std::vector<std::string>;
+
+std::string picked(const Names& names, const PickOptions& options = {}) {
+  return pick(names, std::nullopt, options).models.front().path;
+}
+
+std::vector<std::string> picked_of_pipeline(const Names& names, const PickOptions& options = {}) {
+  const char* index =
+      R"({"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "UNet2DConditionModel"], 
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "scheduler": ["diffusers", "PNDMScheduler"], "safety_checker": [null, null], "requires_safety_checker": true})";
+  std::vector<std::string> paths;
+  for (const ModelFile& model : pick(names, index, options).models) paths.push_back(model.component + " " + model.path);
+  return paths;
+}
+
+Code refusal(const Names& names, const PickOptions& options = {}) {
+  try {
+    pick(names, std::nullopt, options);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return Code::io;
+}
+
+TEST(Pick, Of_a_model_takes_safetensors_then_its_index_then_the_pickle_then_its_index) {
+  EXPECT_EQ(picked({"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"}), "model.safetensors");
+  EXPECT_EQ(picked({"model.safetensors.index.json", "pytorch_model.bin"}), "model.safetensors.index.json");
+  EXPECT_EQ(picked({"pytorch_model.bin", "pytorch_model.bin.index.json", "config.json"}), "pytorch_model.bin");
+  EXPECT_EQ(picked({"pytorch_model.bin.index.json", "config.json"}), "pytorch_model.bin.index.json");
+}
+
+TEST(Pick, Of_a_variant_takes_only_names_with_the_variant_before_the_last_ending) {
+  const Names names = {"model.safetensors", "model.safetensors.index.fp16.json", "pytorch_model.fp16.bin"};
+  EXPECT_EQ(picked(names, {.variant = "fp16"}), "model.safetensors.index.fp16.json");
+  EXPECT_EQ(refusal(names, {.variant = "bf16"}), Code::not_found);
+}
+
+TEST(Pick, Looks_into_a_subfolder_as_if_it_were_alone) {
+  EXPECT_EQ(picked({"model.safetensors", "unet/diffusion_pytorch_model.bin"}, {.subfolder = "unet"}),
+      "unet/diffusion_pytorch_model.bin");
+  EXPECT_EQ(picked({"unet/diffusion_pytorch_model.safetensors"}, {.subfolder = "unet/"}),
+      "unet/diffusion_pytorch_model.safetensors");
+}
+
+TEST(Pick, Takes_the_only_weights_file_whatever_it_is_called) {
+  EXPECT_EQ(picked({"best.pt", "optimizer.pt", "config.json", "sub/other.pt"}), "best.pt");
+  EXPECT_EQ(refusal({"a.pt", "b.pt"}), Code::not_found);
+  EXPECT_EQ(refusal({"config.json"}), Code::not_found);
+}
+
+TEST(Pick, Refuses_a_pickle_that_is_not_allowed_and_names_it) {
+  try {
+    pick({"pytorch_model.bin"}, std::nullopt, {.allow_pickle = false});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::unsafe);
+    EXPECT_STREQ(error.what(), "pytorch_model.bin: is a pickle, and there is no safetensors in its place");
+  }
+}
+
+TEST(Pick, Of_a_pipeline_takes_safetensors_only_where_every_component_has_them) {
+  EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
+                  "text_encoder/model.safetensors"}),
+      ElementsAre("text_encoder text_encoder/model.safetensors", "unet unet/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
+                  "text_encoder/pytorch_model.bin"}),
+      ElementsAre("text_encoder text_encoder/pytorch_model.bin", "unet unet/diffusion_pytorch_model.bin"));
+}
+
+TEST(Pick, Of_a_pipeline_takes_the_variant_where_there_is_one_and_says_where_there_is_none) {
+  const Names names = {"unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors",
+      "text_encoder/model.safetensors"};
+  EXPECT_THAT(picked_of_pipeline(names, {.variant = "fp16"}),
+      ElementsAre("text_encoder text_encoder/model.safetensors", "unet unet/diffusion_pytorch_model.fp16.safetensors"));
+  const Choice choice = pick(names, R"({"unet": ["a", "B"], "text_encoder": ["a", "B"]})", {.variant = "fp16"});
+  EXPECT_THAT(choice.notes, ElementsAre("text_encoder has no variant \"fp16\""));
+  EXPECT_THROW(pick(names, R"({"unet": ["a", "B"]})", {.variant = "bf16"}), Error);
+}
+
+TEST(Pick, Leaves_out_components_that_a_pipeline_does_not_name_or_names_as_null) {
+  EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.bin", "safety_checker/pytorch_model.bin",
+                  "vae/diffusion_pytorch_model.bin"}),
+      ElementsAre("unet unet/diffusion_pytorch_model.bin"));
+}
+
+TEST(Pick, Refuses_a_broken_model_index) {
+  for (const char* text : {"", "[]", "{", "7"}) EXPECT_THROW(pipeline_components(text), Error) << text;
+}
+
+TEST(WeightsNames, Are_told_from_all_else) {
+  for (const char* name : {"model.safetensors", "a/b.bin", "tf_model.h5", "flax_model.msgpack", "onnx/model.onnx",
+           "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json", "x.pth.tar"})
+    EXPECT_TRUE(is_weights_name(name)) << name;
+  for (const char* name : {"config.json", "tokenizer.model", "README.md", "binary", "index.json", "spiece.bin.txt"})
+    EXPECT_FALSE(is_weights_name(name)) << name;
+}
+
+}  // namespace
+}  // namespace depickle::repo

@@ -1,0 +1,120 @@
+#include "depickle/repo/plan.h"
+
+#include <gmock/gmock.h>
+
+#include "tests/repo/repository.h"
+
+namespace depickle::repo {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+
+std::vector<std::string> described(const std::vector<convert::Left>& files) {
+  std::vector<std::string> lines;
+  for (const convert::Left& left : files) lines.push_back(left.file.string() + ": " + left.reason);
+  return lines;
+}
+
+const std::string kBinIndex = "pytorch_model.bin.index.json";
+const std::string kShard1 = "pytorch_model-00001-of-00002.bin", kShard2 = "pytorch_model-00002-of-00002.bin";
+const std::string kNewIndex = "model.safetensors.index.json";
+const std::string kNew1 = "model-00001-of-00002.safetensors", kNew2 = "model-00002-of-00002.safetensors";
+const ReadIndex kNoIndex = indexes({});
+
+TEST(RepoPlan, Converts_the_model_and_leaves_what_serves_training) {
+  const Plan made =
+      plan(files_named({"config.json", "pytorch_model.bin", "optimizer.pt", "training_args.bin", "runs/events.pt"}),
+          kNoIndex);
+  EXPECT_THAT(made.new_files(), ElementsAre("model.safetensors"));
+  EXPECT_THAT(made.needed_files(), ElementsAre("pytorch_model.bin"));
+  EXPECT_EQ(made.source_bytes, 10u);
+  EXPECT_THAT(described(made.left),
+      ElementsAre("optimizer.pt: optimizer state", "runs/events.pt: not a name that model libraries look for",
+          "training_args.bin: training arguments"));
+}
+
+TEST(RepoPlan, Converts_shards_with_their_index_and_variants_under_the_names_that_loaders_know) {
+  const Plan made = plan(files_named({kBinIndex, kShard1, kShard2, "pytorch_model.fp16.bin"}),
+      indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
+  EXPECT_THAT(made.new_files(), ElementsAre(kNew1, kNew2, "model.fp16.safetensors", kNewIndex));
+}
+
+TEST(RepoPlan, Converts_every_component_of_a_pipeline_and_each_variant_but_no_checkpoint_beside_it) {
+  const Plan made = plan(files_named({"model_index.json", "v1-5-pruned.ckpt", "unet/diffusion_pytorch_model.bin",
+                             "unet/diffusion_pytorch_model.fp16.bin", "vae/diffusion_pytorch_model.bin",
+                             "text_encoder/pytorch_model.bin", "safety_checker/pytorch_model.bin"}),
+      kNoIndex);
+  EXPECT_THAT(
+      made.new_files(), ElementsAre("safety_checker/model.safetensors", "text_encoder/model.safetensors",
+                            "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors",
+                            "vae/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(described(made.left), ElementsAre("v1-5-pruned.ckpt: not a name that model libraries look for"));
+}
+
+TEST(RepoPlan, Finishes_a_pipeline_that_was_half_converted) {
+  const Plan made = plan(files_named({"model_index.json", "unet/diffusion_pytorch_model.bin",
+                             "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"}),
+      kNoIndex);
+  EXPECT_THAT(made.new_files(), ElementsAre("vae/diffusion_pytorch_model.safetensors"));
+  EXPECT_THAT(described(made.already),
+      ElementsAre("unet/diffusion_pytorch_model.bin: diffusion_pytorch_model.safetensors is there already"));
+}
+
+TEST(RepoPlan, Finishes_shards_of_which_some_are_there_and_has_those_proved) {
+  const Plan made = plan(
+      files_named({kBinIndex, kShard1, kShard2, kNew1}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
+  EXPECT_THAT(made.new_files(), ElementsAre(kNew2, kNewIndex));
+  EXPECT_THAT(made.present, ElementsAre(kNew1));
+  EXPECT_THAT(made.needed_files(), UnorderedElementsAre(kNew1, kShard1, kShard2, kBinIndex));
+}
+
+TEST(RepoPlan, Does_not_believe_an_index_whose_shards_are_not_there) {
+  const auto read =
+      indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}, {kNewIndex, two_shards("model", ".safetensors")}});
+  EXPECT_THAT(plan(files_named({kBinIndex, kShard1, kShard2, kNewIndex, kNew1}), read).new_files(),
+      ElementsAre(kNew2, kNewIndex));
+  EXPECT_TRUE(plan(files_named({kBinIndex, kShard1, kShard2, kNewIndex, kNew1, kNew2}), read).nothing_to_do());
+}
+
+TEST(RepoPlan, Has_nothing_to_do_where_safetensors_exist_in_the_other_layout) {
+  const auto read =
+      indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}, {kNewIndex, two_shards("model", ".safetensors")}});
+  EXPECT_TRUE(plan(files_named({"pytorch_model.bin", kNewIndex, kNew1, kNew2}), read).nothing_to_do());
+  EXPECT_TRUE(plan(files_named({kBinIndex, kShard1, kShard2, "model.safetensors"}), read).nothing_to_do());
+  EXPECT_FALSE(plan(files_named({"pytorch_model.fp16.bin", "model.safetensors"}), read).nothing_to_do());
+}
+
+TEST(RepoPlan, Takes_other_names_only_where_no_library_would_find_anything) {
+  EXPECT_THAT(plan(files_named({"best.pt", "last.pth"}), kNoIndex).new_files(),
+      ElementsAre("best.safetensors", "last.safetensors"));
+  EXPECT_THAT(
+      plan(files_named({"best.pt", "pytorch_model.bin", "model.safetensors"}), kNoIndex).new_files(), IsEmpty());
+}
+
+TEST(RepoPlan, Says_which_shards_and_indexes_are_broken) {
+  const Plan missing =
+      plan(files_named({kBinIndex, kShard1}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
+  ASSERT_EQ(missing.failed.size(), 1u);
+  EXPECT_STREQ(missing.failed[0].error.what(),
+      "pytorch_model.bin.index.json: names the shard \"pytorch_model-00002-of-00002.bin\", which is not there");
+  EXPECT_EQ(plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, "[]"}})).failed.size(), 1u);
+  EXPECT_THAT(described(plan(files_named({kShard1, kShard2}), kNoIndex).left),
+      ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
+}
+
+TEST(RepoPlan, Lets_weather_through_instead_of_calling_the_index_broken) {
+  auto storm = [](const std::string&) -> safetensors::Index { throw Error(Code::network, "", "lost"); };
+  EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), storm), Error);
+}
+
+TEST(RepoPlan, Of_two_pickles_with_one_target_converts_one_and_names_both) {
+  const Plan made = plan(files_named({"x.bin", "x.pt"}), kNoIndex);
+  EXPECT_THAT(made.new_files(), ElementsAre("x.safetensors"));
+  ASSERT_EQ(made.failed.size(), 1u);
+  EXPECT_STREQ(made.failed[0].error.what(), "x.pt: would become x.safetensors, as x.bin does");
+}
+
+}  // namespace
+}  // namespace depickle::repo

@@ -1,0 +1,74 @@
+#include "depickle/repo/previous.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/repo/repository.h"
+
+namespace depickle::repo {
+namespace {
+
+using Status = hub::DiscussionStatus;
+
+const std::vector<std::string> kBase = {"config.json", "pytorch_model.bin"};
+
+struct Given {
+  std::string title{kTitle}, author = "me", base = "now";
+  Status status = Status::open;
+  std::vector<std::string> adds = {"model.safetensors"};
+  std::string id = "ours";
+};
+
+Relation relation_of(const Given& given, bool after_conversion = false) {
+  std::vector<std::string> names = kBase;
+  names.insert(names.end(), given.adds.begin(), given.adds.end());
+  PullRequest request{.discussion = {},
+      .base = given.base,
+      .head = "head",
+      .files = files_named(names, {{"model.safetensors", given.id}})};
+  request.discussion = {
+      .number = 3, .title = given.title, .status = given.status, .is_pull_request = true, .author = given.author};
+  Intent intent{.commit = "now", .author = "me", .new_files = {"model.safetensors"}, .converted = {}};
+  if (after_conversion)
+    intent.converted = {{.path = "model.safetensors", .size_bytes = 10, .blob_id = {}, .sha256 = "ours"}};
+  return relation(request, plan(request.files, indexes({})), intent);
+}
+
+TEST(Previous, An_open_one_on_the_same_commit_that_leaves_nothing_to_do_is_the_same_whatever_its_title_and_author) {
+  EXPECT_EQ(relation_of({}), Relation::same);
+  EXPECT_EQ(relation_of({.title = "safe weights", .author = "somebody"}), Relation::same);
+  EXPECT_EQ(relation_of({.status = Status::draft}), Relation::same);
+}
+
+TEST(Previous, One_that_is_closed_or_merged_does_not_count) {
+  EXPECT_EQ(relation_of({.status = Status::closed}), Relation::none);
+  EXPECT_EQ(relation_of({.status = Status::merged}), Relation::none);
+}
+
+TEST(Previous, Ours_on_an_older_commit_is_stale_and_another_authors_is_not) {
+  EXPECT_EQ(relation_of({.base = "before"}), Relation::stale);
+  EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}), Relation::part);
+  EXPECT_EQ(relation_of({.title = "My own words", .base = "before"}), Relation::part);
+}
+
+TEST(Previous, Anothers_with_equal_files_is_the_same_although_it_stands_on_an_older_commit) {
+  EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}, true), Relation::same);
+  EXPECT_EQ(relation_of({.author = "somebody", .base = "before", .id = "theirs"}, true), Relation::part);
+}
+
+TEST(Previous, The_title_alone_means_nothing) {
+  EXPECT_EQ(relation_of({.author = "somebody", .adds = {"NOTES.md"}}), Relation::none);
+}
+
+TEST(MergeBase, Is_where_the_logs_meet) {
+  auto log = [](std::initializer_list<const char*> ids) {
+    std::vector<hub::Commit> commits;
+    for (const char* id : ids) commits.push_back({.id = id});
+    return commits;
+  };
+  EXPECT_EQ(merge_base(log({"p2", "p1", "b", "a"}), log({"d", "c", "b", "a"})), "b");
+  EXPECT_EQ(merge_base(log({"b", "a"}), log({"b", "a"})), "b");
+  EXPECT_EQ(merge_base(log({"x"}), log({"b", "a"})), std::nullopt);
+}
+
+}  // namespace
+}  // namespace depickle::repo

@@ -1,0 +1,66 @@
+#include "server/hub/store/import.h"
+#include "made.h"
+
+namespace depickle::server {
+namespace {
+
+class ImportTest : public StoreTest {
+ protected:
+  ImportTest() : StoreTest({.regular_file_bytes = 100'000}) {}
+  void write(const std::string& path, const std::string& text) {
+    std::filesystem::path file = folder_.path() / "in" / path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+  }
+  std::vector<Imported> import() {
+    std::vector<Imported> told;
+    import_folder(*store_, folder_.path() / "in", [&](const Imported& one) { told.push_back(one); });
+    return told;
+  }
+};
+
+TEST_F(ImportTest, FoldersBecomeRepositoriesOnce) {
+  std::string large(150'000, 'x');
+  write("org/demo/config.json", "{}");
+  write("org/demo/sub/large.txt", large);
+  write("org/demo/w.bin", "weights");
+  write("org/demo/.cache/x", "left out");
+  write("me/other/README.md", "# other");
+  std::filesystem::create_symlink("config.json", folder_.path() / "in/org/demo/link.json");
+  std::vector<Imported> told = import();
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_EQ(told[1].id.full(), "org/demo");
+  EXPECT_EQ(told[1].files, 4u);
+  EXPECT_FALSE(told[1].existed);
+  RepoInfo info = store_->repos().at(id("org/demo"));
+  EXPECT_EQ(content(info, "sub/large.txt"), large);
+  EXPECT_EQ(content(info, "link.json"), "{}");
+  EXPECT_EQ(content(info, "w.bin"), "weights");
+  EXPECT_EQ(git(info, "ls-tree -r --name-only main"), ".gitattributes\nconfig.json\nlink.json\nsub/large.txt\nw.bin\n");
+  write("org/demo/new.txt", "ignored");
+  told = import();
+  EXPECT_TRUE(told[0].existed && told[1].existed);
+  EXPECT_FALSE(store_->repo(info).find_entry(store_->repo(info).commit_at("main"), "new.txt"));
+}
+
+TEST_F(ImportTest, ARepositoryThatCannotBeReadIsNotThere) {
+  write("org/demo/config.json", "{}");
+  write("org/demo/git~1", "hostile");
+  EXPECT_THROW(import(), Error);
+  EXPECT_FALSE(store_->repos().find(id("org/demo")));
+  std::filesystem::remove(folder_.path() / "in/org/demo/git~1");
+  EXPECT_EQ(import().size(), 1u);
+}
+
+TEST_F(ImportTest, AKillInTheMiddleLeavesNothing) {
+  RepoInfo half = store_->repos().prepare(id("org/demo"), {}, "org");
+  EXPECT_FALSE(store_->repos().find(id("org/demo")));
+  std::filesystem::path git_folder = store_->repo(half).git_folder();
+  reopen();
+  EXPECT_FALSE(std::filesystem::exists(git_folder));
+  write("org/demo/config.json", "{}");
+  EXPECT_EQ(import().size(), 1u);
+}
+
+}  // namespace
+}  // namespace depickle::server

@@ -94,7 +94,8 @@ class WholeBody final : public Receiver {
   void take(Bytes block) override {
     if (mine_ + block.size() > route_.most_body_bytes) too_large();
     mine_ += block.size();
-    if ((held_ += block.size()) > most_held_)
+    // One body alone may be larger: to say "later" to it would be to say it for ever.
+    if (uint64_t held = held_ += block.size(); held > most_held_ && held > mine_)
       throw Refusal(plain_error(503, "too many requests at once").with("Retry-After", "1"), "busy");
     request_.body.append(reinterpret_cast<const char*>(block.data()), block.size());
   }
@@ -289,18 +290,20 @@ class Server::State::Connection {
   /// One request, from its head on; whether another may follow.
   awaitable<bool> answer() {
     Clock::time_point start = Clock::now();
+    bool is_early = early_.has_value();
     std::optional<Response> response = std::move(early_);
     early_.reset();
     if (!response) response = co_await handle();
     if (!response) co_return false;
-    bool again = parser_->done() && parser_->keeps_alive() && !server_.stopping;
+    // After a head that cannot be read, nobody knows where the next one begins.
+    bool again = !is_early && parser_->done() && parser_->keeps_alive() && !server_.stopping;
     ++server_.counters.requests;
     uint64_t sent = co_await send_response(*response, again);
     const Request& request = parser_->request();
     if (server_.options.log)
       server_.options.log({request.method, std::string(request.raw_path()), response->status, sent,
           std::chrono::duration<double>(Clock::now() - start).count()});
-    if (!parser_->done()) co_await linger();
+    if (is_early || !parser_->done()) co_await linger();
     co_return again;
   }
 

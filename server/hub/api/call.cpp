@@ -134,6 +134,12 @@ JsonValue Call::body() const {
   return value;
 }
 
+bool means_yes(std::string_view value) { return value == "true" || value == "True" || value == "1"; }
+
+bool asks_for(const http::Request& request, std::string_view parameter) {
+  return means_yes(request.query(parameter).value_or(""));
+}
+
 http::Response json_response(const std::function<void(JsonWriter&)>& write) {
   std::string body;
   JsonWriter json(body, JsonWriter::Style::compact);

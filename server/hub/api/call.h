@@ -69,6 +69,11 @@ class Call {
 /// The token of an Authorization header; empty where there is none in it.
 std::string token_of(std::string_view authorization);
 
+/// Whether a value of a query or a form means yes. Clients spell it "true" (httpx), "True" (requests) or "1".
+bool means_yes(std::string_view value);
+/// The same of a parameter of the query; no where it is missing.
+bool asks_for(const http::Request& request, std::string_view parameter);
+
 /// Builds the JSON body of a 200.
 http::Response json_response(const std::function<void(JsonWriter&)>& write);
 

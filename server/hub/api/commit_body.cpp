@@ -9,6 +9,8 @@ namespace {
 
 /// A line without its content: a path, a message. Escapes may make it six times as long as the text.
 constexpr size_t kMostLineBytes = 1 << 20;
+/// Of one commit; 25,000 files with long names fit.
+constexpr size_t kMostLinesBytes = 16 << 20;
 /// Text that comes with `"encoding": "utf-8"` is taken up to here; no client of today sends it.
 constexpr size_t kMostRawBytes = 1 << 20;
 
@@ -33,7 +35,8 @@ void CommitBody::take_text(std::string_view& text) {
   text.remove_prefix(1);
   if (c == '\n') return end_line();
   line_.push_back(c);
-  if (line_.size() > kMostLineBytes) throw Refusal(Reason::too_large, "a line of the commit is too long");
+  if (line_.size() > kMostLineBytes || ++line_bytes_ > kMostLinesBytes)
+    throw Refusal(Reason::too_large, "the names and messages of the commit are too long");
   if (in_string_) {
     if (escaped_)
       escaped_ = false;
@@ -48,7 +51,7 @@ void CommitBody::take_text(std::string_view& text) {
   if (c == '"') {
     if (after_colon_ && depth_ == 2 && last_string_ == "content") {
       if (content_) malformed("a line of the commit has two contents");
-      content_.emplace(new_spool_());
+      content_.emplace(spool_.following());
       in_content_ = true;
     } else {
       in_string_ = true;
@@ -91,10 +94,10 @@ void CommitBody::take_content(std::string_view& text) {
   decoded_.clear();
   base64_ = decoder_.put(piece, decoded_);
   if (!base64_ && more_than_raw_) malformed("a file of the commit is not Base64");
-  spool(decoded_);
+  keep(decoded_);
 }
 
-void CommitBody::spool(std::string_view bytes) {
+void CommitBody::keep(std::string_view bytes) {
   inline_bytes_ += bytes.size();
   if (inline_bytes_ > limits_.commit_inline_bytes)
     throw Refusal(Reason::too_large, "the files in one commit are too large together",
@@ -112,8 +115,8 @@ void CommitBody::add_file(const JsonValue& value) {
     if (more_than_raw_) throw Refusal(Reason::too_large, "a file in plain text is too large", "send it in Base64");
     JsonValue text = JsonValue::parse("{\"content\":\"" + raw_ + "\"}");
     inline_bytes_ -= content_->size_bytes();
-    content_.emplace(new_spool_());
-    spool(needed(text, "content"));
+    content_.emplace(spool_.following());
+    keep(needed(text, "content"));
   } else {
     malformed("a file of the commit has an unknown encoding");
   }
@@ -135,6 +138,7 @@ void CommitBody::end_line() {
     if (request_.operations.size() >= limits_.commit_operations)
       throw Refusal(Reason::too_large, "too many files in one commit");
     if (key == "header") {
+      if (has_header_) malformed("a commit has one header");
       has_header_ = true;
       request_.title = value->text("summary").value_or("");
       request_.message = value->text("description").value_or("");

@@ -1,7 +1,6 @@
 // The body of a commit, line by line as it comes: one JSON object a line, file contents in Base64 inside.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -13,12 +12,10 @@
 
 namespace depickle::server::api {
 
-/// Holds one line without its content in memory; the content goes to a Spool while it comes. Throws Refusal{malformed, too_large}.
+/// Holds lines without their contents in memory; a content goes to a Spool while it comes. Throws Refusal{malformed, too_large}.
 class CommitBody {
  public:
-  CommitBody(std::function<Spool()> new_spool, const Limits& limits)
-      : new_spool_(std::move(new_spool)),
-        limits_(limits) {}
+  CommitBody(Spool spool, const Limits& limits) : spool_(std::move(spool)), limits_(limits) {}
 
   void take(Bytes block);
   /// The body is whole.
@@ -29,12 +26,13 @@ class CommitBody {
   void take_content(std::string_view& text);
   void end_line();
   void add_file(const JsonValue& value);
-  void spool(std::string_view bytes);
+  void keep(std::string_view bytes);
 
-  std::function<Spool()> new_spool_;
+  Spool spool_;
   const Limits& limits_;
   CommitRequest request_;
   bool has_header_ = false;
+  uint64_t line_bytes_ = 0;  ///< of all lines, without their contents
 
   // The line under way, with an empty string where the content stood.
   std::string line_;

@@ -9,10 +9,7 @@ namespace {
 
 constexpr size_t kMostFiles = 256;
 
-bool makes_pull_request(const http::Request& request) {
-  std::string value = request.query("create_pr").value_or("");
-  return value == "1" || value == "true" || value == "True";
-}
+bool makes_pull_request(const http::Request& request) { return asks_for(request, "create_pr"); }
 
 /// Whoever may write may write to any branch. Whoever may discuss may open a pull request, and add to those that are his.
 RepoInfo writable_repo(const Call& call) {
@@ -59,7 +56,7 @@ class CommitReceiver final : public http::Receiver {
   CommitReceiver(Hub& hub, http::Request& request)
       : call_(hub, request),
         info_(writable_repo(call_)),
-        body_([&hub] { return hub.store.spool(); }, hub.store.limits()) {}
+        body_(hub.store.spool(), hub.store.limits()) {}
 
   void take(Bytes block) override { body_.take(block); }
 

@@ -107,7 +107,7 @@ http::Response list(const Call& call) {
 
 http::Response details(const Call& call) {
   Opened opened(call, Need::read);
-  bool with_diff = call.request.query("diff").value_or("") == "1";
+  bool with_diff = asks_for(call.request, "diff");
   DiscussionDetails found = opened.discussions.details(number_of(call), with_diff);
   const Discussion& discussion = found.discussion;
   return json_response([&](JsonWriter& json) {

@@ -67,11 +67,6 @@ http::Response raw(const Call& call) {
   });
 }
 
-bool asks(const http::Request& request, std::string_view name) {
-  std::string value = request.query(name).value_or("");
-  return value == "true" || value == "True" || value == "1";
-}
-
 uint64_t number_or(const std::optional<std::string>& text, uint64_t fallback, uint64_t most) {
   uint64_t value = text ? std::strtoull(text->c_str(), nullptr, 10) : fallback;
   return value == 0 ? fallback : std::min(value, most);
@@ -81,7 +76,7 @@ http::Response tree(const Call& call) {
   RepoInfo info = call.repo_for(Need::read);
   Repo repo = call.hub.store.repo(info);
   std::string commit = repo.commit_at(call.request.captured("rev"));
-  bool expand = asks(call.request, "expand"), recursive = asks(call.request, "recursive");
+  bool expand = asks_for(call.request, "expand"), recursive = asks_for(call.request, "recursive");
   uint64_t most = expand ? kExpandedPage : kPage;
   TreeQuery query{.path = call.request.captured("path"),
       .recursive = recursive,
@@ -112,7 +107,7 @@ http::Response paths_info(const Call& call) {
   } else {
     for (auto& [name, value] : http::form_pairs(call.request.body)) {
       if (name == "paths") paths.push_back(value);
-      if (name == "expand") expand = value == "true" || value == "True" || value == "1";
+      if (name == "expand") expand = means_yes(value);
     }
   }
   if (paths.size() > kMostPaths) refuse(413, "TooLarge", "at most 1000 paths at once");

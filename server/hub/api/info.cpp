@@ -75,8 +75,8 @@ http::Response info_at(const Call& call) {
   Repo repo = call.hub.store.repo(info);
   std::string revision = call.request.captured("rev");
   std::string commit = repo.commit_at(revision.empty() ? "main" : revision);
-  bool with_blobs = call.request.query("blobs").value_or("false") == "true";
-  bool with_security = call.request.query("securityStatus").value_or("false") == "true";
+  bool with_blobs = asks_for(call.request, "blobs");
+  bool with_security = asks_for(call.request, "securityStatus");
   return json_response([&](JsonWriter& json) {
     write_basics(json, info);
     json.key("sha").value(commit).key("lastModified").value(iso_date(repo.commit(commit).date));

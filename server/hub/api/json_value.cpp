@@ -8,19 +8,23 @@
 namespace depickle::server::api {
 namespace {
 
-JsonValue converted(simdjson::dom::element element) {
+/// A value takes forty bytes of memory and may be two of the body: more than any client sends would be an attack on our memory.
+constexpr size_t kMostValues = 100'000;
+
+JsonValue converted(simdjson::dom::element element, size_t& count) {
   using simdjson::dom::element_type;
+  if (++count > kMostValues) throw Error(Code::limit, "", "the body has too many JSON values");
   JsonValue out;
   switch (element.type()) {
     case element_type::OBJECT: {
       JsonValue::Object members;
-      for (auto [key, value] : simdjson::dom::object(element)) members.emplace_back(key, converted(value));
+      for (auto [key, value] : simdjson::dom::object(element)) members.emplace_back(key, converted(value, count));
       out.value = std::move(members);
       break;
     }
     case element_type::ARRAY: {
       JsonValue::Array items;
-      for (auto item : simdjson::dom::array(element)) items.push_back(converted(item));
+      for (auto item : simdjson::dom::array(element)) items.push_back(converted(item, count));
       out.value = std::move(items);
       break;
     }
@@ -53,7 +57,8 @@ JsonValue JsonValue::parse(std::string_view text) {
     simdjson::dom::parser parser;
     if (parser.allocate(std::max<size_t>(text.size(), 64), 64) != simdjson::SUCCESS) throw std::bad_alloc();
     simdjson::padded_string padded(text);
-    return converted(parser.parse(padded));
+    size_t count = 0;
+    return converted(parser.parse(padded), count);
   } catch (const simdjson::simdjson_error& problem) {
     throw Error(Code::malformed, "", std::string("the body is not JSON: ") + problem.what());
   }

@@ -17,7 +17,7 @@ class JsonValue {
   using Array = std::vector<JsonValue>;
   using Object = std::vector<std::pair<std::string, JsonValue>>;
 
-  /// Throws Error{malformed} for what is not JSON, or nests deeper than 64 levels.
+  /// Throws Error{malformed} for what is not JSON, or nests deeper than 64 levels; {limit} for more values than any client sends.
   static JsonValue parse(std::string_view text);
 
   /// A member of an object; null where this is no object or has no such member.

@@ -173,7 +173,10 @@ http::Response complete(Hub& hub, const http::Request& request) {
 
 http::Response verify(Hub& hub, const http::Request& request) {
   Ticket ticket = ticket_of(hub, request, request.query("action") == "parts" ? "parts" : "upload");
-  if (hub.store.lfs().size_of(ticket.oid) != ticket.size_bytes) refuse(404, "EntryNotFound", "the object is not here");
+  // Only his own: else anybody could ask which objects the private repositories of others hold.
+  bool is_here = hub.store.lfs().uploaded(ticket.user, ticket.oid);
+  if (!is_here || hub.store.lfs().size_of(ticket.oid) != ticket.size_bytes)
+    refuse(404, "EntryNotFound", "the object is not here");
   return http::respond(200, "{}", std::string(kLfsJson));
 }
 

@@ -6,8 +6,7 @@ namespace {
 
 http::Response refs(const Call& call) {
   Refs all = call.hub.store.repo(call.repo_for(Need::read)).refs();
-  std::string wanted = call.request.query("include_prs").value_or("");
-  bool with_prs = wanted == "1" || wanted == "true" || wanted == "True";
+  const bool with_prs = asks_for(call.request, "include_prs");
   return json_response([&](JsonWriter& json) {
     auto list = [&](std::string_view key, const std::vector<Ref>& refs) {
       json.key(key).array();

@@ -7,11 +7,15 @@ namespace {
 constexpr std::string_view kPurpose = "xet";
 constexpr uint64_t kTokenSeconds = 12 * 3600;
 
+/// What a client remembers a store by. It has the user in it: xorbs belong to who sent them, and two users of one machine have one cache.
+std::string store_of(Hub& hub, std::string_view user) { return hub.store.xet().store_id() + "-" + std::string(user); }
+
 http::Response write_token(const Call& call) {
   call.repo_for(Need::discuss);
   uint64_t expires = unix_now() + kTokenSeconds;
-  std::string address = call.origin() + "/cas/" + call.hub.store.xet().store_id();
-  std::string token = call.hub.signer.token(kPurpose, call.someone().user.name, expires);
+  const std::string& user = call.someone().user.name;
+  std::string address = call.origin() + "/cas/" + store_of(call.hub, user);
+  std::string token = call.hub.signer.token(kPurpose, user, expires);
   http::Response answer = json_response([&](JsonWriter& json) {
     json.object().key("casUrl").value(address).key("accessToken").value(token).key("exp").value(expires).end();
   });
@@ -22,9 +26,9 @@ http::Response write_token(const Call& call) {
 
 /// Whose upload it is. Throws 401, and 404 where the address is another store's.
 std::string user_of(Hub& hub, const http::Request& request) {
-  if (request.captured("store") != hub.store.xet().store_id()) refuse(404, "", "this is another store");
   auto user = hub.signer.user_of(kPurpose, token_of(request.field("Authorization")));
   if (!user) refuse(401, "", "Invalid credentials in Authorization header");
+  if (request.captured("store") != store_of(hub, *user)) refuse(404, "", "this is another store");
   return *user;
 }
 
@@ -72,7 +76,10 @@ void add_xet_routes(http::Router& router, Hub& hub) {
       [&hub](http::Request& request) { return not_here(hub, request); });
   router.add_streaming("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
       [&hub](http::Request& request) { return open_xorb(hub, request); });
-  router.add_streaming("POST", "/cas/{store}/v2/shards", [](http::Request&) { return std::make_unique<Unwanted>(); });
+  router.add_streaming("POST", "/cas/{store}/v2/shards", [&hub](http::Request& request) {
+    user_of(hub, request);
+    return std::make_unique<Unwanted>();
+  });
   router.add(
       "POST", "/cas/{store}/v1/shards", [&hub](http::Request& request) { return shard(hub, request); },
       hub.store.limits().shard_bytes);

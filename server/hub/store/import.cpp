@@ -57,6 +57,7 @@ Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const 
   Imported imported{info.id};
   CommitRequest request;
   request.title = "Import";
+  Spool spool = store.spool();
   for (const fs::path& file : files_in(folder)) {
     std::string path = file.generic_string();
     if (fs::file_size(folder / file) > store.limits().regular_file_bytes) {
@@ -65,7 +66,7 @@ Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const 
       upload.finish();
       request.operations.push_back(AddLfsFile{path, upload.oid(), upload.size_bytes()});
     } else {
-      Spool content = store.spool();
+      Spool content = spool.following();
       imported.bytes += read_pieces(folder / file, [&](Bytes piece) { content.append(piece); });
       request.operations.push_back(AddFile{path, std::move(content)});
     }

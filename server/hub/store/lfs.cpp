@@ -176,6 +176,10 @@ bool Lfs::usable(std::string_view user, const RepoInfo& repo, std::string_view o
       .has_value();
 }
 
+bool Lfs::uploaded(std::string_view user, std::string_view oid) const {
+  return parts_.database->number("SELECT 1 FROM object_owners WHERE user = ? AND oid = ?", {user, oid}).has_value();
+}
+
 std::optional<fs::path> Lfs::readable(const RepoInfo& repo, std::string_view oid, const Caller* reader) const {
   if (!is_sha256(oid) || !usable(reader ? reader->user.name : std::string(), repo, oid)) return std::nullopt;
   return parts_.lfs_file(oid);

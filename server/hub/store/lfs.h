@@ -64,6 +64,8 @@ class Lfs {
 
   /// Whether an upload may be skipped: the object is here, and the user or the repository may use it.
   bool usable(std::string_view user, const RepoInfo& repo, std::string_view oid) const;
+  /// Whether the user has sent it himself.
+  bool uploaded(std::string_view user, std::string_view oid) const;
   /// Its file, where it may be read through `repo` by `reader` (null: nobody).
   std::optional<std::filesystem::path> readable(const RepoInfo& repo, std::string_view oid, const Caller* reader) const;
   /// Size of an object, whosever it is. Not for answers.

@@ -1,6 +1,7 @@
 #include "server/hub/store/spool.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include <fmt/format.h>
@@ -12,47 +13,55 @@
 namespace depickle::server {
 namespace {
 
-constexpr uint64_t kInMemory = 64 << 10;
 constexpr uint64_t kPiece = 1 << 20;
+
+/// The temporary, made with the first byte.
+struct Shared {
+  std::filesystem::path folder;
+  std::optional<TemporaryFile> file;
+
+  uint64_t size_bytes() const { return file ? file->size_bytes() : 0; }
+};
 
 }  // namespace
 
 struct Spool::Body {
-  std::filesystem::path folder;
+  std::shared_ptr<Shared> shared;
   uint64_t most_bytes;
-  std::string memory;                 // the first bytes
-  std::optional<TemporaryFile> file;  // the rest
-
-  uint64_t size_bytes() const { return memory.size() + (file ? file->size_bytes() : 0); }
+  uint64_t start = 0;  // in the temporary
+  uint64_t size_bytes = 0;
 };
 
 Spool::Spool(std::filesystem::path folder, uint64_t most_bytes)
-    : body_(new Body{std::move(folder), most_bytes, {}, {}}) {}
+    : body_(new Body{std::make_shared<Shared>(std::move(folder)), most_bytes}) {}
 Spool::~Spool() = default;
 Spool::Spool(Spool&&) noexcept = default;
 Spool& Spool::operator=(Spool&&) noexcept = default;
 
-uint64_t Spool::size_bytes() const noexcept { return body_->size_bytes(); }
+Spool Spool::following() const {
+  Spool next(body_->shared->folder, body_->most_bytes);
+  next.body_->shared = body_->shared;
+  next.body_->start = body_->shared->size_bytes();
+  return next;
+}
+
+uint64_t Spool::size_bytes() const noexcept { return body_->size_bytes; }
 
 void Spool::append(Bytes bytes) {
-  if (bytes.size() > body_->most_bytes - size_bytes()) {
+  if (bytes.size() > body_->most_bytes - body_->size_bytes) {
     throw Refusal(Reason::too_large,
         fmt::format("a file in the body of a commit is too large (at most {})", human_bytes(body_->most_bytes)));
   }
-  size_t here = body_->file ? 0 : std::min<size_t>(bytes.size(), kInMemory - body_->memory.size());
-  body_->memory.append(text(bytes.first(here)));
-  bytes = bytes.subspan(here);
   if (bytes.empty()) return;
-  if (!body_->file) body_->file.emplace(body_->folder);
-  body_->file->append(bytes);
+  if (!body_->shared->file) body_->shared->file.emplace(body_->shared->folder);
+  body_->shared->file->append(bytes);
+  body_->size_bytes += bytes.size();
 }
 
 Bytes Spool::read(uint64_t offset, std::string& buffer) const {
-  if (offset < body_->memory.size()) return bytes(std::string_view(body_->memory).substr(offset));
-  uint64_t in_file = offset - body_->memory.size();
-  buffer.resize(std::min(kPiece, body_->file->size_bytes() - in_file));
+  buffer.resize(std::min(kPiece, body_->size_bytes - offset));
   MutableBytes out = std::as_writable_bytes(std::span(buffer));
-  body_->file->read(in_file, out);
+  body_->shared->file->read(body_->start + offset, out);
   return out;
 }
 

@@ -10,11 +10,14 @@
 
 namespace depickle::server {
 
-/// Collects bytes: the first 64 KiB in memory, the rest in a temporary of the store that vanishes with the Spool.
+/// Collects bytes in a temporary of the store, which vanishes with the last Spool in it. Nothing of them stays in memory: one commit
+/// may bring 25,000 files, and has neither the memory nor the descriptors for a buffer or a file each.
 class Spool {
  public:
   /// `folder`: where the temporary goes, on the disk of the store (Store::spool).
   Spool(std::filesystem::path folder, uint64_t most_bytes);
+  /// An empty one in the same temporary, behind all that is there. From then on only that one may be appended to.
+  Spool following() const;
   ~Spool();
   Spool(Spool&&) noexcept;
   Spool& operator=(Spool&&) noexcept;

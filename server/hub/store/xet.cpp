@@ -86,8 +86,7 @@ std::vector<std::string> Xet::take_shard(std::string_view user, Bytes shard) {
   for (const ShardFile& file : files) {
     made.push_back(file.sha256);
     // A client that lost the answer sends its shard again.
-    if (parts_.database->number("SELECT 1 FROM object_owners WHERE user = ? AND oid = ?", {user, file.sha256}))
-      continue;
+    if (parts_.lfs.uploaded(user, file.sha256)) continue;
     LfsUpload upload = parts_.lfs.upload(user, file.sha256, std::nullopt);
     for (uint64_t i = 0; i < file.count(); ++i) append_segment(parts_, user, file.segment(i), open, upload);
     upload.finish();

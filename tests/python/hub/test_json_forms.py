@@ -9,7 +9,7 @@ from test_json import check
 def test_convert_repo(hub):
     hub.make("me/m", files_of(tied_model() | {"q": torch.ones(2, dtype=torch.complex128)}) | sharded_files() | {"vae/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}),
              "vae/diffusion_pytorch_model.safetensors": save({"a": torch.ones(2)})})
-    hub.pull_request("me/m", {"model.safetensors": save({"a": torch.ones(2)})}, title="a part")
+    hub.pull_request("me/m", {"model.safetensors": save({"a": torch.zeros(3)})}, title="a part")
     for words in (["--dry-run"], ["--skip-unsupported"]):
         check("convert_repo", hub.run("convert", "me/m", "--pr", "--json", *words).json)
 

@@ -1,5 +1,10 @@
 """Files on the Hub, looked into without being downloaded."""
-from embedded import files_of, hub, safe, tied_model  # noqa: F401
+import pytest
+import torch
+
+import embedded_hub
+from big import empty, room, save_sparse
+from embedded import Hub, files_of, hub, safe, tied_model  # noqa: F401
 
 
 def test_inspect_scan_and_compare_leave_no_file_behind(hub):
@@ -22,3 +27,24 @@ def test_what_is_not_there_is_an_error_that_names_it(hub):
     for address in ("hf://me/m/gone.bin", "hf://me/gone", "hf://me/m@gone/x.bin", "hf://me/m"):
         done = hub.run("inspect", address)
         assert done.code == 2 and "hf://me/" in done.err, done.err
+
+
+@pytest.mark.release
+def test_a_pickle_of_4_gib_is_inspected_and_scanned_with_less_than_1_mib():
+    with room(10 << 30) as folder:
+        model = folder / "import/org/big"
+        model.mkdir(parents=True)
+        tensors = {f"layer.{number}.weight": empty(torch.float32, 2620, 2620) for number in range(160)}
+        save_sparse(tensors, model / "pytorch_model.bin")
+        assert (model / "pytorch_model.bin").stat().st_size > 4 << 30
+        server = embedded_hub.Server(folder / "hub", "--import", folder / "import")
+        try:
+            hub = Hub(server, folder / "home")
+            for verb, least in (("inspect", "tensors"), ("scan", "files")):
+                sent, asked = (hub.metric(f"depickle_http_{name}_total") for name in ("sent_bytes", "requests"))
+                done = hub.run(verb, "hf://org/big/pytorch_model.bin", "--json")
+                assert done.code == 0 and len(done.json[least]) == (160 if verb == "inspect" else 1), done.err
+                assert hub.metric("depickle_http_sent_bytes_total") - sent < 1 << 20
+                assert hub.metric("depickle_http_requests_total") - asked < 20
+        finally:
+            server.stop()

@@ -423,7 +423,8 @@ awaitable<void> Server::State::accept() {
 awaitable<void> Server::State::watch() {
   while (!stopping || !connections.empty()) {
     tick.expires_after(std::chrono::milliseconds(stopping ? 10 : 100));
-    co_await tick.async_wait(use_awaitable);
+    boost::system::error_code woken;
+    co_await tick.async_wait(asio::redirect_error(use_awaitable, woken));
     auto now = Clock::now();
     for (Connection* connection : connections)
       if (connection->is_late(now) || (stopping && connection->is_idle()) || now >= stop_by) connection->cut();
@@ -436,6 +437,7 @@ void Server::State::begin_stop() {
   stop_by = Clock::now() + options.limits.grace;
   boost::system::error_code ignored;
   acceptor.close(ignored);
+  tick.cancel(ignored);
 }
 
 Server::Server(const Router& router, Options options) : state_(std::make_unique<State>(router, std::move(options))) {}

@@ -1,0 +1,405 @@
+#include "server/http/server.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <map>
+
+#include <gmock/gmock.h>
+
+#include "running.h"
+#include "server/http/target.h"
+
+namespace depickle::server::http {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+/// Counts a body and says so.
+class Counting final : public Receiver {
+ public:
+  void take(Bytes block) override {
+    bytes_ += block.size();
+    for (std::byte byte : block) sum_ = sum_ * 31 + static_cast<uint8_t>(byte);
+  }
+  Response finish() override { return respond(200, std::to_string(bytes_) + " " + std::to_string(sum_), "text/plain"); }
+
+ private:
+  uint64_t bytes_ = 0, sum_ = 0;
+};
+
+class ServerTest : public testing::Test {
+ protected:
+  ServerTest() {
+    path_ = std::filesystem::temp_directory_path() / ("depickle-server-test-" + std::to_string(::getpid()));
+    std::ofstream out(path_, std::ios::binary);
+    for (int i = 0; i < 300'000; ++i) content_ += static_cast<char>(i * 7 + i / 251);
+    out << content_;
+    router_.add("GET", "/hello", [](Request&) { return respond(200, "hello", "text/plain"); });
+    router_.add("POST", "/echo", [](Request& request) { return respond(200, request.body, "text/plain"); }, 1000);
+    router_.add("GET", "/{ns}/{name}/resolve/{rev:rev}/{path:path}", [](Request& request) {
+      return respond(200, request.captured("rev") + "|" + request.captured("path"), "text/plain");
+    });
+    router_.add("GET", "/file", [this](Request& request) { return file(request); });
+    router_.add("GET", "/small", [](Request& request) {
+      Response answer = respond(200, "0123456789", "text/plain");
+      return ranged(request, answer.with("ETag", "\"tag\""));
+    });
+    router_.add("GET", "/chunks", [](Request&) {
+      Response answer;
+      answer.body = [left = 3](MutableBytes into) mutable -> size_t {
+        std::fill_n(reinterpret_cast<char*>(into.data()), 5, 'x');
+        return left-- > 0 ? 5 : 0;
+      };
+      return answer;
+    });
+    router_.add("GET", "/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
+    router_.add_streaming("PUT", "/sink", [](Request&) { return std::make_unique<Counting>(); });
+    router_.add_streaming(
+        "PUT", "/refused", [](Request&) -> std::unique_ptr<Receiver> { throw Refusal(respond(403, "{}"), "no"); });
+  }
+  ~ServerTest() override { std::filesystem::remove(path_); }
+
+  Response file(Request& request) {
+    Response answer;
+    auto open = OpenFile::open(path_.string());
+    answer.body = FileRange{open, 0, open->size_bytes()};
+    return ranged(request, std::move(answer));
+  }
+
+  Running& running(Limits limits = {}) {
+    running_ = std::make_unique<Running>(router_, Options{.limits = limits});
+    return *running_;
+  }
+
+  std::filesystem::path path_;
+  std::string content_;
+  Router router_;
+  std::unique_ptr<Running> running_;
+};
+
+TEST_F(ServerTest, HeadSaysTheTrueLengthAndHasNoBody) {
+  Socket socket(running().port);
+  for (std::string_view path : {"/hello", "/file", "/nothing"}) {
+    std::string tail = std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+    socket.send("GET " + tail);
+    Answer get = read_answer(socket);
+    socket.send("HEAD " + tail);
+    Answer head = read_answer(socket, true);
+    EXPECT_EQ(head.status, get.status);
+    EXPECT_EQ(head.field("Content-Length"), std::to_string(get.body.size()));
+    EXPECT_NE(get.body.size(), 0u);
+  }
+  socket.send(get("/hello"));
+  EXPECT_EQ(read_answer(socket).body, "hello") << "a body after HEAD would stand here";
+}
+
+TEST_F(ServerTest, AnEncodedSlashDoesNotEndASegment) {
+  uint16_t port = running().port;
+  EXPECT_EQ(ask(port, get("/a/b/resolve/refs%2Fpr%2F1/dir/x%20y.bin?download=true")).body, "refs/pr/1|dir/x y.bin");
+  EXPECT_EQ(ask(port, get("/a/b/resolve/refs/pr/12/x")).body, "refs/pr/12|x");
+  EXPECT_EQ(ask(port, get("/a/b/resolve/refs/convert/parquet/x")).body, "refs/convert/parquet|x");
+  EXPECT_EQ(ask(port, get("/a/b/resolve/main/dir%2Fx")).body, "main|dir/x");
+  EXPECT_EQ(ask(port, get("/a/b/resolve/refs/heads/x")).body, "refs|heads/x");
+  EXPECT_EQ(ask(port, get("/a/b/resolve/main/%zz")).status, 400);
+  EXPECT_EQ(ask(port, get("/a%2Fb/resolve/main/x")).status, 404);
+  EXPECT_EQ(ask(port, "PUT /hello HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n").status, 405);
+}
+
+TEST_F(ServerTest, ServesRanges) {
+  uint16_t port = running().port;
+  struct Case {
+    std::string_view range;
+    int status;
+    std::string body, content_range;
+  };
+  uint64_t size = content_.size();
+  std::string of = "/" + std::to_string(size);
+  for (const Case& one : std::vector<Case>{
+           {"bytes=0-0", 206, content_.substr(0, 1), "bytes 0-0" + of},
+           {"bytes=1000-", 206, content_.substr(1000), "bytes 1000-299999" + of},
+           {"bytes=-5", 206, content_.substr(size - 5), "bytes 299995-299999" + of},
+           {"bytes=299990-999999999", 206, content_.substr(299990), "bytes 299990-299999" + of},
+           {"bytes=-999999999", 206, content_, "bytes 0-299999" + of},
+           {"bytes=300000-", 416, "", "bytes */300000"},
+           {"bytes=-0", 416, "", "bytes */300000"},
+           {"bytes=5-2", 200, content_, ""},
+           {"bytes=0-1,5-6", 200, content_, ""},
+           {"bytes=18446744073709551616-", 200, content_, ""},
+           {"lines=0-1", 200, content_, ""},
+       }) {
+    Answer answer = ask(port, get("/file", "Range: " + std::string(one.range) + "\r\n"));
+    EXPECT_EQ(answer.status, one.status) << one.range;
+    EXPECT_TRUE(answer.body == one.body) << one.range;
+    EXPECT_EQ(answer.field("Content-Range"), one.content_range);
+  }
+  EXPECT_EQ(ask(port, get("/small", "Range: bytes=2-4\r\n")).body, "234");
+  EXPECT_EQ(ask(port, get("/small", "Range: bytes=2-4\r\nIf-Range: \"tag\"\r\n")).body, "234");
+  EXPECT_EQ(ask(port, get("/small", "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n")).body, "0123456789");
+}
+
+TEST_F(ServerTest, TakesAHundredMegabytesByLengthAndInChunks) {
+  uint16_t port = running().port;
+  std::string block(1'000'000, '\0');
+  for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<char>(i * 13);
+  Counting expected;
+  for (int i = 0; i < 100; ++i) expected.take(std::as_bytes(std::span(block.data(), block.size())));
+  std::string sum = std::get<std::string>(expected.finish().body);
+
+  Socket by_length(port);
+  by_length.send("PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 100000000\r\n\r\n");
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(by_length.send(block));
+  EXPECT_EQ(read_answer(by_length).body, sum);
+
+  Socket chunked(port);
+  chunked.send("PUT /sink HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(chunked.send("f4240;name=value\r\n" + block + "\r\n"));
+  chunked.send("0\r\nTrailer: x\r\n\r\n" + get("/hello"));
+  EXPECT_EQ(read_answer(chunked).body, sum);
+  EXPECT_EQ(read_answer(chunked).body, "hello") << "what follows the last chunk is the next request";
+  EXPECT_GT(running_->server.counters().received_bytes, 200'000'000u);
+}
+
+TEST_F(ServerTest, AnswersPipelinedRequestsInTheirOrder) {
+  Socket socket(running().port);
+  std::string requests;
+  for (int i = 0; i < 200; ++i) {
+    std::string body = std::to_string(i);
+    requests += "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  std::thread writer([&] { socket.send(requests); });
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(read_answer(socket).body, std::to_string(i));
+  writer.join();
+}
+
+TEST_F(ServerTest, ClosesWhereTheClientAsksForIt) {
+  uint16_t port = running().port;
+  Socket socket(port);
+  socket.send(get("/hello", "Connection: close\r\n"));
+  EXPECT_THAT(socket.read_all(), HasSubstr("Connection: close\r\n\r\nhello"));
+  Socket old(port);
+  old.send("GET /hello HTTP/1.0\r\nHost: h\r\n\r\n");
+  EXPECT_THAT(old.read_all(), HasSubstr("Connection: close\r\n\r\nhello"));
+}
+
+TEST_F(ServerTest, AsksForTheBodyOfAClientThatWaits) {
+  uint16_t port = running().port;
+  Socket socket(port);
+  socket.send("PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(socket.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  socket.send("abc");
+  EXPECT_THAT(read_answer(socket).body, StartsWith("3 "));
+  Socket refused(port);
+  refused.send("PUT /refused HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(read_answer(refused).status, 403) << "without having asked for the body";
+}
+
+TEST_F(ServerTest, ARefusalReachesAClientThatIsStillSending) {
+  Socket socket(running().port);
+  socket.send("PUT /refused HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n");
+  std::string block(1'000'000, 'x');
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(socket.send(block)) << "the connection was reset after " << i << " MB";
+  EXPECT_EQ(read_answer(socket).status, 403);
+}
+
+TEST_F(ServerTest, AHandlerMayTakeOnlySoMuchInMemory) {
+  uint16_t port = running().port;
+  EXPECT_EQ(
+      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x')).status, 200);
+  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n").status, 413);
+  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999\r\n\r\n").status, 413);
+  EXPECT_EQ(
+      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'x'))
+          .status,
+      413);
+}
+
+TEST_F(ServerTest, BodiesInMemoryAreBoundedTogether) {
+  Running& server = running({.bodies_in_memory_bytes = 1500});
+  std::string half = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(900, 'x');
+  Socket first(server.port);
+  first.send(half);
+  while (server.server.counters().received_bytes < half.size()) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(ask(server.port, half).status, 503);
+  first.send(std::string(100, 'x'));
+  EXPECT_EQ(read_answer(first).status, 200);
+  EXPECT_EQ(ask(server.port, half + std::string(100, 'x')).status, 200) << "what was held is given back";
+}
+
+TEST_F(ServerTest, RefusesWhatIsNotHttp) {
+  uint16_t port = running().port;
+  EXPECT_EQ(ask(port, "nonsense\r\n\r\n").status, 400);
+  EXPECT_EQ(ask(port, "GET /hello HTTP/1.1\r\n\r\n").status, 400) << "no Host";
+  EXPECT_EQ(ask(port, "GET /hello HTTP/1.1\r\nHost: a\" onload=\r\n\r\n").status, 400);
+  EXPECT_EQ(ask(port, "GET hello HTTP/1.1\r\nHost: h\r\n\r\n").status, 400);
+  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n").status, 400);
+  EXPECT_EQ(
+      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab").status, 400);
+  EXPECT_EQ(
+      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+          .status,
+      400);
+  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n").status, 400);
+  EXPECT_EQ(ask(port, get("/hello", "Long: " + std::string(40'000, 'x') + "\r\n")).status, 431);
+  EXPECT_EQ(ask(port, get("/hello")).status, 200);
+}
+
+TEST_F(ServerTest, TakesALongAddress) {
+  std::string name(10'000, 'x');
+  EXPECT_EQ(ask(running().port, get("/a/b/resolve/main/" + name)).body, "main|" + name);
+}
+
+TEST_F(ServerTest, AFailingHandlerTellsNothing) {
+  Answer answer = ask(running().port, get("/broken"));
+  EXPECT_EQ(answer.status, 500);
+  EXPECT_EQ(answer.body.find("secret"), std::string::npos);
+}
+
+TEST_F(ServerTest, StreamsWhatHasNoLength) {
+  Socket socket(running().port);
+  socket.send(get("/chunks", "Connection: close\r\n"));
+  std::string all = socket.read_all();
+  EXPECT_THAT(all, HasSubstr("Transfer-Encoding: chunked"));
+  EXPECT_THAT(all, HasSubstr("\r\n\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n0\r\n\r\n"));
+}
+
+TEST_F(ServerTest, CutsAClientThatDribblesItsHead) {
+  Socket socket(running({.head = milliseconds(300)}).port);
+  auto start = std::chrono::steady_clock::now();
+  std::string head = get("/hello", "Long: " + std::string(1000, 'x') + "\r\n");
+  size_t sent = 0;
+  while (sent < head.size() && !socket.stirs_within(10)) socket.send(head.substr(sent++, 1));
+  EXPECT_EQ(socket.read_all(), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+}
+
+TEST_F(ServerTest, CutsAClientWhoseBodyDribblesOrStops) {
+  Running& server = running({.stall = milliseconds(300), .slowest_bytes_per_second = 1000});
+  for (bool dribbles : {false, true}) {
+    Socket socket(server.port);
+    auto start = std::chrono::steady_clock::now();
+    socket.send("PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
+    while (!socket.stirs_within(20) && std::chrono::steady_clock::now() - start < std::chrono::seconds(5))
+      if (dribbles) socket.send("x");
+    EXPECT_EQ(socket.read_all(), "");
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
+  }
+}
+
+TEST_F(ServerTest, CutsAReaderThatStopsAndServesOthersMeanwhile) {
+  std::ofstream(path_, std::ios::binary) << std::string(30'000'000, 'x');
+  Running& server = running({.stall = milliseconds(500)});
+  std::vector<Socket> stuck;
+  for (int i = 0; i < 30; ++i) stuck.emplace_back(server.port).send(get("/file"));  // more than there are workers
+  EXPECT_EQ(ask(server.port, get("/hello")).body, "hello");
+  auto start = std::chrono::steady_clock::now();
+  while (server.server.counters().connections > 0 && std::chrono::steady_clock::now() - start < std::chrono::seconds(5))
+    std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_EQ(server.server.counters().connections, 0u);
+}
+
+TEST_F(ServerTest, ClosesIdleConnectionsAndNoneBefore) {
+  Socket socket(running({.idle = milliseconds(600)}).port);
+  socket.send(get("/hello"));
+  EXPECT_EQ(read_answer(socket).status, 200);
+  EXPECT_FALSE(socket.stirs_within(300));
+  socket.send(get("/hello"));
+  EXPECT_EQ(read_answer(socket).status, 200);
+  EXPECT_EQ(socket.read_all(), "");
+}
+
+TEST_F(ServerTest, HoldsThousandsOfIdleConnections) {
+  struct rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  size_t count = std::min<size_t>(3000, limit.rlim_cur / 2 - 100);  // both ends are ours
+  Running& server = running({.connections = static_cast<uint32_t>(count)});
+  std::vector<Socket> idle;
+  for (size_t i = 0; i < count; ++i) idle.emplace_back(server.port);
+  while (server.server.counters().connections < count) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(ask(server.port, get("/hello")).status, 503) << "one too many";
+  idle.front().send(get("/hello"));
+  EXPECT_EQ(read_answer(idle.front()).body, "hello");
+  idle.pop_back();
+  while (server.server.counters().connections >= count) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(ask(server.port, get("/hello")).status, 200) << "a place came free";
+}
+
+TEST_F(ServerTest, SurvivesClientsThatLeaveAtAnyPoint) {
+  Running& server = running();
+  std::string request = "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789";
+  for (size_t length = 1; length <= request.size(); ++length) Socket(server.port).send(request.substr(0, length));
+  for (int i = 0; i < 20; ++i) {
+    Socket socket(server.port);
+    socket.send(get("/file"));
+    if (i % 2) socket.read_bytes(1000);
+  }
+  EXPECT_EQ(ask(server.port, get("/hello")).body, "hello");
+}
+
+TEST_F(ServerTest, CountsWhatItSends) {
+  Running& server = running();
+  uint64_t before = server.server.counters().sent_bytes;
+  Answer answer = ask(server.port, get("/file", "Range: bytes=0-99999\r\n"));
+  // The client may have its last byte before the server has counted it.
+  while (server.server.counters().connections > 0) std::this_thread::sleep_for(milliseconds(1));
+  EXPECT_EQ(server.server.counters().sent_bytes - before, 100'000 + answer.head.size());
+  EXPECT_EQ(server.server.counters().requests, 1u);
+}
+
+TEST_F(ServerTest, StopsAfterTheRequestsUnderWay) {
+  router_.add("GET", "/slow", [](Request&) {
+    std::this_thread::sleep_for(milliseconds(300));
+    return respond(200, "done", "text/plain");
+  });
+  Running& server = running();
+  Socket idle(server.port), busy(server.port);
+  busy.send(get("/slow"));
+  while (server.server.counters().received_bytes == 0) std::this_thread::sleep_for(milliseconds(1));
+  auto start = std::chrono::steady_clock::now();
+  std::thread stopper([&] { running_.reset(); });
+  EXPECT_THAT(busy.read_all(), HasSubstr("Connection: close\r\n\r\ndone"));
+  EXPECT_EQ(idle.read_all(), "");
+  stopper.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+}
+
+TEST(Listen, SaysWhereItCannot) {
+  Router router;
+  Server first(router), second(router);
+  uint16_t port = first.listen("127.0.0.1", 0);
+  try {
+    second.listen("127.0.0.1", port);
+    FAIL() << "two servers on one port";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), StartsWith("cannot listen on 127.0.0.1:" + std::to_string(port) + ": "));
+  }
+}
+
+TEST(ResponseFields, ALineBreakForgesNothing) {
+  Router router;
+  router.add("GET", "/x", [](Request&) { return respond(200, "").with("X-Name", "a\r\nX-Forged: b"); });
+  Running server(router);
+  Answer answer = ask(server.port, get("/x"));
+  EXPECT_EQ(answer.field("X-Forged"), "");
+  EXPECT_EQ(answer.field("X-Name"), "a  X-Forged: b");
+}
+
+TEST(Targets, AreDecodedAndEncoded) {
+  EXPECT_EQ(percent_decoded("a%2Fb%20c+d"), "a/b c+d");
+  EXPECT_EQ(percent_decoded("%"), std::nullopt);
+  EXPECT_EQ(percent_decoded("%4"), std::nullopt);
+  EXPECT_EQ(percent_decoded("%00"), std::nullopt);
+  EXPECT_EQ(percent_encoded("a/b \xc3\xa4", true), "a/b%20%C3%A4");
+  EXPECT_EQ(percent_encoded("a/b", false), "a%2Fb");
+  EXPECT_EQ(form_value("paths=a+b&paths=c%2Fd&expand=true", "paths"), "a b");
+  EXPECT_EQ(form_pairs("a=1&&b&=2&c=%zz").size(), 2u);
+}
+
+}  // namespace
+}  // namespace depickle::server::http

@@ -1,0 +1,80 @@
+"""git's protocol, spoken by those who do not mean to clone."""
+import gzip
+import os
+import pathlib
+import time
+
+import pytest
+
+from wire import Repo, Socket, ask, file_line, head
+
+
+@pytest.fixture(scope="module")
+def repo(server):
+    repo = Repo(server, "git-served")
+    noise = os.urandom(9_000_000)
+    assert repo.commit(file_line("a.txt"), file_line("noise.txt", noise), file_line(".gitattributes", b"")).status == 200
+    return repo
+
+
+def children(server):
+    return [child for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir() for child in (task / "children").read_text().split()]
+
+
+@pytest.fixture(autouse=True)
+def no_child_stays(server, repo):
+    yield
+    until = time.monotonic() + 10
+    while children(server) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not children(server)
+    assert b"refs/heads/main" in ask(server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack").body
+
+
+def wants(*lines):
+    return b"".join(b"%04x" % (len(line) + 4) + line for line in lines) + b"00000009done\n"
+
+
+@pytest.mark.parametrize("body", [b"", b"0000", b"hello", b"ffff", b"0003", wants(b"want " + b"0" * 40 + b"\n"), wants(b"want main\n"), wants(b"want ../../x\n"), wants(b"command=ls-refs\n", b"--upload-pack=x\n"), b"\0" * 100_000], ids=lambda body: ascii(body[:20]))
+def test_what_is_no_fetch(repo, body):
+    for protocol in ("version=1", "version=2"):
+        with Socket(repo.url) as socket:
+            socket.send(head("POST", f"/{repo.name}/git-upload-pack", f"Content-Length: {len(body)}", f"Git-Protocol: {protocol}", "Connection: close"), body)
+            said = socket.stream.read()
+        assert b"PACK" not in said and not said.startswith(b"HTTP/1.1 5")
+
+
+def test_a_body_that_is_no_gzip_or_a_bomb(repo):
+    target = f"/{repo.name}/git-upload-pack"
+    bomb = gzip.compress(bytes(200 << 20), 6)
+    answer = ask(repo.url, "POST", target, bomb, Content_Encoding="gzip")
+    assert (answer.status, answer.code) == (413, "TooLarge")
+    for body in (b"hello", gzip.compress(b"0000")[:5] + b"\xff" * 20):
+        answer = ask(repo.url, "POST", target, body, Content_Encoding="gzip")
+        assert (answer.status, answer.code) == (400, "BadRequest")
+
+
+def test_a_clone_that_nobody_reads_ends_with_its_connection(server, repo):
+    body = wants(b"want " + repo.head().encode() + b" no-progress\n")
+    sockets = [Socket(repo.url) for _ in range(8)]
+    for socket in sockets:
+        socket.send(head("POST", f"/{repo.name}/git-upload-pack", f"Content-Length: {len(body)}"), body)
+        assert socket.stream.read(12) == b"HTTP/1.1 200"
+    assert repo.content("a.txt").body == b"x", "others are served meanwhile"
+    assert children(server)
+    for socket in sockets:
+        socket.stream.close(), socket.socket.close()
+
+
+@pytest.mark.parametrize("query", ["?service=git-receive-pack", "", "?service=--help", "?service=git-upload-pack;id"])
+def test_there_is_no_other_service(repo, query):
+    with Socket(repo.url) as socket:
+        socket.send(head("GET", f"/{repo.name}/info/refs{query}"))
+        assert socket.read().status == 403
+
+
+@pytest.mark.parametrize("path", ["HEAD", "config", "objects/info/packs", "objects/info/alternates", "refs/heads/main", ".git/config"])
+def test_the_files_of_git_are_not_served(repo, path):
+    for address in (repo.name, repo.name + ".git"):
+        answer = repo.api("GET", f"/{address}/{path}")
+        assert answer.status == 404 and b"[core]" not in answer.body

@@ -9,6 +9,7 @@ import sys
 
 import cases
 import data
+import hub
 import machine
 import memory
 from sides import PROGRAM
@@ -16,7 +17,7 @@ from sides import PROGRAM
 
 def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*cases.CASES, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
+    parser.add_argument("--only", action="append", choices=[*cases.CASES, *cases.GROUPS, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
     parser.add_argument("--rounds", type=int, default=9, help="at least 9 for a table to quote (%(default)s)")
     parser.add_argument("--patience", type=float, default=20, metavar="SECONDS", help="that a round waits, in all, for others to leave the machine alone (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a smoke run: tiny files, 2 rounds; the figures mean nothing")
@@ -102,6 +103,13 @@ def print_memory(rows, quick):
         print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:,.1f} | ≤ {memory.LIMIT_MIB} | {verdict(0 < anonymous_mib <= memory.LIMIT_MIB, quick)} |")
 
 
+def print_hub_memory(rows, quick):
+    print(f"\n| Hub | peak of RssAnon, MiB | peak of VmHWM, with program, libraries and mapped files | goal | |\n|---|--:|--:|--:|---|")
+    for what, is_ours, anonymous_mib, resident_mib in rows:
+        goal, judged = (f"≤ {hub.LIMIT_MIB}", verdict(0 < resident_mib <= hub.LIMIT_MIB, quick)) if is_ours else ("", "")
+        print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:.1f} | {goal} | {judged} |")
+
+
 def print_setting(options):
     version = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
@@ -117,7 +125,7 @@ def main():
         return data.clean()
     if options.quick:
         options.rounds, options.patience = 2, 0
-    wanted = options.only or [*cases.CASES, "memory"]
+    wanted = [name for word in options.only or [*cases.CASES, "memory"] for name in cases.GROUPS.get(word, [word])]
     timed = {name: cases.CASES[name] for name in cases.CASES if name in wanted}
     needed = {file for _, files in timed.values() for file in files} | (set(memory.CASES) if "memory" in wanted else set())
     files = data.prepare(sorted(needed), options.quick)
@@ -137,6 +145,8 @@ def main():
         print_times(all_cases, results, peaks)
         print_goals(all_cases, results, options.quick)
         print(f"\nOthers had {statistics.median(results.foreign):.0%} of the processors during the samples (median; at most {max(results.foreign):.0%}).")
+    if hub_cases := [case for case in all_cases if case.name in cases.GROUPS["hub"]]:
+        print_hub_memory([row for case in hub_cases for row in hub.memory_rows(case)], options.quick)
     if "memory" in wanted:
         print_memory(memory.rows(files), options.quick)
 

@@ -8,6 +8,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+import hub
 import sides
 import upstream
 from sides import PROGRAM, Call, Fresh, Native, Program
@@ -131,6 +132,23 @@ def start_up(files, quick):
         [Goal("below", 10, "depickle version")])
 
 
+def hub_download(files, quick):
+    path = files["random.safetensors"]
+    server, kept = hub.stored(path)
+    contenders = hub.download_sides(server)
+    return Case(
+        "hub-download", "download 1 GiB from the Hub", [kept], 2 * path.stat().st_size, contenders,
+        [Goal("faster", 1, contenders[0].name, peer.name) for peer in contenders[1:]])
+
+
+def hub_upload(files, quick):
+    path = files["random.safetensors"]
+    contenders = hub.upload_sides(path)
+    return Case(
+        "hub-upload", "upload 1 GiB to the Hub", [path], 2 * path.stat().st_size, contenders,
+        [Goal("faster", 1, contenders[0].name, peer.name) for peer in contenders[1:]])
+
+
 # name → what makes the case, and the files that it needs
 CASES = {
     "open-bin": (open_bin, ["gpt2.bin"]),
@@ -139,4 +157,7 @@ CASES = {
     "start-up": (start_up, []),
     "convert": (convert, ["gpt2.bin"]),
     "receipt": (receipt, ["gpt2.bin"]),
+    "hub-download": (hub_download, ["random.safetensors"]),
+    "hub-upload": (hub_upload, ["random.safetensors"]),
 }
+GROUPS = {"hub": ["hub-download", "hub-upload"]}

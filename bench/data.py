@@ -4,6 +4,7 @@ import pathlib
 import shutil
 import sys
 
+import numpy
 import torch
 from safetensors.torch import save_file
 
@@ -57,6 +58,14 @@ def make_large(path, quick):
     big.fill(path, "data/0", {offset: offset.to_bytes(8, "little") for offset in (0, rows * columns // 3 * 4, rows * columns * 4 - 8)})
 
 
+def make_random(path, quick):
+    """Bytes that nothing can be saved on, enough for an upload in parts."""
+    generator = numpy.random.default_rng(3)
+    with open(path, "wb") as file:
+        for _ in range(112 if quick else 1024):
+            file.write(generator.bytes(1 << 20))
+
+
 MAKERS = {
     "gpt2.bin": make_gpt2,
     "gpt2.safetensors": make_gpt2,
@@ -64,6 +73,7 @@ MAKERS = {
     "many.safetensors": make_many,
     "large.bin": make_large,
     "transposed.bin": make_large,
+    "random.safetensors": make_random,
 }
 
 

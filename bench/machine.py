@@ -5,6 +5,7 @@ import os
 import platform
 import resource
 import subprocess
+import threading
 import time
 
 import numpy
@@ -82,7 +83,22 @@ def idle_seconds():
 
 
 def own_seconds():
-    return sum(used.ru_utime + used.ru_stime for used in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)))
+    ended = sum(used.ru_utime + used.ru_stime for used in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)))
+    return ended + sum(map(seconds_of, living_children()))
+
+
+def living_children():
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return file.read().split()
+
+
+def seconds_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(") ", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def wait_until_quiet(patience):
@@ -116,6 +132,27 @@ def peaks_mib(command):
     if process.returncode != 0:
         raise SystemExit(f"error: {' '.join(map(str, command))} ended with {process.returncode}")
     return resident_kib / 1024, anonymous_kib / 1024
+
+
+class Watch:
+    """The most that processes have had in memory, looked at every millisecond while `work` runs: {name: (RssAnon, VmHWM)} in MiB.
+    `processes` gives {name: process}, of those that there are by then."""
+
+    def __init__(self, processes):
+        self.processes, self.seen = processes, {}
+
+    def run(self, work):
+        working = threading.Thread(target=work)
+        working.start()
+        while working.is_alive():
+            self.look()
+            time.sleep(0.001)
+        return self.seen
+
+    def look(self):
+        for name, process in self.processes().items():
+            if found := status_kib(process.pid, "RssAnon", "VmHWM"):
+                self.seen[name] = tuple(max(kib / 1024, before) for kib, before in zip(found, self.seen.get(name, (0, 0))))
 
 
 def growth_mib(work):

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "depickle/base/dtype.h"
+#include "depickle/hub/commit.h"
 #include "depickle/weights/weights.h"
 
 namespace {
@@ -85,5 +86,17 @@ uint64_t bench_table(const char* path, char* out, uint64_t capacity) try {
   return text.size();
 } catch (...) {
   return 0;
+}
+
+/// Uploads the file to the repository's main branch, in a commit. 0 where that went well.
+int bench_upload(const char* endpoint, const char* token, const char* path, const char* repo, const char* name) try {
+  hub::Settings settings;
+  settings.endpoint = endpoint;
+  settings.token = token;
+  const hub::CommitRequest request{.title = "upload", .additions = {{name, std::filesystem::path(path)}}};
+  hub::commit(hub::Client(std::move(settings)), hub::RepoId::parse(repo), "main", request);
+  return 0;
+} catch (...) {
+  return 1;
 }
 }

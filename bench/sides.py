@@ -14,7 +14,8 @@ import machine
 HERE = pathlib.Path(__file__).parent
 BIN = HERE.parent / "build/bench/bin"
 PROGRAM = BIN / "depickle"
-NATIVE = ctypes.CDLL(str(BIN / "depickle_bench.so"))
+NATIVE_FILE = BIN / "depickle_bench.so"
+NATIVE = ctypes.CDLL(str(NATIVE_FILE))
 NATIVE.bench_open.restype = NATIVE.bench_open_and_sum.restype = ctypes.c_double
 NATIVE.bench_open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
 NATIVE.bench_open_and_sum.argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64)]

@@ -6,7 +6,6 @@ import sys
 PEERS = pathlib.Path(__file__).parents[1] / "build/bench-peers"
 CONVERT = next(PEERS.glob("safetensors-*/bindings/python/convert.py"))
 
-sys.path.append(str(PEERS / "site"))  # the real huggingface_hub, which convert.py imports
 _spec = importlib.util.spec_from_file_location("upstream_convert", CONVERT)
 _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)

@@ -1,6 +1,7 @@
 // One request to the Hub: who sends it, about which repository, and whether they may.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -26,6 +27,7 @@ struct Hub {
   Signer signer;
   uint64_t inline_up_to_bytes;  ///< files that preupload wants in the commit, LFS patterns or not
   const http::Counters* counters = nullptr;
+  std::atomic<int> clones = 0;  ///< git processes at work
 };
 
 enum class Need { see, read, discuss, write };

@@ -13,19 +13,25 @@ namespace {
 
 /// What a client says it has and wants; hundreds of thousands of commits fit.
 constexpr uint64_t kMostWantsBytes = 64 << 20;
+/// Each clone is a process, and holds a worker while git computes: half of the workers stay free for everybody else.
+constexpr int kMostClones = 8;
 
 bool is_protocol(std::string_view text) {
   return text.size() < 64 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789=:") == std::string_view::npos;
 }
 
-std::shared_ptr<Child> upload_pack(const http::Request& request, const Repo& repo, bool advertise, int input) {
+std::shared_ptr<Child> upload_pack(
+    Hub& hub, const http::Request& request, const Repo& repo, bool advertise, int input) {
+  std::shared_ptr<Hub> turn(&hub, [](Hub* done) { --done->clones; });
+  if (hub.clones.fetch_add(1) >= kMostClones) refuse(503, "Busy", "too many clones at once: try again");
   std::vector<std::string> words{"git", "upload-pack", "--stateless-rpc"};
   if (advertise) words.push_back("--advertise-refs");
   words.push_back(repo.git_folder().string());
   std::vector<std::string> environment{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1"};
   if (const std::string& protocol = request.field("Git-Protocol"); !protocol.empty() && is_protocol(protocol))
     environment.push_back("GIT_PROTOCOL=" + protocol);
-  return std::make_shared<Child>(words, environment, input);
+  auto child = std::make_unique<Child>(words, environment, input);
+  return {child.release(), [turn](Child* ended) { delete ended; }};
 }
 
 /// `first`, then all that the child says.
@@ -55,9 +61,8 @@ http::Response info_refs(const Call& call) {
   Repo repo = call.hub.store.repo(call.repo_for(Need::read));
   if (service == "git-receive-pack") return no_push();
   if (service != "git-upload-pack") return plain_text(403, "This Hub speaks git's smart protocol only.\n");
-  int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  auto child = upload_pack(call.request, repo, true, nothing);
-  ::close(nothing);
+  static const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  auto child = upload_pack(call.hub, call.request, repo, true, nothing);
   bool version_2 = call.request.field("Git-Protocol").find("version=2") != std::string::npos;
   return streamed(
       "application/x-git-upload-pack-advertisement", version_2 ? "" : "001e# service=git-upload-pack\n0000", child);
@@ -96,7 +101,8 @@ class UploadPackReceiver final : public http::Receiver {
 
   http::Response finish() override {
     if (::lseek(fd_, 0, SEEK_SET) != 0) throw system_error(errno, "cannot read", "a temporary file");
-    return streamed("application/x-git-upload-pack-result", "", upload_pack(call_.request, repo_, false, fd_));
+    return streamed(
+        "application/x-git-upload-pack-result", "", upload_pack(call_.hub, call_.request, repo_, false, fd_));
   }
 
  private:

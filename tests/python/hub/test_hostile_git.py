@@ -62,6 +62,9 @@ def test_a_clone_that_nobody_reads_ends_with_its_connection(server, repo):
         assert socket.stream.read(12) == b"HTTP/1.1 200"
     assert repo.content("a.txt").body == b"x", "others are served meanwhile"
     assert children(server)
+    with Socket(repo.url) as one_more:
+        one_more.send(head("POST", f"/{repo.name}/git-upload-pack", f"Content-Length: {len(body)}"), body)
+        assert one_more.read().status == 503, "a clone too many"
     for socket in sockets:
         socket.stream.close(), socket.socket.close()
 

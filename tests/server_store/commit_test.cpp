@@ -136,7 +136,7 @@ TEST_F(CommitTest, LargeFilesAndThoseOfThePatternsBecomeLfsObjects) {
 }
 
 TEST_F(CommitTest, GitLfsClonesFromTheFileSystem) {
-  if (run("git lfs version").status != 0) GTEST_SKIP() << "git-lfs is not installed";
+  ASSERT_EQ(run("git lfs version").status, 0) << "git-lfs is not installed";
   commit(info_, "x", add("w.bin", "weights"), add("sub folder/a[1] b.txt", std::string(150'000, 'y')));
   std::string link = (store_->folder() / "repos/models/me/demo.git").string(),
               clone = (folder_.path() / "clone").string();

@@ -14,6 +14,7 @@
 #include "cli/environment.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/convert.h"
@@ -32,6 +33,7 @@ struct Options {
   bool dry_run = false;
   bool json = false;
   bool events = false;
+  bool sandbox = true;
 };
 
 std::string report_json(const Report& report, bool dry_run, JsonWriter::Style style) {
@@ -63,7 +65,9 @@ std::optional<hub::Address> repository_in(const Options& options) {
   return hub::parse_address(options.source, hub_settings().endpoint);
 }
 
-int run(const Options& options, const Console& console) {
+int run(Options& options, const Console& console) {
+  worker::Sandbox sandbox(sandbox_options());
+  if (options.sandbox) options.convert.engine = &sandbox;
   if (const auto repository = repository_in(options)) {
     return convert_repo({.repository = *repository,
                             .target = options.target,
@@ -139,6 +143,10 @@ void add_convert(CLI::App& app, Program& program) {
   command->add_flag_callback(
       "--no-checksums", [options] { options->convert.checksums = false; },
       "Convert a file that is not what its own checksums say");
+  command->add_flag_callback(
+      "--no-sandbox", [options] { options->sandbox = false; },
+      "Read the file in this process, where the kernel has no seccomp: a bug in a reader could then reach all that you "
+      "can");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
   command->callback([options, &program] {

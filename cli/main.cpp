@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 
@@ -12,6 +13,8 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
+#include "depickle/worker/serve.h"
 
 namespace depickle::cli {
 namespace {
@@ -91,6 +94,8 @@ int run(int count, char** words) {
 int main(int count, char** words) {
   // Large blocks go back to the system when they are freed, whatever was freed before.
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  if (count == 3 && std::string_view(words[1]) == depickle::cli::kWorkerWord)
+    return depickle::worker::serve(std::atoi(words[2]));
   depickle::cli::install_signal_handlers();
   try {
     return depickle::cli::run(count, words);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "depickle/base/atomic_file.h"
 #include "depickle/convert/proof.h"
 #include "depickle/safetensors/file.h"
 #include "depickle/weights/scan.h"

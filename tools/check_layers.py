@@ -17,6 +17,7 @@ LIBRARY = {
     "depickle/convert": ["weights", "safetensors", "torch", "pickle", "base"],
     "depickle/hub": ["base"],
     "depickle/repo": ["hub", "convert", "weights", "safetensors", "torch", "pickle", "base"],
+    "depickle/worker": ["repo", "hub", "convert", "weights", "safetensors", "torch", "pickle", "base"],
 }
 ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LIBRARY.items()}
 ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -64,74 +63,39 @@ void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
   // Other errors: a file system without fallocate. The writes will tell.
 }
 
-constexpr uint64_t kStepBytes = 1 << 20;
-
-// Bytes of a file that is mapped, and perhaps not read yet. A write() that meets them page by page fills the target's cache with
-// single pages, and bringing those to the disk takes twice as long. A wish: it may fail.
-void bring_in(Bytes bytes) {
-  const auto address = reinterpret_cast<uintptr_t>(bytes.data()), in_page = address % 4096;
-  ::madvise(reinterpret_cast<void*>(address - in_page), bytes.size() + in_page, MADV_POPULATE_READ);
-}
-
-void write_step(int fd, uint64_t offset, Bytes bytes, const fs::path& target) {
-  while (!bytes.empty()) {
-    ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (written < 0 && errno == EINTR) continue;
-    // EFAULT: the bytes come from a mapped file that somebody has cut short.
-    if (written < 0 && errno == EFAULT) throw Error(Code::integrity, "", "the source file shrank while it was read");
-    if (written < 0) throw system_error(errno, "cannot write", target);
-    bytes = bytes.subspan(static_cast<size_t>(written));
-    offset += static_cast<uint64_t>(written);
-  }
-}
-
 }  // namespace
 
-AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists)
-    : target_(resolve_links(target)),
-      temporary_(target_.parent_path() / ("." + target_.filename().string() + ".depickle-tmp")),
-      if_exists_(if_exists) {
+AtomicFile::Place::Place(const fs::path& wanted, IfExists if_exists_)
+    : target(resolve_links(wanted)),
+      temporary(target.parent_path() / ("." + target.filename().string() + ".depickle-tmp")),
+      if_exists(if_exists_) {}
+
+int AtomicFile::Place::create() const {
   std::error_code ignored;
-  if (if_exists_ == IfExists::refuse && fs::exists(target_, ignored)) throw exists_already(target_);
-  if (fs::is_directory(target_, ignored)) throw Error(Code::io, "", "is a folder", Where::in(target_), "name a file");
-  clear_leftover(temporary_, target_);
-  fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-  if (fd_ < 0) throw system_error(errno, "cannot write", target_);
-  ::flock(fd_, LOCK_EX | LOCK_NB);
-  try {
-    reserve(fd_, size_bytes, target_);
-  } catch (...) {
-    ::unlink(temporary_.c_str());
-    ::close(fd_);
-    throw;
-  }
+  if (if_exists == IfExists::refuse && fs::exists(target, ignored)) throw exists_already(target);
+  if (fs::is_directory(target, ignored)) throw Error(Code::io, "", "is a folder", Where::in(target), "name a file");
+  clear_leftover(temporary, target);
+  const int fd = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0) throw system_error(errno, "cannot write", target);
+  return fd;
 }
 
-AtomicFile::AtomicFile(AtomicFile&& other) noexcept
-    : target_(std::move(other.target_)),
-      temporary_(std::move(other.temporary_)),
-      if_exists_(other.if_exists_),
-      fd_(std::exchange(other.fd_, -1)) {}
+AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists)
+    : AtomicFile(Place(target, if_exists)) {
+  ::flock(descriptor(), LOCK_EX | LOCK_NB);
+  reserve(descriptor(), size_bytes, target_);
+}
+
+AtomicFile::AtomicFile(Place place)
+    : OutputFile(place.create(), place.target),
+      target_(std::move(place.target)),
+      temporary_(std::move(place.temporary)),
+      if_exists_(place.if_exists) {}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept = default;
 
 AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  ::unlink(temporary_.c_str());
-  ::close(fd_);
-}
-
-void AtomicFile::write(uint64_t offset, Bytes bytes) const {
-  while (!bytes.empty()) {
-    Bytes step = bytes.first(std::min<uint64_t>(bytes.size(), kStepBytes - offset % kStepBytes));
-    bring_in(step);
-    write_step(fd_, offset, step, target_);
-    ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(step.size()), SYNC_FILE_RANGE_WRITE);
-    bytes = bytes.subspan(step.size());
-    offset += step.size();
-  }
-}
-
-void AtomicFile::sync() const {
-  if (::fsync(fd_) != 0) throw system_error(errno, "cannot write", target_);
+  if (descriptor() >= 0) ::unlink(temporary_.c_str());
 }
 
 void AtomicFile::commit() {
@@ -142,7 +106,7 @@ void AtomicFile::commit() {
     failed = ::rename(temporary_.c_str(), target_.c_str());  // no RENAME_NOREPLACE on this file system
   if (failed && errno == EEXIST) throw exists_already(target_);
   if (failed) throw system_error(errno, "cannot rename to", target_);
-  ::close(std::exchange(fd_, -1));
+  close();
 
   fs::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
   int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "depickle/base/bytes.h"
+#include "depickle/base/output_file.h"
 
 namespace depickle {
 
@@ -15,7 +16,7 @@ enum class IfExists { refuse, replace };
 ///
 /// The sibling is locked while it is written. One that a killed process left behind has no lock and is removed by the next
 /// AtomicFile for the same target; where a living process holds it, create() refuses.
-class AtomicFile {
+class AtomicFile : public OutputFile {
  public:
   /// Creates the sibling and reserves `size_bytes` on the disk, so that a full disk is found before any work.
   /// Throws Error{not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
@@ -24,27 +25,28 @@ class AtomicFile {
   /// Without commit(), the sibling is removed and the target is as it was.
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-  AtomicFile& operator=(AtomicFile&&) = delete;
 
-  /// Writes all of `bytes` at `offset` and asks the kernel to start carrying them to the disk. From several threads.
-  void write(uint64_t offset, Bytes bytes) const;
-  /// Waits until everything written is on the disk.
-  void sync() const;
   /// sync(), then the target's name. Checks `if_exists` again, at the rename itself.
   void commit();
 
-  /// Where the bytes are until commit(): to read them back.
+  /// Where the bytes are until commit().
   const std::filesystem::path& temporary_path() const noexcept { return temporary_; }
   /// The target, with links resolved.
   const std::filesystem::path& target_path() const noexcept { return target_; }
 
  private:
+  struct Place {
+    Place(const std::filesystem::path& wanted, IfExists if_exists_);
+    /// The sibling's descriptor.
+    int create() const;
+    std::filesystem::path target, temporary;
+    IfExists if_exists;
+  };
+  explicit AtomicFile(Place place);
+
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   IfExists if_exists_;
-  int fd_ = -1;
 };
 
 /// Writes a whole small file in one go, the same way.

@@ -46,16 +46,20 @@ int64_t modified_ns(const struct stat& status) {
 std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) throw system_error(errno, "cannot open", path);
+  return adopt(fd, path);
+}
+
+std::shared_ptr<const MappedFile> MappedFile::adopt(int fd, std::string name) {
   struct stat status;
   if (::fstat(fd, &status) != 0) {
     int error_number = errno;
     ::close(fd);
-    throw system_error(error_number, "cannot look at", path);
+    throw system_error(error_number, "cannot look at", name);
   }
   if (!S_ISREG(status.st_mode)) {
     ::close(fd);
     throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file",
-        Where::in(path));
+        Where::in(name));
   }
   auto size_bytes = static_cast<uint64_t>(status.st_size);
   void* data = nullptr;
@@ -64,12 +68,12 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
     if (data == MAP_FAILED) {
       int error_number = errno;
       ::close(fd);
-      throw system_error(error_number, "cannot map", path);
+      throw system_error(error_number, "cannot map", name);
     }
   }
   Stamp stamp{status.st_dev, status.st_ino, modified_ns(status)};
   return std::shared_ptr<const MappedFile>(
-      new MappedFile(path, fd, static_cast<const std::byte*>(data), size_bytes, stamp));
+      new MappedFile(std::move(name), fd, static_cast<const std::byte*>(data), size_bytes, stamp));
 }
 
 MappedFile::MappedFile(std::string name, int fd, const std::byte* data, uint64_t size_bytes, Stamp stamp)

@@ -50,6 +50,8 @@ class MappedFile final : public ByteSource {
  public:
   /// Throws Error{not_found, io}; {unsupported} for what is not a regular file.
   static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  /// The same of a descriptor, which it takes over. `name` is what errors call the file.
+  static std::shared_ptr<const MappedFile> adopt(int descriptor, std::string name);
   ~MappedFile() override;
 
   uint64_t size_bytes() const noexcept override { return size_bytes_; }
@@ -57,6 +59,8 @@ class MappedFile final : public ByteSource {
 
   /// By the file's size and time of change.
   void check_unchanged() const override;
+
+  int descriptor() const noexcept { return fd_; }
 
  private:
   struct Stamp {

@@ -7,6 +7,7 @@
 
 #include "depickle/base/parallel.h"
 #include "depickle/base/progress.h"
+#include "depickle/convert/report.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::convert {
@@ -23,12 +24,6 @@ struct Finding {
 
 /// `tensor "w": element 5 is 0x3f800000 in A and 0x3f800001 in B`; a and b are what the sides are called.
 std::string describe(const Finding& finding, std::string_view a = "A", std::string_view b = "B");
-
-/// A name that one side does not hold itself but records as another name of a tensor that it holds.
-struct Tied {
-  std::string name;
-  std::string kept;
-};
 
 struct Comparison {
   uint64_t tensors = 0;           ///< names on either side

@@ -1,7 +1,5 @@
 #include "depickle/convert/convert.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <chrono>
 #include <set>
@@ -11,7 +9,6 @@
 #include "depickle/base/sha256.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
-#include "depickle/convert/proof.h"
 #include "depickle/convert/receipt.h"
 #include "depickle/safetensors/index.h"
 
@@ -32,30 +29,10 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Reading a pickle leaves the heap full of holes: several times what the table needs, at 100,000 tensors. What is free goes back before
-// more is taken.
-void give_back_memory() {
-#ifdef __GLIBC__
-  ::malloc_trim(0);
-#endif
-}
-
 // A file of no known format has only its ending in common with weights, as those of OpenVINO and Core ML do. What is known to be
 // something else, like a git-LFS pointer, is a model that somebody has yet to fetch.
 bool is_unknown_content(const Error& error) {
   return error.code() == Code::unsupported && error.message().ends_with("belong to no format that depickle knows");
-}
-
-FileReport report_of(const fs::path& source_path, const fs::path& target, const Weights& source, const Plan& plan) {
-  FileReport report{.source = source_path, .target = target, .container = source.container(), .root = source.root()};
-  report.tensors = source.tensors().size();
-  report.tensor_bytes = plan.tensor_bytes;
-  report.file_bytes = plan.file_bytes;
-  for (const Alias& alias : plan.aliases) report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
-  report.leftovers = source.leftovers();
-  report.skipped = source.unsupported();
-  report.notes = source.notes();
-  return report;
 }
 
 // One run: what was asked for, and what came of it.
@@ -64,6 +41,7 @@ class Run {
   Run(const Options& options, const Progress& progress, bool only_plan)
       : options_(options),
         progress_(progress),
+        engine_(options.engine ? *options.engine : in_process()),
         only_plan_(only_plan) {
     if (options.receipt && !only_plan)
       receipt_.emplace(*options.receipt, options.force ? IfExists::replace : IfExists::refuse);
@@ -78,7 +56,7 @@ class Run {
     }
     if (fs::equivalent(source, whole, ignored))
       throw Error(Code::io, "", "source and target are the same file", at(source), "give another name after -o");
-    convert(weights::open(source, options_.open), source, whole, source.filename().string(), false, nullptr);
+    convert(source, whole, source.filename().string(), false, nullptr);
     return finish();
   }
 
@@ -113,17 +91,10 @@ class Run {
 
   // The bytes of the tensors in the target; 0 where there is none.
   uint64_t in_folder(const Job::File& file, const fs::path& source, const fs::path& target, WeightMap* weight_map) {
-    std::optional<Weights> opened;
     try {
-      opened = weights::open(source / file.source, options_.open);
+      return convert(source / file.source, target / file.target, file.source.string(), true, weight_map);
     } catch (const Error& error) {
       if (is_unknown_content(error)) return report_.left.push_back({file.source, error.message()}), 0;
-      return fail(file.source, error), 0;
-    }
-    try {
-      return convert(
-          std::move(*opened), source / file.source, target / file.target, file.source.string(), true, weight_map);
-    } catch (const Error& error) {
       return fail(file.source, error), 0;
     }
   }
@@ -133,41 +104,51 @@ class Run {
     report_.failed.push_back({file, error});
   }
 
-  uint64_t convert(const Weights& source, const fs::path& path, const fs::path& target, const std::string& shown,
-      bool in_folder, WeightMap* weight_map) {
-    give_back_memory();
+  uint64_t convert(
+      const fs::path& path, const fs::path& target, const std::string& shown, bool in_folder, WeightMap* weight_map) {
     const auto start = std::chrono::steady_clock::now();
-    if (source.container().starts_with("safetensors"))
-      return report_.already.push_back({shown, "is safetensors already"}), 0;
-    Plan plan = planned(source, path);
+    const weights::Model source = weights::find_model(path);
     std::error_code ignored;
-    if (in_folder && !options_.force && fs::exists(target, ignored))
-      return converted_before(source, target, shown, weight_map);
-    if (weight_map) {
-      for (const Placed& placed : plan.tensors)
-        weight_map->emplace_back(source.tensors()[placed.tensor].name, target.filename().string());
-    }
-    for (const Alias& alias : plan.aliases) dropped_.emplace(alias.dropped);
-    FileReport report = report_of(path, target, source, plan);
-    if (!only_plan_) {
+    const bool is_there = !options_.force && fs::exists(target, ignored);
+    std::optional<AtomicFile> file;
+    auto make_target = [&](uint64_t file_bytes) -> const OutputFile* {
+      if (only_plan_ || (in_folder && is_there)) return nullptr;
       if (in_folder) fs::create_directories(target.parent_path(), ignored);  // where it fails, AtomicFile says why
-      report.identical = write(source, path, target, plan, shown);
-    } else if (!options_.force && fs::exists(target, ignored)) {
-      throw exists_already(target);
-    }
-    report.seconds = seconds_since(start);
-    report_.files.push_back(std::move(report));
-    return plan.tensor_bytes;
+      return &file.emplace(target, file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
+    };
+    std::optional<FileReport> report = engine_.convert(source, make_target,
+        {.plan = options_.plan,
+            .open = options_.open,
+            .checksums = options_.checksums,
+            .digests = receipt_.has_value(),
+            .threads = options_.threads,
+            .progress = progress_,
+            .file = shown});
+    if (!report) return report_.already.push_back({shown, "is safetensors already"}), 0;
+    if (is_there && in_folder) return converted_before(source, target, shown, weight_map);
+    if (is_there && only_plan_) throw exists_already(target);
+    if (file) file->commit();
+    report->source = path;
+    report->target = target;
+    report->seconds = seconds_since(start);
+    if (weight_map)
+      for (const DigestedTensor& tensor : report->contents)
+        weight_map->emplace_back(tensor.name, target.filename().string());
+    for (const Tied& tied : report->tied) dropped_.insert(tied.name);
+    if (receipt_) receipt_->add(*report, options_.open.root.empty() ? report->root : options_.open.root);
+    report_.files.push_back(std::move(*report));
+    return report_.files.back().tensor_bytes;
   }
 
   // The target is there: it holds the same, or is somebody else's.
   uint64_t converted_before(
-      const Weights& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
-    Weights there = weights::open(target);
-    Comparison comparison = compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
+      const weights::Model& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
+    const weights::Model there = weights::find_model(target);
+    const Comparison comparison =
+        engine_.compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
     if (!comparison.same()) throw exists_already(target);
     uint64_t total_bytes = 0;
-    for (const Tensor& tensor : there.tensors()) {
+    for (const DigestedTensor& tensor : engine_.look(there, {}).tensors) {
       if (weight_map) weight_map->emplace_back(tensor.name, target.filename().string());
       total_bytes += tensor.size_bytes;
     }
@@ -175,42 +156,6 @@ class Run {
     report_.already.push_back(
         {shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))});
     return total_bytes;
-  }
-
-  Plan planned(const Weights& source, const fs::path& path) const {
-    try {
-      return plan(source, options_.plan);
-    } catch (const Error& error) {
-      throw error.in(path);
-    }
-  }
-
-  // The tensors proved identical.
-  uint64_t write(
-      const Weights& source, const fs::path& path, const fs::path& target, Plan& plan, const std::string& shown) {
-    AtomicFile file(target, plan.file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
-    Proof proof;
-    try {
-      proof = write_and_prove(plan, source, file,
-          {.threads = options_.threads,
-              .progress = progress_,
-              .file = shown,
-              .digests = receipt_.has_value(),
-              .checksums = options_.checksums});
-    } catch (const Error& error) {
-      throw error.in(path);
-    }
-    file.commit();
-    if (receipt_) {
-      std::vector<DigestedFile> sources;
-      for (size_t i = 0; i < source.files().size(); ++i)
-        sources.push_back(
-            {source.files()[i]->name(), source.files()[i]->size_bytes(), std::string(proof.digests.sources[i].text())});
-      const DigestedFile written{target, plan.file_bytes, std::string(proof.digests.target.text())};
-      receipt_->add(sources, written, source, options_.open.root.empty() ? source.root() : options_.open.root, plan,
-          proof.digests.tensors);
-    }
-    return proof.comparison.identical;
   }
 
   void write_index(
@@ -253,6 +198,7 @@ class Run {
 
   const Options& options_;
   const Progress progress_;
+  Engine& engine_;
   const bool only_plan_;
   std::optional<ReceiptWriter> receipt_;
   std::vector<DigestedFile> index_files_;

@@ -14,8 +14,7 @@
 
 #include "depickle/base/parallel.h"
 #include "depickle/base/progress.h"
-#include "depickle/convert/compare.h"
-#include "depickle/convert/plan.h"
+#include "depickle/convert/engine.h"
 #include "depickle/convert/survey.h"
 #include "depickle/weights/weights.h"
 
@@ -28,23 +27,7 @@ struct Options {
   bool force = false;                            ///< replace targets that exist
   std::optional<std::filesystem::path> receipt;  ///< where to write one
   unsigned threads = default_threads();
-};
-
-/// One file that was converted, or would be.
-struct FileReport {
-  std::filesystem::path source;
-  std::filesystem::path target;
-  std::string container;      ///< of the source: "torch zip"
-  std::string root;           ///< the part of a nested checkpoint that was taken; empty for the whole
-  uint64_t tensors = 0;       ///< names in the source, aliases included
-  uint64_t identical = 0;     ///< of them, proved to be the same to the last bit; 0 where it was only planned
-  uint64_t tensor_bytes = 0;  ///< in the target
-  uint64_t file_bytes = 0;    ///< of the target
-  double seconds = 0;
-  std::vector<Tied> tied;  ///< names stored as another
-  std::vector<Leftover> leftovers;
-  std::vector<Unsupported> skipped;
-  std::vector<std::string> notes;
+  Engine* engine = nullptr;  ///< what looks into the files; nullptr: in_process()
 };
 
 struct IndexReport {

@@ -53,14 +53,14 @@ void digest_target(const Plan& plan, const MappedFile& target, const ProofOption
 }  // namespace
 
 Comparison compare_written(
-    const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options) {
-  Weights written = weights::open(path);
+    const Plan& plan, const Weights& source, const OutputFile& file, const CompareOptions& options) {
+  Weights written = weights::open(file.read_back());
   if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
     differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
   return compare(source, written, options);
 }
 
-Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options) {
+Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options) {
   Proof proof;
   SourceDigests source_digests(source, options.digests);
   // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
@@ -69,12 +69,12 @@ Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file,
   std::string().swap(plan.head);  // assigning would keep the memory
 
   std::future<void> on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
-  proof.comparison = compare_written(plan, source, file.temporary_path(),
-      {.threads = options.threads, .progress = options.progress, .file = options.file});
+  proof.comparison = compare_written(
+      plan, source, file, {.threads = options.threads, .progress = options.progress, .file = options.file});
   if (!proof.comparison.same()) differs(describe(proof.comparison.findings.front(), "the source", "the file written"));
   if (options.checksums) check_checksums(source, options.threads, options.progress, options.file);
   if (options.digests) {
-    digest_target(plan, *MappedFile::open(file.temporary_path()), options, proof.digests);
+    digest_target(plan, *file.read_back(), options, proof.digests);
     proof.digests.sources = source_digests.get();
   }
   for (const auto& opened : source.files()) opened->check_unchanged();

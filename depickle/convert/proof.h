@@ -1,7 +1,7 @@
 // A file that was written, brought to the disk, read back, compared and digested, before it gets its name.
 #pragma once
 
-#include "depickle/base/atomic_file.h"
+#include "depickle/base/output_file.h"
 #include "depickle/base/progress.h"
 #include "depickle/convert/compare.h"
 #include "depickle/convert/hash.h"
@@ -9,10 +9,10 @@
 
 namespace depickle::convert {
 
-/// Reads the file at `path` back through a mapping of its own and compares all of `source` with it, dropped names too, and all of
+/// Reads the file back through a mapping of its own and compares all of `source` with it, dropped names too, and all of
 /// it with `plan`.
 Comparison compare_written(
-    const Plan& plan, const Weights& source, const std::filesystem::path& path, const CompareOptions& options = {});
+    const Plan& plan, const Weights& source, const OutputFile& file, const CompareOptions& options = {});
 
 /// What a receipt needs besides the plan.
 struct Digests {
@@ -34,10 +34,10 @@ struct ProofOptions {
   bool checksums = true;  ///< whether the source must be what its own checksums say
 };
 
-/// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. commit() is left to the
+/// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. Its name is left to the
 /// caller. plan.head, which may be megabytes, is emptied when it has been written.
 /// Throws Error{integrity} naming the tensor where anything differs, what check_checksums() throws, and {integrity} where a source file changed while it was
 /// read.
-Proof write_and_prove(Plan& plan, const Weights& source, const AtomicFile& file, const ProofOptions& options = {});
+Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options = {});
 
 }  // namespace depickle::convert

@@ -6,6 +6,7 @@
 #include <simdjson.h>
 
 #include "depickle/base/error.h"
+#include "depickle/base/tensor.h"
 #include "depickle/base/text.h"
 
 namespace depickle::convert {
@@ -62,9 +63,10 @@ DigestedTensor tensor_of(object parent) {
     if (size.get(shape.emplace_back()) != simdjson::SUCCESS)
       broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
   }
-  if (tensor_bytes(*dtype, shape) != member<uint64_t>(parent, "bytes"))
+  const uint64_t size_bytes = member<uint64_t>(parent, "bytes");
+  if (tensor_bytes(*dtype, shape) != size_bytes)
     broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
-  return {std::move(name), *dtype, std::move(shape), digest_of(parent)};
+  return {std::move(name), *dtype, std::move(shape), size_bytes, digest_of(parent)};
 }
 
 Conversion conversion_of(object parent) {

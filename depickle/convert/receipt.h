@@ -21,26 +21,11 @@
 
 #include "depickle/base/atomic_file.h"
 #include "depickle/base/json.h"
-#include "depickle/convert/compare.h"
-#include "depickle/convert/hash.h"
-#include "depickle/convert/plan.h"
+#include "depickle/convert/report.h"
 
 namespace depickle::convert {
 
 inline constexpr std::string_view kReceiptSchema = "depickle.receipt/1";
-
-struct DigestedFile {
-  std::filesystem::path path;  ///< in a Receipt: from the receipt's folder, as it is written there
-  uint64_t size_bytes = 0;
-  std::string sha256;
-};
-
-struct DigestedTensor {
-  std::string name;
-  Dtype dtype;
-  std::vector<uint64_t> shape;
-  std::string sha256;
-};
 
 struct Conversion {
   std::vector<DigestedFile> sources;
@@ -71,9 +56,8 @@ class ReceiptWriter {
   /// Throws as AtomicFile does; nothing has its name before commit().
   ReceiptWriter(const std::filesystem::path& path, IfExists if_exists);
 
-  /// `root` opens the same part of the source again. `digests` belong to plan.tensors, in the same order.
-  void add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source,
-      std::string_view root, const Plan& plan, std::span<const Digest> digests);
+  /// A conversion with its digests. `root` opens the same part of the source again.
+  void add(const FileReport& report, std::string_view root);
   /// After the last conversion.
   void commit(std::span<const DigestedFile> indexes);
 

@@ -21,30 +21,27 @@ ReceiptWriter::ReceiptWriter(const fs::path& path, IfExists if_exists)
   json_.key("conversions").array();
 }
 
-void ReceiptWriter::add(std::span<const DigestedFile> sources, const DigestedFile& target, const Weights& source,
-    std::string_view root, const Plan& plan, std::span<const Digest> digests) {
+void ReceiptWriter::add(const FileReport& report, std::string_view root) {
   json_.object().key("sources").array();
-  for (const DigestedFile& file : sources) write_file(file);
+  for (const DigestedFile& file : report.digested_sources) write_file(file);
   json_.end().key("target");
-  write_file(target);
-  json_.key("container").value(source.container()).key("root").value(root);
+  write_file({report.target, report.file_bytes, report.target_sha256});
+  json_.key("container").value(report.container).key("root").value(root);
 
   json_.key("tensors").array();
-  for (size_t i = 0; i < plan.tensors.size(); ++i) {
-    const Tensor& tensor = source.tensors()[plan.tensors[i].tensor];
+  for (const DigestedTensor& tensor : report.contents) {
     json_.object().key("name").value(tensor.name).key("dtype").value(name(tensor.dtype)).key("shape").inline_array();
     for (uint64_t size : tensor.shape) json_.value(size);
-    json_.end().key("bytes").value(tensor.size_bytes).key("sha256").value(digests[i].text()).end();
+    json_.end().key("bytes").value(tensor.size_bytes).key("sha256").value(tensor.sha256).end();
     flush(size_t{1} << 20);
   }
   json_.end().key("aliases").array();
-  for (const Alias& alias : plan.aliases)
-    json_.object().key("name").value(alias.dropped).key("kept").value(alias.kept).end();
+  for (const Tied& tied : report.tied) json_.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
   json_.end().key("leftovers").array();
-  for (const auto& left : source.leftovers())
+  for (const Leftover& left : report.leftovers)
     json_.object().key("path").value(left.path).key("description").value(left.description).end();
   json_.end().key("skipped").array();
-  for (const auto& skipped : source.unsupported())
+  for (const Unsupported& skipped : report.skipped)
     json_.object().key("name").value(skipped.name).key("what").value(skipped.what).end();
   json_.end().end();
 }

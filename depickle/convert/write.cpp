@@ -9,14 +9,14 @@ namespace {
 
 // A piece of one tensor.
 void write_piece(
-    const Weights& source, const Placed& placed, const Block& block, const AtomicFile& file, Buffers& buffers) {
+    const Weights& source, const Placed& placed, const Block& block, const OutputFile& file, Buffers& buffers) {
   Buffers::Lease lease(buffers);
   file.write(placed.begin + block.begin,
       logical_bytes(source, source.tensors()[placed.tensor], block.begin, block.end - block.begin, lease));
 }
 
 // Small neighbours, in one go.
-void write_batch(const Weights& source, std::span<const Placed> batch, const AtomicFile& file, Buffers& buffers) {
+void write_batch(const Weights& source, std::span<const Placed> batch, const OutputFile& file, Buffers& buffers) {
   Buffers::Lease lease(buffers);
   MutableBytes together = lease.bytes(batch.back().end - batch.front().begin);
   for (const Placed& placed : batch) {
@@ -29,7 +29,7 @@ void write_batch(const Weights& source, std::span<const Placed> batch, const Ato
 
 }  // namespace
 
-void write(const Plan& plan, const Weights& source, const AtomicFile& file, const WriteOptions& options) {
+void write(const Plan& plan, const Weights& source, const OutputFile& file, const WriteOptions& options) {
   file.write(0, bytes(plan.head));
   Buffers buffers(options.threads);
   std::span<const Placed> placed(plan.tensors);

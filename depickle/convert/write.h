@@ -1,7 +1,7 @@
 // A plan carried out: from the source's mapping into the file, in bounded memory.
 #pragma once
 
-#include "depickle/base/atomic_file.h"
+#include "depickle/base/output_file.h"
 #include "depickle/base/parallel.h"
 #include "depickle/base/progress.h"
 #include "depickle/convert/plan.h"
@@ -18,6 +18,6 @@ struct WriteOptions {
 /// small ones and those that must be gathered go through buffers of at most 16 MiB in all, whatever the size of the model.
 /// Neither sync() nor commit() is called. Throws Error{io} where the disk is full, {integrity} where the source shrinks under it,
 /// {cancelled} from the listener.
-void write(const Plan& plan, const Weights& source, const AtomicFile& file, const WriteOptions& options = {});
+void write(const Plan& plan, const Weights& source, const OutputFile& file, const WriteOptions& options = {});
 
 }  // namespace depickle::convert

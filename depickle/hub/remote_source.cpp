@@ -1,12 +1,10 @@
 #include "depickle/hub/remote_source.h"
 
-#include <map>
-#include <mutex>
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "depickle/base/text.h"
+#include "depickle/base/kept_views.h"
 #include "depickle/hub/backoff.h"
 #include "depickle/hub/block_cache.h"
 #include "depickle/hub/content_hash.h"
@@ -15,7 +13,7 @@
 namespace depickle::hub {
 namespace {
 
-constexpr uint64_t kTailBytes = 256 << 10, kMostViewBytes = 256 << 20;
+constexpr uint64_t kTailBytes = 256 << 10;
 // A read of so much goes straight to its reader, and is not kept.
 constexpr uint64_t kDirectBytes = 1 << 20;
 
@@ -96,10 +94,7 @@ struct RemoteSource::State {
   RepoFile file;
   RangedFile remote;
   BlockCache cache;
-
-  std::mutex mutex;
-  std::map<std::pair<uint64_t, uint64_t>, std::vector<std::byte>> views;  ///< by offset and length
-  uint64_t view_bytes = 0;
+  KeptViews views;
 };
 
 std::shared_ptr<const RemoteSource> RemoteSource::open(
@@ -147,30 +142,7 @@ void RemoteSource::do_read(uint64_t offset, MutableBytes out) const {
 }
 
 Bytes RemoteSource::do_view(uint64_t offset, uint64_t length) const {
-  State& state = *state_;
-  {
-    std::scoped_lock lock(state.mutex);
-    if (auto found = state.views.find({offset, length}); found != state.views.end()) return found->second;
-    if (length > kMostViewBytes - state.view_bytes)
-      throw Error(Code::limit, "",
-          fmt::format("{} of this file would have to be in memory at once (at most {})", human_bytes(length),
-              human_bytes(kMostViewBytes - state.view_bytes)),
-          Where::in(name()), "download it first");
-    state.view_bytes += length;
-  }
-  std::vector<std::byte> bytes;
-  try {
-    bytes.resize(length);
-    do_read(offset, bytes);
-  } catch (...) {
-    std::scoped_lock lock(state.mutex);
-    state.view_bytes -= length;
-    throw;
-  }
-  std::scoped_lock lock(state.mutex);
-  const auto [kept, is_new] = state.views.try_emplace({offset, length}, std::move(bytes));
-  if (!is_new) state.view_bytes -= length;
-  return kept->second;
+  return state_->views.view(offset, length, name(), [this](uint64_t at, MutableBytes out) { do_read(at, out); });
 }
 
 }  // namespace depickle::hub

@@ -9,10 +9,10 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/hub/download.h"
+#include "depickle/repo/engine.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/previous.h"
 #include "depickle/repo/remote.h"
-#include "depickle/repo/tensor_check.h"
 
 namespace depickle::repo {
 namespace {
@@ -121,9 +121,13 @@ class Checker {
       }
     }
     auto look = [&](Check& check) {
-      check_model(
-          check, pair, index ? &*index : nullptr, [&](const std::string& path) { return before.open(path); },
-          [&](const std::string& path) { return after.open(path); }, options_);
+      const OpenFile open_before = [&](const std::string& path) { return before.open(path); };
+      const OpenFile open_after = [&](const std::string& path) { return after.open(path); };
+      const safetensors::Index* parsed = index ? &*index : nullptr;
+      if (options_.engine)
+        options_.engine->check_model(check, pair, parsed, open_before, open_after, options_);
+      else
+        check_model(check, pair, parsed, open_before, open_after, options_);
     };
     Check attempt = check_;
     try {

@@ -63,9 +63,12 @@ struct Check {
 /// "identical", "different", "more-than-weights", "nothing-to-compare".
 std::string_view name(Check::Verdict verdict) noexcept;
 
+class Engine;
+
 struct CheckOptions {
   unsigned threads = default_threads();
   Progress progress = {};
+  Engine* engine = nullptr;  ///< what looks into the files (repo/engine.h); nullptr: this process
 };
 
 /// Compares refs/pr/`number` with the commit where it left its branch. What the cache has is read there; everything

@@ -20,8 +20,9 @@ namespace depickle::repo {
 
 struct ConvertOptions {
   std::string revision = {};  ///< a branch, a tag or a commit; empty: the default branch. A pull request needs a branch
-  convert::Options convert = {};  ///< of each file; `receipt`, where given, gets a copy of the receipt
-  std::string version = {};       ///< of the program, for the description
+  convert::Options convert =
+      {};                    ///< of each file; `receipt`, where given, gets a copy of the receipt. Its engine scans too
+  std::string version = {};  ///< of the program, for the description
   Progress progress = {};
 };
 
@@ -37,12 +38,19 @@ enum class Outcome {
 /// "nothing-to-do", "already-open", "planned", "failed", "written", "opened".
 std::string_view name(Outcome outcome) noexcept;
 
+/// What loading a pickle of the repository would do.
+struct ScannedFile {
+  std::string path;
+  torch::Scan scan;
+};
+
 struct RepoReport {
   Outcome outcome = Outcome::nothing_to_do;
   std::string repo;
   std::string commit;  ///< that was converted
   Plan plan;
   convert::Report report;             ///< of the conversion, with paths from the repository's root
+  std::vector<ScannedFile> scans;     ///< of the files that are, or would be, converted
   std::vector<PullRequest> previous;  ///< that matter: outcome already_open has one
   std::optional<uint64_t> pull_request;
   std::string url;

@@ -18,7 +18,8 @@ constexpr size_t kMostBranchCommits = 1000;
 Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
     : client_(client),
       repo_(repo),
-      options_(options) {
+      options_(options),
+      engine_(options.convert.engine ? *options.convert.engine : convert::in_process()) {
   info_ = client.info(repo, options.revision);
   report_.repo = repo.name();
   report_.commit = info_.commit;
@@ -80,7 +81,7 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
   report_.report = convert::convert_folder(work, target, options, options_.progress);
   for (convert::Failure& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
-    take_scan(weights::scan(file.source), file.source.lexically_relative(work).string());
+    take_scan(engine_.scan(MappedFile::open(file.source)), file.source.lexically_relative(work).string());
     file.source = file.source.lexically_relative(work);
     file.target = file.target.lexically_relative(target);
   }
@@ -143,23 +144,15 @@ uint64_t Job::preview_file(const convert::Job::File& file) {
   const std::string path = file.source.string();
   try {
     auto source = open_source(client_, repo_, info_.commit, path);
-    take_scan(weights::scan(source), path);
-    const Weights weights = weights::open(source, options_.convert.open);
-    if (weights.container().starts_with("safetensors"))
-      return report_.report.already.push_back({path, "is safetensors already"}), 0;
-    const convert::Plan plan = convert::plan(weights, options_.convert.plan);
-    convert::FileReport report{
-        .source = file.source, .target = file.target, .container = weights.container(), .root = weights.root()};
-    report.tensors = weights.tensors().size();
-    report.tensor_bytes = plan.tensor_bytes;
-    report.file_bytes = plan.file_bytes;
-    for (const convert::Alias& alias : plan.aliases)
-      report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
-    report.leftovers = weights.leftovers();
-    report.skipped = weights.unsupported();
-    report.notes = weights.notes();
-    report_.report.files.push_back(std::move(report));
-    return plan.tensor_bytes;
+    take_scan(engine_.scan(source), path);
+    auto only_plan = [](uint64_t) { return nullptr; };
+    auto report = engine_.convert({source}, only_plan,
+        {.plan = options_.convert.plan, .open = options_.convert.open, .progress = options_.progress, .file = path});
+    if (!report) return report_.report.already.push_back({path, "is safetensors already"}), 0;
+    report->source = file.source;
+    report->target = file.target;
+    report_.report.files.push_back(std::move(*report));
+    return report_.report.files.back().tensor_bytes;
   } catch (const Error& error) {
     if (error.code() == Code::network || error.code() == Code::denied || error.code() == Code::cancelled) throw;
     report_.report.failed.push_back({file.source, error});
@@ -181,11 +174,12 @@ void Job::copy_present(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to);
 }
 
-void Job::take_scan(const torch::Scan& scan, const std::string& path) {
+void Job::take_scan(torch::Scan scan, const std::string& path) {
   for (const torch::NamedGlobal& global : scan.globals)
     if (global.inert) inert_.insert(global.name);
   for (const torch::Finding& finding : scan.findings)
     findings_.push_back(fmt::format("{}: {}, {}", path, finding.what, finding.words));
+  report_.scans.push_back({path, std::move(scan)});
 }
 
 void Job::add_digests(DescribedFile& file, const convert::Receipt& receipt) {

@@ -13,7 +13,7 @@
 #include "depickle/convert/receipt.h"
 #include "depickle/repo/convert.h"
 #include "depickle/repo/description.h"
-#include "depickle/weights/scan.h"
+#include "depickle/torch/scan.h"
 
 namespace depickle::repo {
 
@@ -47,12 +47,13 @@ class Job {
   // The working folder is gone when people read this.
   static Error in_repository(const convert::Failure& failure, const std::filesystem::path& work);
   static void copy_present(const std::filesystem::path& from, const std::filesystem::path& to);
-  void take_scan(const torch::Scan& scan, const std::string& path);
+  void take_scan(torch::Scan scan, const std::string& path);
   static void add_digests(DescribedFile& file, const convert::Receipt& receipt);
 
   const hub::Client& client_;
   const hub::RepoId& repo_;
   const ConvertOptions& options_;
+  convert::Engine& engine_;
   hub::RepoInfo info_;
   std::vector<hub::RepoFile> files_;
   std::map<std::string_view, const hub::RepoFile*> by_path_;

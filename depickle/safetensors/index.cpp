@@ -122,16 +122,17 @@ Index Index::parse(std::string_view json) {
   return index;
 }
 
-Index Index::read(const std::filesystem::path& path) {
-  auto file = MappedFile::open(path);
+Index Index::read(const std::filesystem::path& path) { return read(*MappedFile::open(path)); }
+
+Index Index::read(const ByteSource& file) {
   try {
-    return parse(text(file->all()));
+    return parse(text(file.all()));
   } catch (const Error& error) {
-    Bytes start = file->view(0, std::min<uint64_t>(file->size_bytes(), 1024));
-    if (auto wrong = recognise(start, file->size_bytes(), file->name()))
+    Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
+    if (auto wrong = recognise(start, file.size_bytes(), file.name()))
       throw Error(
-          Code::malformed, error.rule(), "not an index of shards: " + wrong->what, Where::in(path), wrong->hint);
-    throw error.in(path);
+          Code::malformed, error.rule(), "not an index of shards: " + wrong->what, Where::in(file.name()), wrong->hint);
+    throw error.in(file.name());
   }
 }
 

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "depickle/base/source.h"
+
 #include "depickle/safetensors/name_table.h"
 
 namespace depickle::safetensors {
@@ -26,6 +28,7 @@ class Index {
   static Index parse(std::string_view json);
   /// The same from a file, which errors name; also Error{not_found, denied, io}.
   static Index read(const std::filesystem::path& path);
+  static Index read(const ByteSource& file);
 
   /// An index to be written. Throws as parse does.
   static Index of(WeightMap weight_map, uint64_t total_size_bytes, Metadata metadata = {});

@@ -1,6 +1,5 @@
 #include "depickle/torch/inflate.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include <zlib.h>
 
 #include "depickle/base/error.h"
+#include "depickle/base/scratch_file.h"
 #include "depickle/base/text.h"
 #include "depickle/torch/zip_local.h"
 
@@ -21,16 +21,6 @@ namespace depickle::torch {
 namespace {
 
 constexpr uint64_t kMostHeapBytes = 1 << 20;
-
-// A file without a name, gone when it is closed.
-int open_nameless() {
-  // /var/tmp before /tmp: it is on a disk where /tmp may be memory.
-  for (const char* folder : {"/var/tmp", "/tmp"}) {
-    int fd = ::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0) return fd;
-  }
-  throw system_error(errno, "cannot make a temporary file", "/var/tmp");
-}
 
 void write_all(int fd, Bytes bytes) {
   while (!bytes.empty()) {
@@ -65,7 +55,7 @@ void ComputedSource::compute() const {
     ~File() {
       if (fd >= 0) ::close(fd);
     }
-  } file{on_heap ? -1 : open_nameless()};
+  } file{on_heap ? -1 : open_scratch_file()};
 
   uint64_t made = 0;
   fill_([&](Bytes piece) {

@@ -98,16 +98,21 @@ bool is_json(Bytes head) {
 
 }  // namespace
 
-Weights open(const fs::path& path, const OpenOptions& options) {
+Model find_model(const fs::path& path) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return open(model_in(path), options);
-  std::shared_ptr<const MappedFile> file = MappedFile::open(path);
-  Bytes head = head_of(*file);
-  if (torch::sniff(head) != torch::Format::something_else || !is_json(head)) return open(std::move(file), options);
-  return open_sharded(
-      safetensors::Index::read(path), path,
-      [&](const std::string& shard_name) { return MappedFile::open(path.parent_path() / shard_name); }, options);
+  if (fs::is_directory(path, ignored)) return find_model(model_in(path));
+  return {MappedFile::open(path),
+      [folder = path.parent_path()](const std::string& shard_name) { return MappedFile::open(folder / shard_name); }};
 }
+
+Weights open(const Model& model, const OpenOptions& options) {
+  const Bytes head = head_of(*model.entry);
+  if (!model.open_shard || torch::sniff(head) != torch::Format::something_else || !is_json(head))
+    return open(model.entry, options);
+  return open_sharded(safetensors::Index::read(*model.entry), model.entry->name(), model.open_shard, options);
+}
+
+Weights open(const fs::path& path, const OpenOptions& options) { return open(find_model(path), options); }
 
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
   switch (torch::sniff(head_of(*file))) {

@@ -84,8 +84,22 @@ class Weights {
   std::vector<std::string> notes_;
 };
 
-/// Opens a file, a folder of one model, or an `*.index.json`; what it is, is found by content, never by extension.
-/// Throws Error{malformed, truncated, unsupported, limit} naming the file, the place and the rule.
+/// How a shard is opened, by its name in the index. May throw what opening a file throws.
+using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
+
+/// A model by the file that a reader begins with: one that holds tensors, or an index. What it is, is found by content.
+struct Model {
+  std::shared_ptr<const ByteSource> entry;
+  OpenShard open_shard = {};  ///< empty where an index is not expected: one is then an unknown file
+};
+
+/// The model at a path: a file, an `*.index.json`, or the one model of a folder. Throws Error{not_found, io, unsupported}.
+Model find_model(const std::filesystem::path& path);
+
+/// Opens it; what it is, is found by content, never by extension. Throws Error{malformed, truncated, unsupported, limit}
+/// naming the file, the place and the rule.
+Weights open(const Model& model, const OpenOptions& options = {});
+/// The same of the model at a path.
 Weights open(const std::filesystem::path& path, const OpenOptions& options = {});
 
 /// The same of one file that holds tensors itself, wherever its bytes are.
@@ -93,7 +107,6 @@ Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options 
 
 /// The same of a sharded model whose shards are wherever `open_shard` says, called once for each in the index's order.
 /// `index_name` is what errors call the index.
-using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
 Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,
     const OpenOptions& options = {});
 

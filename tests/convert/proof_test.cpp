@@ -1,5 +1,7 @@
 #include "depickle/convert/proof.h"
 
+#include "depickle/base/atomic_file.h"
+
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
@@ -106,7 +108,7 @@ TEST(Proof, A_bit_that_did_not_arrive_is_found) {
   const Placed& one = planned.tensors[1];
   std::byte wrong[1] = {bytes(content_of(file.temporary_path()))[one.end - 1] ^ std::byte{1}};
   file.write(one.end - 1, wrong);
-  Comparison comparison = compare_written(planned, source, file.temporary_path());
+  Comparison comparison = compare_written(planned, source, file);
   ASSERT_EQ(comparison.findings.size(), 1u);
   EXPECT_EQ(comparison.findings[0].name, source.tensors()[one.tensor].name);
 }

@@ -1,0 +1,71 @@
+#include "depickle/base/output_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
+#include <utility>
+
+#include "depickle/base/error.h"
+
+namespace depickle {
+namespace {
+
+constexpr uint64_t kStepBytes = 1 << 20;
+
+// Bytes of a file that is mapped, and perhaps not read yet. A write() that meets them page by page fills the target's cache with
+// single pages, and bringing those to the disk takes twice as long. A wish: it may fail.
+void bring_in(Bytes bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(bytes.data()), in_page = address % 4096;
+  ::madvise(reinterpret_cast<void*>(address - in_page), bytes.size() + in_page, MADV_POPULATE_READ);
+}
+
+void write_step(int fd, uint64_t offset, Bytes bytes, const std::string& name) {
+  while (!bytes.empty()) {
+    ssize_t written = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    // EFAULT: the bytes come from a mapped file that somebody has cut short.
+    if (written < 0 && errno == EFAULT) throw Error(Code::integrity, "", "the source file shrank while it was read");
+    if (written < 0) throw system_error(errno, "cannot write", name);
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += static_cast<uint64_t>(written);
+  }
+}
+
+}  // namespace
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : name_(std::move(other.name_)),
+      fd_(std::exchange(other.fd_, -1)) {}
+
+OutputFile::~OutputFile() { close(); }
+
+void OutputFile::close() noexcept {
+  if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+}
+
+void OutputFile::write(uint64_t offset, Bytes bytes) const {
+  while (!bytes.empty()) {
+    Bytes step = bytes.first(std::min<uint64_t>(bytes.size(), kStepBytes - offset % kStepBytes));
+    bring_in(step);
+    write_step(fd_, offset, step, name_);
+    ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(step.size()), SYNC_FILE_RANGE_WRITE);
+    bytes = bytes.subspan(step.size());
+    offset += step.size();
+  }
+}
+
+void OutputFile::sync() const {
+  if (::fsync(fd_) != 0) throw system_error(errno, "cannot write", name_);
+}
+
+std::shared_ptr<const MappedFile> OutputFile::read_back() const {
+  const int fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) throw system_error(errno, "cannot read back", name_);
+  return MappedFile::adopt(fd, name_);
+}
+
+}  // namespace depickle

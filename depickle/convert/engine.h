@@ -1,0 +1,68 @@
+// What looks into model files, which may be hostile. Everything else in the house only moves them, by their names.
+//
+// It works in this process (in_process()), or in one that can do nothing else (depickle/worker).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "depickle/base/output_file.h"
+#include "depickle/base/parallel.h"
+#include "depickle/base/progress.h"
+#include "depickle/convert/compare.h"
+#include "depickle/convert/plan.h"
+#include "depickle/convert/report.h"
+#include "depickle/torch/scan.h"
+#include "depickle/weights/weights.h"
+
+namespace depickle::convert {
+
+/// The target's file, once its size is known; it lives as long as the call that asked for it. nullptr: only plan. May throw.
+using MakeTarget = std::function<const OutputFile*(uint64_t file_bytes)>;
+
+struct EngineOptions {
+  PlanOptions plan = {};
+  weights::OpenOptions open = {};
+  bool checksums = true;  ///< refuse a source that is not what its own checksums say
+  bool digests = false;
+  unsigned threads = default_threads();
+  Progress progress = {};
+  std::string file = {};  ///< what Progress calls the work
+};
+
+/// A model's table, without its bytes.
+struct Look {
+  std::string container;
+  std::string root;
+  std::vector<DigestedTensor> tensors;  ///< without digests
+  std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<Leftover> leftovers;
+  std::vector<Unsupported> unsupported;
+  std::vector<std::string> notes;
+};
+
+/// Safe to use from several threads.
+class Engine {
+ public:
+  virtual ~Engine() = default;
+
+  /// Opens, plans, writes and proves, without giving the target a name; where make_target gives none, only the plan. Source
+  /// and target paths of the report are the caller's to fill in. Empty where the source is safetensors already.
+  /// Throws what open(), plan(), write_and_prove() and make_target throw.
+  virtual std::optional<FileReport> convert(
+      const weights::Model& source, const MakeTarget& make_target, const EngineOptions& options) = 0;
+  /// convert::compare of two models.
+  virtual Comparison compare(const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
+  /// weights::scan of a file. Throws only where it cannot look.
+  virtual torch::Scan scan(std::shared_ptr<const ByteSource> file) = 0;
+  virtual Look look(const weights::Model& model, const weights::OpenOptions& options) = 0;
+};
+
+/// The engine that works right here.
+Engine& in_process() noexcept;
+
+}  // namespace depickle::convert

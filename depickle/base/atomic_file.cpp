@@ -31,6 +31,13 @@ fs::path resolve_links(fs::path target) {
   return target;
 }
 
+fs::path sibling_of(const fs::path& target) {
+  fs::path name = ".";
+  name += target.filename();
+  name += ".depickle-tmp";
+  return target.parent_path() / name;
+}
+
 Error exists_already(const fs::path& target) {
   return Error(Code::io, "", "exists already", Where::in(target), "give another name, or --force to replace it");
 }
@@ -67,7 +74,7 @@ void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
 
 AtomicFile::Place::Place(const fs::path& wanted, IfExists if_exists_)
     : target(resolve_links(wanted)),
-      temporary(target.parent_path() / ("." + target.filename().string() + ".depickle-tmp")),
+      temporary(sibling_of(target)),
       if_exists(if_exists_) {}
 
 int AtomicFile::Place::create() const {

@@ -34,6 +34,7 @@ struct Request {
   Fields fields;
   std::optional<uint64_t> body_bytes;  ///< what Content-Length says; empty without a body or where it comes in chunks
   std::string body;                    ///< the whole body, for a plain handler; empty for one that streams
+  std::string peer;                    ///< who is at the other end of the connection: "127.0.0.1", "2001:db8::1"
   /// What the route's pattern caught, decoded: {"ns", "me"}, …
   std::vector<std::pair<std::string, std::string>> captures;
 
@@ -76,10 +77,26 @@ struct FileRange {
 /// end. Where it throws, the connection is cut, so that the client sees a body that is not whole.
 using Pull = std::function<size_t(MutableBytes)>;
 
+/// A body that is written as things happen, for as long as both sides like: Server-Sent Events. While nothing happens it holds no
+/// thread, and a connection costs some kilobytes. Every silent Limits::heartbeat a comment line is sent; a client that does not read
+/// is cut as with any body. The server destroys it when the client is gone or the stream is over.
+class EventStream {
+ public:
+  virtual ~EventStream() = default;
+  /// Called once, before the first take(). `wake` is to be called whenever there may be something to take: from any thread, often (it is
+  /// cheap), but never after the destructor has returned.
+  virtual void subscribe(std::function<void()> wake) = 0;
+  /// Appends what is new since the last call, and only that: how much waits for a slow client is for the stream to bound. False when
+  /// nothing will follow. On the server's own thread: must not block.
+  virtual bool take(std::string& out) = 0;
+};
+
+using Body = std::variant<std::string, FileRange, Pull, std::shared_ptr<EventStream>>;
+
 struct Response {
   int status = 200;
   Fields fields;  ///< without Content-Length, Transfer-Encoding, Connection and Date, which are the server's
-  std::variant<std::string, FileRange, Pull> body;
+  Body body;
 
   Response& with(std::string name, std::string value) {
     fields.add(std::move(name), std::move(value));

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <optional>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include "server/http/target.h"
+#include "server/http/whole_body.h"
 
 namespace depickle::server::http {
 namespace {
@@ -18,13 +22,13 @@ std::vector<std::string> split(std::string_view text, char at) {
   }
 }
 
-/// A path's segments, each decoded by itself, so that `a%2Fb` is one.
-std::vector<std::string> segments(std::string_view raw_path) {
-  if (!raw_path.starts_with('/')) throw Refusal(respond(400, R"({"error":"the target is not a path"})"), "bad target");
+/// A path's segments, each decoded by itself, so that `a%2Fb` is one. Throws a Refusal as `router` says no.
+std::vector<std::string> segments(std::string_view raw_path, const Router& router) {
+  if (!raw_path.starts_with('/')) throw Refusal(router.error(400, "the target is not a path"), "bad target");
   std::vector<std::string> parts;
   for (const std::string& raw : split(raw_path.substr(1), '/')) {
     auto decoded = percent_decoded(raw);
-    if (!decoded) throw Refusal(respond(400, R"({"error":"the path has a broken percent-encoding"})"), "bad target");
+    if (!decoded) throw Refusal(router.error(400, "the path has a broken percent-encoding"), "bad target");
     parts.push_back(std::move(*decoded));
   }
   return parts;
@@ -90,22 +94,61 @@ void Router::add_streaming(std::string_view methods, std::string_view pattern, O
   routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener), 0});
 }
 
-const Router::Route* Router::find(Request& request) const {
-  std::vector<std::string> parts = segments(request.raw_path());
-  std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
-  bool other_method = false;
+void Router::mount(std::string_view prefix, const Router& below) {
+  std::vector<std::string> parts;
+  if (prefix != "/") parts = split(prefix.substr(1), '/');
+  mounts_.emplace_back(std::move(parts), &below);
+}
+
+Response Router::error(int status, std::string_view text) const {
+  return make_error_ ? make_error_(status, text) : plain_error(status, text);
+}
+
+const Router::Route* Router::match(const std::vector<std::string>& parts, std::string_view method, Request& request,
+    std::vector<std::string>& allowed) const {
   for (const Route& route : routes_) {
-    auto captures = match(route.pattern, parts);
+    auto captures = http::match(route.pattern, parts);
     if (!captures) continue;
     if (std::find(route.methods.begin(), route.methods.end(), method) == route.methods.end()) {
-      other_method = true;
+      allowed.insert(allowed.end(), route.methods.begin(), route.methods.end());
       continue;
     }
     request.captures = std::move(*captures);
     return &route;
   }
-  if (other_method) throw Refusal(respond(405, R"({"error":"this address does not take this method"})"), "bad method");
   return nullptr;
+}
+
+const Router* Router::mounted(const std::vector<std::string>& parts) const {
+  for (const auto& [prefix, below] : mounts_)
+    if (parts.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), parts.begin())) return below;
+  return nullptr;
+}
+
+Router::Match Router::find(Request& request) const {
+  const std::vector<std::string> parts = segments(request.raw_path(), *this);
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::vector<std::string> allowed;
+  const Router* router = this;
+  const Router* last_resort = this;
+  while (true) {
+    if (const Route* route = router->match(parts, method, request, allowed)) {
+      if (router->guard_) router->guard_(request);
+      return {*route, *router};
+    }
+    const Router* below = router->mounted(parts);
+    if (!below) break;
+    router = below;
+    if (router->otherwise_.handler || router->make_error_) last_resort = router;
+  }
+  if (!allowed.empty()) {
+    std::sort(allowed.begin(), allowed.end());
+    allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
+    Response no = last_resort->error(405, "this address does not take this method");
+    throw Refusal(std::move(no.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
+  }
+  if (!router->otherwise_.handler) throw Refusal(router->error(404, "there is nothing at this address"), "not found");
+  return {router->otherwise_, *router};
 }
 
 }  // namespace depickle::server::http

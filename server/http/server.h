@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "server/http/addresses.h"
 #include "server/http/router.h"
 
 namespace depickle::server::http {
@@ -19,8 +20,10 @@ struct Limits {
   std::chrono::milliseconds stall{30'000};   ///< without a byte of a body, in either direction
   uint64_t slowest_bytes_per_second = 1024;  ///< a body that is slower on average is cut, once it had `stall` to start
   uint32_t head_bytes = 32 << 10;
-  uint32_t connections = 10'000;               ///< more are answered with 503
-  uint64_t bodies_in_memory_bytes = 32 << 20;  ///< of all plain handlers together; more are answered with 503
+  uint32_t connections = 10'000;  ///< more are answered with 503
+  AddressLimits per_address;
+  std::chrono::milliseconds heartbeat{15'000};  ///< a comment line of a silent event stream
+  uint64_t bodies_in_memory_bytes = 32 << 20;   ///< of all plain handlers together; more are answered with 503
   unsigned workers = 16;
   std::chrono::milliseconds grace{5'000};  ///< for running requests, after stop()
 };
@@ -32,6 +35,9 @@ struct Counters {
   std::atomic<uint64_t> received_bytes = 0;
   std::atomic<uint64_t> connections = 0;  ///< open now
 };
+
+/// The counters in Prometheus' text format.
+std::string metrics_text(const Counters& counters);
 
 /// One answered request, for a log. The path comes without its query, which may hold signatures.
 struct Served {

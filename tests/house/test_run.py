@@ -1,9 +1,14 @@
-"""./run, once there is nothing to build: the program, and nothing else."""
+"""./run, once there is nothing to build: the program, and nothing else; without arguments, the page with its samples."""
+import contextlib
+import json
 import os
 import pathlib
+import re
+import signal
 import statistics
 import subprocess
 import time
+import urllib.request
 
 ROOT = pathlib.Path(__file__).parents[2]
 PROGRAM = ROOT / "build/release/bin/depickle"
@@ -37,10 +42,58 @@ def test_it_can_be_called_by_a_link_and_from_anywhere(tmp_path):
     assert call(tmp_path / "dep", "inspect", "here.bin", cwd=tmp_path).returncode == 0
 
 
-def test_without_arguments_it_converts_the_sample_and_shows_each_command():
-    for _ in range(2):  # the second time over the results of the first
-        done = call(ROOT / "run")
-        assert done.returncode == 0, done.stderr
-        for command in ("inspect", "scan", "convert", "compare", "verify"):
-            assert f"$ depickle {command} " in done.stdout
-    assert (ROOT / "build/sample/model.safetensors").stat().st_size > 1000
+@contextlib.contextmanager
+def opened(data, **environment):
+    """./run without arguments: its address, and all that it showed until then. It ends by Ctrl-C, with nothing left behind."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    process = subprocess.Popen([ROOT / "run"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=clean | {"DEPICKLE_DATA": str(data)} | environment, start_new_session=True)
+    try:
+        shown = []
+        while not shown or "Ctrl-C" not in shown[-1]:
+            line = process.stdout.readline()
+            assert line, process.communicate()[1]
+            shown.append(line)
+        screen = "".join(shown)
+        yield re.search(r"http://127\.0\.0\.1:\d+", screen)[0], screen
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_without_arguments_the_page_opens_with_its_samples(tmp_path):
+    with opened(tmp_path / "data") as (url, screen):
+        assert len(screen.splitlines()) < 24
+        assert "<title>" in get(url)
+        about = json.loads(get(url + "/api/v1/about"))
+        assert about["personal"] and set(about["samples"]) == {f"samples/{name}" for name in ("single", "sharded", "pipeline", "with-code", "tampered")}
+        assert all(name in screen for name in about["samples"])
+        for name in about["samples"]:
+            assert json.loads(get(f"{url}/api/models/{name}"))["id"] == name
+        environment = os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "home")}
+        done = call(PROGRAM, "check", "samples/tampered", "1", env=environment)
+        assert done.returncode == 1 and "38 of 39 tensors identical" in done.stdout, done.stdout + done.stderr
+
+
+def test_a_second_one_finds_another_port_and_the_next_run_what_was_there(tmp_path):
+    with opened(tmp_path / "one") as (first, _), opened(tmp_path / "two") as (second, _):
+        assert first != second
+    begin = time.perf_counter()
+    with opened(tmp_path / "one") as (url, _):
+        assert time.perf_counter() - begin < 2
+        assert json.loads(get(f"{url}/api/models/samples/tampered"))["id"] == "samples/tampered"
+
+
+def test_a_browser_is_opened_where_there_is_a_screen(tmp_path):
+    (tmp_path / "xdg-open").write_text(f"#!/bin/sh\necho \"$1\" >{tmp_path}/opened.part && mv {tmp_path}/opened.part {tmp_path}/opened\n")
+    (tmp_path / "xdg-open").chmod(0o755)
+    with opened(tmp_path / "data", DISPLAY=":9", PATH=f"{tmp_path}:{os.environ['PATH']}") as (url, _):
+        end = time.monotonic() + 10
+        while not (tmp_path / "opened").exists() and time.monotonic() < end:
+            time.sleep(0.02)
+    assert (tmp_path / "opened").read_text().strip() == url

@@ -43,6 +43,28 @@ TEST_F(ImportTest, FoldersBecomeRepositoriesOnce) {
   EXPECT_FALSE(store_->repo(info).find_entry(store_->repo(info).commit_at("main"), "new.txt"));
 }
 
+TEST_F(ImportTest, AFolderBesideItBecomesAPullRequest) {
+  write("org/demo/config.json", "{}");
+  write("org/demo@1/config.json", "{\"a\": 1}");
+  write("org/demo@1/PULL_REQUEST.md", "A title\n\nWhat it\n\ndoes.\n");
+  write("org/demo@2/more.txt", "more");
+  std::vector<Imported> told = import();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].pull_requests, 2u);
+  RepoInfo info = store_->repos().at(id("org/demo"));
+  EXPECT_EQ(content(info, "config.json"), "{}");
+  EXPECT_EQ(git(info, "show refs/pr/1:config.json"), "{\"a\": 1}");
+  EXPECT_EQ(git(info, "ls-tree -r --name-only refs/pr/1"), ".gitattributes\nconfig.json\n");
+  EXPECT_EQ(git(info, "show refs/pr/2:more.txt"), "more");
+  Repo repo = store_->repo(info);
+  DiscussionDetails first = Discussions(repo).details(1, false);
+  EXPECT_EQ(first.discussion.title, "A title");
+  EXPECT_EQ(first.events.at(0).text, "What it\n\ndoes.\n");
+  EXPECT_EQ(Discussions(repo).at(2).title, "demo@2");
+  EXPECT_TRUE(import()[0].existed);
+  EXPECT_EQ(Discussions(repo).list({}).total, 2u);
+}
+
 TEST_F(ImportTest, ARepositoryThatCannotBeReadIsNotThere) {
   write("org/demo/config.json", "{}");
   write("org/demo/git~1", "hostile");

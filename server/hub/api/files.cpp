@@ -24,7 +24,7 @@ void describe(http::Response& answer, const Entry& entry) {
         .with("X-Linked-Etag", "\"" + entry.lfs->oid + "\"");
 }
 
-std::variant<std::string, http::FileRange, http::Pull> body_of(FileContent content) {
+http::Body body_of(FileContent content) {
   if (!content.file) return std::move(content.bytes);
   return http::FileRange{http::OpenFile::open(content.file->string()), 0, content.size_bytes};
 }

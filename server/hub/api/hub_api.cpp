@@ -1,7 +1,5 @@
 #include "server/hub/api/hub_api.h"
 
-#include <fmt/format.h>
-
 #include "server/hub/api/call.h"
 
 namespace depickle::server {
@@ -12,15 +10,7 @@ using namespace api;
 /// Prometheus' text format.
 http::Response metrics(const Hub& hub) {
   static const http::Counters kNone;
-  const http::Counters& counters = hub.counters ? *hub.counters : kNone;
-  std::string out;
-  auto add = [&](std::string_view name, std::string_view type, uint64_t value) {
-    out += fmt::format("# TYPE depickle_http_{0} {1}\ndepickle_http_{0} {2}\n", name, type, value);
-  };
-  add("requests_total", "counter", counters.requests);
-  add("sent_bytes_total", "counter", counters.sent_bytes);
-  add("received_bytes_total", "counter", counters.received_bytes);
-  add("connections", "gauge", counters.connections);
+  std::string out = http::metrics_text(hub.counters ? *hub.counters : kNone);
   return http::respond(200, std::move(out), "text/plain; version=0.0.4");
 }
 
@@ -57,7 +47,7 @@ struct HubApi::State {
 HubApi::HubApi(Store& store, uint64_t inline_up_to_bytes)
     : state_(std::make_unique<State>(store, inline_up_to_bytes)) {}
 HubApi::~HubApi() = default;
-const http::Router& HubApi::router() const noexcept { return state_->router; }
+http::Router& HubApi::router() noexcept { return state_->router; }
 void HubApi::count(const http::Counters& counters) { state_->hub.counters = &counters; }
 
 http::Response HubApi::explain(const http::Request& request, const std::exception& problem) {

@@ -18,7 +18,7 @@ class HubApi {
   explicit HubApi(Store& store, uint64_t inline_up_to_bytes = 0);
   ~HubApi();
 
-  const http::Router& router() const noexcept;
+  http::Router& router() noexcept;
   /// For http::Options::explain: what handlers threw, as the clients tell errors apart.
   static http::Response explain(const http::Request& request, const std::exception& problem);
   /// What /metrics shows; before the server runs.

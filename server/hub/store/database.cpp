@@ -2,6 +2,8 @@
 
 #include <sqlite3.h>
 
+#include <span>
+
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
@@ -42,18 +44,18 @@ CREATE TABLE reserved(repo INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KE
 )";
 
 [[noreturn]] void fail(sqlite3* handle, std::string_view what) {
-  throw Error(
-      Code::io, "", fmt::format("the database cannot {}: {}", what, sqlite3_errmsg(handle)), Where::in("hub.sqlite"));
+  const char* file = sqlite3_db_filename(handle, "main");
+  throw Error(Code::io, "", fmt::format("the database cannot {}: {}", what, sqlite3_errmsg(handle)),
+      Where::in(file ? std::filesystem::path(file).filename().string() : ""));
 }
 
 class Statement {
  public:
-  Statement(sqlite3* handle, std::string_view sql, std::initializer_list<Value> values) : handle_(handle) {
+  Statement(sqlite3* handle, std::string_view sql, std::span<const Value> values = {}) : handle_(handle) {
     if (sqlite3_prepare_v2(handle, sql.data(), static_cast<int>(sql.size()), &statement_, nullptr) != SQLITE_OK) {
       fail(handle, fmt::format("prepare \"{}\"", sql));
     }
-    int index = 0;
-    for (const Value& value : values) bind(++index, value);
+    bind(values);
   }
   ~Statement() { sqlite3_finalize(statement_); }
   Statement(const Statement&) = delete;
@@ -65,6 +67,12 @@ class Statement {
     return result == SQLITE_ROW;
   }
   Row row() const { return Row(statement_); }
+  void bind(std::span<const Value> values) {
+    int index = 0;
+    for (const Value& value : values) bind(++index, value);
+  }
+  /// To be stepped anew.
+  void reset() { sqlite3_reset(statement_); }
 
  private:
   void bind(int index, const Value& value) {
@@ -97,7 +105,10 @@ std::shared_ptr<Database> Database::open(const std::filesystem::path& data_folde
   std::error_code error;
   std::filesystem::create_directories(data_folder, error);
   if (error) throw system_error(error.value(), "cannot create the folder", data_folder.string());
-  std::filesystem::path file = data_folder / "hub.sqlite";
+  return open(data_folder / "hub.sqlite", kTables, kVersion);
+}
+
+std::shared_ptr<Database> Database::open(const std::filesystem::path& file, const char* tables, int version) {
   sqlite3* handle = nullptr;
   int result = sqlite3_open_v2(
       file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
@@ -109,51 +120,62 @@ std::shared_ptr<Database> Database::open(const std::filesystem::path& data_folde
   sqlite3_busy_timeout(handle, 10'000);
   database->run("PRAGMA journal_mode=WAL");
   database->run("PRAGMA synchronous=FULL");
-  database->create_tables(file);
+  database->create_tables(file, tables, version);
   return database;
 }
 
 Database::~Database() { sqlite3_close(handle_); }
 
-void Database::create_tables(const std::filesystem::path& file) {
+void Database::create_tables(const std::filesystem::path& file, const char* tables, int known) {
   transaction([&] {
     int64_t version = number("PRAGMA user_version", {}).value_or(0);
-    if (version > kVersion) {
+    if (version > known) {
       throw Error(Code::unsupported, "",
-          fmt::format("written by a newer depickle (have version {}, know {})", version, kVersion),
+          fmt::format("written by a newer depickle (have version {}, know {})", version, known),
           Where::in(file.string()));
     }
-    if (version == kVersion) return;
-    if (sqlite3_exec(handle_, kTables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create its tables");
-    run(fmt::format("PRAGMA user_version={}", kVersion));
+    if (version == known) return;
+    if (sqlite3_exec(handle_, tables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create its tables");
+    run(fmt::format("PRAGMA user_version={}", known));
   });
 }
 
 int64_t Database::run(std::string_view sql, std::initializer_list<Value> values) {
   std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, values);
+  Statement statement(handle_, sql, {values.begin(), values.size()});
   while (statement.step()) {
   }
   return sqlite3_changes64(handle_);
 }
 
+void Database::run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql);
+  for (size_t i = 0; i < count; ++i) {
+    statement.reset();
+    statement.bind(values(i));
+    while (statement.step()) {
+    }
+  }
+}
+
 void Database::each(
     std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take) {
   std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, values);
+  Statement statement(handle_, sql, {values.begin(), values.size()});
   while (statement.step()) take(statement.row());
 }
 
 std::optional<int64_t> Database::number(std::string_view sql, std::initializer_list<Value> values) {
   std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, values);
+  Statement statement(handle_, sql, {values.begin(), values.size()});
   if (!statement.step() || statement.row().null(0)) return std::nullopt;
   return statement.row().number(0);
 }
 
 std::optional<std::string> Database::text(std::string_view sql, std::initializer_list<Value> values) {
   std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, values);
+  Statement statement(handle_, sql, {values.begin(), values.size()});
   if (!statement.step() || statement.row().null(0)) return std::nullopt;
   return statement.row().text(0);
 }

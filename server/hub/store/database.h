@@ -1,4 +1,4 @@
-// SQLite, in the few words that the store needs. Inside the store only.
+// SQLite, in the few words that the server needs.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -37,12 +38,16 @@ class Database {
  public:
   /// DATA/hub.sqlite, created with its tables where there is none.
   static std::shared_ptr<Database> open(const std::filesystem::path& data_folder);
+  /// A file of another kind: `tables` are the statements that make version `version` of it. Its folder must be there.
+  static std::shared_ptr<Database> open(const std::filesystem::path& file, const char* tables, int version);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   /// → the number of rows changed.
   int64_t run(std::string_view sql, std::initializer_list<Value> values = {});
+  /// The statement `count` times, prepared once; `values` gives what its `?` stand for, valid until the next call.
+  void run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values);
   void each(std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
   /// The first row's first column.
   std::optional<int64_t> number(std::string_view sql, std::initializer_list<Value> values);
@@ -54,7 +59,7 @@ class Database {
 
  private:
   explicit Database(sqlite3* handle) : handle_(handle) {}
-  void create_tables(const std::filesystem::path& file);
+  void create_tables(const std::filesystem::path& file, const char* tables, int version);
 
   sqlite3* handle_;
   std::recursive_mutex mutex_;

@@ -53,13 +53,15 @@ uint64_t read_pieces(const fs::path& path, Take take) {
   return total;
 }
 
-Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const Caller& by) {
-  Imported imported{info.id};
+constexpr std::string_view kPullRequestText = "PULL_REQUEST.md";
+
+// The folder's files as one commit, without its title; adds to `imported`.
+CommitRequest commit_of(Store& store, const fs::path& folder, const Caller& by, Imported& imported) {
   CommitRequest request;
-  request.title = "Import";
   Spool spool = store.spool();
   for (const fs::path& file : files_in(folder)) {
     std::string path = file.generic_string();
+    if (path == kPullRequestText) continue;
     if (fs::file_size(folder / file) > store.limits().regular_file_bytes) {
       LfsUpload upload = store.lfs().upload(by.user.name, {}, std::nullopt);
       imported.bytes += read_pieces(folder / file, [&](Bytes piece) { upload.append(piece); });
@@ -72,8 +74,32 @@ Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const 
     }
     ++imported.files;
   }
+  return request;
+}
+
+// What PULL_REQUEST.md says, else the folder's name.
+void put_text(CommitRequest& request, const fs::path& folder) {
+  std::ifstream in(folder / kPullRequestText);
+  if (!std::getline(in, request.title)) request.title = folder.filename().string();
+  for (std::string line; std::getline(in, line);) {
+    if (!request.message.empty() || !line.empty()) request.message += line + "\n";
+  }
+}
+
+Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const Caller& by) {
+  Imported imported{info.id};
+  CommitRequest files = commit_of(store, folder, by, imported);
+  files.title = "Import";
   Repo repo = store.repo(info);
-  if (!request.operations.empty()) Committer(repo).commit("main", std::move(request), by);
+  if (!files.operations.empty()) Committer(repo).commit("main", std::move(files), by);
+  std::string prefix = folder.filename().string() + "@";
+  for (const fs::path& beside : sorted_folders(folder.parent_path())) {
+    if (!beside.filename().string().starts_with(prefix)) continue;
+    CommitRequest change = commit_of(store, beside, by, imported);
+    put_text(change, beside);
+    Committer(repo).commit_as_pull_request("main", std::move(change), by);
+    ++imported.pull_requests;
+  }
   return imported;
 }
 
@@ -82,11 +108,12 @@ Imported fill(Store& store, const RepoInfo& info, const fs::path& folder, const 
 void import_folder(Store& store, const fs::path& folder, const std::function<void(const Imported&)>& tell) {
   for (const fs::path& owner : sorted_folders(folder)) {
     for (const fs::path& place : sorted_folders(owner)) {
+      if (place.filename().string().find('@') != std::string::npos) continue;  // a pull request
       RepoId id = RepoId::parse(RepoType::model, owner.filename().string() + "/" + place.filename().string());
       // The name of the folder, which need not be a user's: nobody has asked for this commit.
       Caller by{{{}, id.owner, 0}, true, 0};
       if (std::optional<RepoInfo> info = store.repos().find(id); info && info->id == id) {
-        tell({id, true, 0, 0});
+        tell({id, true});
         continue;
       }
       RepoInfo info = store.repos().prepare(id, {}, id.owner);

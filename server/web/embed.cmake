@@ -1,0 +1,17 @@
+# Writes a C++ source that holds the files of a folder: cmake -DFOLDER=web -DOUT=files.cpp -P embed.cmake
+# As one array a file, by numbers: g++ 12 has no #embed, and the page is small.
+file(GLOB_RECURSE names LIST_DIRECTORIES false RELATIVE ${FOLDER} ${FOLDER}/*.html ${FOLDER}/*.css ${FOLDER}/*.js ${FOLDER}/*.svg ${FOLDER}/*.json)
+list(SORT names)
+set(arrays "")
+set(entries "")
+set(number 0)
+foreach(name IN LISTS names)
+  file(READ ${FOLDER}/${name} hex HEX)
+  file(SHA256 ${FOLDER}/${name} digest)
+  string(SUBSTRING ${digest} 0 16 digest)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${hex}")
+  string(APPEND arrays "const unsigned char kFile${number}[] = {${bytes}0};\n")
+  string(APPEND entries "    {\"${name}\", \"\\\"${digest}\\\"\", {reinterpret_cast<const char*>(kFile${number}), sizeof kFile${number} - 1}},\n")
+  math(EXPR number "${number} + 1")
+endforeach()
+file(WRITE ${OUT} "#include \"server/web/files.h\"\n\nnamespace depickle::server::web {\nnamespace {\n${arrays}const File kFiles[] = {\n${entries}};\n}  // namespace\n\nstd::span<const File> files() noexcept { return kFiles; }\n\n}  // namespace depickle::server::web\n")

@@ -1,0 +1,66 @@
+#include "server/web/page.h"
+
+#include <algorithm>
+#include <string>
+
+#include "server/web/files.h"
+
+namespace depickle::server::web {
+namespace {
+
+// Nothing inline, nothing from elsewhere, no frame around us. A <style> or style="" made of a model's text would not be applied either.
+constexpr std::string_view kContentSecurityPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src "
+    "'none'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+std::string_view content_type(std::string_view path) {
+  if (path.ends_with(".html")) return "text/html; charset=utf-8";
+  if (path.ends_with(".css")) return "text/css; charset=utf-8";
+  if (path.ends_with(".js")) return "text/javascript; charset=utf-8";
+  if (path.ends_with(".svg")) return "image/svg+xml; charset=utf-8";
+  return "application/json; charset=utf-8";
+}
+
+const File* find(std::string_view path) {
+  std::span<const File> all = files();
+  auto at = std::lower_bound(
+      all.begin(), all.end(), path, [](const File& file, std::string_view wanted) { return file.path < wanted; });
+  return at != all.end() && at->path == path ? &*at : nullptr;
+}
+
+/// Whether If-None-Match names this very content, weakly (a proxy that compresses says W/"…") or in a list.
+bool has_it(const http::Request& request, std::string_view etag) {
+  return request.field("If-None-Match").find(etag) != std::string::npos;
+}
+
+http::Handler document(std::string path) {
+  return [path = std::move(path)](http::Request& request) { return file_response(request, path); };
+}
+
+}  // namespace
+
+http::Response file_response(const http::Request& request, std::string_view path, int status) {
+  const File* file = find(path);
+  if (!file) return http::respond(404, "there is no such file in the page\n", "text/plain; charset=utf-8");
+  bool known = status == 200 && has_it(request, file->etag);
+  http::Response answer;
+  answer.status = known ? 304 : status;
+  if (!known) answer.body = std::string(file->content);
+  // Asked for again each time, answered with 304: a new program's page is never mixed with an old one's.
+  answer.with("ETag", std::string(file->etag)).with("Cache-Control", "no-cache");
+  answer.with("Content-Type", std::string(content_type(path))).with("X-Content-Type-Options", "nosniff");
+  answer.with("Content-Security-Policy", std::string(kContentSecurityPolicy)).with("Referrer-Policy", "no-referrer");
+  answer.with("Cross-Origin-Opener-Policy", "same-origin").with("Cross-Origin-Resource-Policy", "same-origin");
+  return answer;
+}
+
+void add_page_routes(http::Router& router) {
+  for (std::string_view path : {"/", "/check", "/inspect", "/jobs", "/jobs/{id}"})
+    router.add("GET", path, document("index.html"));
+  router.add("GET", "/favicon.ico", document("icon.svg"));
+  router.add(
+      "GET", "/-/{path:path}", [](http::Request& request) { return file_response(request, request.captured("path")); });
+}
+
+}  // namespace depickle::server::web

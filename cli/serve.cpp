@@ -23,6 +23,8 @@
 namespace depickle::cli {
 namespace {
 
+constexpr uint64_t kWorkerMemoryBytes = uint64_t{2} << 30;
+
 struct Options {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;
@@ -34,6 +36,7 @@ struct Options {
   bool personal = false;
   bool no_page = false;
   std::vector<std::string> names;
+  std::string worker;
   server::app::Limits limits;
   int64_t job_seconds = limits.job.count();
 };
@@ -109,6 +112,8 @@ server::app::Settings page_settings(const Options& options, server::Store* store
   settings.limits = options.limits;
   settings.limits.job = std::chrono::seconds(options.job_seconds);
   settings.sandbox = sandbox_options();
+  settings.sandbox.bounds.memory_bytes = kWorkerMemoryBytes;
+  if (!options.worker.empty()) settings.sandbox.program = {options.worker, std::to_string(settings.sandbox.channels)};
   settings.log = [&console](std::string_view line) { console.say(fmt::format("{}\n", line)); };
   settings.token = store ? account_token(*store) : hub_settings().token;
   if (store)
@@ -229,6 +234,7 @@ void add_serve(CLI::App& app, Program& program) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->type_name("SECONDS");
+  command->add_option("--worker", options->worker, "Another program that reads the files, for tests")->group("");
   command->add_option("--disk-bytes", options->limits.disk_bytes, "Keep at most so much of downloads and results")
       ->capture_default_str()
       ->type_name("BYTES");

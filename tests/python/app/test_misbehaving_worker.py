@@ -1,0 +1,75 @@
+"""A reader with a bug that files can reach: its process is stopped, its job says so, and the server lives."""
+import subprocess
+
+import pytest
+
+from embedded import files_of, tied_model
+from page_server import PageServer, hub_of
+from program import PROGRAM
+
+# What the start of a file makes that process try, and what its job then says.
+TRICKS = {
+    "crash": ("malformed", "crashed (SEGV)"),
+    "memory": ("limit", "more memory than it may"),
+    "socket": ("unsafe", "did what no reader does"),
+    "exec": ("unsafe", "did what no reader does"),
+    "fork": ("unsafe", "did what no reader does"),
+    "kill": ("unsafe", "did what no reader does"),
+    "unlink": ("unsafe", "did what no reader does"),
+    "lie": ("malformed", "makes no sense"),
+}
+
+
+@pytest.fixture(scope="module")
+def worker():
+    build = PROGRAM.parents[1]
+    subprocess.run(["cmake", "--build", str(build), "--target", "misbehaving_worker"], check=True, capture_output=True)
+    return build / "bin/misbehaving_worker"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, worker):
+    server = PageServer(tmp_path_factory.mktemp("server"), "--worker", worker, "--job-seconds", 20)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def healthy(hub):
+    hub.make("me/healthy", files_of(tied_model()))
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("kind", ["convert", "inspect"])
+def test_it_is_stopped_and_its_job_says_so(hub, server, visitor, kind, trick):
+    code, words = TRICKS[trick]
+    repo = f"me/{kind}-{trick}"
+    hub.make(repo, {"pytorch_model.bin": f"MISBEHAVE:{trick}".encode()})
+    job = visitor.run(kind, repo)
+    assert job["state"] in ("failed", "done") and job["answer"] != "yes", job
+    told = str(job["error"]) + str(job["result"]) + job["sentence"]
+    assert words in told and "pytorch_model.bin" in told, job
+    assert job["error"] is None or job["error"]["code"] in (code, "failed"), job
+    assert visitor.get("/healthz").status == 200
+    assert visitor.run("inspect", "me/healthy")["answer"] == "yes", "the next job is served as always"
+
+
+def test_one_that_never_ends_is_stopped_by_the_jobs_time(hub, server, visitor):
+    hub.make("me/loop", {"pytorch_model.bin": b"MISBEHAVE:loop"})
+    job = visitor.run("inspect", "me/loop")
+    assert job["state"] == "failed" and "20 seconds" in job["error"]["message"], job
+
+
+def test_one_that_never_ends_can_be_cancelled(hub, server, visitor):
+    hub.make("me/loops", {"pytorch_model.bin": b"MISBEHAVE:loop"})
+    job = visitor.begin("convert", "me/loops", pull_request=False)
+    while visitor.get(f"/api/v1/jobs/{job}").json["state"] == "queued":
+        pass
+    assert visitor.post(f"/api/v1/jobs/{job}/cancel").status == 202
+    assert visitor.wait(job)["state"] == "cancelled"
+
+
+def test_the_metrics_count_them(server, visitor):
+    text = visitor.get("/metrics").body.decode()
+    deaths = [int(line.split()[-1]) for line in text.splitlines() if "death" in line and not line.startswith("#")]
+    assert deaths and deaths[0] >= len(TRICKS) - 2, text

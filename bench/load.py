@@ -23,7 +23,7 @@ PROGRAM = ROOT / "build/release/bin/depickle"
 sys.path.insert(0, str(ROOT / "tests/python/app"))
 from crowd import Browser  # noqa: E402: the browsers of the tests
 
-PATHS = {"the page": "/", "a file of the page": "/style.css", "API: about": "/api/v1/about", "API: a job": "/api/v1/jobs/{job}", "Hub: a model": "/api/models/load/m00"}
+PATHS = {"the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about", "API: a job": "/api/v1/jobs/{job}", "Hub: a model": "/api/models/load/m00"}
 
 
 def write_models(folder, count, mib):
@@ -74,7 +74,7 @@ def milliseconds(samples):
 
 
 async def probe(port, paths, samples, until):
-    """Each path in turn, 50 requests a second, from one browser."""
+    """Each path in turn from one browser, 20 ms apart."""
     browser = Browser(port)
     while not until():
         for name, path in paths.items():
@@ -135,6 +135,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, default=value)
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="load-", dir=ROOT / "build"))
+    server = None
     try:
         write_models(folder / "models", options.jobs, options.mib)
         server = subprocess.Popen([PROGRAM, "serve", "--personal", "--port", "0", "--data", folder / "data", "--import", folder / "models"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -152,6 +153,8 @@ def main():
         assert server.wait(30) == 0
         memory.join()
     finally:
+        if server:
+            server.kill()
         shutil.rmtree(folder, ignore_errors=True)
     print(f"{options.watchers} watchers, {options.jobs} conversions of {options.mib} MiB queued at once, each with its pull request: {seconds:.1f} s, {events:,} events, no watcher without its end.\n")
     print("| meanwhile | samples | median ms | p99 | max |\n|---|--:|--:|--:|--:|")
@@ -164,7 +167,7 @@ def main():
     for name, (rss, anonymous) in {"server, started": idle, "server, after wrk": before, "server, peak under load": memory.server_peak, "a worker, peak": memory.worker_peak}.items():
         print(f"| {name} | {rss:.1f} | {anonymous:.1f} |")
     if rates:
-        print("\n| wrk, 64 connections, nothing else running | requests a second | p50 | p99 |\n|---|--:|--:|--:|")
+        print("\n| wrk, 64 connections, before the load | requests a second | p50 | p99 |\n|---|--:|--:|--:|")
         for name, figures in rates.items():
             print(f"| {name} | {figures} |")
 

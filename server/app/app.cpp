@@ -79,7 +79,7 @@ class Janitor {
       };
       service.set_account({hub::Client(std::move(hub)).whoami().name, token});
     } catch (const Error& error) {
-      service.settings.log("account: " + std::string(error.what()));
+      if (error.code() != Code::cancelled) service.settings.log("account: " + std::string(error.what()));
     }
   }
 

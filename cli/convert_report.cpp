@@ -3,53 +3,13 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/convert/report_json.h"
 
 namespace depickle::cli {
 namespace {
 
 using convert::FileReport;
 using convert::Report;
-
-void write_file(JsonWriter& json, const FileReport& file) {
-  json.object()
-      .key("source")
-      .value(file.source.string())
-      .key("target")
-      .value(file.target.string())
-      .key("container")
-      .value(file.container)
-      .key("root")
-      .value(file.root);
-  json.key("tensors")
-      .value(file.tensors)
-      .key("identical")
-      .value(file.identical)
-      .key("tensor_bytes")
-      .value(file.tensor_bytes)
-      .key("file_bytes")
-      .value(file.file_bytes)
-      .key("seconds")
-      .value(file.seconds);
-  json.key("tied").array();
-  for (const convert::Tied& tied : file.tied)
-    json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
-  json.end().key("leftovers").array();
-  for (const Leftover& left : file.leftovers)
-    json.object()
-        .key("path")
-        .value(left.path)
-        .key("description")
-        .value(left.description)
-        .key("tensors")
-        .value(left.tensors)
-        .end();
-  json.end().key("skipped").array();
-  for (const Unsupported& tensor : file.skipped)
-    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
-  json.end().key("notes").array();
-  for (const std::string& note : file.notes) json.value(note);
-  json.end().end();
-}
 
 class Printer {
  public:
@@ -120,37 +80,25 @@ class Printer {
 
 void write_report(JsonWriter& json, const Report& report) {
   json.key("files").array();
-  for (const FileReport& file : report.files) write_file(json, file);
-  json.end().key("indexes").array();
-  for (const convert::IndexReport& index : report.indexes)
-    json.object()
-        .key("source")
-        .value(index.source.string())
-        .key("target")
-        .value(index.target.string())
-        .key("total_size")
-        .value(index.total_bytes)
-        .end();
+  for (const FileReport& file : report.files) {
+    json.object();
+    write_members(json, file);
+    json.end();
+  }
+  json.end().key("indexes");
+  write_indexes(json, report.indexes);
   auto write_left = [&](std::string_view key, const std::vector<convert::Left>& files) {
-    json.end().key(key).array();
+    json.key(key).array();
     for (const convert::Left& left : files)
       json.object().key("file").value(left.file.string()).key("reason").value(left.reason).end();
+    json.end();
   };
   write_left("already", report.already);
   write_left("left", report.left);
-  json.end().key("failed").array();
-  for (const convert::Failure& failure : report.failed)
-    json.object()
-        .key("file")
-        .value(failure.file.string())
-        .key("error")
-        .value(failure.error.what())
-        .key("hint")
-        .value(failure.error.hint())
-        .end();
-  json.end().key("notes").array();
-  for (const std::string& note : report.notes) json.value(note);
-  json.end();
+  json.key("failed");
+  write_failures(json, report.failed);
+  json.key("notes");
+  convert::write_texts(json, report.notes);
 }
 
 void print_report(const Console& console, const Report& report, bool dry_run) {

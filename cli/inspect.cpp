@@ -12,12 +12,13 @@
 #include "cli/exit_code.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
+#include "depickle/convert/report_json.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::cli {
 namespace {
 
-struct Options {
+struct InspectCommand {
   std::string address;
   weights::OpenOptions open;
   bool json = false;
@@ -77,24 +78,15 @@ void print_json(const Console& console, const Weights& weights) {
     write_tensor(json, weights, tensor);
     if (out.size() > 1 << 20) console.out(out), out.clear();
   }
-  json.end().key("leftovers").array();
-  for (const Leftover& left : weights.leftovers())
-    json.object()
-        .key("path")
-        .value(left.path)
-        .key("description")
-        .value(left.description)
-        .key("tensors")
-        .value(left.tensors)
-        .end();
-  json.end().key("unsupported").array();
-  for (const Unsupported& tensor : weights.unsupported())
-    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
-  json.end().key("metadata").object();
+  json.end().key("leftovers");
+  convert::write_leftovers(json, weights.leftovers());
+  json.key("unsupported");
+  convert::write_unsupported(json, weights.unsupported());
+  json.key("metadata").object();
   for (const auto& [key, value] : weights.metadata()) json.key(key).value(value);
-  json.end().key("notes").array();
-  for (const std::string& note : weights.notes()) json.value(note);
-  json.end().end();
+  json.end().key("notes");
+  convert::write_texts(json, weights.notes());
+  json.end();
   console.out(out);
 }
 
@@ -144,7 +136,7 @@ void print_text(const Console& console, const std::string& address, const Weight
 }  // namespace
 
 void add_inspect(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectCommand>();
   CLI::App* command =
       app.add_subcommand("inspect", "List the tensors of a file, a folder or an index: name, dtype, shape, bytes");
   command

@@ -93,9 +93,10 @@ void ProgressBar::draw(const Step& step) {
   double seconds = std::chrono::duration<double>(Clock::now() - began_).count();
   double rate = seconds > 0 ? static_cast<double>(step.done_bytes) / seconds : 0;
   double left = rate > 0 ? static_cast<double>(step.total_bytes - step.done_bytes) / rate : 0;
-  std::string line = fmt::format("{:<8} {}  {} of {}  {}/s  {} left", step.phase, printable(step.file, 60),
-      human_bytes(step.done_bytes), human_bytes(step.total_bytes), human_bytes(static_cast<uint64_t>(rate)),
-      duration(left));
+  std::string line = fmt::format("{:<8} {}", step.phase, printable(step.file, 60));
+  if (step.total_bytes > 0)
+    line += fmt::format("  {} of {}  {}/s  {} left", human_bytes(step.done_bytes), human_bytes(step.total_bytes),
+        human_bytes(static_cast<uint64_t>(rate)), duration(left));
   if (console_.stderr_is_terminal()) {
     console_.say("\r\x1b[2K" + line);
     drawn_ = true;

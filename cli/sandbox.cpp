@@ -1,12 +1,14 @@
 #include "cli/sandbox.h"
 
-#include <filesystem>
+#include "cli/progress_bar.h"
 
 namespace depickle::cli {
 
 worker::SandboxOptions sandbox_options() {
   worker::SandboxOptions options;
-  options.program = {std::filesystem::read_symlink("/proc/self/exe"), kWorkerWord, std::to_string(options.channels)};
+  // The very file that runs, although another may have its name by now.
+  options.program = {"/proc/self/exe", kWorkerWord, std::to_string(options.channels)};
+  options.check = check_interrupted;
 #ifdef __SANITIZE_ADDRESS__
   options.environment = {"ASAN_OPTIONS=detect_leaks=0"};  // looking for leaks takes ptrace(2)
 #endif

@@ -8,7 +8,7 @@ namespace depickle::cli {
 /// The words behind the program's name that make it a worker. No command of its own: people never say it.
 inline constexpr const char* kWorkerWord = "worker";
 
-/// How this program starts itself as a worker.
+/// How this program starts itself as a worker, which Ctrl-C ends.
 worker::SandboxOptions sandbox_options();
 
 }  // namespace depickle::cli

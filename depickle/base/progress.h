@@ -7,7 +7,8 @@
 
 namespace depickle {
 
-/// One report: `phase` ("write", "compare", "hash"), the file it is about, and bytes done of the phase's total for that file.
+/// One report: `phase` ("write", "compare", "hash"), the file it is about, and bytes done of the phase's total for that file;
+/// a total of 0 where the phase has no bytes ("commit").
 struct Step {
   std::string_view phase;
   std::string_view file;

@@ -201,6 +201,7 @@ std::string Committer::body() const {
 }
 
 CommitResult Committer::send_commit() {
+  if (progress_) progress_({"commit", repo_.name(), 0, 0});
   const JsonValue answer = client_.http().json({.method = "POST",
       .url = url("commit"),
       .about = about_,

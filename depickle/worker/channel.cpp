@@ -16,7 +16,8 @@
 namespace depickle::worker {
 namespace {
 
-constexpr uint64_t kMostBytes = uint64_t{1} << 30, kStepBytes = 1 << 20;
+// A million tensors with their digests take less. Whoever is taken over can make the other side hold so much, and a few times that decoded.
+constexpr uint64_t kMostBytes = 256 << 20, kStepBytes = 1 << 20;
 
 bool send_all(int socket, std::string_view bytes) {
   while (!bytes.empty()) {

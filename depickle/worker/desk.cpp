@@ -14,7 +14,7 @@ Error refused(const char* what) {
   return Error(Code::unsafe, "", fmt::format("the process that reads it asked for {}", what));
 }
 
-std::string failure(const Error& error) {
+std::string refusal(const Error& error) {
   WireWriter wire;
   wire(false, error);
   return wire.take();
@@ -41,9 +41,9 @@ void Desk::answer_all(const Channel& channel) {
     try {
       answer(question, channel);
     } catch (const Error& error) {
-      channel.send(failure(error));
+      channel.send(refusal(error));
     } catch (const std::exception& error) {
-      channel.send(failure(Error(Code::io, "", error.what())));
+      channel.send(refusal(Error(Code::io, "", error.what())));
     }
   }
 }

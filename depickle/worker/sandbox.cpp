@@ -2,15 +2,16 @@
 
 #include <signal.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstring>
 
 #include <fmt/format.h>
 
+#include "depickle/base/process.h"
 #include "depickle/base/text.h"
 #include "depickle/worker/desk.h"
-#include "depickle/worker/process.h"
 
 namespace depickle::worker {
 namespace {
@@ -94,7 +95,7 @@ std::string Sandbox::await(const Channel& channel, const Progress& progress) con
 std::string Sandbox::run(const std::string& order, std::vector<repo::OpenFile> sides,
     const convert::MakeTarget& make_target, const Progress& progress) {
   std::vector<Channel> ours, theirs;
-  std::vector<int> descriptors;
+  std::vector<int> descriptors{-1, -1, STDERR_FILENO};  // what goes to standard output is the program's own word
   for (int i = 0; i < options_.channels; ++i) {
     auto [here, there] = Channel::pair();
     descriptors.push_back(there.descriptor());

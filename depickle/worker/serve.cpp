@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <new>
 
 #include <fmt/format.h>
@@ -111,6 +112,7 @@ std::string_view first_bytes(const ByteSource& file) {
 }  // namespace
 
 int serve(int channels, const std::function<void(std::string_view)>& before_work) {
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for who started us, and ends us then
   const Channel orders{Descriptor(kFirstChannel)};
   std::vector<Channel> others;
   for (int i = 1; i < channels; ++i) others.emplace_back(Descriptor(kFirstChannel + i));

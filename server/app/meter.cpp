@@ -7,11 +7,15 @@ namespace {
 
 constexpr std::chrono::milliseconds kPause{100};
 
+/// Of these, the bytes to read say nothing.
+bool is_sending(std::string_view step_phase) { return step_phase == "upload" || step_phase == "commit"; }
+
 }  // namespace
 
 std::string_view phase_of(std::string_view step_phase) {
   if (step_phase == "write") return "convert";
   if (step_phase == "check") return "read";  // the source's own checksums
+  if (step_phase == "commit") return "pull request";
   if (step_phase == "hash" || step_phase == "verify") return "compare";
   return step_phase;
 }
@@ -39,7 +43,7 @@ void Meter::report(const Step& step, Clock::time_point now) {
   if (now - said_ < kPause && !(is_whole && is_new)) return;
   said_ = now;
   Measure measure{.phase = phase_, .file = std::string(step.file), .done_bytes = done_bytes_};
-  measure.total_bytes = std::max({total_bytes_, done_bytes_, step.phase == "upload" ? 0 : expected_bytes_});
+  measure.total_bytes = std::max({total_bytes_, done_bytes_, is_sending(step.phase) ? 0 : expected_bytes_});
   const double seconds = std::chrono::duration<double>(now - began_).count();
   if (seconds > 0.2) measure.bytes_per_second = static_cast<double>(done_bytes_) / seconds;
   if (measure.bytes_per_second > 0)

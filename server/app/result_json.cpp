@@ -61,24 +61,9 @@ void write_left(
 }
 
 void write_file(JsonWriter& json, const convert::FileReport& file, const Surroundings& around) {
-  json.object().key("source").value(file.source.string()).key("target").value(file.target.string());
-  json.key("bytes")
-      .value(size_of(around, file.source))
-      .key("container")
-      .value(file.container)
-      .key("root")
-      .value(file.root);
-  json.key("tensors").value(file.tensors).key("identical").value(file.identical);
-  json.key("tensor_bytes").value(file.tensor_bytes).key("file_bytes").value(file.file_bytes);
-  json.key("seconds").value(file.seconds).key("tied").array();
-  for (const convert::Tied& tied : file.tied)
-    json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
-  json.end().key("leftovers");
-  write_leftovers(json, file.leftovers);
-  json.key("skipped");
-  write_unsupported(json, file.skipped);
-  json.key("notes");
-  write_strings(json, file.notes);
+  json.object();
+  write_members(json, file);
+  json.key("bytes").value(size_of(around, file.source));
   json.key("source_sha256").value(file.digested_sources.empty() ? "" : file.digested_sources.front().sha256);
   json.key("target_sha256").value(file.target_sha256).end();
 }
@@ -139,33 +124,6 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
   json.end().end();
 }
 
-void write_leftovers(JsonWriter& json, const std::vector<Leftover>& leftovers) {
-  json.array();
-  for (const Leftover& left : leftovers)
-    json.object()
-        .key("path")
-        .value(left.path)
-        .key("description")
-        .value(left.description)
-        .key("tensors")
-        .value(left.tensors)
-        .end();
-  json.end();
-}
-
-void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors) {
-  json.array();
-  for (const Unsupported& tensor : tensors)
-    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
-  json.end();
-}
-
-void write_strings(JsonWriter& json, const std::vector<std::string>& texts) {
-  json.array();
-  for (const std::string& text : texts) json.value(text);
-  json.end();
-}
-
 void write_report(JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors,
     const Surroundings& around) {
   json.key("outcome").value(name(report.outcome)).key("commit").value(report.commit).key("files").array();
@@ -174,27 +132,15 @@ void write_report(JsonWriter& json, const repo::RepoReport& report, const std::v
     write_file(json, file, around);
     count += file.tensors;
   }
-  json.end().key("indexes").array();
-  for (const convert::IndexReport& index : report.report.indexes) {
-    json.object().key("source").value(index.source.string()).key("target").value(index.target.string());
-    json.key("total_size").value(index.total_bytes).end();
-  }
-  json.end();
+  json.end().key("indexes");
+  write_indexes(json, report.report.indexes);
   const bool nothing = report.outcome == repo::Outcome::nothing_to_do;
   write_left(
       json, "already", nothing && report.report.already.empty() ? report.plan.already : report.report.already, around);
   write_left(json, "left", nothing && report.report.left.empty() ? report.plan.left : report.report.left, around);
-  json.key("failed").array();
-  for (const convert::Failure& failure : report.report.failed)
-    json.object()
-        .key("file")
-        .value(failure.file.string())
-        .key("error")
-        .value(failure.error.what())
-        .key("hint")
-        .value(failure.error.hint())
-        .end();
-  json.end().key("read_bytes").value(report.plan.source_bytes).key("previous").array();
+  json.key("failed");
+  write_failures(json, report.report.failed);
+  json.key("read_bytes").value(report.plan.source_bytes).key("previous").array();
   for (const repo::PullRequest& request : report.previous) {
     const hub::Discussion& discussion = request.discussion;
     json.object().key("number").value(discussion.number).key("title").value(discussion.title);
@@ -209,7 +155,7 @@ void write_report(JsonWriter& json, const repo::RepoReport& report, const std::v
   json.key("tensors").value(count).key("notes");
   std::vector<std::string> notes = report.report.notes;
   notes.insert(notes.end(), report.notes.begin(), report.notes.end());
-  write_strings(json, notes);
+  convert::write_texts(json, notes);
 }
 
 void append_rows(std::vector<TensorRow>& rows, const std::vector<convert::DigestedTensor>& tensors,

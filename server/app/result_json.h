@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "depickle/base/json.h"
+#include "depickle/convert/report_json.h"
 #include "depickle/repo/check.h"
 #include "depickle/repo/convert.h"
 #include "server/app/tensors.h"
@@ -19,10 +20,6 @@ void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors);
 
 /// What loading would do, all files together; at most 1000 findings and 1000 globals.
 void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans);
-
-void write_leftovers(JsonWriter& json, const std::vector<Leftover>& leftovers);
-void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors);
-void write_strings(JsonWriter& json, const std::vector<std::string>& texts);
 
 /// What a report does not say itself: the sizes of the repository's files, and the address of a pull request.
 struct Surroundings {

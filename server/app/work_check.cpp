@@ -76,7 +76,7 @@ void write_check(JsonWriter& json, const Work& work, const Check& check) {
     json.key("finding").value(name(finding.kind)).key("what").value(finding.what).end();
   }
   json.end().key("notes");
-  write_strings(json, check.notes);
+  convert::write_texts(json, check.notes);
 }
 
 }  // namespace

@@ -73,11 +73,11 @@ class Inspection {
     json.key("scan");
     write_scan(json, scans_);
     json.key("leftovers");
-    write_leftovers(json, leftovers_);
+    convert::write_leftovers(json, leftovers_);
     json.key("unsupported");
-    write_unsupported(json, unsupported_);
+    convert::write_unsupported(json, unsupported_);
     json.key("notes");
-    write_strings(json, notes_);
+    convert::write_texts(json, notes_);
     json.end();
     answer.result.pop_back();
     answer.result += ",\"files\":" + files_text_ + "}";

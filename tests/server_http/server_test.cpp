@@ -1,16 +1,12 @@
 #include "server/http/server.h"
 
-#include <sys/resource.h>
-
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <map>
 
 #include <gmock/gmock.h>
 
-#include "running.h"
 #include "server/http/target.h"
+#include "server_fixture.h"
 
 namespace depickle::server::http {
 namespace {
@@ -18,69 +14,6 @@ namespace {
 using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-/// Counts a body and says so.
-class Counting final : public Receiver {
- public:
-  void take(Bytes block) override {
-    bytes_ += block.size();
-    for (std::byte byte : block) sum_ = sum_ * 31 + static_cast<uint8_t>(byte);
-  }
-  Response finish() override { return respond(200, std::to_string(bytes_) + " " + std::to_string(sum_), "text/plain"); }
-
- private:
-  uint64_t bytes_ = 0, sum_ = 0;
-};
-
-class ServerTest : public testing::Test {
- protected:
-  ServerTest() {
-    path_ = std::filesystem::temp_directory_path() / ("depickle-server-test-" + std::to_string(::getpid()));
-    std::ofstream out(path_, std::ios::binary);
-    for (int i = 0; i < 300'000; ++i) content_ += static_cast<char>(i * 7 + i / 251);
-    out << content_;
-    router_.add("GET", "/hello", [](Request&) { return respond(200, "hello", "text/plain"); });
-    router_.add("POST", "/echo", [](Request& request) { return respond(200, request.body, "text/plain"); }, 1000);
-    router_.add("GET", "/{ns}/{name}/resolve/{rev:rev}/{path:path}", [](Request& request) {
-      return respond(200, request.captured("rev") + "|" + request.captured("path"), "text/plain");
-    });
-    router_.add("GET", "/file", [this](Request& request) { return file(request); });
-    router_.add("GET", "/small", [](Request& request) {
-      Response answer = respond(200, "0123456789", "text/plain");
-      return ranged(request, answer.with("ETag", "\"tag\""));
-    });
-    router_.add("GET", "/chunks", [](Request&) {
-      Response answer;
-      answer.body = [left = 3](MutableBytes into) mutable -> size_t {
-        std::fill_n(reinterpret_cast<char*>(into.data()), 5, 'x');
-        return left-- > 0 ? 5 : 0;
-      };
-      return answer;
-    });
-    router_.add("GET", "/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
-    router_.add_streaming("PUT", "/sink", [](Request&) { return std::make_unique<Counting>(); });
-    router_.add_streaming(
-        "PUT", "/refused", [](Request&) -> std::unique_ptr<Receiver> { throw Refusal(respond(403, "{}"), "no"); });
-  }
-  ~ServerTest() override { std::filesystem::remove(path_); }
-
-  Response file(Request& request) {
-    Response answer;
-    auto open = OpenFile::open(path_.string());
-    answer.body = FileRange{open, 0, open->size_bytes()};
-    return ranged(request, std::move(answer));
-  }
-
-  Running& running(Limits limits = {}) {
-    running_ = std::make_unique<Running>(router_, Options{.limits = limits});
-    return *running_;
-  }
-
-  std::filesystem::path path_;
-  std::string content_;
-  Router router_;
-  std::unique_ptr<Running> running_;
-};
 
 TEST_F(ServerTest, HeadSaysTheTrueLengthAndHasNoBody) {
   Socket socket(running().port);
@@ -206,30 +139,6 @@ TEST_F(ServerTest, ARefusalReachesAClientThatIsStillSending) {
   EXPECT_EQ(read_answer(socket).status, 403);
 }
 
-TEST_F(ServerTest, AHandlerMayTakeOnlySoMuchInMemory) {
-  uint16_t port = running().port;
-  EXPECT_EQ(
-      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(1000, 'x')).status, 200);
-  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1001\r\n\r\n").status, 413);
-  EXPECT_EQ(ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999\r\n\r\n").status, 413);
-  EXPECT_EQ(
-      ask(port, "POST /echo HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3e9\r\n" + std::string(1001, 'x'))
-          .status,
-      413);
-}
-
-TEST_F(ServerTest, BodiesInMemoryAreBoundedTogether) {
-  Running& server = running({.bodies_in_memory_bytes = 1500});
-  std::string half = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\n" + std::string(900, 'x');
-  Socket first(server.port);
-  first.send(half);
-  while (server.server.counters().received_bytes < half.size()) std::this_thread::sleep_for(milliseconds(1));
-  EXPECT_EQ(ask(server.port, half).status, 503);
-  first.send(std::string(100, 'x'));
-  EXPECT_EQ(read_answer(first).status, 200);
-  EXPECT_EQ(ask(server.port, half + std::string(100, 'x')).status, 200) << "what was held is given back";
-}
-
 TEST_F(ServerTest, RefusesWhatIsNotHttp) {
   uint16_t port = running().port;
   EXPECT_EQ(ask(port, "nonsense\r\n\r\n").status, 400);
@@ -265,69 +174,6 @@ TEST_F(ServerTest, StreamsWhatHasNoLength) {
   std::string all = socket.read_all();
   EXPECT_THAT(all, HasSubstr("Transfer-Encoding: chunked"));
   EXPECT_THAT(all, HasSubstr("\r\n\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n0\r\n\r\n"));
-}
-
-TEST_F(ServerTest, CutsAClientThatDribblesItsHead) {
-  Socket socket(running({.head = milliseconds(300)}).port);
-  auto start = std::chrono::steady_clock::now();
-  std::string head = get("/hello", "Long: " + std::string(1000, 'x') + "\r\n");
-  size_t sent = 0;
-  while (sent < head.size() && !socket.stirs_within(10)) socket.send(head.substr(sent++, 1));
-  EXPECT_EQ(socket.read_all(), "");
-  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
-}
-
-TEST_F(ServerTest, CutsAClientWhoseBodyDribblesOrStops) {
-  Running& server = running({.stall = milliseconds(300), .slowest_bytes_per_second = 1000});
-  for (bool dribbles : {false, true}) {
-    Socket socket(server.port);
-    auto start = std::chrono::steady_clock::now();
-    socket.send("PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
-    while (!socket.stirs_within(20) && std::chrono::steady_clock::now() - start < std::chrono::seconds(5))
-      if (dribbles) socket.send("x");
-    EXPECT_EQ(socket.read_all(), "");
-    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(3));
-  }
-}
-
-TEST_F(ServerTest, CutsAReaderThatStopsAndServesOthersMeanwhile) {
-  std::ofstream(path_, std::ios::binary) << std::string(30'000'000, 'x');
-  Running& server = running({.stall = milliseconds(500)});
-  std::vector<Socket> stuck;
-  for (int i = 0; i < 30; ++i) stuck.emplace_back(server.port).send(get("/file"));  // more than there are workers
-  EXPECT_EQ(ask(server.port, get("/hello")).body, "hello");
-  auto start = std::chrono::steady_clock::now();
-  while (server.server.counters().connections > 0 && std::chrono::steady_clock::now() - start < std::chrono::seconds(5))
-    std::this_thread::sleep_for(milliseconds(10));
-  EXPECT_EQ(server.server.counters().connections, 0u);
-}
-
-TEST_F(ServerTest, ClosesIdleConnectionsAndNoneBefore) {
-  Socket socket(running({.idle = milliseconds(600)}).port);
-  socket.send(get("/hello"));
-  EXPECT_EQ(read_answer(socket).status, 200);
-  EXPECT_FALSE(socket.stirs_within(300));
-  socket.send(get("/hello"));
-  EXPECT_EQ(read_answer(socket).status, 200);
-  EXPECT_EQ(socket.read_all(), "");
-}
-
-TEST_F(ServerTest, HoldsThousandsOfIdleConnections) {
-  struct rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  size_t count = std::min<size_t>(3000, limit.rlim_cur / 2 - 100);  // both ends are ours
-  Running& server = running({.connections = static_cast<uint32_t>(count)});
-  std::vector<Socket> idle;
-  for (size_t i = 0; i < count; ++i) idle.emplace_back(server.port);
-  while (server.server.counters().connections < count) std::this_thread::sleep_for(milliseconds(1));
-  EXPECT_EQ(ask(server.port, get("/hello")).status, 503) << "one too many";
-  idle.front().send(get("/hello"));
-  EXPECT_EQ(read_answer(idle.front()).body, "hello");
-  idle.pop_back();
-  while (server.server.counters().connections >= count) std::this_thread::sleep_for(milliseconds(1));
-  EXPECT_EQ(ask(server.port, get("/hello")).status, 200) << "a place came free";
 }
 
 TEST_F(ServerTest, SurvivesClientsThatLeaveAtAnyPoint) {

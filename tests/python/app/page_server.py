@@ -1,5 +1,4 @@
 """The page's API as a program sees it."""
-import dataclasses
 import http.client
 import json
 import subprocess
@@ -7,21 +6,13 @@ import urllib.parse
 
 import embedded
 import embedded_hub
+import wire
 from program import ENVIRONMENT, PROGRAM
 
 TERMINAL = {"done", "failed", "cancelled"}
 
 
-@dataclasses.dataclass
-class Answer:
-    status: int
-    fields: http.client.HTTPMessage
-    body: bytes
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
+class Answer(wire.Answer):
     @property
     def error(self):
         return self.json["error"]

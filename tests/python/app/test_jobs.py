@@ -27,7 +27,10 @@ def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     plan = visitor.run("plan", "me/whole")
     assert (plan["state"], plan["answer"], plan["result"]["outcome"]) == ("done", "yes", "planned")
     assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"]["read_bytes"] > 0
-    job = visitor.run("convert", "me/whole")
+    began = visitor.begin("convert", "me/whole")
+    entered = [data["phase"] for _, sort, data in visitor.events(began) if sort == "state" and data["state"] == "running"]
+    job = visitor.wait(began)
+    assert entered[-1] == job["phases"][-1] == "pull request" and set(entered) - {""} <= set(job["phases"]), entered
     result = job["result"]
     assert job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
     assert visitor.get(f"/api/v1/jobs/{job['id']}/receipt").json["schema"] == "depickle.receipt/1"

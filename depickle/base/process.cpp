@@ -1,4 +1,4 @@
-#include "depickle/worker/process.h"
+#include "depickle/base/process.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -7,12 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <utility>
 
 #include "depickle/base/error.h"
 
-namespace depickle::worker {
+namespace depickle {
 namespace {
+
+constexpr size_t kMostDescriptors = 24;
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> out;
@@ -22,21 +23,21 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }
 
 // The child, between fork and exec: only calls that are safe where other threads held locks at the fork.
-[[noreturn]] void become(
-    char** words, char** environment, const int* descriptors, int count, int nothing, pid_t parent) {
+[[noreturn]] void become(char** words, char** environment, const std::vector<int>& descriptors, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (int number : {SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);  // Ctrl-C is for the parent, who ends us
-  ::dup2(nothing, 0);
+  const int count = static_cast<int>(descriptors.size());
   // Out of the way first, so that none is overwritten before it was moved.
-  int moved[16];
-  for (int i = 0; i < count; ++i) moved[i] = ::fcntl(descriptors[i], F_DUPFD, 64);
-  for (int i = 0; i < count; ++i) ::dup2(moved[i], 3 + i);
-  ::close_range(static_cast<unsigned>(3 + count), ~0U, 0);
-  ::execve(words[0], words, environment);
+  const int nothing = ::open("/dev/null", O_RDWR);
+  int moved[kMostDescriptors];
+  for (int i = 0; i < count; ++i) moved[i] = ::fcntl(descriptors[i] < 0 ? nothing : descriptors[i], F_DUPFD, 64);
+  for (int i = 0; i < count; ++i) ::dup2(moved[i], i);
+  ::close_range(static_cast<unsigned>(count), ~0U, 0);
+  ::execvpe(words[0], words, environment);
   ::_exit(127);
 }
 
@@ -44,17 +45,12 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 Process::Process(const std::vector<std::string>& words, const std::vector<int>& descriptors,
     const std::vector<std::string>& environment) {
-  if (descriptors.size() > 16) throw Error(Code::limit, "", "more than 16 descriptors for a process");
-  const std::vector<char*> argv = pointers(words), envp = pointers(environment);
-  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (descriptors.size() > kMostDescriptors) throw Error(Code::limit, "", "too many descriptors for a process");
+  std::vector<char*> argv = pointers(words), envp = pointers(environment);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0)
-    become(const_cast<char**>(argv.data()), const_cast<char**>(envp.data()), descriptors.data(),
-        static_cast<int>(descriptors.size()), nothing, parent);
-  const int error_number = errno;
-  ::close(nothing);
-  if (pid_ < 0) throw system_error(error_number, "cannot start a process", words[0]);
+  if (pid_ == 0) become(argv.data(), envp.data(), descriptors, parent);
+  if (pid_ < 0) throw system_error(errno, "cannot start a process", words[0]);
 }
 
 Process::~Process() {
@@ -75,4 +71,4 @@ int Process::wait() noexcept {
   return status;
 }
 
-}  // namespace depickle::worker
+}  // namespace depickle

@@ -1,0 +1,60 @@
+#include "depickle/convert/report_json.h"
+
+namespace depickle::convert {
+
+void write_members(JsonWriter& json, const FileReport& file) {
+  json.key("source").value(file.source.string()).key("target").value(file.target.string());
+  json.key("container").value(file.container).key("root").value(file.root);
+  json.key("tensors").value(file.tensors).key("identical").value(file.identical);
+  json.key("tensor_bytes").value(file.tensor_bytes).key("file_bytes").value(file.file_bytes);
+  json.key("seconds").value(file.seconds).key("tied").array();
+  for (const Tied& tied : file.tied) json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
+  json.end().key("leftovers");
+  write_leftovers(json, file.leftovers);
+  json.key("skipped");
+  write_unsupported(json, file.skipped);
+  json.key("notes");
+  write_texts(json, file.notes);
+}
+
+void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes) {
+  json.array();
+  for (const IndexReport& index : indexes) {
+    json.object().key("source").value(index.source.string()).key("target").value(index.target.string());
+    json.key("total_size").value(index.total_bytes).end();
+  }
+  json.end();
+}
+
+void write_failures(JsonWriter& json, const std::vector<Failure>& failures) {
+  json.array();
+  for (const Failure& failure : failures) {
+    json.object().key("file").value(failure.file.string());
+    json.key("error").value(failure.error.what()).key("hint").value(failure.error.hint()).end();
+  }
+  json.end();
+}
+
+void write_leftovers(JsonWriter& json, const std::vector<Leftover>& leftovers) {
+  json.array();
+  for (const Leftover& left : leftovers) {
+    json.object().key("path").value(left.path).key("description").value(left.description);
+    json.key("tensors").value(left.tensors).end();
+  }
+  json.end();
+}
+
+void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors) {
+  json.array();
+  for (const Unsupported& tensor : tensors)
+    json.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
+  json.end();
+}
+
+void write_texts(JsonWriter& json, const std::vector<std::string>& texts) {
+  json.array();
+  for (const std::string& text : texts) json.value(text);
+  json.end();
+}
+
+}  // namespace depickle::convert

@@ -17,15 +17,16 @@ namespace {
 
 using repo::Check;
 
-struct Options {
+struct CheckCommand {
   std::string address;
   uint64_t number = 0;
   bool json = false;
+  bool events = false;
 };
 
-void print_json(const Console& console, const hub::RepoId& repository, const Check& check) {
+void print_json(const Console& console, const hub::RepoId& repository, const Check& check, bool one_line) {
   std::string out;
-  JsonWriter json(out);
+  JsonWriter json(out, one_line ? JsonWriter::Style::compact : JsonWriter::Style::pretty);
   json.object()
       .key("schema")
       .value("depickle.check/1")
@@ -78,7 +79,7 @@ void print_json(const Console& console, const hub::RepoId& repository, const Che
   json.end().key("notes").array();
   for (const std::string& note : check.notes) json.value(note);
   json.end().end();
-  console.out(out);
+  console.out(one_line ? out + "\n" : out);
 }
 
 void print_text(const Console& console, const Check& check) {
@@ -104,7 +105,7 @@ void print_text(const Console& console, const Check& check) {
   for (const std::string& note : check.notes) console.out(fmt::format("note       {}\n", printable(note)));
 }
 
-int run(const Options& options, const Console& console) {
+int run(const CheckCommand& options, const Console& console) {
   const hub::Address address = repo_address(options.address);
   uint64_t number = options.number;
   if (number == 0) number = address.discussion.value_or(hub::pull_request_number(address.revision).value_or(0));
@@ -112,22 +113,24 @@ int run(const Options& options, const Console& console) {
     throw Error(Code::unsupported, "", "which pull request?", Where::in(options.address),
         "give its number: depickle check ORG/NAME 1, or paste its address");
   const hub::Client client = hub_client();
-  ProgressBar bar(console, false);
+  ProgressBar bar(console, options.events);
   const Check check = repo::check(client, address.repo, number, {.progress = bar.listener()});
   bar.clear();
-  options.json ? print_json(console, address.repo, check) : print_text(console, check);
+  const bool wants_json = options.json || options.events;
+  wants_json ? print_json(console, address.repo, check, options.events) : print_text(console, check);
   return check.passed() ? kYes : kNo;
 }
 
 }  // namespace
 
 void add_check(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CheckCommand>();
   CLI::App* command = app.add_subcommand(
       "check", "Hold a pull request on the Hub against its base: which files change, and each tensor, to the last bit");
   command->add_option("REPO", options->address, "ORG/NAME, or the pasted address of a pull request")->required();
   command->add_option("NUMBER", options->number, "The pull request's number");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
   command->callback(
       [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
 }

@@ -18,10 +18,11 @@ namespace {
 using convert::Comparison;
 using convert::Finding;
 
-struct Options {
+struct CompareCommand {
   std::string a, b;
   weights::OpenOptions open;
   bool json = false;
+  bool events = false;
 };
 
 std::string_view word(Finding::Kind kind) {
@@ -35,9 +36,9 @@ std::string_view word(Finding::Kind kind) {
   return "different";
 }
 
-void print_json(const Console& console, const Comparison& comparison) {
+void print_json(const Console& console, const Comparison& comparison, bool one_line) {
   std::string out;
-  JsonWriter json(out);
+  JsonWriter json(out, one_line ? JsonWriter::Style::compact : JsonWriter::Style::pretty);
   json.object().key("schema").value("depickle.compare/1").key("identical").value(comparison.same());
   json.key("tensors_compared")
       .value(comparison.tensors)
@@ -62,7 +63,7 @@ void print_json(const Console& console, const Comparison& comparison) {
   for (const convert::Tied& tied : comparison.tied)
     json.object().key("name").value(tied.name).key("finding").value("tied").key("kept").value(tied.kept).end();
   json.end().end();
-  console.out(out);
+  console.out(one_line ? out + "\n" : out);
 }
 
 void print_text(const Console& console, const Comparison& comparison) {
@@ -78,7 +79,7 @@ void print_text(const Console& console, const Comparison& comparison) {
 }  // namespace
 
 void add_compare(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareCommand>();
   CLI::App* command =
       app.add_subcommand("compare", "Compare two models, tensor by tensor, to the last bit; any format on either side");
   command
@@ -88,13 +89,15 @@ void add_compare(CLI::App& app, Program& program) {
   command->add_option("--root", options->open.root, "The part of a nested checkpoint to take, on both sides")
       ->type_name("PATH");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
   command->callback([options, &program] {
     program.run = [options, &program] {
       Weights a = open_address(options->a, options->open), b = open_address(options->b, options->open);
-      ProgressBar bar(program.console, false);
+      ProgressBar bar(program.console, options->events);
       Comparison comparison = convert::compare(a, b, {.progress = bar.listener(), .file = options->b});
       bar.clear();
-      options->json ? print_json(program.console, comparison) : print_text(program.console, comparison);
+      const bool wants_json = options->json || options->events;
+      wants_json ? print_json(program.console, comparison, options->events) : print_text(program.console, comparison);
       return comparison.same() ? kYes : kNo;
     };
   });

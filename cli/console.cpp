@@ -65,7 +65,7 @@ std::string Console::spelled(std::string_view text) const {
 }
 
 void Console::out(std::string_view text) const {
-  std::string shown = spelled(text);
+  std::string shown = json_ ? std::string(text) : spelled(text);
   if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size())
     throw system_error(errno, "cannot write", "stdout");
 }

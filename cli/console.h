@@ -10,7 +10,8 @@ namespace depickle::cli {
 
 enum class Colour { green, red, yellow, dim, bold };
 
-/// Knows the terminal and the user's wishes. Text that is not ASCII is spelled in ASCII where the locale is not UTF-8.
+/// Knows the terminal and the user's wishes. Text that is not ASCII is spelled in ASCII where the locale is not UTF-8; JSON, which is UTF-8
+/// everywhere, is not.
 class Console {
  public:
   enum class When { automatic, always, never };
@@ -18,6 +19,7 @@ class Console {
   Console();
   void set_colour(When when);
   void set_quiet(bool quiet) { quiet_ = quiet; }
+  void set_json(bool json) { json_ = json; }
 
   /// A piece of the answer, to stdout. Throws Error{io} where stdout cannot take it.
   void out(std::string_view text) const;
@@ -43,6 +45,7 @@ class Console {
   bool colour_out_;
   bool colour_error_;
   bool quiet_ = false;
+  bool json_ = false;
 };
 
 /// The error as the one JSON object that --json promises: schema depickle.error/1.

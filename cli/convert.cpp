@@ -24,7 +24,7 @@ namespace {
 
 using convert::Report;
 
-struct Options {
+struct ConvertCommand {
   std::string source;
   std::string target;
   std::string receipt;
@@ -45,7 +45,7 @@ std::string report_json(const Report& report, bool dry_run, JsonWriter::Style st
   return out;
 }
 
-Report convert_address(const Options& options, const Progress& progress) {
+Report convert_address(const ConvertCommand& options, const Progress& progress) {
   namespace fs = std::filesystem;
   fs::path source = local_path(options.source);
   bool folder = fs::is_directory(source);
@@ -59,13 +59,13 @@ Report convert_address(const Options& options, const Progress& progress) {
 }
 
 // A repository: by its address, or as ORG/NAME where no file could be meant.
-std::optional<hub::Address> repository_in(const Options& options) {
+std::optional<hub::Address> repository_in(const ConvertCommand& options) {
   if (auto address = hub_address(options.source)) return address;
   if (!options.pull_request && !looks_like_repository(options.source)) return std::nullopt;
   return hub::parse_address(options.source, hub_settings().endpoint);
 }
 
-int run(Options& options, const Console& console) {
+int run(ConvertCommand& options, const Console& console) {
   worker::Sandbox sandbox(sandbox_options());
   if (options.sandbox) options.convert.engine = &sandbox;
   if (const auto repository = repository_in(options)) {
@@ -106,7 +106,7 @@ CLI::Validator one_of(std::vector<std::string> words) {
 }  // namespace
 
 void add_convert(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ConvertCommand>();
   CLI::App* command = app.add_subcommand(
       "convert", "Convert a file, a folder or a repository to safetensors, and prove that nothing changed");
   command->add_option("SRC", options->source, "A pickled weights file, a model's folder, or ORG/NAME[@REV] on the Hub")

@@ -21,18 +21,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct DownloadCommand {
   std::string address;
   repo::LoadOptions load;
   std::vector<std::string> include;
   bool paranoid = false;
+  bool only_weights = false;
   bool json = false;
+  bool events = false;
 };
 
 struct Downloaded {
   fs::path path;  // the answer: a snapshot's folder, or a file in it
   std::string commit;
   uint64_t downloaded_bytes = 0;
+  std::vector<repo::ModelFile> models = {};  // what a library would open in it
 };
 
 void refuse_pickles(const std::vector<hub::RepoFile>& files) {
@@ -43,7 +46,7 @@ void refuse_pickles(const std::vector<hub::RepoFile>& files) {
 }
 
 // Just these files, whatever a library would choose.
-Downloaded fetch_named(const hub::Client& client, const hub::Address& address, const Options& options) {
+Downloaded fetch_named(const hub::Client& client, const hub::Address& address, const DownloadCommand& options) {
   const std::string commit = hub::resolve_commit(client, address.repo, options.load.revision);
   std::vector<hub::RepoFile> files;
   for (hub::RepoFile& file : hub::list_commit(client, address.repo, commit)) {
@@ -69,7 +72,7 @@ bool is_file(const hub::Client& client, const hub::Address& address, const std::
   return std::ranges::find(files, address.path, &hub::RepoFile::path) != files.end();
 }
 
-Downloaded work(Options& options, const Console& console) {
+Downloaded work(DownloadCommand& options, const Console& console) {
   const hub::Address address = repo_address(options.address);
   if (options.load.revision.empty()) options.load.revision = address.revision;
   options.load.policy = options.paranoid ? repo::Policy::paranoid : repo::Policy::prefer_safetensors;
@@ -77,25 +80,25 @@ Downloaded work(Options& options, const Console& console) {
   if (!options.include.empty() || is_file(client, address, options.load.revision))
     return fetch_named(client, address, options);
   if (options.load.subfolder.empty()) options.load.subfolder = address.path;
-  const repo::Fetched fetched = repo::fetch(client, address.repo, options.load, true);
+  const repo::Fetched fetched = repo::fetch(client, address.repo, options.load, !options.only_weights);
   for (const std::string& note : fetched.choice.notes) console.say(fmt::format("note: {}\n", printable(note)));
   for (const repo::ModelFile& model : fetched.choice.models)
     if (model.is_pickle)
       console.say(fmt::format("note: {} is a pickle; there is no safetensors in its place\n", printable(model.path)));
-  return {fetched.folder, fetched.commit, fetched.downloaded_bytes};
+  return {fetched.folder, fetched.commit, fetched.downloaded_bytes, fetched.choice.models};
 }
 
-int run(Options options, const Console& console) {
-  ProgressBar bar(console, false);
+int run(DownloadCommand options, const Console& console) {
+  ProgressBar bar(console, options.events);
   options.load.progress = bar.listener();
   const Downloaded downloaded = work(options, console);
   bar.clear();
-  if (!options.json) {
+  if (!options.json && !options.events) {
     console.out(downloaded.path.string() + "\n");
     return kYes;
   }
   std::string out;
-  JsonWriter json(out);
+  JsonWriter json(out, options.events ? JsonWriter::Style::compact : JsonWriter::Style::pretty);
   json.object()
       .key("schema")
       .value("depickle.download/1")
@@ -103,15 +106,20 @@ int run(Options options, const Console& console) {
       .value(downloaded.path.string())
       .key("commit")
       .value(downloaded.commit);
-  json.key("downloaded_bytes").value(downloaded.downloaded_bytes).end();
-  console.out(out);
+  json.key("downloaded_bytes").value(downloaded.downloaded_bytes).key("models").array();
+  for (const repo::ModelFile& model : downloaded.models) {
+    json.object().key("name").value(model.component).key("path").value((downloaded.path / model.path).string());
+    json.key("pickle").value(model.is_pickle).end();
+  }
+  json.end().end();
+  console.out(options.events ? out + "\n" : out);
   return kYes;
 }
 
 }  // namespace
 
 void add_download(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DownloadCommand>();
   CLI::App* command = app.add_subcommand(
       "download", "Fetch what a model library would load into the shared cache, and print where it is");
   command->add_option("ADDR", options->address, "ORG/NAME[@REV], hf://ORG/NAME[@REV][/PATH], or a page's address")
@@ -122,7 +130,10 @@ void add_download(CLI::App& app, Program& program) {
   command->add_option("--subfolder", options->load.subfolder, "The model in this folder: unet")->type_name("FOLDER");
   command->add_option("--include", options->include, "Only files with names like this: '*.json'")->type_name("PATTERN");
   command->add_flag("--paranoid", options->paranoid, "Refuse pickles");
+  command->add_flag(
+      "--only-weights", options->only_weights, "No configuration, no tokenizer: just what the model's tensors need");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
   command->callback(
       [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
 }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
+#include <span>
 
 #include <CLI/CLI.hpp>
 
@@ -59,14 +60,18 @@ void declare(CLI::App& app, Program& program) {
   add_version(app, program);
 }
 
-bool asks_for_json(int count, char** words) {
-  return std::any_of(words, words + count, [](std::string_view word) { return word == "--json"; });
+bool any_is(std::span<char* const> words, std::initializer_list<std::string_view> wanted) {
+  return std::ranges::any_of(
+      words, [&](std::string_view word) { return std::ranges::find(wanted, word) != wanted.end(); });
 }
 
 int run(int count, char** words) {
   Program program;
   CLI::App app{"Takes machine-learning models out of pickle. Nothing in a file is ever executed.", "depickle"};
   declare(app, program);
+  const std::span<char* const> given(words, static_cast<size_t>(count));
+  const bool wants_json = any_is(given, {"--json", "--events"});
+  program.console.set_json(wants_json || any_is(given, {"--sarif"}));
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
@@ -80,7 +85,7 @@ int run(int count, char** words) {
     return code;
   } catch (const Error& error) {
     program.console.error(error);
-    if (asks_for_json(count, words)) program.console.out(error_json(error));
+    if (wants_json) program.console.out(error_json(error));
     return exit_code(error.code());
   } catch (const std::bad_alloc&) {
     program.console.error("out of memory", "");

@@ -14,7 +14,7 @@
 namespace depickle::cli {
 namespace {
 
-struct Options {
+struct PrCommand {
   std::string address;
   uint64_t number = 0;
   std::string comment;
@@ -35,7 +35,7 @@ void write_request(
   json.key("url").value(client.page(repository, fmt::format("discussions/{}", request.number)));
 }
 
-int list(const Options& options, const Console& console) {
+int list(const PrCommand& options, const Console& console) {
   const hub::Address address = repo_address(options.address);
   const hub::Client client = hub_client();
   const auto requests = hub::list_discussions(client, address.repo,
@@ -69,7 +69,7 @@ int list(const Options& options, const Console& console) {
 }
 
 // The number may stand in a pasted address.
-uint64_t number_in(const Options& options, const hub::Address& address) {
+uint64_t number_in(const PrCommand& options, const hub::Address& address) {
   const uint64_t number = options.number != 0
                               ? options.number
                               : address.discussion.value_or(hub::pull_request_number(address.revision).value_or(0));
@@ -87,7 +87,7 @@ hub::DiscussionDetails find_request(const hub::Client& client, const hub::RepoId
   return details;
 }
 
-int show(const Options& options, const Console& console) {
+int show(const PrCommand& options, const Console& console) {
   const hub::Address address = repo_address(options.address);
   const hub::Client client = hub_client();
   const hub::DiscussionDetails details = find_request(client, address.repo, number_in(options, address));
@@ -134,7 +134,7 @@ int show(const Options& options, const Console& console) {
   return kYes;
 }
 
-int settle(const Options& options, const Console& console, bool merge) {
+int settle(const PrCommand& options, const Console& console, bool merge) {
   const hub::Address address = repo_address(options.address);
   const uint64_t number = number_in(options, address);
   if (merge && !options.yes)
@@ -176,11 +176,11 @@ int settle(const Options& options, const Console& console, bool merge) {
 }  // namespace
 
 void add_pr(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PrCommand>();
   CLI::App* command =
       app.add_subcommand("pr", "List, show, merge or close the pull requests of a repository on the Hub");
   command->require_subcommand(1);
-  auto add = [&](const char* name, const char* what, int (*run)(const Options&, const Console&)) {
+  auto add = [&](const char* name, const char* what, int (*run)(const PrCommand&, const Console&)) {
     CLI::App* verb = command->add_subcommand(name, what);
     verb->add_option("REPO", options->address, "ORG/NAME, or a pasted address")->required();
     verb->add_flag("--json", options->json, "One JSON object (docs/json.md)");
@@ -196,9 +196,9 @@ void add_pr(CLI::App& app, Program& program) {
   add("list", "The open ones, newest first", list)->add_flag("--all", options->all, "The merged and closed ones too");
   with_number(add("show", "What was said and done in one", show));
   CLI::App* merge = with_number(add("merge", "Bring one into its branch",
-      [](const Options& o, const Console& console) { return settle(o, console, true); }));
+      [](const PrCommand& o, const Console& console) { return settle(o, console, true); }));
   CLI::App* close = with_number(
-      add("close", "Close one", [](const Options& o, const Console& console) { return settle(o, console, false); }));
+      add("close", "Close one", [](const PrCommand& o, const Console& console) { return settle(o, console, false); }));
   merge->add_flag("--yes", options->yes, "Without this nothing is merged");
   for (CLI::App* verb : {merge, close})
     verb->add_option("--comment", options->comment, "Say this with it")->type_name("TEXT");

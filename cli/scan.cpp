@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 using torch::Verdict;
 
-struct Options {
+struct ScanCommand {
   std::vector<std::string> addresses;
   bool json = false;
   bool sarif = false;
@@ -175,7 +175,7 @@ int verdict_code(const std::vector<ScannedFile>& files) {
 }  // namespace
 
 void add_scan(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScanCommand>();
   CLI::App* command = app.add_subcommand(
       "scan", "Say what a pickle would do if it were loaded: every global and call beyond the building of tensors");
   command->add_option("ADDR", options->addresses, "Files, folders to look through, or hf://ORG/NAME[@REV][/PATH]")

@@ -25,7 +25,7 @@ namespace {
 
 constexpr uint64_t kWorkerMemoryBytes = uint64_t{2} << 30;
 
-struct Options {
+struct ServeCommand {
   std::string host = "127.0.0.1";
   uint16_t port = 8080;
   std::string data = "depickle-hub";
@@ -85,7 +85,7 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void import(server::Store& store, const Options& options, const Console& console) {
+void import(server::Store& store, const ServeCommand& options, const Console& console) {
   server::import_folder(store, options.import, [&](const server::Imported& done) {
     console.say(done.existed ? fmt::format("imported before: {}\n", done.id.full())
                              : fmt::format("imported {}: {}, {}\n", done.id.full(), plural(done.files, "file"),
@@ -100,7 +100,7 @@ std::string account_token(server::Store& store) {
   return store.users().add_token(kName, true);
 }
 
-server::app::Settings page_settings(const Options& options, server::Store* store, const Console& console) {
+server::app::Settings page_settings(const ServeCommand& options, server::Store* store, const Console& console) {
   server::app::Settings settings;
   settings.data = options.data;
   settings.version = DEPICKLE_VERSION;
@@ -130,7 +130,7 @@ server::app::Settings page_settings(const Options& options, server::Store* store
 /// What is served: the page and its API before the Hub, whose addresses are the more general ones.
 class Served {
  public:
-  Served(const Options& options, const Console& console) {
+  Served(const ServeCommand& options, const Console& console) {
     if (options.hub.empty()) {
       store_ = server::Store::open(options.data);
       if (!options.import.empty()) import(*store_, options, console);
@@ -162,7 +162,7 @@ class Served {
   server::http::Router router_;
 };
 
-int serve(const Options& options, const Console& console) {
+int serve(const ServeCommand& options, const Console& console) {
   if (!options.hub.empty() && options.no_page)
     throw Error(Code::unsupported, "", "--hub and --no-page leave nothing to serve", {}, "leave out one of them");
   raise_descriptor_limit();
@@ -198,7 +198,7 @@ int serve(const Options& options, const Console& console) {
 }  // namespace
 
 void add_serve(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ServeCommand>();
   CLI::App* command = app.add_subcommand(
       "serve", "The page, and the embedded Hub: what huggingface_hub, git and depickle take for a Hub");
   command->add_option("--host", options->host, "Address to listen on")->capture_default_str()->type_name("HOST");

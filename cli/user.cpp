@@ -10,7 +10,7 @@
 namespace depickle::cli {
 namespace {
 
-struct Options {
+struct UserCommand {
   std::string name;
   std::string data = "depickle-hub";
   bool read_only = false;
@@ -19,7 +19,7 @@ struct Options {
 }  // namespace
 
 void add_user(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<UserCommand>();
   CLI::App* command = app.add_subcommand("user", "Users of the embedded Hub");
   command->require_subcommand(1);
   CLI::App* add = command->add_subcommand(

@@ -16,7 +16,7 @@
 namespace depickle::cli {
 namespace {
 
-struct Options {
+struct VerifyCommand {
   std::string receipt;
   bool json = false;
 };
@@ -58,7 +58,7 @@ void print_text(const Console& console, const convert::Verification& verificatio
 }  // namespace
 
 void add_verify(CLI::App& app, Program& program) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<VerifyCommand>();
   CLI::App* command = app.add_subcommand(
       "verify", "Prove a receipt again: digests of all files and tensors, and the source where it is still there");
   command->add_option("RECEIPT", options->receipt, "What `depickle convert --receipt` wrote")->required();

@@ -8,6 +8,8 @@ target_compile_features(depickle_options INTERFACE cxx_std_20)
 target_compile_options(depickle_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
 # g++ 12 sees overlapping copies in any `"text" + std::string` (its bug 105651).
 target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+# In a unity build g++ sees types of one .cpp file as if others could include them.
+target_compile_options(depickle_options INTERFACE $<$<AND:$<BOOL:${CMAKE_UNITY_BUILD}>,$<CXX_COMPILER_ID:GNU>>:-Wno-subobject-linkage>)
 # clang 19 warns of a deprecated function inside the std::stable_sort of libstdc++ 12.
 target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(DEPICKLE_SANITIZE)

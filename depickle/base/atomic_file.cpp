@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
 #include <utility>
@@ -31,9 +32,11 @@ fs::path resolve_links(fs::path target) {
   return target;
 }
 
-fs::path sibling_of(const fs::path& target) {
+fs::path sibling_of(const fs::path& target, Writers writers) {
+  static std::atomic<unsigned> number = 0;
   fs::path name = ".";
   name += target.filename();
+  if (writers == Writers::many) name += fmt::format(".{}-{}", ::getpid(), number++);
   name += ".depickle-tmp";
   return target.parent_path() / name;
 }
@@ -72,9 +75,9 @@ void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
 
 }  // namespace
 
-AtomicFile::Place::Place(const fs::path& wanted, IfExists if_exists_)
+AtomicFile::Place::Place(const fs::path& wanted, IfExists if_exists_, Writers writers)
     : target(resolve_links(wanted)),
-      temporary(sibling_of(target)),
+      temporary(sibling_of(target, writers)),
       if_exists(if_exists_) {}
 
 int AtomicFile::Place::create() const {
@@ -87,8 +90,8 @@ int AtomicFile::Place::create() const {
   return fd;
 }
 
-AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists)
-    : AtomicFile(Place(target, if_exists)) {
+AtomicFile::AtomicFile(const fs::path& target, uint64_t size_bytes, IfExists if_exists, Writers writers)
+    : AtomicFile(Place(target, if_exists, writers)) {
   ::flock(descriptor(), LOCK_EX | LOCK_NB);
   reserve(descriptor(), size_bytes, target_);
 }
@@ -105,8 +108,8 @@ AtomicFile::~AtomicFile() {
   if (descriptor() >= 0) ::unlink(temporary_.c_str());
 }
 
-void AtomicFile::commit() {
-  sync();
+void AtomicFile::commit(Durable durable) {
+  if (durable == Durable::yes) sync();
   unsigned flags = if_exists_ == IfExists::refuse ? RENAME_NOREPLACE : 0;
   int failed = ::renameat2(AT_FDCWD, temporary_.c_str(), AT_FDCWD, target_.c_str(), flags);
   if (failed && errno == EINVAL && flags)
@@ -114,6 +117,7 @@ void AtomicFile::commit() {
   if (failed && errno == EEXIST) throw exists_already(target_);
   if (failed) throw system_error(errno, "cannot rename to", target_);
   close();
+  if (durable == Durable::no) return;
 
   fs::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
   int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

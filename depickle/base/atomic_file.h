@@ -10,6 +10,9 @@
 namespace depickle {
 
 enum class IfExists { refuse, replace };
+/// Whether others may write the same target at the same time: then the last commit() counts, and what a killed process leaves
+/// behind stays there.
+enum class Writers { one, many };
 
 /// Writes to a hidden sibling (`.NAME.depickle-tmp`) and renames it over the target in commit(). A symbolic link as target
 /// is kept and the file it points to is replaced. The mode is that of any new file: 0666 less the umask.
@@ -21,13 +24,14 @@ class AtomicFile : public OutputFile {
   /// Creates the sibling and reserves `size_bytes` on the disk, so that a full disk is found before any work.
   /// Throws Error{not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
   /// exists and `if_exists` is refuse.
-  AtomicFile(const std::filesystem::path& target, uint64_t size_bytes, IfExists if_exists);
+  AtomicFile(
+      const std::filesystem::path& target, uint64_t size_bytes, IfExists if_exists, Writers writers = Writers::one);
   /// Without commit(), the sibling is removed and the target is as it was.
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
 
-  /// sync(), then the target's name. Checks `if_exists` again, at the rename itself.
-  void commit();
+  /// sync(), where it is to be durable, then the target's name. Checks `if_exists` again, at the rename itself.
+  void commit(Durable durable = Durable::yes);
 
   /// Where the bytes are until commit().
   const std::filesystem::path& temporary_path() const noexcept { return temporary_; }
@@ -36,7 +40,7 @@ class AtomicFile : public OutputFile {
 
  private:
   struct Place {
-    Place(const std::filesystem::path& wanted, IfExists if_exists_);
+    Place(const std::filesystem::path& wanted, IfExists if_exists_, Writers writers);
     /// The sibling's descriptor.
     int create() const;
     std::filesystem::path target, temporary;

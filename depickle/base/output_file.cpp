@@ -47,7 +47,8 @@ void OutputFile::close() noexcept {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-void OutputFile::write(uint64_t offset, Bytes bytes) const {
+void OutputFile::write(uint64_t offset, Bytes bytes, Durable durable) const {
+  if (durable == Durable::no) return write_step(fd_, offset, bytes, name_);
   while (!bytes.empty()) {
     Bytes step = bytes.first(std::min<uint64_t>(bytes.size(), kStepBytes - offset % kStepBytes));
     bring_in(step);

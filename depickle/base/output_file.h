@@ -9,6 +9,9 @@
 
 namespace depickle {
 
+/// Whether what is written is to outlive a power cut, which costs the time that the disk takes.
+enum class Durable { no, yes };
+
 /// An open file to write. Where it is and what becomes of it is its maker's business: AtomicFile gives it a name, a worker
 /// is handed one without knowing any.
 class OutputFile {
@@ -21,9 +24,10 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
   OutputFile& operator=(OutputFile&&) = delete;
 
-  /// Writes all of `bytes` at `offset` and asks the kernel to start carrying them to the disk. From several threads.
+  /// Writes all of `bytes` at `offset` and, where they are to be durable, has the kernel start carrying them to the disk.
+  /// From several threads.
   /// Throws Error{io}; {integrity} where the bytes lie in a mapped file that somebody has cut short.
-  void write(uint64_t offset, Bytes bytes) const;
+  void write(uint64_t offset, Bytes bytes, Durable durable = Durable::yes) const;
   /// Waits until everything written is on the disk.
   void sync() const;
   /// What is in the file now, through a mapping of its own.

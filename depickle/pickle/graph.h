@@ -89,6 +89,9 @@ class Graph {
   const Global* global(Handle handle) const noexcept;
   bool is_global(Handle handle, std::string_view module, std::string_view name) const noexcept;
   std::optional<Object> object(Handle handle) const noexcept;
+  /// The opcode that made a bytes, a big integer or a set: BYTEARRAY8 or another, LONG1 or LONG4 (two's complement) or a line of
+  /// digits, FROZENSET or another.
+  Op made_by(Handle handle) const noexcept { return node(handle).made_by; }
   /// The id of a persistent.
   Handle persistent_id(Handle handle) const noexcept { return node(handle).a; }
   /// The code of an extension.
@@ -105,7 +108,7 @@ class Graph {
 
   struct Node {
     Kind kind;
-    Op made_by{};  ///< of an object
+    Op made_by{};  ///< of an object, bytes, a big integer, a container
     uint16_t unused = 0;
     uint32_t a =
         0;  ///< text: length; tuple: count; object: callable; list, dict, set: container; bytes: blob; global: index

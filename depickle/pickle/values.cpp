@@ -33,7 +33,7 @@ std::string_view describe(Kind kind) {
 Handle Machine::make_big_integer(Bytes representation) {
   bound(representation.size() - 1, 1024, "bytes of one integer");
   graph_.blobs_.push_back(representation);
-  return make({.kind = Kind::big_integer, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
+  return make({.kind = Kind::big_integer, .made_by = opcode_, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
 }
 
 // PK05: Python's decoder lets lone surrogates pass, and nothing else that is not UTF-8.
@@ -62,7 +62,7 @@ Handle Machine::make_decoded_text(const std::string& text) {
 
 Handle Machine::make_bytes(Bytes bytes) {
   graph_.blobs_.push_back(bytes);
-  return make({.kind = Kind::bytes, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
+  return make({.kind = Kind::bytes, .made_by = opcode_, .a = static_cast<uint32_t>(graph_.blobs_.size() - 1)});
 }
 
 Handle Machine::make_tuple(std::span<const Handle> items) {
@@ -74,7 +74,7 @@ Handle Machine::make_tuple(std::span<const Handle> items) {
 
 Handle Machine::make_container(Kind kind, std::span<const Handle> items) {
   if (kind == Kind::dict && items.size() % 2 != 0) broken("PK06", "a key has no value");
-  Handle handle = make({.kind = kind, .a = kNothing});
+  Handle handle = make({.kind = kind, .made_by = opcode_, .a = kNothing});
   if (!items.empty()) container(handle).assign(items.begin(), items.end());
   return handle;
 }

@@ -17,7 +17,7 @@
 namespace depickle::repo {
 namespace {
 
-constexpr size_t kMostBranchCommits = 1000, kMostRequestCommits = 250;
+constexpr size_t kMostRequestCommits = 250;
 
 // The files of one commit, opened where they are and kept open: several looks at one file cost one request.
 class Tree {

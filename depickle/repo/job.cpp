@@ -11,8 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostBranchCommits = 1000;
-
 }  // namespace
 
 Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)

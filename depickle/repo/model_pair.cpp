@@ -12,11 +12,9 @@
 namespace depickle::repo {
 namespace {
 
-constexpr std::string_view kSafetensors = ".safetensors", kIndex = ".safetensors.index";
+constexpr std::string_view kSafetensors = ".safetensors";
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
-
-bool is_safetensors_index(std::string_view path) { return is_index_name(path) && path.find(kIndex) != path.npos; }
 
 // One name for a model in either layout: that of the single file.
 std::string key_of(const std::string& safetensors_path) {
@@ -64,12 +62,12 @@ std::string other_layout(std::string_view path) {
     const size_t name = stem.rfind('/') + 1;
     const size_t dot = stem.find('.', name);
     const std::string_view variant = dot == stem.npos ? "" : stem.substr(dot);
-    return std::string(stem.substr(0, stem.size() - variant.size())) + std::string(kIndex) + std::string(variant) +
-           ".json";
+    return std::string(stem.substr(0, stem.size() - variant.size())) + std::string(kSafetensorsIndex) +
+           std::string(variant) + ".json";
   }
-  const size_t middle = path.rfind(kIndex);
+  const size_t middle = path.rfind(kSafetensorsIndex);
   if (middle == path.npos || !path.ends_with(".json")) return {};
-  std::string_view variant = path.substr(middle + kIndex.size());  // ".json" or ".fp16.json"
+  std::string_view variant = path.substr(middle + kSafetensorsIndex.size());  // ".json" or ".fp16.json"
   variant.remove_suffix(std::string_view(".json").size());
   return std::string(path.substr(0, middle)) + std::string(variant) + std::string(kSafetensors);
 }

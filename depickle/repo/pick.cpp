@@ -20,8 +20,6 @@ using Names = std::set<std::string_view>;
 constexpr std::array<std::string_view, 2> kSafetensorsStems = {"model", "diffusion_pytorch_model"};
 constexpr std::array<std::string_view, 2> kPickleStems = {"pytorch_model", "diffusion_pytorch_model"};
 
-std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
 // "unet" → "unet/"; the root stays empty.
 std::string folder_prefix(std::string_view folder) {
   while (folder.ends_with('/')) folder.remove_suffix(1);
@@ -180,6 +178,10 @@ bool is_index_name(std::string_view path) noexcept {
   const std::string_view name = file_name(path);
   if (!name.ends_with(".json")) return false;
   return name.find(".safetensors.index.") != name.npos || name.find(".bin.index.") != name.npos;
+}
+
+bool is_safetensors_index(std::string_view path) noexcept {
+  return is_index_name(path) && path.find(kSafetensorsIndex) != path.npos;
 }
 
 bool is_weights_name(std::string_view path) noexcept {

@@ -16,11 +16,6 @@ namespace depickle::repo {
 namespace {
 
 namespace fs = std::filesystem;
-using convert::Job;
-
-constexpr std::string_view kIndex = ".safetensors.index";
-
-std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // "pytorch_model-00001-of-00002.bin", "model.fp16-00001-of-00002.safetensors": without its index no loader finds it.
 bool is_shard_name(std::string_view name) {
@@ -78,8 +73,10 @@ class Indexes {
   std::map<std::string, Error> broken_;
 };
 
-fs::path main_source(const Job& job) { return job.index ? job.source_index : job.files.front().source; }
-std::string main_target(const Job& job) { return (job.index ? job.target_index : job.files.front().target).string(); }
+fs::path main_source(const convert::Job& job) { return job.index ? job.source_index : job.files.front().source; }
+std::string main_target(const convert::Job& job) {
+  return (job.index ? job.target_index : job.files.front().target).string();
+}
 
 class Planner {
  public:
@@ -99,9 +96,10 @@ class Planner {
     plan_.left = std::move(survey.left);
     plan_.failed = std::move(survey.failed);
     const bool some_are_looked_for =
-        std::ranges::any_of(survey.jobs, [](const Job& job) { return is_looked_for(main_source(job).string()); }) ||
+        std::ranges::any_of(
+            survey.jobs, [](const convert::Job& job) { return is_looked_for(main_source(job).string()); }) ||
         std::ranges::any_of(plan_.already, [](const convert::Left& left) { return is_looked_for(left.file.string()); });
-    for (Job& job : survey.jobs) take(std::move(job), some_are_looked_for);
+    for (convert::Job& job : survey.jobs) take(std::move(job), some_are_looked_for);
     std::ranges::sort(plan_.already, {}, &convert::Left::file);
     std::ranges::sort(plan_.left, {}, &convert::Left::file);
     return std::move(plan_);
@@ -115,7 +113,7 @@ class Planner {
   }
 
   bool is_broken_safetensors_index(const std::string& name) const {
-    return is_index_name(name) && name.find(kIndex) != name.npos && !indexes_.is_loadable(name, names_);
+    return is_safetensors_index(name) && !indexes_.is_loadable(name, names_);
   }
 
   bool is_there(const std::string& target) const {
@@ -123,7 +121,7 @@ class Planner {
     return !is_index_name(target) || indexes_.is_loadable(target, names_);
   }
 
-  void take(Job job, bool some_are_looked_for) {
+  void take(convert::Job job, bool some_are_looked_for) {
     const std::string source = main_source(job).string();
     if (const std::string other = other_layout(main_target(job)); is_there(other)) {
       plan_.already.push_back({source, fmt::format("{} is there already", printable(file_name(other)))});
@@ -132,7 +130,7 @@ class Planner {
     } else if (some_are_looked_for && !is_looked_for(source)) {
       plan_.left.push_back({source, "not a name that model libraries look for"});
     } else {
-      for (const Job::File& file : job.files) {
+      for (const convert::Job::File& file : job.files) {
         plan_.source_bytes += sizes_.at(file.source.string());
         if (names_.contains(file.target.string())) plan_.present.push_back(file.target.string());
       }
@@ -150,8 +148,8 @@ class Planner {
 
 std::vector<std::string> Plan::new_files() const {
   std::vector<std::string> files;
-  for (const Job& job : jobs) {
-    for (const Job::File& file : job.files)
+  for (const convert::Job& job : jobs) {
+    for (const convert::Job::File& file : job.files)
       if (std::ranges::find(present, file.target.string()) == present.end()) files.push_back(file.target.string());
     if (job.index) files.push_back(job.target_index.string());
   }
@@ -161,8 +159,8 @@ std::vector<std::string> Plan::new_files() const {
 
 std::vector<std::string> Plan::needed_files() const {
   std::vector<std::string> files = present;
-  for (const Job& job : jobs) {
-    for (const Job::File& file : job.files) files.push_back(file.source.string());
+  for (const convert::Job& job : jobs) {
+    for (const convert::Job::File& file : job.files) files.push_back(file.source.string());
     if (job.index) files.push_back(job.source_index.string());
   }
   std::ranges::sort(files);

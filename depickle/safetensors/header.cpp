@@ -16,8 +16,6 @@
 namespace depickle::safetensors {
 namespace {
 
-constexpr uint64_t kLengthBytes = 8;
-
 void check_header_bytes(uint64_t header_bytes) {
   if (header_bytes > kMostHeaderBytes)
     throw Error(Code::limit, "ST02",

@@ -26,6 +26,10 @@ namespace depickle::safetensors {
 /// Keys and values of `__metadata__`, both UTF-8.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
+/// The length at the start of a file.
+inline constexpr uint64_t kLengthBytes = 8;
+/// The key under which a header keeps its metadata.
+inline constexpr std::string_view kMetadataKey = "__metadata__";
 /// A header's JSON may have this many bytes, padding included.
 inline constexpr uint64_t kMostHeaderBytes = 100'000'000;
 

@@ -14,7 +14,6 @@
 namespace depickle::safetensors {
 namespace {
 
-constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr size_t kUsualEntryBytes = 96;  // of JSON; a guess that only saves growing the table
 
 // Takes `literal` where it stands at `at`.

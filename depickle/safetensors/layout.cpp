@@ -18,7 +18,6 @@
 namespace depickle::safetensors {
 namespace {
 
-constexpr std::string_view kMetadataKey = "__metadata__";
 constexpr uint64_t kMostAlignBytes = 1 << 20;
 
 void check_names(std::span<const TensorSpec> specs) {
@@ -89,7 +88,7 @@ void append_entry(std::string& out, const TensorSpec& spec, const Place& place) 
   fmt::format_to(std::back_inserter(out), "],\"data_offsets\":[{},{}]}}", place.begin, place.end);
 }
 
-void check_header_bytes(uint64_t json_bytes) {
+void check_writable_header(uint64_t json_bytes) {
   if (json_bytes > kMostHeaderBytes)
     throw Error(Code::limit, "ST02",
         fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})",
@@ -100,25 +99,25 @@ void check_header_bytes(uint64_t json_bytes) {
 // The length, the JSON, and spaces up to a multiple of `align_bytes`.
 std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> places,
     const std::optional<Metadata>& metadata, uint64_t align_bytes) {
-  constexpr size_t kLengthBytes = 8, kUsualEntryBytes = 80;
+  constexpr size_t kEntryGuessBytes = 80;
   size_t name_bytes = 0;
   for (const TensorSpec& spec : specs) name_bytes += spec.name.size();
-  check_header_bytes(name_bytes);
+  check_writable_header(name_bytes);
   std::string out;
-  out.reserve(std::min<uint64_t>(name_bytes + specs.size() * kUsualEntryBytes, kMostHeaderBytes) + align_bytes);
+  out.reserve(std::min<uint64_t>(name_bytes + specs.size() * kEntryGuessBytes, kMostHeaderBytes) + align_bytes);
   out.assign(kLengthBytes, '\0');
   out += '{';
   if (metadata) append_metadata(out, *metadata);
-  check_header_bytes(out.size() - kLengthBytes);
+  check_writable_header(out.size() - kLengthBytes);
   for (const Place& place : places) {
     if (out.size() > kLengthBytes + 1) out += ',';
     append_entry(out, specs[place.spec], place);
-    check_header_bytes(out.size() - kLengthBytes);
+    check_writable_header(out.size() - kLengthBytes);
   }
   out += '}';
   out.append((align_bytes - out.size() % align_bytes) % align_bytes, ' ');
   uint64_t json_bytes = out.size() - kLengthBytes;
-  check_header_bytes(json_bytes);
+  check_writable_header(json_bytes);
   std::memcpy(out.data(), &json_bytes, kLengthBytes);
   return out;
 }

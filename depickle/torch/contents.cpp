@@ -7,16 +7,14 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/pickle/parse.h"
+#include "depickle/torch/broken.h"
+#include "depickle/torch/table.h"
 
 namespace depickle::torch {
 namespace {
 
 using pickle::Graph;
 using pickle::Handle;
-
-[[noreturn]] void broken(std::string_view rule, std::string what) {
-  throw Error(Code::malformed, rule, std::move(what));
-}
 
 // Keys and the word "storage" may come as str, as a Python 2 str or as bytes.
 std::optional<std::string_view> word(const Graph& graph, Handle handle) {
@@ -66,8 +64,11 @@ std::optional<PersistentId> read_persistent_id(const Graph& graph, Handle persis
   if (!element || !(storage_class->module == "torch" || storage_class->module.starts_with("torch.")))
     throw Error(Code::unsupported, "TS01",
         fmt::format("unknown storage class {}.{}", printable(storage_class->module), printable(storage_class->name)));
-  PersistentId found{
-      .element = element, .key = key_of(graph, id[2]), .numel = count(graph, id[4], "numel"), .view = {}};
+  PersistentId found{.element = element,
+      .key = key_of(graph, id[2]),
+      .location = word(graph, id[3]).value_or("cpu"),
+      .numel = count(graph, id[4], "numel"),
+      .view = {}};
   if (id.size() == 6 && graph.kind(id[5]) != pickle::Kind::none) {
     std::span<const Handle> view = graph.tuple(id[5], 3);
     if (view.empty()) broken("TS01", "a storage's view is no tuple of three");
@@ -84,6 +85,17 @@ void StorageKeys::check(
   if (storage.size_bytes != size_bytes)
     broken("TS02", fmt::format("storage {} holds {} bytes, the pickle says {}", quoted(storage.key),
                        grouped(storage.size_bytes), grouped(size_bytes)));
+}
+
+Contents read_contents(std::shared_ptr<const ByteSource> source) {
+  Bytes head = source->view(0, std::min<uint64_t>(source->size_bytes(), 512));
+  switch (sniff(head)) {
+    case Format::torch_zip: return read_zip(std::move(source));
+    case Format::torch_legacy: return read_legacy(std::move(source));
+    case Format::torch_tar: return read_tar(std::move(source));
+    case Format::pickle: return read_bare_pickle(std::move(source));
+    default: throw not_a_model(*source);
+  }
 }
 
 Contents read_bare_pickle(std::shared_ptr<const ByteSource> source) {

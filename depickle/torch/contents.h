@@ -22,7 +22,8 @@ struct StorageView {
   uint32_t storage;  ///< index into Contents::storages
   uint64_t offset_bytes;
   uint64_t size_bytes;
-  const ElementType* element;  ///< of the storage's class; uint8 where it is untyped
+  const ElementType* element;         ///< of the storage's class; uint8 where it is untyped
+  std::string_view location = "cpu";  ///< the device it was saved from; points into the graph
 };
 
 /// A tensor that the container itself describes.
@@ -36,6 +37,7 @@ struct PlacedTensor {
 struct PersistentId {
   const ElementType* element;
   std::string_view key;
+  std::string_view location;  ///< "cpu", "cuda:0"
   uint64_t numel;
   struct View {
     std::string_view key;
@@ -54,6 +56,7 @@ struct Contents {
   std::map<pickle::Handle, PlacedTensor> tensors;             ///< of a tar, where persistent ids name tensors
   bool big_endian = false;
   std::vector<std::string> notes;
+  bool has_code = false;                  ///< a TorchScript archive
   std::vector<std::string> left_records;  ///< records that hold no part of the table: "constants.pkl"
   Arena arena;                            ///< of the storages' keys
 
@@ -94,6 +97,9 @@ class StorageKeys {
   static void check(const Storage& storage, const ElementType* known, uint64_t size_bytes, const ElementType* element);
   std::map<std::string_view, Known> numbers_;
 };
+
+/// A torch file, whichever container it is. Throws Error; `unsupported` for what is no torch file.
+Contents read_contents(std::shared_ptr<const ByteSource> source);
 
 /// A zip that torch.save, torch.jit or libtorch wrote. Throws Error; rules ZP and TS of docs/formats/torch.md.
 Contents read_zip(std::shared_ptr<const ByteSource> source);

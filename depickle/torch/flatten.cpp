@@ -17,7 +17,7 @@ using pickle::Kind;
 using pickle::kNothing;
 using Is = Rebuilt::Is;
 
-constexpr size_t kMostDepth = 256, kMostNameBytes = 4096, kMostLeftovers = 1000;
+constexpr size_t kMostNesting = 256, kMostNameBytes = 4096, kMostLeftovers = 1000;
 
 }  // namespace
 
@@ -40,8 +40,8 @@ uint64_t Flattener::walk(Handle handle) {
   if (++visits_ > contents_.graph.nodes() * 4 + 10'000)
     throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {},
         "no real checkpoint does; do not trust this file");
-  if (ancestors_.size() >= kMostDepth)
-    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostDepth));
+  if (ancestors_.size() >= kMostNesting)
+    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostNesting));
   if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a module's link to its parent
 
   Rebuilt rebuilt = [&] {

@@ -23,7 +23,7 @@ using pickle::Op;
 
 constexpr size_t kMostFindings = 1000, kMostGlobals = 10'000;
 constexpr uint64_t kMostPickles = 10'000;
-constexpr int kMostDepth = 3;
+constexpr int kMostCallDepth = 3;
 
 // Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
 // called "my-module".
@@ -131,7 +131,7 @@ class Judge {
     std::span<const Handle> args = graph_.children(object.args);
     std::string where =
         fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
-    if (args.size() != 1 || depth_ >= kMostDepth) {
+    if (args.size() != 1 || depth_ >= kMostCallDepth) {
       add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
     } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
       if (judged_.insert(bytes->data()).second) judge_loaded(event, *bytes, where);

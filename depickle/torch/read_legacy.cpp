@@ -10,6 +10,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/pickle/parse.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/contents.h"
 
 namespace depickle::torch {
@@ -21,10 +22,6 @@ using pickle::Handle;
 constexpr int64_t kProtocolVersion = 1001;
 constexpr std::string_view kNumber(
     "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);  // LONG1 of 0x1950a86a20f9469cfc6c, STOP
-
-[[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
-}
 
 class LegacyReader {
  public:
@@ -120,7 +117,7 @@ class LegacyReader {
             fmt::format("storage {} holds {} elements, the pickle says {}", quoted(id.key),
                 grouped(size_bytes / id.element->bytes), grouped(id.numel)),
             contents_.storages[found->second].offset_bytes);
-      StorageView view{found->second, 0, size_bytes, id.element};
+      StorageView view{found->second, 0, size_bytes, id.element, id.location};
       if (id.view) {
         uint64_t end = 0;
         if (__builtin_add_overflow(id.view->offset, id.view->numel, &end) || end > id.numel)

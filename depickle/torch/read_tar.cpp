@@ -12,6 +12,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/pickle/parse.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/contents.h"
 
 namespace depickle::torch {
@@ -23,10 +24,6 @@ using pickle::Handle;
 constexpr uint64_t kBlockBytes = 512;
 constexpr int64_t kMostCount = 10'000'000;
 constexpr int32_t kMostDimensions = 64;
-
-[[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
-}
 
 class TarReader {
  public:

@@ -6,6 +6,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/pickle/parse.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/contents.h"
 #include "depickle/torch/zip.h"
 
@@ -13,10 +14,6 @@ namespace depickle::torch {
 namespace {
 
 constexpr uint64_t kMostPickleBytes = 1 << 30;
-
-[[noreturn]] void broken(std::string_view rule, std::string what) {
-  throw Error(Code::malformed, rule, std::move(what));
-}
 
 // TZ01: torch reads only archives whose records all lie in one folder, named after whatever the file was called.
 std::string_view root_folder(const Archive& archive) {
@@ -141,13 +138,13 @@ class ZipReader {
           .size_bytes = content.size_bytes,
           .crc = record->crc};
     });
-    if (!id.view) return {number, 0, contents_.storages[number].size_bytes, id.element};
+    if (!id.view) return {number, 0, contents_.storages[number].size_bytes, id.element, id.location};
     uint64_t begin = 0, length = 0, end = 0;
     if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) ||
         __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
         __builtin_add_overflow(begin, length, &end) || end > contents_.storages[number].size_bytes)
       broken("TS04", fmt::format("a view reaches outside storage {}", quoted(id.key)));
-    return {number, begin, length, id.element};
+    return {number, begin, length, id.element, id.location};
   }
 
   void note_checksums(const Record& pickle_record) {
@@ -162,16 +159,16 @@ class ZipReader {
   }
 
   void note_other_records(const Record& pickle_record) {
-    bool has_code = false;
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name.substr(root_.size() + 1);
-      has_code |= name.starts_with("code/") || name == "constants.pkl";
+      contents_.has_code |= name.starts_with("code/") || name == "constants.pkl";
       bool torchs_own = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
                         name == "byteorder" || name.starts_with(".");
       if (torchs_own || &record == &pickle_record || contents_.left_records.size() >= 100) continue;
       contents_.left_records.emplace_back(name);
     }
-    if (has_code) contents_.notes.push_back("a TorchScript archive: it also holds code, which is not looked at");
+    if (contents_.has_code)
+      contents_.notes.push_back("a TorchScript archive: it also holds code, which is not looked at");
   }
 
   std::shared_ptr<const ByteSource> source_;

@@ -7,6 +7,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/words.h"
 
 namespace depickle::torch {
@@ -16,12 +17,7 @@ using Is = Rebuilt::Is;
 using pickle::Handle;
 using pickle::Kind;
 
-constexpr int kMostDepth = 16;
 constexpr size_t kMostDimensions = 64;
-
-[[noreturn]] void broken(std::string_view rule, std::string what) {
-  throw Error(Code::malformed, rule, std::move(what));
-}
 
 void need(std::span<const Handle> args, size_t least, std::string_view builder) {
   if (args.size() < least) broken("TT01", fmt::format("{} has {} arguments (needs {})", builder, args.size(), least));
@@ -64,8 +60,8 @@ std::string Rebuilder::shape_text(Handle handle) {
 }
 
 Rebuilt Rebuilder::rebuild(Handle handle, int depth) {
-  if (depth > kMostDepth)
-    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostDepth));
+  if (depth > kMostBuilderDepth)
+    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostBuilderDepth));
   if (graph_.kind(handle) == Kind::persistent) {
     if (auto placed = contents_.tensors.find(handle); placed != contents_.tensors.end())
       return placed_tensor(placed->second);
@@ -187,8 +183,8 @@ Rebuilt Rebuilder::parameter(const pickle::Object& object, int depth) {
 
 // (func, type, args, state): what func builds of args, if func is itself a builder. Any other func is a plain call.
 Rebuilt Rebuilder::from_type(Args args, int depth) {
-  if (depth > kMostDepth)
-    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostDepth));
+  if (depth > kMostBuilderDepth)
+    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostBuilderDepth));
   pickle::Object inner{.made_by = pickle::Op::REDUCE, .callable = args[0], .args = args[2], .items = {}, .pairs = {}};
   Rebuilt rebuilt = rebuild_object(inner, depth + 1);
   if (rebuilt.is == Is::unsupported && rebuilt.parts.empty() && args.size() > 3) {
@@ -218,17 +214,43 @@ Rebuilt Rebuilder::tensor(Args args, const ElementType* element, Handle metadata
   return rebuilt;
 }
 
-Rebuilt Rebuilder::view_tensor(
+PlacedTensor Rebuilder::geometry(
     const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride) {
-  if (!element.dtype) return unsupported(fmt::format("{}{}", element.name, shape_text(size)));
   std::vector<uint64_t> shape = sizes_of(size, "shape"), strides = sizes_of(stride, "strides");
   auto first = graph_.integer(offset);
   if (!first || *first < 0) broken("TT02", fmt::format("the storage offset is {}", describe(graph_, offset)));
   if (shape.size() != strides.size())
     broken("TT02", fmt::format("{} strides for {} dimensions", strides.size(), shape.size()));
-  Rebuilt rebuilt{.is = Is::tensor, .tensor = {}, .what = {}, .parts = {}};
-  set_geometry(rebuilt.tensor, storage, element, shape, strides, static_cast<uint64_t>(*first));
-  return rebuilt;
+  PlacedTensor placed{storage, std::move(shape), std::move(strides), static_cast<uint64_t>(*first)};
+  placed.storage.element = &element;
+  return placed;
+}
+
+PlacedTensor Rebuilder::place(Handle storage, const ElementType* element, Handle offset, Handle size, Handle stride) {
+  StorageView view = storage_of(storage);
+  PlacedTensor placed = geometry(view, element ? *element : *view.element, offset, size, stride);
+  if (std::ranges::find(placed.shape, 0u) != placed.shape.end()) return placed;
+  uint64_t last = placed.offset, end_bytes = 0;
+  bool overflows = false;
+  for (size_t i = 0; i < placed.shape.size(); ++i) {
+    uint64_t reach = 0;
+    overflows |= __builtin_mul_overflow(placed.shape[i] - 1, placed.strides[i], &reach);
+    overflows |= __builtin_add_overflow(last, reach, &last);
+  }
+  overflows |= __builtin_add_overflow(last, uint64_t{1}, &last);
+  overflows |= __builtin_mul_overflow(last, uint64_t{placed.storage.element->bytes}, &end_bytes);
+  if (overflows || end_bytes > view.size_bytes)
+    broken(
+        "TT05", fmt::format("shape [{}] with strides [{}] of {} at element {} reaches outside its storage of {} bytes",
+                    fmt::join(placed.shape, ", "), fmt::join(placed.strides, ", "), placed.storage.element->name,
+                    placed.offset, grouped(view.size_bytes)));
+  return placed;
+}
+
+Rebuilt Rebuilder::view_tensor(
+    const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride) {
+  if (!element.dtype) return unsupported(fmt::format("{}{}", element.name, shape_text(size)));
+  return placed_tensor(geometry(storage, element, offset, size, stride));
 }
 
 Rebuilt Rebuilder::placed_tensor(const PlacedTensor& placed) {

@@ -25,6 +25,9 @@ struct Rebuilt {
   std::vector<std::pair<std::string, pickle::Handle>> parts;
 };
 
+/// Builders may be nested so deep (TT03).
+inline constexpr int kMostBuilderDepth = 16;
+
 /// Reads the builders of one file. Shapes and strides go into `arena`; storages that lie inside the pickle itself (numpy
 /// arrays, `_load_from_bytes`) are added to the file's.
 class Rebuilder {
@@ -38,6 +41,19 @@ class Rebuilder {
 
   /// Throws Error{malformed} (TT01 to TT06) where a builder's arguments are not what torch writes.
   Rebuilt rebuild(pickle::Handle handle) { return rebuild(handle, 0); }
+
+  // What builders are given, for who makes tensors of any dtype, not only of those that safetensors has. Throw as rebuild().
+  /// A strided view; of the storage's own dtype where `element` is nullptr. Every element lies inside the storage.
+  PlacedTensor place(pickle::Handle storage, const ElementType* element, pickle::Handle offset, pickle::Handle size,
+      pickle::Handle stride);
+  /// A storage, by its persistent id or pickled inside the pickle.
+  StorageView storage_of(pickle::Handle handle, int depth = 0);
+  /// The storage that `_load_from_bytes` is given.
+  StorageView storage_of_bytes(pickle::Handle data) { return nested_storage(data, 0); }
+  /// A tuple, list or torch.Size of sizes; `what` they are is for errors.
+  std::vector<uint64_t> sizes_of(pickle::Handle handle, std::string_view what);
+  /// Bytes written as bytes, as a Python 2 str, or as `_codecs.encode(text, "latin1")`; empty for anything else.
+  std::optional<Storage> inline_bytes(pickle::Handle handle, int depth = 0);
 
  private:
   using Handle = pickle::Handle;
@@ -53,6 +69,8 @@ class Rebuilder {
   Rebuilt rebuild_object(const pickle::Object& object, int depth);
   Rebuilt call(Builder builder, Args args, const pickle::Object& object, int depth);
 
+  PlacedTensor geometry(
+      const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
   Rebuilt view_tensor(
       const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
   Rebuilt tensor(Args args, const ElementType* element, Handle metadata);
@@ -67,14 +85,10 @@ class Rebuilder {
   void set_geometry(Tensor& tensor, const StorageView& storage, const ElementType& element,
       std::span<const uint64_t> shape, std::span<const uint64_t> strides, uint64_t offset_units);
 
-  StorageView storage_of(Handle handle, int depth = 0);
   StorageView nested_storage(Handle data, int depth);
-  /// Bytes written as bytes, as a Python 2 str, or as `_codecs.encode(text, "latin1")`; empty for anything else.
-  std::optional<Storage> inline_bytes(Handle handle, int depth = 0);
   bool is_in_stream(Bytes bytes) const;
   uint32_t add_storage(Storage storage);
   std::optional<ArrayType> array_type(Handle dtype);
-  std::vector<uint64_t> sizes_of(Handle handle, std::string_view what);
   std::string shape_text(Handle handle);
 
   Contents& contents_;

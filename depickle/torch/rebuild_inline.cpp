@@ -7,6 +7,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/inflate.h"
 #include "depickle/torch/rebuild.h"
 #include "depickle/torch/words.h"
@@ -17,12 +18,6 @@ namespace {
 using Is = Rebuilt::Is;
 using pickle::Handle;
 using pickle::Kind;
-
-constexpr int kMostDepth = 16;
-
-[[noreturn]] void broken(std::string_view rule, std::string what) {
-  throw Error(Code::malformed, rule, std::move(what));
-}
 
 // numpy's "f4" and the like; nullopt where the array holds no numbers that safetensors has.
 std::optional<ElementType> numpy_element(std::string_view code) {
@@ -76,7 +71,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   }
   bool wraps = (global->module == "builtins" || global->module == "__builtin__") &&
                (global->name == "bytearray" || global->name == "bytes");
-  if (!wraps || args.size() > 1 || depth > kMostDepth) return std::nullopt;
+  if (!wraps || args.size() > 1 || depth > kMostBuilderDepth) return std::nullopt;
   if (args.empty()) return in_stream({});  // protocol 2 spells b"" as bytes()
   return inline_bytes(args[0], depth + 1);
 }
@@ -94,6 +89,7 @@ StorageView Rebuilder::nested_storage(Handle data, int depth) {
   const StorageView* root = nested.find_view(nested.graph.root());
   if (!root) throw Error(Code::unsupported, "TT04", "_load_from_bytes is given something else than a storage");
   StorageView view = *root;
+  view.location = contents_.arena.copy(view.location);  // the nested graph goes
   Storage storage = nested.storages[view.storage];
   storage.key = {};
   // Counted in the file where the bytes lie in it.

@@ -12,17 +12,6 @@ struct Owner {
   Arena keys, names;
 };
 
-Contents read_contents(std::shared_ptr<const ByteSource> source) {
-  Bytes head = source->view(0, std::min<uint64_t>(source->size_bytes(), 512));
-  switch (sniff(head)) {
-    case Format::torch_zip: return read_zip(std::move(source));
-    case Format::torch_legacy: return read_legacy(std::move(source));
-    case Format::torch_tar: return read_tar(std::move(source));
-    case Format::pickle: return read_bare_pickle(std::move(source));
-    default: throw not_a_model(*source);
-  }
-}
-
 Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& options) {
   auto owner = std::make_shared<Owner>();
   owner->source = source;

@@ -9,6 +9,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/torch/broken.h"
 #include "depickle/torch/inflate.h"
 #include "depickle/torch/zip_end.h"
 #include "depickle/torch/zip_local.h"
@@ -16,13 +17,8 @@
 namespace depickle::torch {
 namespace {
 
-constexpr uint32_t kCentralSignature = 0x02014b50;
 constexpr uint64_t kCentralBytes = 46;
 constexpr uint64_t kMostRecords = 1'000'000, kMostDirectoryBytes = 256 << 20;
-[[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
-}
-
 int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
 
 // FNV-1a.

@@ -14,7 +14,7 @@ namespace depickle::torch {
 namespace {
 
 constexpr std::string_view kEndSignatureText = "PK\5\6";
-constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50, kCentralSignature = 0x02014b50;
+constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50;
 constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMostCommentBytes = 65535;
 
 [[noreturn]] void broken(std::string what, uint64_t offset) {

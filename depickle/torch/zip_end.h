@@ -7,6 +7,9 @@
 
 namespace depickle::torch {
 
+/// How an entry of the directory begins.
+inline constexpr uint32_t kCentralSignature = 0x02014b50;
+
 struct EndRecord {
   uint64_t records;
   uint64_t directory_offset;

@@ -8,6 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/torch/broken.h"
 
 namespace depickle::torch {
 namespace {
@@ -16,10 +17,6 @@ constexpr uint32_t kLocalSignature = 0x04034b50;
 constexpr uint16_t kDescriptorFlag = 0x8;
 // Encrypted, patched, strongly encrypted, masked: some readers obey these bits, others do not look.
 constexpr uint16_t kRefusedFlags = 0x1 | 0x20 | 0x40 | 0x2000;
-
-[[noreturn]] void broken(std::string_view rule, std::string what, uint64_t offset) {
-  throw Error(Code::malformed, rule, std::move(what), Where::at(offset));
-}
 
 class LocatedRecord final : public ByteSource {
  public:

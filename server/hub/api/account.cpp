@@ -42,7 +42,7 @@ void write_made(JsonWriter& json, const Call& call, const RepoInfo& info) {
   json.key("url").value(call.web_url(info.id)).key("name").value(info.id.full()).key("id").value(info.object_id);
 }
 
-http::Response create(const Call& call) {
+http::Response create_repo(const Call& call) {
   const Caller& me = call.writer();
   JsonValue body = call.body();
   RepoId id = id_in(call, body);
@@ -133,7 +133,7 @@ http::Response validate_yaml(const Call&) { return http::respond(200, R"({"error
 
 void add_account_routes(http::Router& router, Hub& hub) {
   router.add("GET", "/api/whoami-v2", endpoint(hub, whoami));
-  router.add("POST", "/api/repos/create", endpoint(hub, create));
+  router.add("POST", "/api/repos/create", endpoint(hub, create_repo));
   router.add("DELETE", "/api/repos/delete", endpoint(hub, remove));
   router.add("POST", "/api/repos/move", endpoint(hub, move));
   router.add("POST", "/api/validate-yaml", endpoint(hub, validate_yaml), 8 << 20);

@@ -127,7 +127,7 @@ http::Response details(const Call& call) {
   });
 }
 
-http::Response create(const Call& call) {
+http::Response create_discussion(const Call& call) {
   Opened opened(call, Need::discuss);
   JsonValue body = call.body();
   std::string title = body.needed_text("title"), text = body.text("description").value_or("");
@@ -194,7 +194,7 @@ http::Response merge(const Call& call) {
 void add_discussion_routes(http::Router& router, Hub& hub) {
   const std::string all = "/api/{type}/{ns}/{name}/discussions", one = all + "/{number}";
   router.add("GET", all, endpoint(hub, list));
-  router.add("POST", all, endpoint(hub, create));
+  router.add("POST", all, endpoint(hub, create_discussion));
   router.add("GET", one, endpoint(hub, details));
   router.add("POST", one + "/comment", endpoint(hub, comment));
   router.add("POST", one + "/comment/{comment}/edit", endpoint(hub, edit_comment));

@@ -12,12 +12,16 @@ import data
 import hub
 import machine
 import memory
+import python_cases
 from sides import PROGRAM
+
+CASES = cases.CASES | python_cases.CASES
+GROUPS = cases.GROUPS | python_cases.GROUPS
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*cases.CASES, *cases.GROUPS, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
+    parser.add_argument("--only", action="append", choices=[*CASES, *GROUPS, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
     parser.add_argument("--rounds", type=int, default=9, help="at least 9 for a table to quote (%(default)s)")
     parser.add_argument("--patience", type=float, default=20, metavar="SECONDS", help="that a round waits, in all, for others to leave the machine alone (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a smoke run: tiny files, 2 rounds; the figures mean nothing")
@@ -32,14 +36,14 @@ class Results:
         self.ms = collections.defaultdict(list)
         self.foreign = []
 
-    def of(self, case, name, touched=False):
+    def of(self, case, name, touched=""):
         return self.ms[case.name, name, touched]
 
     def ratios(self, case, goal):
-        ours = self.of(case, goal.ours)
+        ours = self.of(case, goal.ours, goal.touched)
         if goal.kind == "below":
             return ours
-        peer = self.of(case, goal.peer)
+        peer = self.of(case, goal.peer, goal.touched)
         return [b / a if goal.kind == "faster" else a / b for a, b in zip(ours, peer)]
 
 
@@ -78,7 +82,7 @@ def print_times(all_cases, results, peaks):
     for case in all_cases:
         for side in case.sides:
             ms = results.of(case, side.name, side.touched)
-            touched = "every byte read" if side.touched else "" if side.output or not case.check else "untouched"
+            touched = side.touched or ("" if side.output or not case.check else "untouched")
             print(f"| {case.title} | {side.name} | {touched} | {text_ms(statistics.median(ms))} | {text_ms(min(ms))} | {text_ms(max(ms))} | {text_mib(peaks[case.name, side])} |")
 
 
@@ -94,6 +98,7 @@ def print_goals(all_cases, results, quick):
             median = statistics.median(ratios)
             met = median >= goal.bound if goal.kind == "faster" else median <= goal.bound
             measure = {"faster": f"{goal.peer} / {goal.ours}", "within": f"{goal.ours} / {goal.peer}", "below": f"{goal.ours}, ms"}[goal.kind]
+            measure += f", {goal.touched}" if goal.touched else ""
             print(f"| {case.title} | {measure} | {median:.2f} | {min(ratios):.2f} | {max(ratios):.2f} | {'≥' if goal.kind == 'faster' else '≤'} {goal.bound} | {verdict(met, quick)} |")
 
 
@@ -125,8 +130,8 @@ def main():
         return data.clean()
     if options.quick:
         options.rounds, options.patience = 2, 0
-    wanted = [name for word in options.only or [*cases.CASES, "memory"] for name in cases.GROUPS.get(word, [word])]
-    timed = {name: cases.CASES[name] for name in cases.CASES if name in wanted}
+    wanted = [name for word in options.only or [*CASES, "memory"] for name in GROUPS.get(word, [word])]
+    timed = {name: CASES[name] for name in CASES if name in wanted}
     needed = {file for _, files in timed.values() for file in files} | (set(memory.CASES) if "memory" in wanted else set())
     files = data.prepare(sorted(needed), options.quick)
     print_setting(options)
@@ -145,7 +150,7 @@ def main():
         print_times(all_cases, results, peaks)
         print_goals(all_cases, results, options.quick)
         print(f"\nOthers had {statistics.median(results.foreign):.0%} of the processors during the samples (median; at most {max(results.foreign):.0%}).")
-    if hub_cases := [case for case in all_cases if case.name in cases.GROUPS["hub"]]:
+    if hub_cases := [case for case in all_cases if case.name in GROUPS["hub"]]:
         print_hub_memory([row for case in hub_cases for row in hub.memory_rows(case)], options.quick)
     if "memory" in wanted:
         print_memory(memory.rows(files), options.quick)

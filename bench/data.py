@@ -50,6 +50,12 @@ def make_many(path, quick):
     torch.save(tensors, path) if path.suffix == ".bin" else save_file(tensors, path)
 
 
+def make_small(path, quick):
+    """A thousand tensors of 16 KiB, as adapters and experts have them."""
+    torch.manual_seed(3)
+    save_file({f"layers.{index}.weight": torch.randn(64, 64) for index in range(50 if quick else 1000)}, path)
+
+
 def make_large(path, quick):
     """4.5 GiB of holes and a few bytes."""
     rows, columns = (4000, 3020) if quick else (40_000, 30_200)
@@ -71,6 +77,7 @@ MAKERS = {
     "gpt2.safetensors": make_gpt2,
     "many.bin": make_many,
     "many.safetensors": make_many,
+    "small.safetensors": make_small,
     "large.bin": make_large,
     "transposed.bin": make_large,
     "random.safetensors": make_random,

@@ -79,6 +79,14 @@ uint64_t bench_sum(const void* data, uint64_t size_bytes) {
   return sum_of_words(static_cast<const std::byte*>(data), size_bytes);
 }
 
+/// The sum of every 4096th byte and the last: a look at every page, and at little else.
+uint64_t bench_touch(const void* data, uint64_t size_bytes) {
+  const auto* bytes = static_cast<const uint8_t*>(data);
+  uint64_t sum = size_bytes ? bytes[size_bytes - 1] : 0;
+  for (uint64_t at = 0; at < size_bytes; at += 4096) sum += bytes[at];
+  return sum;
+}
+
 /// The table as text, as much as fits. Bytes of the whole text; 0 where the file cannot be opened.
 uint64_t bench_table(const char* path, char* out, uint64_t capacity) try {
   const std::string text = table_text(depickle::open(path));

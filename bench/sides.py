@@ -19,15 +19,19 @@ NATIVE = ctypes.CDLL(str(NATIVE_FILE))
 NATIVE.bench_open.restype = NATIVE.bench_open_and_sum.restype = ctypes.c_double
 NATIVE.bench_open.argtypes = [ctypes.c_char_p, ctypes.c_uint64, ctypes.POINTER(ctypes.c_uint64)]
 NATIVE.bench_open_and_sum.argtypes = [ctypes.c_char_p, ctypes.POINTER(ctypes.c_uint64)]
-NATIVE.bench_sum.restype = NATIVE.bench_table.restype = ctypes.c_uint64
-NATIVE.bench_sum.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
+NATIVE.bench_sum.restype = NATIVE.bench_touch.restype = NATIVE.bench_table.restype = ctypes.c_uint64
+NATIVE.bench_sum.argtypes = NATIVE.bench_touch.argtypes = [ctypes.c_void_p, ctypes.c_uint64]
 NATIVE.bench_table.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
 
 
-class Side:
-    """One contender. `touched`: every byte of every tensor is read. `output`: the file that it writes; where `summed`, the same bytes as other sides write."""
+# How much of what was opened is looked at within the sample: nothing unless a side says otherwise.
+BYTES, PAGES = "every byte read", "every page touched"
 
-    def __init__(self, name, touched=False, output=None, summed=True):
+
+class Side:
+    """One contender. `touched`: BYTES or PAGES of all its tensors. `output`: the file that it writes; where `summed`, the same bytes as other sides write."""
+
+    def __init__(self, name, touched="", output=None, summed=True):
         self.name, self.touched, self.output, self.summed = name, touched, output, summed
         self.sum = None
 
@@ -52,7 +56,7 @@ class Side:
 class Native(Side):
     """depickle, opening a file; as many times in one sample as make it measurable."""
 
-    def __init__(self, path, times=1, touched=False):
+    def __init__(self, path, times=1, touched=""):
         super().__init__("depickle", touched)
         self.path, self.times = str(path).encode(), times
 
@@ -80,7 +84,7 @@ class Call(Side):
         for _ in range(self.times):
             loaded = self.load()
         if self.touched:
-            self.sum = sum_of_tensors(loaded)
+            self.sum = sum_of_tensors(loaded, NATIVE.bench_sum if self.touched == BYTES else NATIVE.bench_touch)
         return (time.perf_counter() - start) / self.times
 
     def peak_mib(self):
@@ -141,9 +145,13 @@ class Program(Side):
         return machine.peaks_mib(self.command)[0]
 
 
-def sum_of_tensors(tensors):
-    """What NATIVE.bench_open_and_sum says of the same tensors; added up by the same code."""
-    return sum(NATIVE.bench_sum(tensor.data_ptr(), tensor.nbytes) for tensor in tensors.values()) % 2**64
+def sum_of_tensors(tensors, add_up):
+    """With NATIVE.bench_sum, what NATIVE.bench_open_and_sum says of the same tensors; added up by the same code."""
+    return sum(add_up(address_of(tensor), tensor.nbytes) for tensor in tensors.values()) % 2**64
+
+
+def address_of(tensor):
+    return tensor.ctypes.data if isinstance(tensor, numpy.ndarray) else tensor.data_ptr()
 
 
 def sum_of_file(path):

@@ -42,6 +42,7 @@ prepare_venv() {
   cmp -s "$requirements" "$1/installed.txt" && return
   say "installing Python packages into $1: $(tr '\n' ' ' <"$requirements")"
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv || return
+  python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || install_packages python3-dev || return
   [[ -x $1/bin/python ]] || python3 -m venv "$1" >&2 || return
   while read -r line; do
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$line" >&2 || return
@@ -49,11 +50,13 @@ prepare_venv() {
   cp "$requirements" "$1/installed.txt"
 }
 
-# build PRESET: configures and builds; build/PRESET/built is then as old as the start of the last build that succeeded.
+# build PRESET [OPTION…]: configures (OPTIONs are cmake's) and builds; build/PRESET/built is then as old as the start of the last build that succeeded.
 build() {
-  say "building the $1 preset"
-  mkdir -p "build/$1"
-  touch "build/$1/started"
-  cmake --preset "$1" >"build/$1/configure.log" 2>&1 || { cat "build/$1/configure.log" >&2; return 1; }
-  cmake --build --preset "$1" >&2 && mv "build/$1/started" "build/$1/built"
+  local preset=$1
+  shift
+  say "building the $preset preset"
+  mkdir -p "build/$preset"
+  touch "build/$preset/started"
+  cmake --preset "$preset" "$@" >"build/$preset/configure.log" 2>&1 || { cat "build/$preset/configure.log" >&2; return 1; }
+  cmake --build --preset "$preset" >&2 && mv "build/$preset/started" "build/$preset/built"
 }

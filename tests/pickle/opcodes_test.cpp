@@ -144,5 +144,18 @@ TEST(Opcodes, EveryOtherByteIsRefused) {
   }
 }
 
+TEST(Opcodes, WhatMadeAValueTellsTypesApartThatAreReadAlike) {
+  auto maker = [](std::string_view stream) {
+    Pickle pickle = parse(bytes(stream));
+    return pickle.graph.made_by(pickle.graph.root());
+  };
+  EXPECT_EQ(maker("\x96\1\0\0\0\0\0\0\0a."sv), Op::BYTEARRAY8);
+  EXPECT_EQ(maker("C\1a."sv), Op::SHORT_BINBYTES);
+  EXPECT_EQ(maker("\x8f."sv), Op::EMPTY_SET);
+  EXPECT_EQ(maker("(\x91."sv), Op::FROZENSET);
+  EXPECT_EQ(maker("\x8a\x09\1\1\1\1\1\1\1\1\1."sv), Op::LONG1);
+  EXPECT_EQ(maker("L99999999999999999999L\n."sv), Op::LONG);
+}
+
 }  // namespace
 }  // namespace depickle::pickle

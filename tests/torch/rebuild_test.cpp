@@ -1,6 +1,7 @@
 // Rules TT01 to TT06: what each builder makes of its arguments.
 #include <gmock/gmock.h>
 
+#include "depickle/torch/rebuild.h"
 #include "tables.h"
 
 namespace depickle::torch {
@@ -45,6 +46,37 @@ TEST(Rebuild, V3TakesItsDtypeFromTheArgument) {
   EXPECT_EQ(built(v3("FloatStorage", 6, "float32", 6)), "w F32[6]");
   EXPECT_EQ(found_unsupported(v3("UntypedStorage", 24, "complex32", 6)), "w: complex32, shape [6]");
   EXPECT_EQ(refused(v3("UntypedStorage", 24, "float128", 1)), "[TT04] name torch.float128 is no dtype");
+}
+
+// What place() says of _rebuild_tensor_v2's first four arguments.
+std::string placed(const std::string& type, int64_t numel, int64_t offset, std::initializer_list<int64_t> shape,
+    std::initializer_list<int64_t> strides) {
+  Contents contents = read_contents(source_of(
+      torch_zip(tuple({storage(type, "0", numel), number(offset), sizes(shape), sizes(strides)}), {{"0", kSix}})));
+  Arena arena;
+  Rebuilder rebuilder(contents, arena, 0);
+  auto args = contents.graph.children(contents.graph.root());
+  try {
+    PlacedTensor tensor = rebuilder.place(args[0], nullptr, args[1], args[2], args[3]);
+    return std::string(tensor.storage.element->name) + " of " + std::string(tensor.storage.location) + " at " +
+           std::to_string(tensor.offset);
+  } catch (const Error& error) {
+    return "[" + error.rule() + "] " + error.message();
+  }
+}
+
+TEST(Rebuild, PlacesTensorsOfAnyDtypeInsideTheirStorage) {
+  EXPECT_EQ(placed("FloatStorage", 6, 2, {2, 2}, {2, 1}), "float32 of cpu at 2");
+  EXPECT_EQ(placed("FloatStorage", 6, 0, {1000, 6}, {0, 1}), "float32 of cpu at 0") << "views take no memory";
+  EXPECT_EQ(placed("FloatStorage", 6, 9, {0, 5}, {5, 1}), "float32 of cpu at 9") << "no element, nothing outside";
+  EXPECT_EQ(placed("QUInt8Storage", 24, 3, {3, 7}, {7, 1}), "quint8 of cpu at 3");
+  EXPECT_THAT(placed("FloatStorage", 6, 3, {2, 2}, {2, 1}), StartsWith("[TT05]"));
+  EXPECT_THAT(placed("FloatStorage", 6, 0, {2, 2}, {5, 1}), StartsWith("[TT05]"));
+  EXPECT_THAT(placed("QUInt8Storage", 24, 4, {3, 7}, {7, 1}), StartsWith("[TT05]"));
+  const int64_t most = int64_t{1} << 62;
+  EXPECT_THAT(placed("FloatStorage", 6, most, {most, most}, {most, most}), StartsWith("[TT05]"))
+      << "no sum wraps round";
+  EXPECT_THAT(placed("FloatStorage", 6, 0, {2}, {2, 1}), StartsWith("[TT02]"));
 }
 
 TEST(Rebuild, ConjugateAndNegativeBitsAreKept) {

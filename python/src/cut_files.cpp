@@ -1,0 +1,151 @@
+#include "python/src/cut_files.h"
+
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <mutex>
+#include <utility>
+
+#include "python/src/errors.h"
+
+namespace depickle::python {
+
+// One mapping. The signal handler walks the list of them, so none is ever freed: they are used again.
+struct CutFileGuard::Watched {
+  std::atomic<uintptr_t> begin = UINTPTR_MAX;  // written last when it comes, first when it goes
+  std::atomic<uintptr_t> end = 0;
+  std::atomic<int> descriptor = -1;
+  uintptr_t size_bytes = 0;
+  std::atomic<bool> in_use = true, cut = false;
+  std::string name;
+  Watched* next = nullptr;
+};
+
+namespace {
+
+using Watched = CutFileGuard::Watched;
+
+std::atomic<Watched*> all = nullptr;
+struct sigaction previous = {};
+const uintptr_t page_bytes = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+
+void raise_cut(const Watched& watched) {
+  raise_os_error(EIO,
+      "the file was cut short while it was mapped: what it held beyond its new end is lost, and reads as zeros",
+      watched.name);
+}
+
+// Runs in the main thread, at the next bytecode.
+int raise_pending(void* watched) {
+  try {
+    raise_cut(*static_cast<Watched*>(watched));
+  } catch (nb::python_error& error) {
+    error.restore();
+  }
+  return -1;
+}
+
+// Puts zeros where the file is no more. Nothing here but what a signal handler may do.
+bool replace_lost_pages(Watched& watched, uintptr_t address) {
+  const uintptr_t begin = watched.begin.load(), end = watched.end.load();
+  if (address < begin || address >= end || watched.begin.load() != begin) return false;
+  struct stat status;
+  const uintptr_t size_bytes = ::fstat(watched.descriptor, &status) == 0 ? static_cast<uintptr_t>(status.st_size) : 0;
+  // A page inside the file faults too, where the disk or the server fails.
+  const uintptr_t lost = std::min(begin + (size_bytes + page_bytes - 1) / page_bytes * page_bytes,
+      begin + (address - begin) / page_bytes * page_bytes);
+  void* zeros = ::mmap(reinterpret_cast<void*>(lost), end - lost, PROT_READ | PROT_WRITE,
+      MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (zeros == MAP_FAILED) return false;
+  if (!watched.cut.exchange(true)) Py_AddPendingCall(raise_pending, &watched);
+  return true;
+}
+
+void pass_on(int signal, siginfo_t* info, void* context) {
+  static std::atomic_flag passed = ATOMIC_FLAG_INIT;
+  const bool again = passed.test_and_set();  // a handler that raises the signal anew comes back here
+  if (!again && (previous.sa_flags & SA_SIGINFO)) {
+    previous.sa_sigaction(signal, info, context);
+  } else if (!again && previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(signal);
+  } else {
+    std::signal(signal, SIG_DFL);
+    if (info->si_code <= 0) ::raise(signal);  // sent, not met: it would not come again by itself
+  }
+  passed.clear();
+}
+
+void on_bus_error(int signal, siginfo_t* info, void* context) {
+  const int saved = errno;
+  const auto address = reinterpret_cast<uintptr_t>(info->si_addr);
+  bool replaced = false;
+  if (info->si_code > 0)
+    for (Watched* watched = all.load(); watched && !replaced; watched = watched->next)
+      replaced = replace_lost_pages(*watched, address);
+  errno = saved;
+  if (!replaced) pass_on(signal, info, context);
+}
+
+// Others (faulthandler) may have taken the signal since.
+void keep_handler_installed() {
+  struct sigaction current = {};
+  ::sigaction(SIGBUS, nullptr, &current);
+  if ((current.sa_flags & SA_SIGINFO) && current.sa_sigaction == on_bus_error) return;
+  static std::mutex mutex;
+  std::scoped_lock lock(mutex);
+  struct sigaction ours = {};
+  ours.sa_sigaction = on_bus_error;
+  ours.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
+  ::sigemptyset(&ours.sa_mask);
+  struct sigaction before = {};
+  ::sigaction(SIGBUS, &ours, &before);
+  if (before.sa_sigaction != on_bus_error) previous = before;
+}
+
+Watched* take() {
+  for (Watched* watched = all.load(); watched; watched = watched->next) {
+    bool free = false;
+    if (!watched->in_use.load() && watched->in_use.compare_exchange_strong(free, true)) return watched;
+  }
+  auto* watched = new Watched;
+  watched->next = all.load();
+  while (!all.compare_exchange_weak(watched->next, watched)) {
+  }
+  return watched;
+}
+
+}  // namespace
+
+CutFileGuard::CutFileGuard(Bytes mapping, int descriptor, std::string name) : watched_(take()) {
+  keep_handler_installed();
+  const auto begin = reinterpret_cast<uintptr_t>(mapping.data());
+  watched_->name = std::move(name);
+  watched_->size_bytes = mapping.size();
+  watched_->descriptor = descriptor;
+  watched_->end = begin + (mapping.size() + page_bytes - 1) / page_bytes * page_bytes;
+  watched_->begin = begin;
+}
+
+CutFileGuard::~CutFileGuard() {
+  watched_->begin = UINTPTR_MAX;
+  watched_->end = 0;
+  if (!watched_->cut) watched_->in_use = false;  // the pending call may still need the name
+}
+
+void CutFileGuard::check() const {
+  if (watched_->cut.load(std::memory_order_relaxed)) raise_cut(*watched_);
+}
+
+void CutFileGuard::check_size() const {
+  struct stat status;
+  const bool known = ::fstat(watched_->descriptor, &status) == 0;
+  if (known && static_cast<uintptr_t>(status.st_size) < watched_->size_bytes) watched_->cut = true;
+  check();
+}
+
+}  // namespace depickle::python

@@ -1,0 +1,154 @@
+#include "python/src/errors.h"
+
+#include <cerrno>
+#include <exception>
+#include <map>
+#include <optional>
+#include <system_error>
+
+#include <fmt/format.h>
+
+namespace depickle::python {
+namespace {
+
+PyObject* safetensor_error_class = nullptr;
+PyObject* file_not_found_class = nullptr;
+
+// An Error has the words of errno in its text, not the number.
+std::optional<int> errno_of(const Error& error) {
+  static const auto numbers = [] {
+    std::map<std::string, int, std::less<>> by_text;
+    for (int number = 133; number > 0; --number) by_text[std::generic_category().message(number)] = number;
+    return by_text;
+  }();
+  std::string_view text = error.message();
+  auto found = numbers.find(text.substr(text.rfind(": ") == text.npos ? 0 : text.rfind(": ") + 2));
+  if (found == numbers.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string with_hint(std::string text, const Error& error) {
+  return error.hint().empty() ? text : text + "\nhint: " + error.hint();
+}
+
+void set_os_error(PyObject* exception_class, int error_number, const std::string& text, const std::string& filename) {
+  nb::object decoded = nb::steal(PyUnicode_DecodeFSDefaultAndSize(filename.data(), std::ssize(filename)));
+  nb::object exception = nb::borrow(exception_class)(error_number, text, decoded);
+  PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(exception.ptr())), exception.ptr());
+}
+
+void set_text(PyObject* exception_class, const std::string& text) {
+  nb::object decoded = nb::steal(PyUnicode_DecodeUTF8(text.data(), std::ssize(text), "replace"));
+  if (decoded.is_valid()) PyErr_SetObject(exception_class, decoded.ptr());
+}
+
+void set_unpicklable(const std::string& text) {
+  set_text(nb::module_::import_("pickle").attr("UnpicklingError").ptr(), text);
+}
+
+void set(const Error& error, PyObject* refused, std::string_view prefix) {
+  const std::string text = with_hint(error.what(), error);
+  const std::string& file = error.where().file;
+  switch (error.code()) {
+    case Code::not_found:
+    case Code::io:
+      if (auto number = errno_of(error))
+        return set_os_error(PyExc_OSError, *number, with_hint(error.message(), error), file);
+      if (!file.empty())
+        return set_os_error(
+            PyExc_OSError, error.code() == Code::io ? EIO : ENOENT, with_hint(error.message(), error), file);
+      return set_text(error.code() == Code::io ? PyExc_OSError : refused, text);
+    case Code::denied: return set_text(PyExc_PermissionError, text);
+    case Code::network: return set_text(PyExc_ConnectionError, text);
+    case Code::cancelled: return set_text(PyExc_KeyboardInterrupt, text);
+    case Code::unsafe: return set_unpicklable(text);
+    default: return set_text(refused, std::string(prefix) + text);
+  }
+}
+
+// What safetensors 0.8 says where a rule is broken: programs compare texts.
+std::string upstream_words(const Error& error) {
+  const std::string& rule = error.rule();
+  if (rule == "ST01") return "header too small";
+  if (rule == "ST02") return "header too large";
+  if (rule == "ST03") return "invalid header length";
+  if (rule == "ST04") return "invalid UTF-8 in header";
+  if (rule >= "ST05" && rule <= "ST11") return "invalid JSON in header";
+  if (rule == "ST13") return "overflow computing buffer size from shape and/or element type";
+  if (rule == "ST14")
+    return "The slice is slicing for subbytes dtypes, and the slice does not end up at a byte boundary, this is "
+           "invalid.";
+  if (rule == "ST15") return fmt::format("invalid offset for tensor `{}`", error.where().tensor);
+  if (rule == "ST16") return "invalid shape, data type, or offset for tensor";
+  if (rule == "ST17") return "incomplete metadata, file not fully covered";
+  return "";
+}
+
+}  // namespace
+
+PyObject* safetensor_error() noexcept { return safetensor_error_class; }
+
+void set_python_error(const Error& error, PyObject* refused, std::string_view prefix) noexcept {
+  try {
+    set(error, refused, prefix);
+  } catch (nb::python_error& failed) {
+    failed.restore();
+  } catch (const std::exception& failed) {
+    PyErr_SetString(PyExc_RuntimeError, failed.what());
+  }
+}
+
+void raise(const Error& error, PyObject* refused, std::string_view prefix) {
+  set_python_error(error, refused, prefix);
+  throw nb::python_error();
+}
+
+void raise(PyObject* exception_class, const std::string& text) {
+  set_text(exception_class, text);
+  throw nb::python_error();
+}
+
+void raise_safetensor_error(const std::string& text) { raise(safetensor_error(), text); }
+
+void raise_os_error(int error_number, const std::string& text, const std::string& filename) {
+  set_os_error(error_number == ENOENT ? file_not_found_class : PyExc_OSError, error_number, text, filename);
+  throw nb::python_error();
+}
+
+void raise_as_safetensors(const Error& error, std::string_view prefix) {
+  if (errno_of(error) == ENOENT) raise_os_error(ENOENT, "No such file or directory", error.where().file);
+  std::string words = upstream_words(error);
+  raise(error, safetensor_error(), words.empty() ? std::string(prefix) : fmt::format("{}{}: ", prefix, words));
+}
+
+void check_signals() {
+  nb::gil_scoped_acquire acquired;
+  if (PyErr_CheckSignals() != 0) throw nb::python_error();
+}
+
+void bind_errors(nb::module_& module) {
+  // Only with a class between it and Exception can __bases__ be assigned: install() makes it derive from upstream's too.
+  const nb::object base = nb::steal(PyErr_NewException("depickle._core.Error", PyExc_Exception, nullptr));
+  safetensor_error_class = PyErr_NewExceptionWithDoc("depickle.safetensors.SafetensorError",
+      "What is wrong with a safetensors file, or with what was to become one.", base.ptr(), nullptr);
+  module.attr("SafetensorError") = nb::borrow(safetensor_error_class);
+
+  // Upstream's text has no errno in it, which Python's own class would put there.
+  nb::dict members;
+  members["__str__"] = nb::cpp_function(
+      [](nb::handle self) { return nb::str("{}: {}").format(self.attr("strerror"), self.attr("filename")); },
+      nb::is_method());
+  file_not_found_class = PyErr_NewExceptionWithDoc(
+      "depickle._core.FileNotFound", "A safetensors file that does not exist.", PyExc_FileNotFoundError, members.ptr());
+  module.attr("FileNotFound") = nb::borrow(file_not_found_class);
+
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const Error& error) {
+      set_python_error(error, PyExc_ValueError);
+    }
+  });
+}
+
+}  // namespace depickle::python

@@ -1,0 +1,155 @@
+#include "python/src/plain_makers.h"
+
+#include <algorithm>
+
+#include "depickle/torch/globals.h"
+
+namespace depickle::python {
+namespace {
+
+using pickle::Global;
+using pickle::Handle;
+using pickle::Kind;
+using pickle::kNothing;
+
+// What a name on the list stands for. Names of Python 2 and of older torch stand for today's.
+struct Listed {
+  std::string_view module, name;
+  const char *home_module, *home_name;
+};
+constexpr Listed kListed[] = {
+    {"collections", "OrderedDict", "collections", "OrderedDict"},
+    {"collections", "defaultdict", "collections", "defaultdict"},
+    {"collections", "Counter", "collections", "Counter"},
+    {"collections", "deque", "collections", "deque"},
+    {"torch", "Size", "torch", "Size"},
+    {"torch", "device", "torch", "device"},
+    {"torch", "Tensor", "torch", "Tensor"},
+    {"torch", "dtype", "torch", "dtype"},
+    {"torch.nn.parameter", "Parameter", "torch.nn", "Parameter"},
+    {"torch", "per_tensor_affine", "torch", "per_tensor_affine"},
+    {"torch", "per_channel_affine", "torch", "per_channel_affine"},
+    {"torch", "per_tensor_symmetric", "torch", "per_tensor_symmetric"},
+    {"torch", "per_channel_symmetric", "torch", "per_channel_symmetric"},
+    {"torch", "per_channel_affine_float_qparams", "torch", "per_channel_affine_float_qparams"},
+    {"torch.torch_version", "TorchVersion", "torch.torch_version", "TorchVersion"},
+    {"numpy", "ndarray", "numpy", "ndarray"},
+    {"numpy", "dtype", "numpy", "dtype"},
+};
+constexpr std::pair<std::string_view, const char*> kBuiltins[] = {{"set", "set"}, {"frozenset", "frozenset"},
+    {"list", "list"}, {"tuple", "tuple"}, {"dict", "dict"}, {"bytearray", "bytearray"}, {"bytes", "bytes"},
+    {"complex", "complex"}, {"int", "int"}, {"long", "int"}, {"float", "float"}, {"str", "str"}, {"unicode", "str"},
+    {"bool", "bool"}, {"slice", "slice"}, {"range", "range"}, {"xrange", "range"}, {"object", "object"}};
+// torch.serialization._get_layout("torch.sparse_coo")
+constexpr std::string_view kLayouts[] = {"torch.strided", "torch.sparse_coo", "torch.sparse_csr", "torch.sparse_csc",
+    "torch.sparse_bsr", "torch.sparse_bsc", "torch._mkldnn", "torch.jagged"};
+
+bool is_builtins(std::string_view module) { return module == "builtins" || module == "__builtin__"; }
+
+nb::object home(const char* module, const char* name) { return nb::module_::import_(module).attr(name); }
+
+bool is_builtin(nb::handle value) {
+  return std::ranges::any_of(kBuiltins, [&](const auto& each) { return value.is(home("builtins", each.second)); });
+}
+
+}  // namespace
+
+nb::object listed_global(const Global& global) {
+  if (is_builtins(global.module)) {
+    auto found = std::ranges::find(kBuiltins, global.name, &std::pair<std::string_view, const char*>::first);
+    return found == std::end(kBuiltins) ? nb::object() : home("builtins", found->second);
+  }
+  for (const Listed& each : kListed)
+    if (each.name == global.name && each.module == global.module) return home(each.home_module, each.home_name);
+  if (global.module == "torch") {
+    if (const torch::ElementType* element = torch::find_dtype_object(global.name)) return torch_dtype(*element);
+    // The class itself: the file's spelling is then one of the closed list's.
+    if (torch::find_storage_class(global.name)) return home("torch", std::string(global.name).c_str());
+  }
+  if (global.module == "torch.storage" && torch::find_storage_class(global.name))
+    return home("torch", "UntypedStorage");
+  return {};
+}
+
+nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pickle::Object& object) {
+  std::span<const Handle> args = maker.graph_.children(object.args);
+  const std::string_view module = is_builtins(global.module) ? "builtins" : global.module, name = global.name;
+  auto is = [&](std::string_view wanted_module, std::string_view wanted) {
+    return module == wanted_module && name == wanted;
+  };
+  auto call = [&](const char* home_module, const char* home_name) {
+    return home(home_module, home_name)(*maker.tuple(args));
+  };
+  auto all_are = [&](auto... kinds) {
+    return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
+  };
+
+  if (module == "collections") {
+    if (name == "OrderedDict" || name == "Counter") {
+      if (args.size() > 1) return {};
+      nb::object made = home("collections", name == "Counter" ? "Counter" : "OrderedDict")();
+      if (args.empty()) return made;
+      if (maker.graph_.kind(args[0]) == Kind::dict) {
+        maker.set_items(made, maker.graph_.children(args[0]));
+        return made;
+      }
+      auto pairs = maker.elements(args[0]);
+      if (!pairs || name == "Counter") return {};
+      for (Handle pair : *pairs) {
+        auto both = maker.elements(pair);
+        if (!both || both->size() != 2) return {};
+        maker.set_items(made, *both);
+      }
+      return made;
+    }
+    if (name == "defaultdict") {
+      if (args.size() > 1) return {};
+      nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
+      if (!factory.is_none() && !is_builtin(factory) && !factory.is(home("collections", "OrderedDict"))) return {};
+      return home("collections", "defaultdict")(factory);
+    }
+    if (name == "deque") {
+      if (args.size() > 2) return {};
+      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+      if (!items) return {};
+      return home("collections", "deque")(maker.tuple(*items), args.size() == 2 ? maker.value(args[1]) : nb::none());
+    }
+    return {};
+  }
+  if (module == "builtins") {
+    if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
+      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+      if (args.size() > 1 || !items) return {};
+      return listed_global(global)(maker.tuple(*items));
+    }
+    if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
+    if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
+    if (name == "complex")
+      return args.size() == 2 && all_are(Kind::real, Kind::integer) ? call("builtins", "complex") : nb::object();
+    if (name == "slice" || name == "range" || name == "xrange")
+      return args.size() == 3 && all_are(Kind::integer, Kind::none, Kind::big_integer)
+                 ? listed_global(global)(*maker.tuple(args))
+                 : nb::object();
+    return {};
+  }
+  if (is("_codecs", "encode")) return maker.bytes_like(object, false);
+  if (is("torch", "Size") && args.size() == 1) {
+    auto items = maker.elements(args[0]);
+    return items ? home("torch", "Size")(maker.tuple(*items)) : nb::object();
+  }
+  if (is("torch", "device"))
+    return !args.empty() && all_are(Kind::text, Kind::integer) ? call("torch", "device") : nb::object();
+  if (is("torch.torch_version", "TorchVersion"))
+    return args.size() == 1 && all_are(Kind::text) ? call("torch.torch_version", "TorchVersion") : nb::object();
+  if (is("torch.serialization", "_get_layout") && args.size() == 1) {
+    auto layout = maker.graph_.text(args[0]);
+    if (!layout || std::ranges::find(kLayouts, *layout) == std::end(kLayouts)) return {};
+    return nb::module_::import_("torch").attr(std::string(layout->substr(6)).c_str());
+  }
+  if (is("numpy", "dtype")) return maker.array_dtype(object);
+  if ((module == "numpy.core.multiarray" || module == "numpy._core.multiarray") && name == "scalar")
+    return maker.scalar(args);
+  return {};
+}
+
+}  // namespace depickle::python

@@ -1,0 +1,182 @@
+// safe_open and what it hands out.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "python/src/bind.h"
+#include "python/src/errors.h"
+#include "python/src/open_file.h"
+#include "python/src/paths.h"
+
+namespace depickle::python {
+namespace {
+
+using safetensors::Entry;
+
+nb::list names_of(const std::vector<std::string_view>& names) {
+  nb::list result;
+  for (std::string_view name : names) result.append(nb::cast(name));
+  return result;
+}
+
+// In the order of their bytes; they live as long as the file.
+std::vector<std::string_view> names_in(const OpenFile& file) {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : file.header().entries()) names.push_back(entry.name);
+  return names;
+}
+
+// What is no regular file is an error of the system's, as open() would have it.
+template <typename Open>
+std::shared_ptr<const MappedFile> opened(Open&& open) {
+  try {
+    return open();
+  } catch (const Error& error) {
+    if (error.code() != Code::unsupported) raise_as_safetensors(error, "");
+    const std::string& file = error.where().file;
+    std::error_code ignored;
+    raise_os_error(std::filesystem::is_directory(file, ignored) ? EISDIR : ENODEV, error.message(), file);
+  }
+}
+
+/// tensor[…] of a tensor that has not been read.
+class PySafeSlice {
+ public:
+  PySafeSlice(std::shared_ptr<const OpenFile> file, const Entry& entry) : file_(std::move(file)), entry_(entry) {}
+
+  std::vector<uint64_t> get_shape() const { return {entry_.shape.begin(), entry_.shape.end()}; }
+  std::string_view get_dtype() const { return name(entry_.dtype); }
+  nb::object get_item(nb::handle index) const { return file_->slice(entry_, index); }
+
+ private:
+  std::shared_ptr<const OpenFile> file_;
+  const Entry& entry_;
+};
+
+/// A file until it is closed. Tensors and slices that it gave out live on.
+class SafeOpen {
+ public:
+  SafeOpen(
+      nb::handle filename, std::string_view framework, nb::handle device, const std::optional<std::string>& backend)
+      : SafeOpen(Wanted::of(framework, device, backend), [&] { return MappedFile::open(path_of(filename)); }) {}
+
+  /// Of what a Python file object has open, under whatever name.
+  static SafeOpen* of_handle(
+      nb::handle file, std::string_view framework, nb::handle device, const std::optional<std::string>& backend) {
+    const int descriptor = nb::cast<int>(file.attr("fileno")());
+    const std::string name = nb::str(file.attr("name")).c_str();
+    return new SafeOpen(Wanted::of(framework, device, backend), [&] {
+      const int own = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+      if (own < 0) throw system_error(errno, "cannot use", name);
+      return MappedFile::adopt(own, name);
+    });
+  }
+
+  nb::list offset_keys() const {
+    const auto file = open();
+    return names_of(names_in(*file));
+  }
+  nb::list keys() const {
+    const auto file = open();
+    std::vector<std::string_view> names = names_in(*file);
+    std::ranges::sort(names);
+    return names_of(names);
+  }
+  size_t size() const { return open()->header().entries().size(); }
+  bool contains(nb::handle name) const {
+    return nb::isinstance<nb::str>(name) && open()->header().find(nb::cast<std::string_view>(name));
+  }
+
+  nb::object metadata() const {
+    const auto file = open();
+    if (!file->header().has_metadata()) return nb::none();
+    nb::dict result;
+    for (const auto& [key, value] : file->header().metadata()) result[nb::cast(key)] = value;
+    return result;
+  }
+
+  nb::object get_tensor(std::string_view name) const {
+    const auto file = open();
+    return file->tensor(file->at(name));
+  }
+  nb::dict get_tensors(const std::optional<std::vector<std::string>>& names) const {
+    const auto file = open();
+    std::vector<const Entry*> entries;
+    if (names)
+      for (const std::string& name : *names) entries.push_back(&file->at(name));
+    else
+      for (const Entry& entry : file->header().entries()) entries.push_back(&entry);
+    return file->tensors(entries);
+  }
+  PySafeSlice get_slice(std::string_view name) const {
+    auto file = open();
+    const Entry& entry = file->at(name);
+    return {std::move(file), entry};
+  }
+
+  void close() {
+    std::shared_ptr<const OpenFile> last;  // goes after the lock
+    std::scoped_lock lock(mutex_);
+    last = std::exchange(file_, nullptr);
+  }
+
+ private:
+  template <typename Source>
+  SafeOpen(Wanted wanted, Source&& source) {
+    file_ = std::make_shared<const OpenFile>(opened(source), std::move(wanted));
+  }
+
+  std::shared_ptr<const OpenFile> open() const {
+    std::scoped_lock lock(mutex_);
+    if (!file_) raise_safetensor_error("File is closed");
+    return file_;
+  }
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const OpenFile> file_;
+};
+
+}  // namespace
+
+void bind_safe_open(nb::module_& module) {
+  nb::class_<PySafeSlice>(module, "PySafeSlice", "A tensor of which only what an index takes is read: slice[2:, :8].")
+      .def("get_shape", &PySafeSlice::get_shape, "The shape as the file says it.")
+      .def("get_dtype", &PySafeSlice::get_dtype, "The dtype in the format's own spelling, as \"F32\".")
+      .def("__getitem__", &PySafeSlice::get_item, nb::arg("index").none());
+
+  nb::class_<SafeOpen>(module, "safe_open",
+      "A safetensors file, opened lazily: tensors are made when they are asked for.\n\n"
+      "framework  pt, torch, pytorch; np, numpy; tf, tensorflow; jax, flax; mlx; paddle\n"
+      "device     where the tensors go, by name, number or torch.device\n"
+      "backend    \"mmap\": tensors lie in the file, which is mapped; \"pread\": they are read, by several threads;\n"
+      "           None or \"auto\": pread on network file systems, mmap on others")
+      .def(nb::init<nb::handle, std::string_view, nb::handle, const std::optional<std::string>&>(), nb::arg("filename"),
+          nb::arg("framework"), nb::arg("device").none() = "cpu", nb::kw_only(), nb::arg("backend") = nb::none())
+      .def("__enter__", [](nb::handle self) { return nb::borrow(self); })
+      .def("__exit__", [](SafeOpen& self, nb::args) { self.close(); })
+      .def("close", &SafeOpen::close, "Gives the file back. Tensors and slices made of it stay valid.")
+      .def("keys", &SafeOpen::keys, "The names of the tensors, sorted.")
+      .def("offset_keys", &SafeOpen::offset_keys, "The names of the tensors, in the order of their bytes.")
+      .def("metadata", &SafeOpen::metadata, "`__metadata__` of the file; None where there is none.")
+      .def("get_tensor", &SafeOpen::get_tensor, nb::arg("name"), "A whole tensor.")
+      .def("get_tensors", &SafeOpen::get_tensors, nb::arg("names") = nb::none(),
+          "Tensors by name, in the order of `names`; all of them in the order of their bytes where None.")
+      .def("get_slice", &SafeOpen::get_slice, nb::arg("name"), "The tensor to be indexed: only what is taken is read.")
+      .def("__len__", &SafeOpen::size)
+      .def("__contains__", &SafeOpen::contains, nb::arg("name").none())
+      .def("__iter__", [](const SafeOpen& self) { return nb::iter(self.keys()); });
+
+  module.def("_safe_open_handle", &SafeOpen::of_handle, nb::arg("f"), nb::arg("framework"),
+      nb::arg("device").none() = "cpu", nb::kw_only(), nb::arg("backend") = nb::none(), nb::rv_policy::take_ownership,
+      "safe_open of what a file object with fileno() and name has open.");
+}
+
+}  // namespace depickle::python

@@ -1,0 +1,228 @@
+// serialize, serialize_file, deserialize, and TensorSpec, which says where the bytes of a tensor lie.
+#include <algorithm>
+#include <cstring>
+#include <deque>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "depickle/base/atomic_file.h"
+#include "depickle/base/parallel.h"
+#include "depickle/base/source.h"
+#include "depickle/safetensors/header.h"
+#include "depickle/safetensors/layout.h"
+#include "depickle/safetensors/words.h"
+#include "python/src/bind.h"
+#include "python/src/errors.h"
+#include "python/src/paths.h"
+#include "python/src/spec.h"
+
+namespace depickle::python {
+namespace {
+
+using safetensors::FilePlan;
+using safetensors::Metadata;
+using safetensors::Place;
+
+constexpr std::string_view kSerializing = "Error while serializing: ";
+constexpr uint64_t kPieceBytes = 4 << 20;
+
+[[noreturn]] void raise_wrong_type(std::string_view argument, nb::handle value, std::string_view expected) {
+  raise(PyExc_TypeError, fmt::format("argument '{}': '{}' object is not an instance of '{}'", argument,
+                             nb::str(value.type().attr("__name__")).c_str(), expected));
+}
+
+std::string string_of(std::string_view argument, nb::handle value) {
+  if (!nb::isinstance<nb::str>(value)) raise_wrong_type(argument, value, "str");
+  Py_ssize_t size = 0;
+  const char* utf8 = PyUnicode_AsUTF8AndSize(value.ptr(), &size);
+  if (!utf8) throw nb::python_error();
+  return {utf8, static_cast<size_t>(size)};
+}
+
+std::optional<Metadata> metadata_of(nb::handle given) {
+  if (given.is_none()) return std::nullopt;
+  if (!nb::isinstance<nb::dict>(given)) raise_wrong_type("metadata", given, "dict");
+  Metadata metadata;
+  for (auto [key, value] : nb::borrow<nb::dict>(given))
+    metadata.emplace_back(string_of("metadata", key), string_of("metadata", value));
+  return metadata;
+}
+
+/// Tensors with their bytes, held for as long as they are written.
+class Tensors {
+ public:
+  explicit Tensors(nb::handle given) {
+    if (!nb::isinstance<nb::dict>(given)) raise_wrong_type("tensor_dict", given, "dict");
+    for (auto [key, value] : nb::borrow<nb::dict>(given)) {
+      names_.push_back(string_of("tensor_dict", key));
+      if (nb::isinstance<nb::dict>(value) && nb::borrow<nb::dict>(value).contains("data"))
+        add_old(nb::borrow<nb::dict>(value));
+      else if (nb::isinstance<TensorSpec>(value))
+        specs_.push_back(nb::cast<const TensorSpec&>(value));
+      else
+        raise_wrong_type("tensor_dict", value, "TensorSpec");
+    }
+  }
+
+  FilePlan plan(const std::optional<Metadata>& metadata) const {
+    std::vector<safetensors::TensorSpec> specs;
+    for (size_t i = 0; i < names_.size(); ++i) specs.push_back({names_[i], specs_[i].dtype(), specs_[i].shape()});
+    FilePlan plan = safetensors::plan_file(specs, metadata);
+    for (const Place& place : plan.places) {
+      const TensorSpec& spec = specs_[place.spec];
+      if (spec.bytes().size() != place.size_bytes())
+        throw safetensors::tensor_error("ST16",
+            fmt::format("has {} bytes but shape {} of {} needs {}", spec.bytes().size(),
+                safetensors::shape_text(spec.shape()), name(spec.dtype()), place.size_bytes()),
+            names_[place.spec]);
+    }
+    return plan;
+  }
+
+  Bytes bytes(const Place& place) const { return specs_[place.spec].bytes(); }
+
+ private:
+  // {"dtype": "float32", "shape": [2, 3], "data": b"…"}, as up to 0.7.
+  void add_old(const nb::dict& old) {
+    for (const char* key : {"shape", "dtype"})
+      if (!old.contains(key)) raise_safetensor_error(fmt::format("Missing `{}` in {}", key, nb::repr(old).c_str()));
+    buffers_.emplace_back(old["data"]);
+    const Bytes bytes = buffers_.back().bytes();
+    specs_.emplace_back(string_of("dtype", old["dtype"]), shape_of(old["shape"]),
+        reinterpret_cast<uintptr_t>(bytes.data()), bytes.size());
+  }
+
+  std::vector<std::string> names_;
+  std::vector<TensorSpec> specs_;
+  std::deque<Buffer> buffers_;
+};
+
+struct Piece {
+  uint64_t offset;  ///< in the file
+  Bytes bytes;
+};
+
+// The whole file, head first.
+std::vector<Piece> pieces(const FilePlan& plan, const Tensors& tensors) {
+  std::vector<Piece> result{{0, bytes(plan.head)}};
+  for (const Place& place : plan.places) {
+    const Bytes all = tensors.bytes(place);
+    for (uint64_t begin = 0; begin < all.size(); begin += kPieceBytes)
+      result.push_back({place.begin + begin, all.subspan(begin, std::min<uint64_t>(kPieceBytes, all.size() - begin))});
+  }
+  return result;
+}
+
+// write(first, last): pieces that lie one behind the other, some MiB of them.
+template <typename Write>
+void for_batches(const std::vector<Piece>& pieces, unsigned threads, Write&& write) {
+  std::vector<std::pair<size_t, size_t>> batches;
+  uint64_t bytes = kPieceBytes;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (bytes + pieces[i].bytes.size() > kPieceBytes) {
+      batches.emplace_back(i, i);
+      bytes = 0;
+    }
+    bytes += pieces[i].bytes.size();
+    batches.back().second = i + 1;
+  }
+  const auto caller = std::this_thread::get_id();
+  parallel_for(batches.size(), threads, [&](uint64_t i) {
+    write(std::span(pieces).subspan(batches[i].first, batches[i].second - batches[i].first));
+    if (std::this_thread::get_id() == caller) check_signals();
+  });
+}
+
+nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
+  const Tensors tensors(tensor_dict);
+  const FilePlan plan = as_safetensors(kSerializing, [&] { return tensors.plan(metadata_of(metadata)); });
+  PyObject* made = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(plan.file_bytes));
+  if (!made) throw nb::python_error();
+  auto result = nb::steal<nb::bytes>(made);
+  char* out = PyBytes_AS_STRING(made);
+  without_gil([&] {
+    for_batches(pieces(plan, tensors), default_threads(), [&](std::span<const Piece> batch) {
+      for (const Piece& piece : batch) std::memcpy(out + piece.offset, piece.bytes.data(), piece.bytes.size());
+    });
+  });
+  return result;
+}
+
+// One write for a batch of small tensors.
+void write(const OutputFile& file, std::span<const Piece> batch, Durable durable) {
+  if (batch.size() == 1) return file.write(batch[0].offset, batch[0].bytes, durable);
+  std::vector<std::byte> together;
+  for (const Piece& piece : batch) together.insert(together.end(), piece.bytes.begin(), piece.bytes.end());
+  file.write(batch[0].offset, together, durable);
+}
+
+void serialize_file(nb::handle tensor_dict, nb::handle filename, nb::handle metadata, bool is_durable) {
+  const Durable durable = is_durable ? Durable::yes : Durable::no;
+  const Tensors tensors(tensor_dict);
+  const std::filesystem::path path = path_of(filename);
+  as_safetensors(kSerializing, [&] {
+    const FilePlan plan = tensors.plan(metadata_of(metadata));
+    without_gil([&] {
+      AtomicFile file(path, plan.file_bytes, IfExists::replace, Writers::many);
+      // One thread: the kernel lets only one write to a file at a time.
+      for_batches(pieces(plan, tensors), 1, [&](std::span<const Piece> batch) { write(file, batch, durable); });
+      file.commit(durable);
+    });
+  });
+}
+
+nb::list deserialize(nb::handle data) {
+  const Buffer buffer(data);
+  const MemorySource source("", buffer.bytes());
+  const auto header = as_safetensors("Error while deserializing: ", [&] { return safetensors::Header::read(source); });
+  nb::list result;
+  for (const safetensors::Entry& entry : header.entries()) {
+    const Bytes bytes = source.view(header.data_begin() + entry.begin, entry.size_bytes());
+    nb::dict tensor;
+    tensor["shape"] = std::vector<uint64_t>(entry.shape.begin(), entry.shape.end());
+    tensor["dtype"] = name(entry.dtype);
+    tensor["data"] = nb::bytearray(bytes.data(), bytes.size());
+    result.append(nb::make_tuple(entry.name, tensor));
+  }
+  return result;
+}
+
+}  // namespace
+
+void bind_serialize(nb::module_& module) {
+  nb::class_<TensorSpec>(module, "TensorSpec",
+      "Where the bytes of a tensor lie, in C order. The caller keeps the memory alive while it is written.\n\n"
+      "`shape` is the framework's: the last dimension of float4_e2m1fn_x2 counts pairs.")
+      .def(
+          "__init__",
+          [](TensorSpec* self, std::string_view dtype, nb::handle shape, nb::handle data_ptr, nb::handle data_len) {
+            new (self) TensorSpec(dtype, shape_of(shape), whole_number(data_ptr), whole_number(data_len));
+          },
+          nb::kw_only(), nb::arg("dtype"), nb::arg("shape"), nb::arg("data_ptr"), nb::arg("data_len"))
+      .def_prop_ro(
+          "dtype", [](const TensorSpec& self) { return name(self.dtype()); }, "In the format's own spelling: \"F32\".")
+      .def_prop_ro(
+          "shape", [](const TensorSpec& self) { return self.shape(); }, "As the header will say it.")
+      .def_prop_ro("data_ptr", [](const TensorSpec& self) { return reinterpret_cast<uintptr_t>(self.bytes().data()); })
+      .def_prop_ro("data_len", [](const TensorSpec& self) { return self.bytes().size(); })
+      .def("__repr__", [](const TensorSpec& self) {
+        return fmt::format("TensorSpec(dtype='{}', shape=[{}], data_ptr={}, data_len={})", name(self.dtype()),
+            fmt::join(self.shape(), ", "), reinterpret_cast<uintptr_t>(self.bytes().data()), self.bytes().size());
+      });
+
+  module.def("serialize", &serialize, nb::arg("tensor_dict"), nb::arg("metadata") = nb::none(),
+      "A safetensors file of {name: TensorSpec} (or of 0.7's {name: {\"dtype\", \"shape\", \"data\"}}), as bytes.");
+  module.def("serialize_file", &serialize_file, nb::arg("tensor_dict"), nb::arg("filename"),
+      nb::arg("metadata") = nb::none(), nb::kw_only(), nb::arg("durable") = false,
+      "Writes the same to a file, which appears complete or not at all; `durable` waits until it is on the disk.");
+  module.def("deserialize", &deserialize, nb::arg("bytes"),
+      "[(name, {\"shape\", \"dtype\", \"data\"}), ...] of a whole file in memory, in the order of its bytes.");
+}
+
+}  // namespace depickle::python

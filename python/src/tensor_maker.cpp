@@ -1,0 +1,211 @@
+#include "python/src/tensor_maker.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "python/src/errors.h"
+
+namespace depickle::python {
+namespace {
+
+using depickle::torch::ElementType;
+using depickle::torch::PlacedTensor;
+using depickle::torch::StorageView;
+
+nb::object number(uint64_t value) { return take(PyLong_FromUnsignedLongLong(value)); }
+
+nb::object sizes(std::span<const uint64_t> values) {
+  nb::object tuple = take(PyTuple_New(std::ssize(values)));
+  for (size_t i = 0; i < values.size(); ++i)
+    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), number(values[i]).release().ptr());
+  return tuple;
+}
+
+nb::object interned(const char* name) { return take(PyUnicode_InternFromString(name)); }
+
+// What of torch is called for each tensor, looked up once.
+struct Torch {
+  nb::module_ module = nb::module_::import_("torch");
+  nb::object frombuffer = module.attr("frombuffer"), empty = module.attr("empty"),
+             untyped_storage_class = module.attr("UntypedStorage"),
+             typed_storage_class = module.attr("storage").attr("TypedStorage"),
+             parameter_class = module.attr("nn").attr("Parameter"),
+             make_subclass = module.attr("Tensor").attr("_make_subclass"), uint8 = module.attr("uint8"),
+             cpu = module.attr("device")("cpu");
+  nb::object resize = interned("resize_"), set = interned("set_"), untyped_storage = interned("untyped_storage");
+  nb::object frombuffer_names = nb::make_tuple("dtype", "count", "offset"),
+             empty_names = nb::make_tuple("dtype", "device");
+
+  /// Never freed: at the end of the process there may be no interpreter left to free Python objects with.
+  static const Torch& get() {
+    static std::atomic<const Torch*> shared = nullptr;
+    if (const Torch* torch = shared.load(std::memory_order_acquire)) return *torch;
+    auto fresh = std::make_unique<const Torch>();
+    const Torch* first = nullptr;
+    if (shared.compare_exchange_strong(first, fresh.get())) return *fresh.release();
+    return *first;
+  }
+
+  nb::object from_buffer(nb::handle buffer, nb::handle dtype, uint64_t count, uint64_t offset) const {
+    nb::object count_number = number(count), offset_number = number(offset);
+    PyObject* arguments[] = {buffer.ptr(), dtype.ptr(), count_number.ptr(), offset_number.ptr()};
+    return take(PyObject_Vectorcall(frombuffer.ptr(), arguments, 1, frombuffer_names.ptr()));
+  }
+};
+
+uint64_t count_of(std::span<const uint64_t> shape) {
+  uint64_t count = 1;
+  for (uint64_t size : shape)
+    if (__builtin_mul_overflow(count, size, &count)) return UINT64_MAX;
+  return count;
+}
+
+// The strides that torch itself gives to a fresh tensor, to the letter.
+bool has_fresh_strides(const PlacedTensor& placed) {
+  uint64_t stride = 1;
+  for (size_t i = placed.shape.size(); i-- > 0;) {
+    if (placed.strides[i] != stride) return false;
+    stride *= std::max<uint64_t>(placed.shape[i], 1);
+  }
+  return true;
+}
+
+uint32_t swapped_unit(const ElementType& element) {
+  return element.name.starts_with("complex") ? element.bytes / 2 : element.bytes;
+}
+
+}  // namespace
+
+nb::object take(PyObject* result) {
+  if (!result) throw nb::python_error();
+  return nb::steal(result);
+}
+
+nb::object readable(std::string_view text) {
+  return take(PyUnicode_DecodeUTF8(text.data(), std::ssize(text), "backslashreplace"));
+}
+
+nb::object torch_dtype(const ElementType& element) {
+  return Torch::get().module.attr(std::string(element.name).c_str());
+}
+
+TensorMaker::TensorMaker(const torch::Contents& contents, Home home, Restore restore)
+    : contents_(contents),
+      home_(std::move(home)),
+      home_bytes_(home_.source->all()),
+      restore_(std::move(restore)) {}
+
+// Storages that lie inside the pickle come to be while it is read.
+TensorMaker::Made& TensorMaker::made(uint32_t storage) {
+  if (storage >= made_.size()) made_.resize(contents_.storages.size());
+  return made_[storage];
+}
+
+bool TensorMaker::is_swapped(const StorageView& view) const {
+  return contents_.big_endian && swapped_unit(*view.element) > 1;
+}
+
+bool TensorMaker::is_restored(const StorageView& view) const {
+  return !restore_.storage.is_none() && (restore_.also_of_cpu || view.location != "cpu");
+}
+
+std::pair<nb::object, uint64_t> TensorMaker::bytes_of(const StorageView& view) {
+  Bytes bytes = contents_.storages[view.storage].bytes();
+  bool is_at_home = bytes.data() >= home_bytes_.data() && bytes.size() <= home_bytes_.size() &&
+                    bytes.data() <= home_bytes_.data() + (home_bytes_.size() - bytes.size());
+  if (is_at_home && !is_swapped(view)) return {home_.buffer, static_cast<uint64_t>(bytes.data() - home_bytes_.data())};
+
+  nb::object copy = take(PyByteArray_FromStringAndSize(nullptr, std::ssize(bytes)));
+  auto* out = reinterpret_cast<std::byte*>(PyByteArray_AS_STRING(copy.ptr()));
+  without_gil([&] {
+    std::ranges::copy(bytes, out);
+    const size_t unit = swapped_unit(*view.element);
+    if (!is_swapped(view)) return;
+    for (size_t at = 0; at + unit <= bytes.size(); at += unit) std::reverse(out + at, out + at + unit);
+  });
+  return {copy, 0};
+}
+
+const nb::object& TensorMaker::untyped(const StorageView& view) {
+  Made& known = made(view.storage);
+  if (known.untyped.is_valid()) return known.untyped;
+  const Torch& torch = Torch::get();
+  const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
+  nb::object tensor = known.tensor;
+  if (!tensor.is_valid() && size_bytes > 0) {
+    auto [buffer, offset] = bytes_of(view);
+    tensor = torch.from_buffer(buffer, torch.uint8, size_bytes, offset);
+  }
+  nb::object untyped = tensor.is_valid() ? tensor.attr(torch.untyped_storage)() : torch.untyped_storage_class(0);
+  if (is_restored(view)) {
+    restore_failed_ = true;
+    untyped = restore_.storage(untyped, readable(view.location));
+    if (!nb::isinstance(untyped, torch.untyped_storage_class))
+      raise(PyExc_TypeError, "map_location returned something else than a torch.UntypedStorage");
+    restore_failed_ = false;
+  }
+  known.untyped = std::move(untyped);
+  return known.untyped;
+}
+
+bool TensorMaker::covers(const PlacedTensor& placed) const {
+  const StorageView& view = placed.storage;
+  const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
+  return placed.offset == 0 && view.offset_bytes == 0 && size_bytes > 0 && size_bytes % view.element->bytes == 0 &&
+         count_of(placed.shape) == size_bytes / view.element->bytes && has_fresh_strides(placed);
+}
+
+// Half the time of going through a storage, and most tensors are alone on theirs. resize_ makes no view, unlike view().
+nb::object TensorMaker::covering(const PlacedTensor& placed) {
+  const Torch& torch = Torch::get();
+  auto [buffer, offset] = bytes_of(placed.storage);
+  nb::object tensor = torch.from_buffer(buffer, torch_dtype(*placed.storage.element), count_of(placed.shape), offset);
+  if (placed.shape.size() == 1) return tensor;
+  nb::object shape = sizes(placed.shape);
+  PyObject* arguments[] = {tensor.ptr(), shape.ptr()};
+  take(PyObject_VectorcallMethod(torch.resize.ptr(), arguments, 2, nullptr));
+  return tensor;
+}
+
+nb::object TensorMaker::tensor(const PlacedTensor& placed) {
+  const StorageView& view = placed.storage;
+  Made& known = made(view.storage);
+  if (!known.untyped.is_valid() && !known.tensor.is_valid() && covers(placed) && !is_restored(view))
+    return known.tensor = covering(placed);
+
+  const uint32_t unit = view.element->bytes;
+  if (view.offset_bytes % unit != 0)
+    throw Error(Code::malformed, "TT05", fmt::format("a view of {} begins between two elements", view.element->name));
+  const Torch& torch = Torch::get();
+  const nb::object& storage = untyped(view);
+  nb::object dtype = torch_dtype(*view.element),
+             device = is_restored(view) ? nb::object(storage.attr("device")) : torch.cpu;
+  nb::object zero = number(0), offset = number(placed.offset + view.offset_bytes / unit);
+  nb::object shape = sizes(placed.shape), strides = sizes(placed.strides);
+  PyObject* empty_arguments[] = {zero.ptr(), dtype.ptr(), device.ptr()};
+  nb::object tensor = take(PyObject_Vectorcall(torch.empty.ptr(), empty_arguments, 1, torch.empty_names.ptr()));
+  PyObject* arguments[] = {tensor.ptr(), storage.ptr(), offset.ptr(), shape.ptr(), strides.ptr()};
+  take(PyObject_VectorcallMethod(torch.set.ptr(), arguments, 5, nullptr));
+  return tensor;
+}
+
+nb::object TensorMaker::typed_storage(const StorageView& view) {
+  nb::object storage = untyped(view);
+  if (view.offset_bytes != 0 || view.size_bytes != contents_.storages[view.storage].size_bytes)
+    storage = storage[nb::slice(number(view.offset_bytes), number(view.offset_bytes + view.size_bytes), nb::none())];
+  return Torch::get().typed_storage_class(
+      nb::arg("wrap_storage") = storage, nb::arg("dtype") = torch_dtype(*view.element), nb::arg("_internal") = true);
+}
+
+nb::object TensorMaker::parameter(nb::handle data, nb::handle requires_grad) const {
+  const Torch& torch = Torch::get();
+  return torch.make_subclass(torch.parameter_class, data, requires_grad);
+}
+
+}  // namespace depickle::python

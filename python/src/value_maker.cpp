@@ -1,0 +1,221 @@
+#include "python/src/value_maker.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/torch/words.h"
+#include "python/src/plain_makers.h"
+
+namespace depickle::python {
+
+using pickle::Handle;
+using pickle::Kind;
+using pickle::kNothing;
+using pickle::Op;
+
+ValueMaker::ValueMaker(torch::Contents& contents, TensorMaker& tensors, nb::object inert)
+    : contents_(contents),
+      graph_(contents.graph),
+      tensors_(tensors),
+      inert_class_(std::move(inert)),
+      builders_(contents, arena_, UINT64_MAX),
+      made_(contents.graph.nodes(), nullptr) {}
+
+ValueMaker::~ValueMaker() {
+  for (PyObject* made : made_) Py_XDECREF(made);
+}
+
+nb::object ValueMaker::make() {
+  nb::object root = value(graph_.root());
+  while (!to_fill_.empty()) {
+    Handle next = to_fill_.back();
+    to_fill_.pop_back();
+    fill(next);
+  }
+  return root;
+}
+
+nb::object ValueMaker::value(Handle handle) {
+  if (PyObject* made = made_[handle]) return nb::borrow(made);
+  if (depth_ >= kMostNested)
+    throw Error(
+        Code::limit, "TT03", fmt::format("values are nested in tuples and arguments more than {} deep", kMostNested));
+  ++depth_;
+  nb::object made = new_value(handle);
+  --depth_;
+  made_[handle] = nb::object(made).release().ptr();
+  return made;
+}
+
+nb::object ValueMaker::new_value(Handle handle) {
+  const Kind kind = graph_.kind(handle);
+  switch (kind) {
+    case Kind::none: return nb::none();
+    case Kind::boolean: return nb::bool_(truth(handle));
+    case Kind::integer: return take(PyLong_FromLongLong(*graph_.integer(handle)));
+    case Kind::big_integer: return big_integer(handle);
+    case Kind::real: return take(PyFloat_FromDouble(*graph_.real(handle)));
+    case Kind::text: return text(handle);
+    case Kind::bytes: {
+      std::string_view bytes = depickle::text(*graph_.bytes(handle));
+      auto make = graph_.made_by(handle) == Op::BYTEARRAY8 ? PyByteArray_FromStringAndSize : PyBytes_FromStringAndSize;
+      return take(make(bytes.data(), std::ssize(bytes)));
+    }
+    case Kind::tuple: return tuple(graph_.children(handle));
+    case Kind::list:
+    case Kind::dict:
+    case Kind::set: {
+      if (kind == Kind::set && graph_.made_by(handle) == Op::FROZENSET)
+        return take(PyFrozenSet_New(tuple(graph_.children(handle)).ptr()));
+      to_fill_.push_back(handle);
+      return take(kind == Kind::list ? PyList_New(0) : kind == Kind::dict ? PyDict_New() : PySet_New(nullptr));
+    }
+    case Kind::global: {
+      nb::object listed = listed_global(*graph_.global(handle));
+      return listed.is_valid() ? listed : inert(handle);
+    }
+    case Kind::object: return object(handle);
+    case Kind::persistent: return persistent(handle);
+    case Kind::extension: return inert(handle);
+  }
+  return nb::none();
+}
+
+nb::object ValueMaker::tuple(Args items) {
+  nb::object made = take(PyTuple_New(std::ssize(items)));
+  for (size_t i = 0; i < items.size(); ++i)
+    PyTuple_SET_ITEM(made.ptr(), static_cast<Py_ssize_t>(i), value(items[i]).release().ptr());
+  return made;
+}
+
+nb::object ValueMaker::text(Handle handle) const {
+  std::string_view utf8 = *graph_.text(handle);
+  return take(PyUnicode_DecodeUTF8(utf8.data(), std::ssize(utf8), "surrogatepass"));
+}
+
+nb::object ValueMaker::big_integer(Handle handle) const {
+  nb::handle int_class(reinterpret_cast<PyObject*>(&PyLong_Type));
+  std::string_view bytes = depickle::text(*graph_.bytes(handle));
+  nb::object kept = take(PyBytes_FromStringAndSize(bytes.data(), std::ssize(bytes)));
+  Op op = graph_.made_by(handle);
+  if (op == Op::LONG1 || op == Op::LONG4) return int_class.attr("from_bytes")(kept, "little", nb::arg("signed") = true);
+  return int_class(kept.attr("rstrip")(nb::bytes("L", 1)), 0);
+}
+
+nb::object ValueMaker::persistent(Handle handle) {
+  if (auto placed = contents_.tensors.find(handle); placed != contents_.tensors.end())
+    return tensors_.tensor(placed->second);
+  if (const torch::StorageView* view = contents_.find_view(handle)) return tensors_.typed_storage(*view);
+  return inert(handle);
+}
+
+std::optional<ValueMaker::Args> ValueMaker::elements(Handle handle) const {
+  switch (graph_.kind(handle)) {
+    case Kind::list:
+    case Kind::tuple:
+    case Kind::set: return graph_.children(handle);
+    default: return std::nullopt;
+  }
+}
+
+nb::object ValueMaker::object(Handle handle) {
+  const pickle::Object object = *graph_.object(handle);
+  const pickle::Global* global = graph_.global(object.callable);
+  nb::object made;
+  if (global && object.kwargs == kNothing && graph_.kind(object.args) == Kind::tuple) {
+    if (auto builder = torch::find_builder(*global)) made = built(*builder, graph_.children(object.args), object);
+    if (!made.is_valid()) made = PlainMakers::make(*this, *global, object);
+  }
+  if (!made.is_valid()) made = inert(handle);
+  if (object.state != kNothing || !object.items.empty() || !object.pairs.empty()) to_fill_.push_back(handle);
+  return made;
+}
+
+// A record of what is not on the list.
+nb::object ValueMaker::inert(Handle handle) {
+  std::string module, name;
+  nb::object args = nb::none(), kwargs = nb::none();
+  const pickle::Global* global = graph_.global(handle);
+  auto object = graph_.object(handle);
+  if (object) global = torch::called_global(graph_, object->callable);
+  if (global) {
+    module = global->module;
+    name = global->name;
+  } else {
+    name = object ? torch::call_text(graph_, handle) : torch::describe(graph_, handle);
+  }
+  if (inert_class_.is_none()) {
+    throw Error(Code::unsafe, "",
+        fmt::format("the file holds {}, which is no tensor, container or plain value",
+            global ? torch::dotted(*global) : printable(name, 200)),
+        {}, "depickle.torch.load returns such objects as inert records; nothing was imported or called");
+  }
+  if (object) args = value(object->args);
+  if (object && object->kwargs != kNothing) kwargs = value(object->kwargs);
+  return inert_class_(readable(module), readable(name), args, kwargs);
+}
+
+void ValueMaker::fill(Handle handle) {
+  nb::object made = nb::borrow(made_[handle]);
+  switch (graph_.kind(handle)) {
+    case Kind::list:
+      for (Handle item : graph_.children(handle))
+        if (PyList_Append(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+      return;
+    case Kind::set:
+      for (Handle item : graph_.children(handle))
+        if (PySet_Add(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+      return;
+    case Kind::dict: return set_items(made, graph_.children(handle));
+    default: return fill_object(made, *graph_.object(handle));
+  }
+}
+
+void ValueMaker::set_items(nb::handle target, Args pairs) {
+  const bool is_plain = PyDict_CheckExact(target.ptr());
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    nb::object key = value(pairs[i]), item = value(pairs[i + 1]);
+    if ((is_plain ? PyDict_SetItem : PyObject_SetItem)(target.ptr(), key.ptr(), item.ptr()) != 0)
+      throw nb::python_error();
+  }
+}
+
+void ValueMaker::fill_object(nb::handle made, const Object& object) {
+  if (!inert_class_.is_none() && made.type().is(inert_class_)) {
+    auto give = [&](const char* name, nb::object given) {
+      if (PyObject_GenericSetAttr(made.ptr(), nb::str(name).ptr(), given.ptr()) != 0) throw nb::python_error();
+    };
+    if (object.state != kNothing) give("state", value(object.state));
+    if (!object.items.empty()) give("items", tuple(object.items));
+    if (object.pairs.empty()) return;
+    nb::list pairs;
+    for (size_t i = 0; i + 1 < object.pairs.size(); i += 2)
+      pairs.append(nb::make_tuple(value(object.pairs[i]), value(object.pairs[i + 1])));
+    give("pairs", nb::tuple(pairs));
+    return;
+  }
+  PyTypeObject* type = Py_TYPE(made.ptr());
+  if (PyDict_Check(made.ptr())) {
+    set_items(made, object.pairs);
+    if (object.state != kNothing && !PyDict_CheckExact(made.ptr())) set_attributes(made, object.state);
+  } else if (PyList_Check(made.ptr()) || (type->tp_name && std::string_view(type->tp_name) == "collections.deque")) {
+    for (Handle item : object.items) made.attr("append")(value(item));
+  } else if (PySet_Check(made.ptr())) {
+    for (Handle item : object.items) made.attr("add")(value(item));
+  }
+  // The state of a tensor, an array or a dtype was read when it was made.
+}
+
+// {attribute: value}, or that and {slot: value}. Data goes to the object's own dictionary; its class has no say.
+void ValueMaker::set_attributes(nb::handle object, Handle state) {
+  Args both = graph_.tuple(state, 2);
+  Handle attributes = both.empty() ? state : both[0];
+  if (graph_.kind(attributes) != Kind::dict) return;
+  nb::object dictionary = take(PyObject_GenericGetDict(object.ptr(), nullptr));
+  set_items(dictionary, graph_.children(attributes));
+}
+
+}  // namespace depickle::python

@@ -1,0 +1,173 @@
+"""The types that a user's checker sees are those that the package has."""
+import ast
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import fresh
+from depickle import _core
+
+SAMPLE = '''
+import io
+import os
+import pathlib
+from typing import Any
+
+import numpy
+import torch
+
+import depickle
+import depickle.safetensors
+import depickle.safetensors.numpy
+import depickle.safetensors.torch
+import depickle.torch
+from depickle.safetensors import SafetensorError, TensorSpec, deserialize, safe_open, serialize, serialize_file
+
+
+def shapes(path: "str | os.PathLike[str]") -> dict[str, list[int]]:
+    with safe_open(path, framework="pt", device="cpu", backend="pread") as file:
+        names: list[str] = file.keys()
+        metadata: dict[str, str] | None = file.metadata()
+        print(metadata, len(file), "a" in file, [name for name in file], file.offset_keys())
+        return {name: file.get_slice(name).get_shape() for name in names}
+
+
+def load(path: pathlib.Path) -> dict[str, torch.Tensor]:
+    arrays: dict[str, numpy.ndarray[Any, Any]] = depickle.safetensors.numpy.load_file(path)
+    depickle.safetensors.numpy.save_file(arrays, path)
+    return depickle.safetensors.torch.load_file(path, device="cpu")
+
+
+def save(model: torch.nn.Module, path: pathlib.Path) -> tuple[list[str], list[str]]:
+    depickle.safetensors.torch.save_file(model.state_dict(), path, metadata={"format": "pt"})
+    depickle.safetensors.torch.save_model(model, str(path))
+    missing, unexpected = depickle.safetensors.torch.load_model(model, path)
+    return sorted(missing), sorted(unexpected)
+
+
+def raw(data: bytes) -> bytes:
+    spec = TensorSpec(dtype="float32", shape=[2], data_ptr=0, data_len=8)
+    serialize_file({"a": spec}, "model.safetensors", metadata=None)
+    for name, info in deserialize(data):
+        print(name.upper(), info["dtype"])
+    return serialize({"a": spec}, {"format": "pt"})
+
+
+def process() -> None:
+    depickle.safetensors.install()
+    depickle.safetensors.uninstall()
+    depickle.torch.install()
+    depickle.torch.uninstall()
+    with depickle.forbid_pickle():
+        pass
+    try:
+        depickle.torch.load(io.BytesIO(b""), map_location="cpu")
+    except SafetensorError as error:
+        print(str(error), depickle.__version__.upper())
+'''
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("mypy")
+
+
+def mypy(module, *words, cwd):
+    command = [sys.executable, "-m", module, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=fresh.environment(MYPYPATH=str(fresh.PACKAGES)))
+
+
+def check(code, cache):
+    file = cache / "sample.py"
+    file.write_text(code)
+    return mypy("mypy", "--strict", "--no-warn-unused-ignores", "--follow-imports=silent", "--cache-dir", cache / "cache", file, cwd=cache)
+
+
+def test_code_that_uses_the_package_passes_the_strictest_check(cache):
+    done = check(SAMPLE, cache)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+MISTAKES = [
+    "safe_open(3.5, 'pt')",
+    "safe_open('a', 'pt').get_tensor(3)",
+    "depickle.safetensors.torch.save_file([], 'a')",
+    "depickle.safetensors.torch.load_file('a', nothing=1)",
+    "serialize_file({}, 3.5)",
+    "depickle.nothing",
+]
+
+
+def test_mistakes_are_seen(cache):
+    done = check("\n".join([SAMPLE, *MISTAKES]), cache)
+    first = SAMPLE.count("\n") + 2
+    seen = [int(line.split(":")[1]) for line in done.stdout.splitlines() if " error: " in line]
+    assert seen == list(range(first, first + len(MISTAKES))), done.stdout + done.stderr
+
+
+# nanobind's functions and classes are not what stubtest takes for such (the tests below look at them), aliases are spelled as strings
+# so that they cost nothing, and of the frameworks only torch and numpy are installed.
+ALLOWED = r"""
+depickle\._core\..*
+depickle\.safetensors\._files\.(Data|Path|Source|Target)
+depickle\._jobs\.(Address|Token|Names)
+depickle\.safetensors\.(flax|tensorflow|paddle|mlx)(\..*)?
+"""
+
+
+def test_stubs_and_runtime_agree(cache):
+    allowed, config = cache / "allowed.txt", cache / "mypy.ini"
+    allowed.write_text(ALLOWED)
+    config.write_text("[mypy]\nignore_errors = True\n")
+    options = ["--allowlist", allowed, "--ignore-unused-allowlist", "--mypy-config-file", config, "--ignore-missing-stub"]
+    done = mypy("mypy.stubtest", "depickle", *options, cwd=cache)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr
+
+
+STUB = {node.name: node for node in ast.parse((fresh.PACKAGES / "depickle/_core.pyi").read_text()).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
+PROTOCOLS = {name for name, node in STUB.items() if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)}
+
+
+def own_names(node):
+    return {part.name for part in node.body if isinstance(part, ast.FunctionDef)} - {"__init__", "__buffer__"}
+
+
+def test_the_extension_has_what_its_stub_says():
+    missing = [name for name in STUB.keys() - PROTOCOLS if not hasattr(_core, name)]
+    for name, node in STUB.items():
+        if isinstance(node, ast.ClassDef) and name not in PROTOCOLS:
+            missing += [f"{name}.{part}" for part in own_names(node) if not hasattr(getattr(_core, name, None), part)]
+    assert not missing
+
+
+def test_the_stub_says_what_the_extension_has():
+    extra = [name for name in vars(_core) if not name.startswith("__") and name not in STUB]
+    for name, value in vars(_core).items():
+        if isinstance(value, type) and name in STUB:
+            parts = {part for part in vars(value) if not part.startswith("__")}
+            extra += [f"{name}.{part}" for part in parts - own_names(STUB[name])]
+    assert not extra
+
+
+def argument_names(node):
+    return [part.arg for part in [*node.args.args, *node.args.kwonlyargs]]
+
+
+def test_arguments_have_the_same_names():
+    checked = 0
+    for name, node in STUB.items():
+        function = getattr(_core, name, None)
+        signature = getattr(function, "__nb_signature__", None)
+        if isinstance(node, ast.FunctionDef) and signature and len(signature) == 1:
+            text = re.sub(r"\\\d+", "None", signature[0][0])  # defaults are numbered
+            assert argument_names(ast.parse(f"{text}: ...").body[0]) == argument_names(node), name
+            checked += 1
+    assert checked >= 4
+
+
+def test_the_package_says_that_it_is_typed():
+    package = pathlib.Path(fresh.PACKAGES) / "depickle"
+    assert (package / "py.typed").exists() and (package / "_core.pyi").exists()

@@ -5,6 +5,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "python/src/objects.h"
 #include "python/src/value_maker.h"
 
 namespace depickle::python {

@@ -107,7 +107,7 @@ void keep_handler_installed() {
   if (before.sa_sigaction != on_bus_error) previous = before;
 }
 
-Watched* take() {
+Watched* claim() {
   for (Watched* watched = all.load(); watched; watched = watched->next) {
     bool free = false;
     if (!watched->in_use.load() && watched->in_use.compare_exchange_strong(free, true)) return watched;
@@ -121,7 +121,7 @@ Watched* take() {
 
 }  // namespace
 
-CutFileGuard::CutFileGuard(Bytes mapping, int descriptor, std::string name) : watched_(take()) {
+CutFileGuard::CutFileGuard(Bytes mapping, int descriptor, std::string name) : watched_(claim()) {
   keep_handler_installed();
   const auto begin = reinterpret_cast<uintptr_t>(mapping.data());
   watched_->name = std::move(name);

@@ -10,23 +10,11 @@
 #include <fmt/format.h>
 
 #include "python/src/errors.h"
+#include "python/src/objects.h"
+#include "python/src/torch_tensor.h"
 
 namespace depickle::python {
 namespace {
-
-nb::object take(PyObject* made) {
-  if (!made) throw nb::python_error();
-  return nb::steal(made);
-}
-
-nb::object number(uint64_t value) { return take(PyLong_FromUnsignedLongLong(value)); }
-
-nb::object tuple_of(std::span<const uint64_t> shape) {
-  nb::object tuple = take(PyTuple_New(std::ssize(shape)));
-  for (size_t i = 0; i < shape.size(); ++i)
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), number(shape[i]).release().ptr());
-  return tuple;
-}
 
 // As Python's array libraries spell them; those from `first_extension` on are ml_dtypes' in numpy.
 struct Spelling {
@@ -62,24 +50,13 @@ bool is_numpy_dtype(Dtype dtype) noexcept {
 
 class Torch final : public Framework {
  public:
-  Torch() : torch_(nb::module_::import_("torch")), frombuffer_(torch_.attr("frombuffer")) {
+  Torch() : torch_(nb::module_::import_("torch")) {
     for (const Spelling& each : kSpellings)
       dtypes_[static_cast<size_t>(each.dtype)] = nb::getattr(torch_, each.name, nb::none());
   }
 
   nb::object view(nb::handle buffer, uint64_t offset, Dtype dtype, std::span<const uint64_t> shape) const override {
-    const nb::object& torch_dtype = of(dtype);
-    uint64_t count = 1;
-    for (uint64_t size : shape) count *= size;
-    if (count == 0) return torch_.attr("empty")(tuple_of(shape), nb::arg("dtype") = torch_dtype);
-
-    nb::object count_number = number(count), offset_number = number(offset);
-    PyObject* arguments[] = {buffer.ptr(), torch_dtype.ptr(), count_number.ptr(), offset_number.ptr()};
-    nb::object flat = take(PyObject_Vectorcall(frombuffer_.ptr(), arguments, 1, frombuffer_names_.ptr()));
-    if (shape.size() == 1) return flat;
-    nb::object sizes = tuple_of(shape);
-    PyObject* view_arguments[] = {flat.ptr(), sizes.ptr()};
-    return take(PyObject_VectorcallMethod(view_name_.ptr(), view_arguments, 2, nullptr));
+    return torch_tensor(buffer, offset, of(dtype), spelling(dtype), shape);
   }
 
  private:
@@ -93,9 +70,6 @@ class Torch final : public Framework {
   }
 
   nb::module_ torch_;
-  nb::object frombuffer_;
-  nb::object view_name_ = take(PyUnicode_InternFromString("view"));
-  nb::object frombuffer_names_ = nb::make_tuple("dtype", "count", "offset");
   std::array<nb::object, kDtypes> dtypes_;
 };
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <map>
 #include <utility>
 
@@ -10,6 +9,8 @@
 
 #include "depickle/base/error.h"
 #include "python/src/errors.h"
+#include "python/src/objects.h"
+#include "python/src/torch_tensor.h"
 
 namespace depickle::python {
 namespace {
@@ -18,45 +19,18 @@ using depickle::torch::ElementType;
 using depickle::torch::PlacedTensor;
 using depickle::torch::StorageView;
 
-nb::object number(uint64_t value) { return take(PyLong_FromUnsignedLongLong(value)); }
-
-nb::object sizes(std::span<const uint64_t> values) {
-  nb::object tuple = take(PyTuple_New(std::ssize(values)));
-  for (size_t i = 0; i < values.size(); ++i)
-    PyTuple_SET_ITEM(tuple.ptr(), static_cast<Py_ssize_t>(i), number(values[i]).release().ptr());
-  return tuple;
-}
-
 nb::object interned(const char* name) { return take(PyUnicode_InternFromString(name)); }
 
 // What of torch is called for each tensor, looked up once.
 struct Torch {
   nb::module_ module = nb::module_::import_("torch");
-  nb::object frombuffer = module.attr("frombuffer"), empty = module.attr("empty"),
-             untyped_storage_class = module.attr("UntypedStorage"),
+  nb::object empty = module.attr("empty"), untyped_storage_class = module.attr("UntypedStorage"),
              typed_storage_class = module.attr("storage").attr("TypedStorage"),
              parameter_class = module.attr("nn").attr("Parameter"),
              make_subclass = module.attr("Tensor").attr("_make_subclass"), uint8 = module.attr("uint8"),
              cpu = module.attr("device")("cpu");
-  nb::object resize = interned("resize_"), set = interned("set_"), untyped_storage = interned("untyped_storage");
-  nb::object frombuffer_names = nb::make_tuple("dtype", "count", "offset"),
-             empty_names = nb::make_tuple("dtype", "device");
-
-  /// Never freed: at the end of the process there may be no interpreter left to free Python objects with.
-  static const Torch& get() {
-    static std::atomic<const Torch*> shared = nullptr;
-    if (const Torch* torch = shared.load(std::memory_order_acquire)) return *torch;
-    auto fresh = std::make_unique<const Torch>();
-    const Torch* first = nullptr;
-    if (shared.compare_exchange_strong(first, fresh.get())) return *fresh.release();
-    return *first;
-  }
-
-  nb::object from_buffer(nb::handle buffer, nb::handle dtype, uint64_t count, uint64_t offset) const {
-    nb::object count_number = number(count), offset_number = number(offset);
-    PyObject* arguments[] = {buffer.ptr(), dtype.ptr(), count_number.ptr(), offset_number.ptr()};
-    return take(PyObject_Vectorcall(frombuffer.ptr(), arguments, 1, frombuffer_names.ptr()));
-  }
+  nb::object set = interned("set_"), untyped_storage = interned("untyped_storage");
+  nb::object empty_names = nb::make_tuple("dtype", "device");
 };
 
 uint64_t count_of(std::span<const uint64_t> shape) {
@@ -82,17 +56,12 @@ uint32_t swapped_unit(const ElementType& element) {
 
 }  // namespace
 
-nb::object take(PyObject* result) {
-  if (!result) throw nb::python_error();
-  return nb::steal(result);
-}
-
 nb::object readable(std::string_view text) {
   return take(PyUnicode_DecodeUTF8(text.data(), std::ssize(text), "backslashreplace"));
 }
 
 nb::object torch_dtype(const ElementType& element) {
-  return Torch::get().module.attr(std::string(element.name).c_str());
+  return shared<Torch>().module.attr(std::string(element.name).c_str());
 }
 
 TensorMaker::TensorMaker(const torch::Contents& contents, Home home, Restore restore)
@@ -135,12 +104,12 @@ std::pair<nb::object, uint64_t> TensorMaker::bytes_of(const StorageView& view) {
 const nb::object& TensorMaker::untyped(const StorageView& view) {
   Made& known = made(view.storage);
   if (known.untyped.is_valid()) return known.untyped;
-  const Torch& torch = Torch::get();
+  const Torch& torch = shared<Torch>();
   const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
   nb::object tensor = known.tensor;
   if (!tensor.is_valid() && size_bytes > 0) {
     auto [buffer, offset] = bytes_of(view);
-    tensor = torch.from_buffer(buffer, torch.uint8, size_bytes, offset);
+    tensor = torch_tensor(buffer, offset, torch.uint8, "uint8", {{size_bytes}});
   }
   nb::object untyped = tensor.is_valid() ? tensor.attr(torch.untyped_storage)() : torch.untyped_storage_class(0);
   if (is_restored(view)) {
@@ -161,16 +130,11 @@ bool TensorMaker::covers(const PlacedTensor& placed) const {
          count_of(placed.shape) == size_bytes / view.element->bytes && has_fresh_strides(placed);
 }
 
-// Half the time of going through a storage, and most tensors are alone on theirs. resize_ makes no view, unlike view().
+// A fraction of the time of going through a storage, and most tensors are alone on theirs.
 nb::object TensorMaker::covering(const PlacedTensor& placed) {
-  const Torch& torch = Torch::get();
+  const ElementType& element = *placed.storage.element;
   auto [buffer, offset] = bytes_of(placed.storage);
-  nb::object tensor = torch.from_buffer(buffer, torch_dtype(*placed.storage.element), count_of(placed.shape), offset);
-  if (placed.shape.size() == 1) return tensor;
-  nb::object shape = sizes(placed.shape);
-  PyObject* arguments[] = {tensor.ptr(), shape.ptr()};
-  take(PyObject_VectorcallMethod(torch.resize.ptr(), arguments, 2, nullptr));
-  return tensor;
+  return torch_tensor(buffer, offset, torch_dtype(element), element.name, placed.shape);
 }
 
 nb::object TensorMaker::tensor(const PlacedTensor& placed) {
@@ -182,12 +146,12 @@ nb::object TensorMaker::tensor(const PlacedTensor& placed) {
   const uint32_t unit = view.element->bytes;
   if (view.offset_bytes % unit != 0)
     throw Error(Code::malformed, "TT05", fmt::format("a view of {} begins between two elements", view.element->name));
-  const Torch& torch = Torch::get();
+  const Torch& torch = shared<Torch>();
   const nb::object& storage = untyped(view);
   nb::object dtype = torch_dtype(*view.element),
              device = is_restored(view) ? nb::object(storage.attr("device")) : torch.cpu;
   nb::object zero = number(0), offset = number(placed.offset + view.offset_bytes / unit);
-  nb::object shape = sizes(placed.shape), strides = sizes(placed.strides);
+  nb::object shape = tuple_of(placed.shape), strides = tuple_of(placed.strides);
   PyObject* empty_arguments[] = {zero.ptr(), dtype.ptr(), device.ptr()};
   nb::object tensor = take(PyObject_Vectorcall(torch.empty.ptr(), empty_arguments, 1, torch.empty_names.ptr()));
   PyObject* arguments[] = {tensor.ptr(), storage.ptr(), offset.ptr(), shape.ptr(), strides.ptr()};
@@ -199,12 +163,12 @@ nb::object TensorMaker::typed_storage(const StorageView& view) {
   nb::object storage = untyped(view);
   if (view.offset_bytes != 0 || view.size_bytes != contents_.storages[view.storage].size_bytes)
     storage = storage[nb::slice(number(view.offset_bytes), number(view.offset_bytes + view.size_bytes), nb::none())];
-  return Torch::get().typed_storage_class(
+  return shared<Torch>().typed_storage_class(
       nb::arg("wrap_storage") = storage, nb::arg("dtype") = torch_dtype(*view.element), nb::arg("_internal") = true);
 }
 
 nb::object TensorMaker::parameter(nb::handle data, nb::handle requires_grad) const {
-  const Torch& torch = Torch::get();
+  const Torch& torch = shared<Torch>();
   return torch.make_subclass(torch.parameter_class, data, requires_grad);
 }
 

@@ -62,7 +62,5 @@ class TensorMaker {
 nb::object torch_dtype(const torch::ElementType& element);
 /// A str of what a file says, whatever its bytes are.
 nb::object readable(std::string_view text);
-/// The result, or the Python exception that is set.
-nb::object take(PyObject* result);
 
 }  // namespace depickle::python

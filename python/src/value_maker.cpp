@@ -7,6 +7,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/torch/words.h"
+#include "python/src/objects.h"
 #include "python/src/plain_makers.h"
 
 namespace depickle::python {

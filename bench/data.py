@@ -88,8 +88,6 @@ def make(name, path, quick):
     making = path.with_name(name.replace(".", "-making."))
     MAKERS[name](making, quick)
     making.rename(path)
-    if MAKERS[name] is not make_large:
-        machine.settle(path)
 
 
 def prepare(names, quick):
@@ -108,6 +106,8 @@ def prepare(names, quick):
             maker.join()
             if maker.exitcode != 0:
                 raise SystemExit(f"error: {path} could not be made")
+        if MAKERS[name] is not make_large:
+            machine.settle(path)
     return paths
 
 

@@ -105,6 +105,17 @@ std::optional<std::chrono::seconds> seconds(const char* name) {
   return std::chrono::seconds(value);
 }
 
+// SSL_CERT_FILE, as Python has it. A program that was built on Debian and runs elsewhere (from a wheel) looks where other systems keep them.
+std::filesystem::path certificates() {
+  if (const auto named = variable("SSL_CERT_FILE")) return expanded(*named);
+  for (const char* usual : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+           "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"}) {
+    std::error_code ignored;
+    if (std::filesystem::exists(usual, ignored)) return usual;
+  }
+  return {};
+}
+
 void trace_to_stderr(std::string_view line) {
   static std::mutex one_at_a_time;
   std::scoped_lock lock(one_at_a_time);
@@ -127,6 +138,7 @@ hub::Settings hub_settings() {
   settings.token = token();
   const auto cache = variable("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE");
   settings.cache = cache ? expanded(*cache) : hub_home() / "hub";
+  settings.certificates = certificates();
   settings.offline = environment_says("HF_HUB_OFFLINE") || environment_says("TRANSFORMERS_OFFLINE");
   settings.user_agent = "depickle/" DEPICKLE_VERSION;
   if (const auto origin = variable("HF_HUB_USER_AGENT_ORIGIN")) settings.user_agent += "; origin/" + *origin;

@@ -28,6 +28,8 @@ struct Settings {
   std::filesystem::path cache;  ///< the folder that huggingface_hub calls HF_HUB_CACHE
   bool offline = false;         ///< every request is refused; what the cache holds can be had
   std::string user_agent = "depickle";
+  std::filesystem::path
+      certificates;          ///< of the authorities that are trusted (PEM); empty: where libcurl was built to look
   unsigned connections = 8;  ///< at once, of one download or upload
 
   std::chrono::milliseconds connect_timeout{10'000};

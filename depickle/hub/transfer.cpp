@@ -246,6 +246,7 @@ Answer Transfers::run(const Hop& hop, const OnBody& on_body) {
   curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(settings_.connect_timeout.count()));
   curl_easy_setopt(easy, CURLOPT_USERAGENT, settings_.user_agent.c_str());
+  if (!settings_.certificates.empty()) curl_easy_setopt(easy, CURLOPT_CAINFO, settings_.certificates.c_str());
   if (hop.is_once) curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 
   Exchange exchange{hop, on_body};

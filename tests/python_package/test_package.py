@@ -174,6 +174,13 @@ def test_tensors_go_round_through_the_wheel_alone(installed, place):
     python(installed, code, place / "x.safetensors", PYTHONPATH=str(lent))
 
 
+def test_loading_links_with_nothing_of_the_hubs(installed):
+    package = pathlib.Path(python(installed, "import depickle; print(depickle.__path__[0])").strip())
+    (extension,) = package.glob("_core*.so")
+    needed = call("ldd", extension)
+    assert "libfmt" in needed and "libcrypto" not in needed and "libcurl" not in needed
+
+
 def test_every_library_is_the_wheels_own_or_the_systems(installed):
     package = pathlib.Path(python(installed, "import depickle; print(depickle.__path__[0])").strip())
     binaries = [package / "bin/depickle", *package.glob("_core*.so"), *package.with_name("depickle.libs").iterdir()]

@@ -1,7 +1,7 @@
 """The extension module. What is public of it is re-exported by `depickle` and `depickle.safetensors`."""
 
 import os
-from collections.abc import Iterator, Mapping as MappingOf, Sequence
+from collections.abc import Callable, Iterator, Mapping as MappingOf, Sequence
 from types import TracebackType
 from typing import Any, Protocol, final
 
@@ -108,9 +108,6 @@ def serialize_file(
 
 def deserialize(bytes: Buffer) -> list[tuple[str, dict[str, Any]]]:
     """[(name, {"shape", "dtype", "data"}), ...] of a whole file in memory, in the order of its bytes."""
-
-# weights.cpp, torch_load.cpp
-from collections.abc import Callable
 
 class OpenWeights:
     """The table behind depickle.open."""

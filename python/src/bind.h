@@ -1,4 +1,4 @@
-// What every file of the extension module includes: nanobind, and what registers each part. The only file that knows nanobind's paths.
+// What every file of the extension module includes: nanobind, and what registers each part. No other header includes nanobind.
 #pragma once
 
 #include <nanobind/nanobind.h>

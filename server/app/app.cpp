@@ -99,7 +99,9 @@ Service::Service(Settings settings_)
       jobs(database, reader, settings.limits, settings.log),
       keeping(settings, jobs),
       guard(settings.names),
-      runner(settings, [this] { return account(); }, jobs, [this] { keeping.tidy(); }) {}
+      runner(
+          settings, [this] { return account(); }, jobs, [this] { keeping.tidy(); }),
+      account_{.name = "", .token = settings.token} {}
 
 Account Service::account() const {
   std::lock_guard lock(account_mutex_);

@@ -17,7 +17,8 @@ namespace depickle::server::app {
 
 /// Whom the server itself is at the Hub; empty where it has no account.
 struct Account {
-  std::string name, token;
+  std::string name;  ///< empty until the Hub has said it
+  std::string token;
 };
 
 /// One job's surroundings, on the thread that works on it.

@@ -1,6 +1,5 @@
-"""The package under test is that of DEPICKLE_PYTHON_DIR, else one that can be imported, else that of build/release."""
+"""The package under test is the one in DEPICKLE_PYTHON_DIR, else that of build/release."""
 
-import importlib.util
 import os
 import pathlib
 import sys
@@ -10,10 +9,8 @@ import pytest
 
 BUILT = pathlib.Path(__file__).parents[2] / "build/release/python"
 
-if os.environ.get("DEPICKLE_PYTHON_DIR"):
-    sys.path.insert(0, os.path.abspath(os.environ["DEPICKLE_PYTHON_DIR"]))
-elif importlib.util.find_spec("depickle") is None:
-    sys.path.insert(0, str(BUILT))
+# Before the root of the tree, where the folder of the library looks like a package of this name.
+sys.path.insert(0, os.path.abspath(os.environ.get("DEPICKLE_PYTHON_DIR", BUILT)))
 
 
 @pytest.fixture

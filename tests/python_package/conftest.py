@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import signal
 import sys
 
 import numpy as np
@@ -11,6 +12,9 @@ BUILT = pathlib.Path(__file__).parents[2] / "build/release/python"
 
 # Before the root of the tree, where the folder of the library looks like a package of this name.
 sys.path.insert(0, os.path.abspath(os.environ.get("DEPICKLE_PYTHON_DIR", BUILT)))
+
+# A shell starts what it puts in the background with Ctrl-C ignored, and so it would be in every child of a test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

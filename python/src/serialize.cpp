@@ -154,12 +154,28 @@ nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
   return result;
 }
 
-// One write for a batch of small tensors.
+// Small tensors go together, through a buffer that stays in the processor's cache.
 void write(const OutputFile& file, std::span<const Piece> batch, Durable durable) {
   if (batch.size() == 1) return file.write(batch[0].offset, batch[0].bytes, durable);
+  constexpr size_t kTogetherBytes = 256 << 10;
   std::vector<std::byte> together;
-  for (const Piece& piece : batch) together.insert(together.end(), piece.bytes.begin(), piece.bytes.end());
-  file.write(batch[0].offset, together, durable);
+  together.reserve(kTogetherBytes);
+  uint64_t begin = batch[0].offset;
+  auto flush = [&] {
+    if (!together.empty()) file.write(begin, together, durable);
+    begin += together.size();
+    together.clear();
+  };
+  for (const Piece& piece : batch) {
+    if (together.size() + piece.bytes.size() > kTogetherBytes) flush();
+    if (piece.bytes.size() > kTogetherBytes) {
+      file.write(begin, piece.bytes, durable);
+      begin += piece.bytes.size();
+    } else {
+      together.insert(together.end(), piece.bytes.begin(), piece.bytes.end());
+    }
+  }
+  flush();
 }
 
 void serialize_file(nb::handle tensor_dict, nb::handle filename, nb::handle metadata, bool is_durable) {

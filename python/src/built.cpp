@@ -231,7 +231,6 @@ nb::object ValueMaker::bytes_like(const Object& object, bool is_mutable) {
   auto make = is_mutable ? PyByteArray_FromStringAndSize : PyBytes_FromStringAndSize;
   Args args = graph_.children(object.args);
   if (args.empty()) return take(make(nullptr, 0));
-  std::optional<Storage> bytes;
   if (args.size() == 2 && graph_.text(args[1]) && graph_.text(args[0])) {
     // bytearray(text, "latin-1") and _codecs.encode(text, "latin1") are spelled alike.
     auto codec = *graph_.text(args[1]);
@@ -240,7 +239,7 @@ nb::object ValueMaker::bytes_like(const Object& object, bool is_mutable) {
     return take(make(PyBytes_AS_STRING(encoded.ptr()), PyBytes_GET_SIZE(encoded.ptr())));
   }
   if (args.size() != 1 || graph_.kind(args[0]) == Kind::text) return {};
-  bytes = builders_.inline_bytes(args[0]);
+  auto bytes = builders_.inline_bytes(args[0]);
   if (!bytes) return {};
   std::string_view kept = depickle::text(bytes->bytes());
   return take(make(kept.data(), std::ssize(kept)));

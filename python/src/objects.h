@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "python/src/bind.h"
 
@@ -16,6 +17,11 @@ inline nb::object take(PyObject* made) {
 }
 
 inline nb::object number(uint64_t value) { return take(PyLong_FromUnsignedLongLong(value)); }
+
+/// Of UTF-8, NUL included.
+inline nb::object str_of(std::string_view utf8) {
+  return take(PyUnicode_DecodeUTF8(utf8.data(), std::ssize(utf8), nullptr));
+}
 
 inline nb::object tuple_of(std::span<const uint64_t> values) {
   nb::object tuple = take(PyTuple_New(std::ssize(values)));

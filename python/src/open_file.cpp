@@ -8,6 +8,7 @@
 
 #include "python/src/errors.h"
 #include "python/src/file_reads.h"
+#include "python/src/objects.h"
 #include "python/src/slice_index.h"
 
 namespace depickle::python {
@@ -107,12 +108,6 @@ nb::object with_ellipsis(nb::handle index) {
   return items + nb::make_tuple(nb::ellipsis());
 }
 
-nb::str text(std::string_view utf8) {
-  PyObject* made = PyUnicode_DecodeUTF8(utf8.data(), std::ssize(utf8), nullptr);
-  if (!made) throw nb::python_error();
-  return nb::steal<nb::str>(made);
-}
-
 }  // namespace
 
 Wanted Wanted::of(std::string_view framework, nb::handle device, const std::optional<std::string>& backend) {
@@ -184,14 +179,14 @@ nb::object OpenFile::tensor(const Entry& entry) const {
   check();
   if (mapping_) return finish(in_place(entry), entry.dtype);
   const Entry* only = &entry;
-  return nb::borrow(tensors({&only, 1})[text(entry.name)]);
+  return nb::borrow(tensors({&only, 1})[str_of(entry.name)]);
 }
 
 nb::dict OpenFile::tensors(std::span<const Entry* const> entries) const {
   check();
   nb::dict result;
   if (mapping_) {
-    for (const Entry* entry : entries) result[text(entry->name)] = finish(in_place(*entry), entry->dtype);
+    for (const Entry* entry : entries) result[str_of(entry->name)] = finish(in_place(*entry), entry->dtype);
     return result;
   }
   std::vector<nb::object> views;
@@ -204,7 +199,7 @@ nb::dict OpenFile::tensors(std::span<const Entry* const> entries) const {
   }
   read_without_gil(*source_, [&] { read_all(*source_, reads); });
   for (size_t i = 0; i < entries.size(); ++i)
-    result[text(entries[i]->name)] = finish(std::move(views[i]), entries[i]->dtype);
+    result[str_of(entries[i]->name)] = finish(std::move(views[i]), entries[i]->dtype);
   return result;
 }
 

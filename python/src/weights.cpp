@@ -15,20 +15,13 @@
 #include "python/src/errors.h"
 #include "python/src/frameworks.h"
 #include "python/src/mapping.h"
+#include "python/src/objects.h"
 #include "python/src/paths.h"
 
 namespace depickle::python {
 namespace {
 
 constexpr uint64_t kBlockBytes = 8 << 20;
-
-nb::object text(std::string_view utf8) { return nb::str(utf8.data(), utf8.size()); }
-
-nb::object numbers(std::span<const uint64_t> values) {
-  nb::list list;
-  for (uint64_t value : values) list.append(value);
-  return nb::tuple(list);
-}
 
 // What of a broken file of this kind is raised as.
 nb::object refused(const ByteSource& file) {
@@ -57,7 +50,7 @@ class OpenWeights {
 
   const Tensor& at(std::string_view name) const {
     if (const Tensor* found = table_.find(name)) return *found;
-    PyErr_SetObject(PyExc_KeyError, text(name).ptr());
+    PyErr_SetObject(PyExc_KeyError, str_of(name).ptr());
     throw nb::python_error();
   }
 
@@ -149,7 +142,8 @@ nb::object info(const OpenWeights& weights, std::string_view name) {
     strides.resize(tensor.shape.size(), 1);
     for (size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * std::max<uint64_t>(tensor.shape[i], 1);
   }
-  return nb::make_tuple(text(depickle::name(tensor.dtype)), numbers(tensor.shape), numbers(strides), tensor.size_bytes);
+  return nb::make_tuple(
+      str_of(depickle::name(tensor.dtype)), tuple_of(tensor.shape), tuple_of(strides), tensor.size_bytes);
 }
 
 }  // namespace
@@ -170,13 +164,13 @@ void bind_weights(nb::module_& module) {
       .def_prop_ro("names",
           [](const OpenWeights& self) {
             nb::list names;
-            for (const Tensor& tensor : self.table().tensors()) names.append(text(tensor.name));
+            for (const Tensor& tensor : self.table().tensors()) names.append(str_of(tensor.name));
             return names;
           })
       .def_prop_ro("metadata",
           [](const OpenWeights& self) {
             nb::dict metadata;
-            for (const auto& [key, value] : self.table().metadata()) metadata[text(key)] = text(value);
+            for (const auto& [key, value] : self.table().metadata()) metadata[str_of(key)] = str_of(value);
             return metadata;
           })
       .def_prop_ro("container", [](const OpenWeights& self) { return self.table().container(); })
@@ -191,13 +185,15 @@ void bind_weights(nb::module_& module) {
       .def_prop_ro("leftovers",
           [](const OpenWeights& self) {
             nb::dict leftovers;
-            for (const Leftover& each : self.table().leftovers()) leftovers[text(each.path)] = text(each.description);
+            for (const Leftover& each : self.table().leftovers())
+              leftovers[str_of(each.path)] = str_of(each.description);
             return leftovers;
           })
       .def_prop_ro("unsupported",
           [](const OpenWeights& self) {
             nb::dict unsupported;
-            for (const Unsupported& each : self.table().unsupported()) unsupported[text(each.name)] = text(each.what);
+            for (const Unsupported& each : self.table().unsupported())
+              unsupported[str_of(each.name)] = str_of(each.what);
             return unsupported;
           })
       .def_prop_ro("notes", [](const OpenWeights& self) { return self.table().notes(); });

@@ -68,6 +68,12 @@ def test_inspect(model):
     check("inspect", run("inspect", model / "checkpoint.pt", "--json").json)
 
 
+def test_json_is_utf8_in_every_locale(tmp_path):
+    save_file({"größe": torch.ones(1)}, tmp_path / "x.safetensors")
+    done = run("inspect", tmp_path / "x.safetensors", "--json", prefix=("env", "LC_ALL=C"))
+    assert done.json["tensors"][0]["name"] == "größe"
+
+
 @pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["real", "planned"])
 def test_convert(words, model, tmp_path):
     done = run("convert", model, "-o", tmp_path / "out", "--skip-unsupported", "--json", *words)

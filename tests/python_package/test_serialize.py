@@ -150,3 +150,13 @@ def test_several_may_write_one_file_and_it_is_always_whole(tmp_path):
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert (tmp_path / "m").read_bytes() in [serialize(spec) for spec in given]
     assert os.listdir(tmp_path) == ["m"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_small_and_large_tensors_in_any_order_land_where_upstream_puts_them(tmp_path, seed):
+    random = np.random.default_rng(seed)
+    sizes = random.choice([0, 1, 1000, 200_000, 262_144, 262_145, 900_000, 9_000_000], random.integers(1, 60))
+    arrays = {f"k{i}": random.integers(0, 255, size, np.uint8) for i, size in enumerate(sizes)}
+    specs = {name: {"dtype": "uint8", "shape": list(a.shape), "data": a.tobytes()} for name, a in arrays.items()}
+    serialize_file(specs, tmp_path / "ours")
+    assert (tmp_path / "ours").read_bytes() == safetensors.numpy.save(arrays)

@@ -144,6 +144,9 @@ void add_convert(CLI::App& app, Program& program) {
       "--no-checksums", [options] { options->convert.checksums = false; },
       "Convert a file that is not what its own checksums say");
   command->add_flag_callback(
+      "--no-sync", [options] { options->convert.durable = Durable::no; },
+      "Do not wait for the disk: faster, but a power cut may leave the new files incomplete");
+  command->add_flag_callback(
       "--no-sandbox", [options] { options->sandbox = false; },
       "Read the file in this process, where the kernel has no seccomp: a bug in a reader could then reach all that you "
       "can");

@@ -70,7 +70,8 @@ void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
         fmt::format("not enough space on the disk (have {} bytes, need {})", grouped(free_bytes), grouped(size_bytes)),
         Where::in(target), "free some space, or write to another disk with -o");
   }
-  // Other errors: a file system without fallocate. The writes will tell.
+  // A file system without fallocate: the writes will tell whether there is space.
+  if (::ftruncate(fd, static_cast<off_t>(size_bytes)) != 0) throw system_error(errno, "cannot write", target);
 }
 
 }  // namespace
@@ -126,10 +127,10 @@ void AtomicFile::commit(Durable durable) {
   ::close(folder_fd);
 }
 
-void write_atomically(const fs::path& target, std::string_view content, IfExists if_exists) {
+void write_atomically(const fs::path& target, std::string_view content, IfExists if_exists, Durable durable) {
   AtomicFile file(target, 0, if_exists);
-  file.write(0, bytes(content));
-  file.commit();
+  file.write(0, bytes(content), durable);
+  file.commit(durable);
 }
 
 }  // namespace depickle

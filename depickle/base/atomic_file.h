@@ -21,7 +21,7 @@ enum class Writers { one, many };
 /// AtomicFile for the same target; where a living process holds it, create() refuses.
 class AtomicFile : public OutputFile {
  public:
-  /// Creates the sibling and reserves `size_bytes` on the disk, so that a full disk is found before any work.
+  /// Creates the sibling, of `size_bytes` from the start, and reserves them on the disk, so that a full disk is found before any work.
   /// Throws Error{not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
   /// exists and `if_exists` is refuse.
   AtomicFile(
@@ -54,6 +54,7 @@ class AtomicFile : public OutputFile {
 };
 
 /// Writes a whole small file in one go, the same way.
-void write_atomically(const std::filesystem::path& target, std::string_view content, IfExists if_exists);
+void write_atomically(
+    const std::filesystem::path& target, std::string_view content, IfExists if_exists, Durable durable = Durable::yes);
 
 }  // namespace depickle

@@ -23,23 +23,26 @@ uint32_t by_zlib(uint32_t crc, Bytes bytes) noexcept {
 #if defined(__x86_64__)
 
 // Folding by carry-less multiplication: Gopal et al., "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ
-// Instruction", Intel 2009; the constants are x^n mod P for the reflected polynomial.
-__attribute__((target("pclmul,sse4.1"))) __m128i fold(__m128i value, __m128i next, __m128i constants) noexcept {
-  return _mm_xor_si128(
-      _mm_xor_si128(_mm_clmulepi64_si128(value, constants, 0x00), _mm_clmulepi64_si128(value, constants, 0x11)), next);
+// Instruction", Intel 2009. The constants are x^n mod P for the reflected polynomial: those that carry a value over so many bytes.
+#define DEPICKLE_SSE __attribute__((target("pclmul,sse4.1")))
+#define DEPICKLE_AVX512 __attribute__((target("pclmul,sse4.1,avx512f,vpclmulqdq")))
+
+struct Constants {
+  long long low, high;
+};
+constexpr Constants kOver256 = {0x011542778a, 0x01322d1430}, kOver64 = {0x0154442bd4, 0x01c6e41596},
+                    kOver16 = {0x01751997d0, 0x00ccaa009e};
+
+DEPICKLE_SSE __m128i fold(__m128i value, __m128i next, Constants over) noexcept {
+  const __m128i k = _mm_set_epi64x(over.high, over.low);
+  return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(value, k, 0x00), _mm_clmulepi64_si128(value, k, 0x11)), next);
 }
 
-// All whole blocks of 64 bytes of `bytes`, of which there is at least one; `crc` is inverted, as the register is.
-__attribute__((target("pclmul,sse4.1"))) uint32_t by_folding(
-    uint32_t crc, const std::byte* data, size_t blocks) noexcept {
-  const __m128i k64 = _mm_set_epi64x(0x01c6e41596, 0x0154442bd4), k16 = _mm_set_epi64x(0x00ccaa009e, 0x01751997d0),
-                k8 = _mm_set_epi64x(0, 0x0163cd6124), modulus = _mm_set_epi64x(0x01f7011641, 0x01db710641),
-                low32 = _mm_setr_epi32(~0, 0, ~0, 0);
-  auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i); };
-  __m128i a = _mm_xor_si128(at(0), _mm_cvtsi32_si128(static_cast<int>(crc))), b = at(1), c = at(2), d = at(3);
-  for (data += 64; --blocks > 0; data += 64)
-    a = fold(a, at(0), k64), b = fold(b, at(1), k64), c = fold(c, at(2), k64), d = fold(d, at(3), k64);
-  a = fold(fold(fold(a, b, k16), c, k16), d, k16);
+// The register's content, inverted, from 64 bytes that everything before was carried over into.
+DEPICKLE_SSE uint32_t reduce(__m128i a, __m128i b, __m128i c, __m128i d) noexcept {
+  const __m128i k16 = _mm_set_epi64x(kOver16.high, kOver16.low), k8 = _mm_set_epi64x(0, 0x0163cd6124),
+                modulus = _mm_set_epi64x(0x01f7011641, 0x01db710641), low32 = _mm_setr_epi32(~0, 0, ~0, 0);
+  a = fold(fold(fold(a, b, kOver16), c, kOver16), d, kOver16);
   // 128 bits to 64, to 32, and Barrett's reduction.
   a = _mm_xor_si128(_mm_srli_si128(a, 8), _mm_clmulepi64_si128(a, k16, 0x10));
   a = _mm_xor_si128(_mm_srli_si128(a, 4), _mm_clmulepi64_si128(_mm_and_si128(a, low32), k8, 0x00));
@@ -48,7 +51,37 @@ __attribute__((target("pclmul,sse4.1"))) uint32_t by_folding(
   return static_cast<uint32_t>(_mm_extract_epi32(a, 1));
 }
 
-const bool kFolds = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
+// All whole blocks of 64 bytes of `bytes`, of which there is at least one; `crc` is inverted, as the register is.
+DEPICKLE_SSE uint32_t by_folding_64(uint32_t crc, const std::byte* data, size_t blocks) noexcept {
+  auto at = [&](size_t i) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(data) + i); };
+  __m128i a = _mm_xor_si128(at(0), _mm_cvtsi32_si128(static_cast<int>(crc))), b = at(1), c = at(2), d = at(3);
+  for (data += 64; --blocks > 0; data += 64)
+    a = fold(a, at(0), kOver64), b = fold(b, at(1), kOver64), c = fold(c, at(2), kOver64), d = fold(d, at(3), kOver64);
+  return reduce(a, b, c, d);
+}
+
+DEPICKLE_AVX512 __m512i fold(__m512i value, __m512i next, Constants over) noexcept {
+  const __m512i k = _mm512_set4_epi64(over.high, over.low, over.high, over.low);
+  return _mm512_ternarylogic_epi64(
+      _mm512_clmulepi64_epi128(value, k, 0x00), _mm512_clmulepi64_epi128(value, k, 0x11), next, 0x96);  // a ^ b ^ c
+}
+
+// The same of whole blocks of 256 bytes.
+DEPICKLE_AVX512 uint32_t by_folding_256(uint32_t crc, const std::byte* data, size_t blocks) noexcept {
+  auto at = [&](size_t i) DEPICKLE_AVX512 { return _mm512_loadu_si512(data + 64 * i); };
+  __m512i a = _mm512_xor_si512(at(0), _mm512_zextsi128_si512(_mm_cvtsi32_si128(static_cast<int>(crc)))), b = at(1),
+          c = at(2), d = at(3);
+  for (data += 256; --blocks > 0; data += 256)
+    a = fold(a, at(0), kOver256), b = fold(b, at(1), kOver256), c = fold(c, at(2), kOver256),
+    d = fold(d, at(3), kOver256);
+  a = fold(fold(fold(a, b, kOver64), c, kOver64), d, kOver64);
+  alignas(64) __m128i parts[4];
+  _mm512_store_si512(parts, a);
+  return reduce(parts[0], parts[1], parts[2], parts[3]);
+}
+
+const bool kFolds64 = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
+const bool kFolds256 = kFolds64 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("vpclmulqdq");
 
 #endif
 
@@ -56,8 +89,12 @@ const bool kFolds = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("
 
 uint32_t crc32(uint32_t crc, Bytes bytes) noexcept {
 #if defined(__x86_64__)
-  if (size_t blocks = bytes.size() / 64; kFolds && blocks > 1) {
-    crc = ~by_folding(~crc, bytes.data(), blocks);
+  if (size_t blocks = bytes.size() / 256; kFolds256 && blocks > 1) {
+    crc = ~by_folding_256(~crc, bytes.data(), blocks);
+    bytes = bytes.subspan(blocks * 256);
+  }
+  if (size_t blocks = bytes.size() / 64; kFolds64 && blocks > 1) {
+    crc = ~by_folding_64(~crc, bytes.data(), blocks);
     bytes = bytes.subspan(blocks * 64);
   }
 #endif

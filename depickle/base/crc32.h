@@ -7,8 +7,8 @@
 
 namespace depickle {
 
-/// The CRC-32 of what `crc` is the CRC-32 of, followed by `bytes`; begin with 0. About 15 GB/s where the processor multiplies
-/// without carries (PCLMULQDQ), else 1 GB/s.
+/// The CRC-32 of what `crc` is the CRC-32 of, followed by `bytes`; begin with 0. About 40 GB/s where the processor
+/// multiplies without carries 64 bytes at a time (VPCLMULQDQ), 15 where it does 16 (PCLMULQDQ), else 1.
 uint32_t crc32(uint32_t crc, Bytes bytes) noexcept;
 
 /// The CRC-32 of A followed by B, from those of A and of B and the length of B. O(log length): blocks can be summed side by side.

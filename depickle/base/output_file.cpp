@@ -1,12 +1,10 @@
 #include "depickle/base/output_file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <utility>
 
 #include "depickle/base/error.h"
@@ -15,13 +13,6 @@ namespace depickle {
 namespace {
 
 constexpr uint64_t kStepBytes = 1 << 20;
-
-// Bytes of a file that is mapped, and perhaps not read yet. A write() that meets them page by page fills the target's cache with
-// single pages, and bringing those to the disk takes twice as long. A wish: it may fail.
-void bring_in(Bytes bytes) {
-  const auto address = reinterpret_cast<uintptr_t>(bytes.data()), in_page = address % 4096;
-  ::madvise(reinterpret_cast<void*>(address - in_page), bytes.size() + in_page, MADV_POPULATE_READ);
-}
 
 void write_step(int fd, uint64_t offset, Bytes bytes, const std::string& name) {
   while (!bytes.empty()) {
@@ -48,12 +39,14 @@ void OutputFile::close() noexcept {
 }
 
 void OutputFile::write(uint64_t offset, Bytes bytes, Durable durable) const {
-  if (durable == Durable::no) return write_step(fd_, offset, bytes, name_);
   while (!bytes.empty()) {
     Bytes step = bytes.first(std::min<uint64_t>(bytes.size(), kStepBytes - offset % kStepBytes));
+    // They may lie in a mapped file, not read yet. A write() that meets them page by page fills the target's cache with single
+    // pages, and bringing those to the disk takes twice as long.
     bring_in(step);
     write_step(fd_, offset, step, name_);
-    ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(step.size()), SYNC_FILE_RANGE_WRITE);
+    if (durable == Durable::yes)
+      ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(step.size()), SYNC_FILE_RANGE_WRITE);
     bytes = bytes.subspan(step.size());
     offset += step.size();
   }

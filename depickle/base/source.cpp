@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 #include <fmt/format.h>
 
@@ -105,6 +106,11 @@ void MappedFile::check_unchanged() const {
   if (static_cast<uint64_t>(status.st_size) != size_bytes_ || modified_ns(status) != stamp_.modified_ns)
     throw Error(Code::integrity, "", "the file changed while it was read", Where::in(name()),
         "try again when nothing writes to it");
+}
+
+void bring_in(Bytes mapped) noexcept {
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data()), in_page = address % 4096;
+  ::madvise(reinterpret_cast<void*>(address - in_page), mapped.size() + in_page, MADV_POPULATE_READ);
 }
 
 }  // namespace depickle

@@ -77,6 +77,9 @@ class MappedFile final : public ByteSource {
   Stamp stamp_;
 };
 
+/// Has the kernel map all of these pages at once, where touching them one by one would cost a fault every few. A wish: it may fail.
+void bring_in(Bytes mapped) noexcept;
+
 /// Bytes that somebody else keeps alive, or that `owner` does.
 class MemorySource final : public ByteSource {
  public:

@@ -6,16 +6,14 @@
 
 namespace depickle::convert {
 
-std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of,
-    const std::function<uint64_t(uint32_t)>& piece_of) {
+std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>& cut_of) {
   constexpr uint32_t kBatchTensors = 8192;  // so that many empty tensors are not one endless piece
   std::vector<Block> blocks;
   for (uint32_t i = 0; i < count; ++i) {
-    const uint64_t size = size_of(i);
+    const auto [size, piece, place] = cut_of(i);
     if (size > kBatchBytes) {
-      const uint64_t piece = piece_of(i);
-      for (uint64_t begin = 0; begin < size; begin += piece)
-        blocks.push_back({i, 1, begin, std::min(size, begin + piece)});
+      for (uint64_t begin = 0; begin < size; begin = blocks.back().end)
+        blocks.push_back({i, 1, begin, std::min(size, begin + piece - (place / 8 * 8 + begin) % piece)});
       continue;
     }
     const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i &&
@@ -30,7 +28,8 @@ std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint3
   return blocks;
 }
 
-Buffers::Buffers(unsigned threads) : each_bytes_(std::min<uint64_t>(8 << 20, (16 << 20) / std::max(threads, 1u))) {}
+Buffers::Buffers(unsigned threads)
+    : each_bytes_(std::clamp<uint64_t>((16 << 20) / std::max(threads, 1u), kBatchBytes, 8 << 20)) {}
 
 MutableBytes Buffers::Lease::bytes(uint64_t size_bytes) {
   if (!memory_) {
@@ -60,8 +59,7 @@ Bytes logical_bytes(
 }
 
 uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept {
-  return tensor.is_contiguous() ? buffers.each_bytes() / 8 * 8
-                                : weights::gather_block_bytes(tensor, buffers.each_bytes());
+  return tensor.is_contiguous() ? kBatchBytes : weights::gather_block_bytes(tensor, buffers.each_bytes());
 }
 
 void Meter::add(uint64_t bytes) {

@@ -25,16 +25,22 @@ struct Block {
 /// Small tensors go together until they have this many bytes.
 inline constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 
-/// Cuts tensors 0 to `count`, in order. `size_of(i)` is a tensor's size, `piece_of(i)` the size of its pieces where it is larger
-/// than kBatchBytes; both in bytes.
-std::vector<Block> cut_blocks(uint32_t count, const std::function<uint64_t(uint32_t)>& size_of,
-    const std::function<uint64_t(uint32_t)>& piece_of);
+/// How one tensor is cut where it has more than kBatchBytes.
+struct Cut {
+  uint64_t size_bytes;
+  uint64_t piece_bytes;  ///< a multiple of 8
+  uint64_t begin_byte =
+      0;  ///< where it lies in a file; pieces then end where the file's offset is a multiple of piece_bytes
+};
+
+/// Cuts tensors 0 to `count`, in order. Pieces begin at multiples of 8 bytes of their tensor.
+std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>& cut_of);
 
 /// Buffers that pass from thread to thread, so that there are never more than are used at once. Pages that nobody wrote to take
 /// no memory.
 class Buffers {
  public:
-  /// So many bytes for each of `threads` that all of them together stay at 16 MiB.
+  /// So many bytes for each of `threads` that all of them together stay at 16 MiB; kBatchBytes at least.
   explicit Buffers(unsigned threads);
   uint64_t each_bytes() const noexcept { return each_bytes_; }
 

@@ -14,12 +14,6 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 8 << 20;
 
-struct Piece {
-  uint32_t storage;
-  uint32_t crc;
-  uint64_t begin;
-};
-
 [[noreturn]] void damaged(const Storage& storage, uint32_t computed) {
   throw Error(Code::integrity, "ZP12",
       fmt::format("storage {} is damaged: its checksum is {:08x}, recorded is {:08x}", quoted(storage.key), computed,
@@ -30,35 +24,67 @@ struct Piece {
 
 }  // namespace
 
-void check_checksums(const Weights& source, unsigned threads, const Progress& progress, std::string_view file) {
-  std::span<const Storage> storages = source.storages();
-  std::vector<Piece> pieces;
-  uint64_t total_bytes = 0;
-  for (uint32_t i = 0; i < storages.size(); ++i) {
-    if (storages[i].crc == 0) continue;
-    total_bytes += storages[i].size_bytes;
-    for (uint64_t begin = 0; begin < storages[i].size_bytes; begin += kPieceBytes) pieces.push_back({i, 0, begin});
-  }
-  auto length_of = [&](const Piece& piece) {
-    return std::min(kPieceBytes, storages[piece.storage].size_bytes - piece.begin);
-  };
+void Checksums::compute(Piece& piece) const {
+  const Storage& storage = source_.storages()[piece.storage];
+  piece.crc = crc32(0, storage.source->view(storage.offset_bytes + piece.begin, piece.end - piece.begin));
+}
 
-  Meter meter(progress, "check", file, total_bytes);
-  parallel_for(pieces.size(), threads, [&](uint64_t i) {
-    const Storage& storage = storages[pieces[i].storage];
-    uint64_t length = length_of(pieces[i]);
-    pieces[i].crc = crc32(0, storage.source->view(storage.offset_bytes + pieces[i].begin, length));
-    meter.add(length);
+void Checksums::piece(const Tensor& tensor, uint64_t begin, uint64_t end) {
+  if (source_.storage(tensor).crc == 0 || !tensor.is_contiguous() || begin == end) return;
+  Piece piece{tensor.storage, 0, tensor.offset_bytes + begin, tensor.offset_bytes + end};
+  compute(piece);
+  std::scoped_lock lock(mutex_);
+  pieces_.push_back(piece);
+}
+
+// Afterwards pieces_ covers no byte twice, and with the gaps all bytes of all storages that have a checksum.
+std::vector<Checksums::Piece> Checksums::take_gaps() {
+  std::ranges::sort(pieces_, {}, [](const Piece& piece) { return std::pair(piece.storage, piece.begin); });
+  std::vector<Piece> gaps;
+  auto next = pieces_.begin(), kept = pieces_.begin();
+  for (uint32_t i = 0; i < source_.storages().size(); ++i) {
+    const Storage& storage = source_.storages()[i];
+    if (storage.crc == 0) continue;
+    uint64_t covered = 0;
+    auto gap_to = [&](uint64_t end) {
+      for (; covered < end; covered = gaps.back().end)
+        gaps.push_back({i, 0, covered, std::min(end, covered + kPieceBytes)});
+    };
+    for (; next != pieces_.end() && next->storage == i; ++next) {
+      if (next->begin < covered) continue;  // another tensor's too
+      gap_to(next->begin);
+      covered = next->end;
+      *kept++ = *next;
+    }
+    gap_to(storage.size_bytes);
+  }
+  pieces_.erase(kept, pieces_.end());
+  return gaps;
+}
+
+void Checksums::check_storage(const Storage& storage, std::span<const Piece> pieces) const {
+  uint32_t crc = 0;
+  for (const Piece& piece : pieces) crc = crc32_combine(crc, piece.crc, piece.end - piece.begin);
+  if (crc != storage.crc) damaged(storage, crc);
+}
+
+void Checksums::check(unsigned threads, const Progress& progress, std::string_view file) {
+  std::vector<Piece> gaps = take_gaps();
+  uint64_t gap_bytes = 0;
+  for (const Piece& gap : gaps) gap_bytes += gap.end - gap.begin;
+  Meter meter(progress, "check", file, gap_bytes);
+  parallel_for(gaps.size(), threads, [&](uint64_t i) {
+    compute(gaps[i]);
+    meter.add(gaps[i].end - gaps[i].begin);
   });
 
-  for (size_t i = 0; i < pieces.size();) {
-    const Storage& storage = storages[pieces[i].storage];
-    uint32_t crc = pieces[i].crc;
-    size_t next = i + 1;
-    for (; next < pieces.size() && pieces[next].storage == pieces[i].storage; ++next)
-      crc = crc32_combine(crc, pieces[next].crc, length_of(pieces[next]));
-    if (crc != storage.crc) damaged(storage, crc);
-    i = next;
+  pieces_.insert(pieces_.end(), gaps.begin(), gaps.end());
+  std::ranges::sort(pieces_, {}, [](const Piece& piece) { return std::pair(piece.storage, piece.begin); });
+  for (std::span<const Piece> rest(pieces_); !rest.empty();) {
+    const auto of_one = std::ranges::find_if(rest, [&](const Piece& x) { return x.storage != rest[0].storage; });
+    const auto count = static_cast<size_t>(of_one - rest.begin());
+    check_storage(source_.storages()[rest[0].storage], rest.first(count));
+    rest = rest.subspan(count);
   }
 }
 

@@ -39,11 +39,13 @@ struct Pair {
   const Tensor* a = nullptr;
   const Tensor* b = nullptr;
   std::atomic<uint64_t> first_difference = kNowhere;  // byte in C order
+  std::atomic<uint64_t> compared_bytes = 0;
 
   Pair(const Tensor* in_a, const Tensor* in_b) : a(in_a), b(in_b) {}
-  Pair(Pair&& other) noexcept : a(other.a), b(other.b), first_difference(other.first_difference.load()) {}
+  Pair(Pair&& other) noexcept : a(other.a), b(other.b) {}  // before anything is compared
   bool comparable() const { return a && b && a->dtype == b->dtype && std::ranges::equal(a->shape, b->shape); }
   uint64_t size_bytes() const { return comparable() ? a->size_bytes : 0; }
+  bool is_compared() const { return compared_bytes == size_bytes(); }
 };
 
 std::vector<Pair> pair_up(const Weights& a, const Weights& b, std::vector<Tied>& tied) {
@@ -67,17 +69,6 @@ void note_difference(std::atomic<uint64_t>& first, uint64_t at) {
   uint64_t known = first.load(std::memory_order_relaxed);
   while (at < known && !first.compare_exchange_weak(known, at, std::memory_order_relaxed)) {
   }
-}
-
-// The first of bytes [begin, end) that differs goes into the pair.
-void compare_range(const Weights& a, const Weights& b, Pair& pair, uint64_t begin, uint64_t end, Buffers& buffers) {
-  if (begin >= pair.first_difference.load(std::memory_order_relaxed)) return;
-  Buffers::Lease lease_a(buffers), lease_b(buffers);
-  Bytes in_a = logical_bytes(a, *pair.a, begin, end - begin, lease_a);
-  Bytes in_b = logical_bytes(b, *pair.b, begin, end - begin, lease_b);
-  if (in_a.empty() || std::memcmp(in_a.data(), in_b.data(), in_a.size()) == 0) return;
-  auto [at, ignored] = std::ranges::mismatch(in_a, in_b);
-  note_difference(pair.first_difference, begin + static_cast<uint64_t>(at - in_a.begin()));
 }
 
 // The bits of the element that holds byte `at`, as a number: the last byte first.
@@ -111,6 +102,78 @@ Finding finding_of(const Weights& a, const Weights& b, const Pair& pair) {
 
 }  // namespace
 
+struct Comparing::State {
+  const Weights& a;
+  const Weights& b;
+  const CompareOptions options;
+  Comparison comparison = {};
+  std::vector<Pair> pairs = pair_up(a, b, comparison.tied);
+  Buffers buffers = Buffers(options.threads);
+
+  // The first of bytes [begin, end) that differs goes into the pair.
+  void compare(Pair& pair, uint64_t begin, uint64_t end) {
+    if (!pair.comparable() || begin == end) return;
+    pair.compared_bytes.fetch_add(end - begin, std::memory_order_relaxed);
+    if (begin >= pair.first_difference.load(std::memory_order_relaxed)) return;
+    Buffers::Lease lease_a(buffers), lease_b(buffers);
+    const Bytes in_a = logical_bytes(a, *pair.a, begin, end - begin, lease_a);
+    const Bytes in_b = logical_bytes(b, *pair.b, begin, end - begin, lease_b);
+    bring_in(in_a);
+    bring_in(in_b);
+    if (std::memcmp(in_a.data(), in_b.data(), in_a.size()) == 0) return;
+    auto [at, ignored] = std::ranges::mismatch(in_a, in_b);
+    note_difference(pair.first_difference, begin + static_cast<uint64_t>(at - in_a.begin()));
+  }
+
+  void compare_rest() {
+    uint64_t rest_bytes = 0;
+    std::vector<Pair*> rest;
+    for (Pair& pair : pairs) {
+      comparison.compared_bytes += pair.size_bytes();
+      if (pair.is_compared()) continue;
+      rest_bytes += pair.size_bytes();
+      pair.compared_bytes = 0;
+      rest.push_back(&pair);
+    }
+    const std::vector<Block> blocks = cut_blocks(static_cast<uint32_t>(rest.size()), [&](uint32_t i) {
+      return Cut{rest[i]->size_bytes(), piece_bytes(rest[i]->a->is_contiguous() ? *rest[i]->b : *rest[i]->a, buffers)};
+    });
+    Meter meter(options.progress, "compare", options.file, comparison.compared_bytes);
+    if (rest_bytes < comparison.compared_bytes) meter.add(comparison.compared_bytes - rest_bytes);
+    parallel_for(blocks.size(), options.threads, [&](uint64_t i) {
+      const Block& block = blocks[i];
+      if (block.count == 1) {
+        compare(*rest[block.first], block.begin, block.end);
+      } else {
+        for (Pair* pair : std::span(rest).subspan(block.first, block.count)) compare(*pair, 0, pair->size_bytes());
+      }
+      meter.add(block.end - block.begin);
+    });
+  }
+};
+
+Comparing::Comparing(const Weights& a, const Weights& b, const CompareOptions& options)
+    : state_(std::make_unique<State>(a, b, options)) {}
+Comparing::~Comparing() = default;
+
+void Comparing::piece(uint32_t tensor, uint64_t begin, uint64_t end) {
+  state_->compare(state_->pairs[tensor], begin, end);
+}
+
+Comparison Comparing::finish() {
+  state_->compare_rest();
+  Comparison& comparison = state_->comparison;
+  comparison.tensors = state_->pairs.size();
+  for (const Pair& pair : state_->pairs) {
+    if (pair.comparable() && pair.first_difference == kNowhere) {
+      ++comparison.identical;
+    } else {
+      comparison.findings.push_back(finding_of(state_->a, state_->b, pair));
+    }
+  }
+  return std::move(comparison);
+}
+
 std::string describe(const Finding& finding, std::string_view a, std::string_view b) {
   const std::string tensor = fmt::format("tensor {}: ", quoted(finding.name));
   switch (finding.kind) {
@@ -125,36 +188,7 @@ std::string describe(const Finding& finding, std::string_view a, std::string_vie
 }
 
 Comparison compare(const Weights& a, const Weights& b, const CompareOptions& options) {
-  Comparison comparison;
-  std::vector<Pair> pairs = pair_up(a, b, comparison.tied);
-  for (const Pair& pair : pairs) comparison.compared_bytes += pair.size_bytes();
-
-  Buffers buffers(options.threads);
-  std::vector<Block> blocks = cut_blocks(
-      static_cast<uint32_t>(pairs.size()), [&](uint32_t i) { return pairs[i].size_bytes(); },
-      [&](uint32_t i) { return piece_bytes(pairs[i].a->is_contiguous() ? *pairs[i].b : *pairs[i].a, buffers); });
-  Meter meter(options.progress, "compare", options.file, comparison.compared_bytes);
-  parallel_for(blocks.size(), options.threads, [&](uint64_t i) {
-    const Block& block = blocks[i];
-    if (block.count == 1) {
-      Pair& pair = pairs[block.first];
-      if (pair.comparable()) compare_range(a, b, pair, block.begin, block.end, buffers);
-    } else {
-      for (Pair& pair : std::span(pairs).subspan(block.first, block.count))
-        if (pair.comparable()) compare_range(a, b, pair, 0, pair.size_bytes(), buffers);
-    }
-    meter.add(block.end - block.begin);
-  });
-
-  comparison.tensors = pairs.size();
-  for (const Pair& pair : pairs) {
-    if (pair.comparable() && pair.first_difference == kNowhere) {
-      ++comparison.identical;
-    } else {
-      comparison.findings.push_back(finding_of(a, b, pair));
-    }
-  }
-  return comparison;
+  return Comparing(a, b, options).finish();
 }
 
 }  // namespace depickle::convert

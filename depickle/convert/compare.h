@@ -1,7 +1,7 @@
 // Two tables of weights, tensor by tensor, bit by bit.
 #pragma once
 
-#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,6 +39,24 @@ struct CompareOptions {
   unsigned threads = default_threads();
   Progress progress = {};
   std::string_view file = {};  ///< what Progress calls the work
+};
+
+/// A comparison that goes on while one of the two is still being written.
+class Comparing {
+ public:
+  Comparing(const Weights& a, const Weights& b, const CompareOptions& options = {});
+  ~Comparing();
+  Comparing(const Comparing&) = delete;
+
+  /// Compares bytes [begin, end) of A's tensor number `tensor` with what B has under its name; they begin and end at multiples
+  /// of unit_bytes(dtype). From several threads; no byte twice.
+  void piece(uint32_t tensor, uint64_t begin, uint64_t end);
+  /// Compares every tensor of which not all bytes were compared in pieces, and says what came of it all.
+  Comparison finish();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 /// Compares every tensor of both tables: dtype, shape and all bits, NaN payloads and -0.0 included. A name that one side lacks

@@ -121,13 +121,14 @@ class Run {
             .open = options_.open,
             .checksums = options_.checksums,
             .digests = receipt_.has_value(),
+            .durable = options_.durable,
             .threads = options_.threads,
             .progress = progress_,
             .file = shown});
     if (!report) return report_.already.push_back({shown, "is safetensors already"}), 0;
     if (is_there && in_folder) return converted_before(source, target, shown, weight_map);
     if (is_there && only_plan_) throw exists_already(target);
-    if (file) file->commit();
+    if (file) file->commit(options_.durable);
     report->source = path;
     report->target = target;
     report->seconds = seconds_since(start);
@@ -173,7 +174,7 @@ class Run {
     if (!options_.force && fs::exists(report.target, ignored)) {
       if (text(MappedFile::open(report.target)->all()) != json) throw exists_already(report.target);
     } else {
-      write_atomically(report.target, json, options_.force ? IfExists::replace : IfExists::refuse);
+      write_atomically(report.target, json, options_.force ? IfExists::replace : IfExists::refuse, options_.durable);
     }
     index_files_.push_back({report.target, json.size(), sha256_hex(bytes(json))});
   }
@@ -192,7 +193,7 @@ class Run {
   }
 
   Report finish() {
-    if (receipt_ && !report_.files.empty()) receipt_->commit(index_files_);
+    if (receipt_ && !report_.files.empty()) receipt_->commit(index_files_, options_.durable);
     return std::move(report_);
   }
 

@@ -1,7 +1,7 @@
 // Files and folders made safetensors, and proved to be the same.
 //
-//   open → plan → temporary sibling → write → to the disk ┐
-//                                        compare, digests ┴→ source unchanged? → rename
+//   open → plan → temporary sibling → write and compare, piece by piece → digests → source unchanged? → rename
+//                                     └──────────── to the disk, meanwhile ────────┘
 //
 // A target has its name only after every bit was read back through a fresh mapping and compared; a folder commits file by
 // file, each model's index after its shards. Whatever stops the work leaves old files or new ones, never parts.
@@ -23,8 +23,9 @@ namespace depickle::convert {
 struct Options {
   PlanOptions plan = {};
   weights::OpenOptions open = {};
-  bool checksums = true;                         ///< refuse a source that is not what its own checksums say
-  bool force = false;                            ///< replace targets that exist
+  bool checksums = true;           ///< refuse a source that is not what its own checksums say
+  bool force = false;              ///< replace targets that exist
+  Durable durable = Durable::yes;  ///< no: do not wait for the disk; a power cut may then leave files incomplete
   std::optional<std::filesystem::path> receipt;  ///< where to write one
   unsigned threads = default_threads();
   Engine* engine = nullptr;  ///< what looks into the files; nullptr: in_process()

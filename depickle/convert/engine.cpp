@@ -59,7 +59,8 @@ class InProcess final : public Engine {
               .progress = options.progress,
               .file = options.file,
               .digests = options.digests,
-              .checksums = options.checksums});
+              .checksums = options.checksums,
+              .durable = options.durable});
       report.identical = proof.comparison.identical;
       if (options.digests) take_digests(report, proof.digests, source);
       return report;

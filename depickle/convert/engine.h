@@ -29,6 +29,7 @@ struct EngineOptions {
   weights::OpenOptions open = {};
   bool checksums = true;  ///< refuse a source that is not what its own checksums say
   bool digests = false;
+  Durable durable = Durable::yes;
   unsigned threads = default_threads();
   Progress progress = {};
   std::string file = {};  ///< what Progress calls the work

@@ -41,6 +41,18 @@ class SourceDigests {
   std::future<std::vector<Digest>> future_;  // last: waits before the others go
 };
 
+// That the file's own header says of every tensor what the plan says.
+void check_table(const Plan& plan, const Weights& source, const Weights& written) {
+  if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
+    differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
+  for (const Placed& placed : plan.tensors) {
+    const std::string_view name = source.tensors()[placed.tensor].name;
+    const Tensor* tensor = written.find(name);
+    if (!tensor || written.storage(*tensor).offset_bytes + tensor->offset_bytes != placed.begin)
+      differs(fmt::format("tensor {} is not at byte {}", quoted(name), placed.begin));
+  }
+}
+
 void digest_target(const Plan& plan, const MappedFile& target, const ProofOptions& options, Digests& digests) {
   std::vector<Bytes> pieces{target.all()};
   for (const Placed& placed : plan.tensors) pieces.push_back(target.view(placed.begin, placed.end - placed.begin));
@@ -52,33 +64,39 @@ void digest_target(const Plan& plan, const MappedFile& target, const ProofOption
 
 }  // namespace
 
-Comparison compare_written(
-    const Plan& plan, const Weights& source, const OutputFile& file, const CompareOptions& options) {
-  Weights written = weights::open(file.read_back());
-  if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
-    differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
-  return compare(source, written, options);
-}
-
 Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options) {
   Proof proof;
   SourceDigests source_digests(source, options.digests);
-  // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
-  write(plan, source, file,
-      {.threads = options.digests ? 1 : options.threads, .progress = options.progress, .file = options.file});
+  file.write(0, bytes(plan.head), options.durable);
   std::string().swap(plan.head);  // assigning would keep the memory
+  const Weights written = weights::open(file.read_back());
+  check_table(plan, source, written);
+  Comparing comparing(
+      source, written, {.threads = options.threads, .progress = options.progress, .file = options.file});
+  Checksums checksums(source);
+  auto prove = [&](uint32_t tensor, uint64_t begin, uint64_t end) {
+    comparing.piece(tensor, begin, end);
+    if (options.checksums) checksums.piece(source.tensors()[tensor], begin, end);
+  };
+  // With digests there is work enough for the other threads: the source's are as long as all that writing and comparing take.
+  write_tensors(plan, source, file,
+      {.threads = options.digests ? 1 : options.threads,
+          .progress = options.progress,
+          .file = options.file,
+          .durable = options.durable,
+          .written = prove});
 
-  std::future<void> on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
-  proof.comparison = compare_written(
-      plan, source, file, {.threads = options.threads, .progress = options.progress, .file = options.file});
+  std::future<void> on_the_disk;
+  if (options.durable == Durable::yes) on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
+  proof.comparison = comparing.finish();
   if (!proof.comparison.same()) differs(describe(proof.comparison.findings.front(), "the source", "the file written"));
-  if (options.checksums) check_checksums(source, options.threads, options.progress, options.file);
+  if (options.checksums) checksums.check(options.threads, options.progress, options.file);
   if (options.digests) {
     digest_target(plan, *file.read_back(), options, proof.digests);
     proof.digests.sources = source_digests.get();
   }
   for (const auto& opened : source.files()) opened->check_unchanged();
-  on_the_disk.get();
+  if (on_the_disk.valid()) on_the_disk.get();
   return proof;
 }
 

@@ -1,4 +1,4 @@
-// A file that was written, brought to the disk, read back, compared and digested, before it gets its name.
+// A file that is written, read back, compared, brought to the disk and digested, before it gets its name.
 #pragma once
 
 #include "depickle/base/output_file.h"
@@ -8,11 +8,6 @@
 #include "depickle/convert/plan.h"
 
 namespace depickle::convert {
-
-/// Reads the file back through a mapping of its own and compares all of `source` with it, dropped names too, and all of
-/// it with `plan`.
-Comparison compare_written(
-    const Plan& plan, const Weights& source, const OutputFile& file, const CompareOptions& options = {});
 
 /// What a receipt needs besides the plan.
 struct Digests {
@@ -32,12 +27,15 @@ struct ProofOptions {
   std::string_view file = {};  ///< what Progress calls the work
   bool digests = false;
   bool checksums = true;  ///< whether the source must be what its own checksums say
+  Durable durable = Durable::yes;
 };
 
-/// Writes `plan` into `file` and proves it; the disk, the comparison and the digests go on at the same time. Its name is left to the
-/// caller. plan.head, which may be megabytes, is emptied when it has been written.
-/// Throws Error{integrity} naming the tensor where anything differs, what check_checksums() throws, and {integrity} where a source file changed while it was
-/// read.
+/// Writes `plan` into `file` and proves it: every piece of a tensor, when it is in the file, is read back through a mapping of the
+/// file, under the name that the file's own header gives it, and compared with the source; dropped names follow at the end. So the
+/// source is read once, however large it is, and what was written is still in memory. The disk works at the same time. The file's
+/// name is left to the caller. plan.head, which may be megabytes, is emptied when it has been written.
+/// Throws Error{integrity} naming the tensor where anything differs, what Checksums::check() throws, and {integrity} where a source file changed
+/// while it was read.
 Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options = {});
 
 }  // namespace depickle::convert

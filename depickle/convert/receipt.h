@@ -59,7 +59,7 @@ class ReceiptWriter {
   /// A conversion with its digests. `root` opens the same part of the source again.
   void add(const FileReport& report, std::string_view root);
   /// After the last conversion.
-  void commit(std::span<const DigestedFile> indexes);
+  void commit(std::span<const DigestedFile> indexes, Durable durable = Durable::yes);
 
  private:
   void write_file(const DigestedFile& file);

@@ -46,12 +46,12 @@ void ReceiptWriter::add(const FileReport& report, std::string_view root) {
   json_.end().end();
 }
 
-void ReceiptWriter::commit(std::span<const DigestedFile> indexes) {
+void ReceiptWriter::commit(std::span<const DigestedFile> indexes, Durable durable) {
   json_.end().key("indexes").array();
   for (const DigestedFile& file : indexes) write_file(file);
   json_.end().end();
   flush(0);
-  file_.commit();
+  file_.commit(durable);
 }
 
 void ReceiptWriter::write_file(const DigestedFile& file) {

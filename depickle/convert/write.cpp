@@ -7,42 +7,57 @@
 namespace depickle::convert {
 namespace {
 
-// A piece of one tensor.
-void write_piece(
-    const Weights& source, const Placed& placed, const Block& block, const OutputFile& file, Buffers& buffers) {
-  Buffers::Lease lease(buffers);
-  file.write(placed.begin + block.begin,
-      logical_bytes(source, source.tensors()[placed.tensor], block.begin, block.end - block.begin, lease));
-}
+struct Writing {
+  const Weights& source;
+  const OutputFile& file;
+  const WriteOptions& options;
+  Buffers buffers = Buffers(options.threads);
 
-// Small neighbours, in one go.
-void write_batch(const Weights& source, std::span<const Placed> batch, const OutputFile& file, Buffers& buffers) {
-  Buffers::Lease lease(buffers);
-  MutableBytes together = lease.bytes(batch.back().end - batch.front().begin);
-  for (const Placed& placed : batch) {
-    if (placed.begin != placed.end)
-      source.read(source.tensors()[placed.tensor], 0,
-          together.subspan(placed.begin - batch.front().begin, placed.end - placed.begin));
+  const Tensor& tensor(const Placed& placed) const { return source.tensors()[placed.tensor]; }
+
+  Cut cut(const Placed& placed) const {
+    const uint64_t piece = piece_bytes(tensor(placed), buffers);
+    return {placed.end - placed.begin, piece, tensor(placed).is_contiguous() ? placed.begin : 0};
   }
-  file.write(batch.front().begin, together);
-}
+
+  // A piece of one tensor.
+  void write_piece(const Placed& placed, const Block& block) {
+    Buffers::Lease lease(buffers);
+    file.write(placed.begin + block.begin,
+        logical_bytes(source, tensor(placed), block.begin, block.end - block.begin, lease), options.durable);
+  }
+
+  // Small neighbours, in one go.
+  void write_batch(std::span<const Placed> batch) {
+    Buffers::Lease lease(buffers);
+    const uint64_t begin = batch.front().begin;
+    MutableBytes together = lease.bytes(batch.back().end - begin);
+    for (const Placed& placed : batch) {
+      if (placed.begin != placed.end)
+        source.read(tensor(placed), 0, together.subspan(placed.begin - begin, placed.end - placed.begin));
+    }
+    file.write(begin, together, options.durable);
+  }
+};
 
 }  // namespace
 
-void write(const Plan& plan, const Weights& source, const OutputFile& file, const WriteOptions& options) {
-  file.write(0, bytes(plan.head));
-  Buffers buffers(options.threads);
-  std::span<const Placed> placed(plan.tensors);
-  std::vector<Block> blocks = cut_blocks(
-      static_cast<uint32_t>(placed.size()), [&](uint32_t i) { return placed[i].end - placed[i].begin; },
-      [&](uint32_t i) { return piece_bytes(source.tensors()[placed[i].tensor], buffers); });
+void write_tensors(const Plan& plan, const Weights& source, const OutputFile& file, const WriteOptions& options) {
+  Writing writing{source, file, options};
+  const std::span<const Placed> placed(plan.tensors);
+  const std::vector<Block> blocks =
+      cut_blocks(static_cast<uint32_t>(placed.size()), [&](uint32_t i) { return writing.cut(placed[i]); });
   Meter meter(options.progress, "write", options.file, plan.tensor_bytes);
   parallel_for(blocks.size(), options.threads, [&](uint64_t i) {
     const Block& block = blocks[i];
+    const std::span<const Placed> batch = placed.subspan(block.first, block.count);
     if (block.count == 1) {
-      write_piece(source, placed[block.first], block, file, buffers);
+      writing.write_piece(batch[0], block);
+      if (options.written) options.written(batch[0].tensor, block.begin, block.end);
     } else {
-      write_batch(source, placed.subspan(block.first, block.count), file, buffers);
+      writing.write_batch(batch);
+      for (const Placed& one : batch)
+        if (options.written) options.written(one.tensor, 0, one.end - one.begin);
     }
     meter.add(block.end - block.begin);
   });

@@ -109,6 +109,7 @@ class Opener {
     convert::Options convert = options_.convert;
     convert.receipt = work.path() / "receipt.json";
     convert.force = false;
+    convert.durable = Durable::no;  // what is uploaded is deleted here
     job.report().outcome = Outcome::opened;
     job.convert(work.path(), work.path(), convert);
     if (job.report().outcome != Outcome::opened) return true;

@@ -38,6 +38,8 @@ struct Bounds {
 };
 
 template <>
+inline constexpr unsigned kChoices<Durable> = 2;
+template <>
 inline constexpr unsigned kChoices<Dtype> = kDtypes;
 template <>
 inline constexpr unsigned kChoices<torch::Verdict> = 3;
@@ -101,7 +103,7 @@ void fields(Wire& wire, PlanOptions& x) {
 /// All but the listener.
 template <class Wire>
 void fields(Wire& wire, EngineOptions& x) {
-  wire(x.plan, x.open, x.checksums, x.digests, x.threads, x.file);
+  wire(x.plan, x.open, x.checksums, x.digests, x.durable, x.threads, x.file);
 }
 template <class Wire>
 void fields(Wire& wire, Tied& x) {

@@ -37,6 +37,7 @@ def convert(
     skip_unsupported: bool = False,
     checksums: bool = True,
     sandbox: bool = True,
+    durable: bool = True,
     pr: bool = False,
     revision: str | None = None,
     token: Token = None,
@@ -48,7 +49,7 @@ def convert(
     request. Nothing that exists is replaced without `force`. `root` is the part of a nested checkpoint to take ("." is
     all of it), `receipt` the file of a proof for `verify`. Of tied tensors "hf" stores one and records the other names,
     "copy" stores each; `keep` and `discard` name those to keep or to drop. `sandbox=False` is for kernels without
-    seccomp. If any file fails, an exception says so, with the Conversion as its attribute `result`.
+    seccomp; `durable=False` does not wait for the disk. If any file fails, an exception says so, with the Conversion as its attribute `result`.
     """
     _one_of("align", align, (8, 64, 4096))
     _one_of("tied", tied, ("hf", "copy"))
@@ -62,7 +63,7 @@ def convert(
         *_options("--keep", keep),
         *_options("--discard", discard),
         *_flags(dry_run=dry_run, force=force, pr=pr, skip_unsupported=skip_unsupported),
-        *_flags(no_checksums=not checksums, no_sandbox=not sandbox),
+        *_flags(no_checksums=not checksums, no_sandbox=not sandbox, no_sync=not durable),
     ]
     json, code = _run("convert", options, [place], progress, _as(token))
     json.setdefault("outcome", "nothing-to-do" if code == 3 else "planned" if dry_run else "written")

@@ -27,7 +27,7 @@ std::string noise(size_t length) {
 TEST(Crc32, IsTheOneOfZip) {
   EXPECT_EQ(crc32(0, bytes("123456789")), 0xcbf43926u);
   EXPECT_EQ(crc32(0, {}), 0u);
-  for (size_t length : {1, 15, 16, 63, 64, 65, 127, 128, 200, 1000, 4096, 100'003})
+  for (size_t length : {1, 15, 16, 63, 64, 65, 127, 128, 200, 255, 256, 511, 512, 513, 640, 1000, 4096, 100'003})
     EXPECT_EQ(crc32(0, bytes(noise(length))), plain(noise(length))) << length;
 }
 

@@ -103,7 +103,7 @@ def print_goals(all_cases, results, quick):
 
 
 def print_memory(rows, quick):
-    print(f"\n| convert | peak of RssAnon, MiB | peak of VmHWM, with the mapped files | goal | |\n|---|--:|--:|--:|---|")
+    print(f"\n| convert, all of its processes | peak of RssAnon, MiB | peak of RSS, with the mapped files | goal | |\n|---|--:|--:|--:|---|")
     for what, anonymous_mib, resident_mib in rows:
         print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:,.1f} | ≤ {memory.LIMIT_MIB} | {verdict(0 < anonymous_mib <= memory.LIMIT_MIB, quick)} |")
 

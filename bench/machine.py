@@ -2,6 +2,7 @@
 import ctypes
 import mmap
 import os
+import pathlib
 import platform
 import resource
 import subprocess
@@ -122,13 +123,26 @@ def status_kib(pid, *fields):
         return []
 
 
+def family_of(pid):
+    """The process and those that it started, and so on."""
+    family = [pid]
+    for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            family += [member for child in children.read_text().split() for member in family_of(int(child))]
+        except OSError:
+            pass  # it has ended
+    return family
+
+
 def peaks_mib(command):
-    """Runs `command`; the most that it has had in memory (VmHWM), and for itself alone (RssAnon), looked at every millisecond."""
+    """Runs `command`; the most that it and its processes have had in memory together (VmRSS), and for themselves alone (RssAnon), looked
+    at every millisecond."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     resident_kib = anonymous_kib = 0
     while process.poll() is None:
-        for high, anonymous in [status_kib(process.pid, "VmHWM", "RssAnon")] if status_kib(process.pid, "RssAnon") else []:
-            resident_kib, anonymous_kib = max(resident_kib, high), max(anonymous_kib, anonymous)
+        found = [status_kib(pid, "VmRSS", "RssAnon") for pid in family_of(process.pid)]
+        resident, anonymous = (sum(column) for column in zip(*filter(None, found))) if any(found) else (0, 0)
+        resident_kib, anonymous_kib = max(resident_kib, resident), max(anonymous_kib, anonymous)
         time.sleep(0.001)
     if process.returncode != 0:
         raise SystemExit(f"error: {' '.join(map(str, command))} ended with {process.returncode}")

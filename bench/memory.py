@@ -11,7 +11,7 @@ CASES = {
 
 
 def rows(files):
-    """(what, peak of RssAnon, peak of VmHWM), in MiB."""
+    """(what, peak of RssAnon, peak of RSS), in MiB."""
     for name, title in CASES.items():
         for options, suffix in (((), ""), (("--receipt", files[name].with_name("out-receipt.json")), ", with a receipt")):
             if options and name != "many.bin":

@@ -1,20 +1,24 @@
 // The `depickle` program. One file a command; this one finds the command, and turns its errors into text and exit
 // codes.
 #include <malloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <span>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
 #include "cli/sandbox.h"
+#include "depickle/base/text.h"
 #include "depickle/worker/serve.h"
 
 namespace depickle::cli {
@@ -65,19 +69,64 @@ bool any_is(std::span<char* const> words, std::initializer_list<std::string_view
       words, [&](std::string_view word) { return std::ranges::find(wanted, word) != wanted.end(); });
 }
 
+// The first word that is no option, nor an option's value; empty where there is none.
+std::string_view command_in(std::span<char* const> words) {
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == "--color") {
+      ++i;
+    } else if (!word.starts_with('-')) {
+      return word;
+    }
+  }
+  return {};
+}
+
+bool has_command(const CLI::App& app, std::string_view name) {
+  return std::ranges::any_of(
+      app.get_subcommands({}), [&](const CLI::App* command) { return command->get_name() == name; });
+}
+
+#ifndef DEPICKLE_WITH_SERVER
+// What is no command of this program (one of the server's, a mistake), or is about all commands (--help, completions), is for
+// the program beside it, which has them all. Comes back where there is none.
+void hand_over(const CLI::App& app, std::span<char* const> words) {
+  const std::string_view command = command_in(words);
+  if (command.empty() ? any_is(words, {"--version"}) : command != "completions" && has_command(app, command)) return;
+  std::error_code unknown;
+  const auto all = std::filesystem::read_symlink("/proc/self/exe", unknown).replace_filename("depickle-server");
+  ::execv(all.c_str(), words.data());
+}
+#endif
+
+int wrong_line(
+    const CLI::App& app, std::span<char* const> words, const CLI::ParseError& error, const Console& console) {
+  const std::string_view command = command_in(words);
+  if (command.empty() || has_command(app, command)) {
+    console.error(error.what(), "see depickle --help, or depickle COMMAND --help");
+  } else {
+    const bool is_servers = command == "serve" || command == "user";
+    console.error(fmt::format("there is no command {}", quoted(command)),
+        is_servers ? "the server comes with depickle's own build, not with the Python package" : "see depickle --help");
+  }
+  return kCouldNot;
+}
+
 int run(int count, char** words) {
   Program program;
   CLI::App app{"Takes machine-learning models out of pickle. Nothing in a file is ever executed.", "depickle"};
   declare(app, program);
   const std::span<char* const> given(words, static_cast<size_t>(count));
+#ifndef DEPICKLE_WITH_SERVER
+  hand_over(app, given);
+#endif
   const bool wants_json = any_is(given, {"--json", "--events"});
   program.console.set_json(wants_json || any_is(given, {"--sarif"}));
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    program.console.error(error.what(), "see depickle --help, or depickle COMMAND --help");
-    return kCouldNot;
+    return wrong_line(app, given, error, program.console);
   }
   try {
     int code = program.run();

@@ -30,14 +30,21 @@ void Checksums::compute(Piece& piece) const {
 }
 
 void Checksums::piece(const Tensor& tensor, uint64_t begin, uint64_t end) {
-  if (source_.storage(tensor).crc == 0 || !tensor.is_contiguous() || begin == end) return;
+  const Storage& storage = source_.storage(tensor);
+  if (storage.crc == 0 || !tensor.is_contiguous() || begin == end) return;
   Piece piece{tensor.storage, 0, tensor.offset_bytes + begin, tensor.offset_bytes + end};
   compute(piece);
+  const bool is_whole = piece.begin == 0 && piece.end == storage.size_bytes;
+  if (is_whole) check_storage(storage, {&piece, 1});
   std::scoped_lock lock(mutex_);
-  pieces_.push_back(piece);
+  if (is_whole) {
+    is_summed_[tensor.storage] = true;
+  } else {
+    pieces_.push_back(piece);
+  }
 }
 
-// Afterwards pieces_ covers no byte twice, and with the gaps all bytes of all storages that have a checksum.
+// Afterwards pieces_ covers no byte twice, and with the gaps all bytes of the storages that are still to be summed.
 std::vector<Checksums::Piece> Checksums::take_gaps() {
   std::ranges::sort(pieces_, {}, [](const Piece& piece) { return std::pair(piece.storage, piece.begin); });
   std::vector<Piece> gaps;
@@ -45,6 +52,10 @@ std::vector<Checksums::Piece> Checksums::take_gaps() {
   for (uint32_t i = 0; i < source_.storages().size(); ++i) {
     const Storage& storage = source_.storages()[i];
     if (storage.crc == 0) continue;
+    if (is_summed_[i]) {
+      next = std::find_if(next, pieces_.end(), [&](const Piece& piece) { return piece.storage != i; });
+      continue;
+    }
     uint64_t covered = 0;
     auto gap_to = [&](uint64_t end) {
       for (; covered < end; covered = gaps.back().end)

@@ -14,9 +14,10 @@ namespace depickle::convert {
 /// cost next to nothing.
 class Checksums {
  public:
-  explicit Checksums(const Weights& source) : source_(source) {}
+  explicit Checksums(const Weights& source) : source_(source), is_summed_(source.storages().size()) {}
 
-  /// Takes in the bytes of a contiguous tensor, [begin, end) of them. From several threads.
+  /// Takes in the bytes of a contiguous tensor, [begin, end) of them. From several threads. Throws as check() does where they are
+  /// a storage as a whole, as those of most checkpoints are.
   void piece(const Tensor& tensor, uint64_t begin, uint64_t end);
   /// Computes what no piece has covered. Throws Error{integrity} (ZP12) naming the storage and its place where its checksum is
   /// another than the container's: the file was damaged after it was written. Storages without one pass.
@@ -35,7 +36,8 @@ class Checksums {
 
   const Weights& source_;
   std::mutex mutex_;
-  std::vector<Piece> pieces_;
+  std::vector<bool> is_summed_;  ///< storages that were whole in one piece
+  std::vector<Piece> pieces_;    ///< of the others
 };
 
 }  // namespace depickle::convert

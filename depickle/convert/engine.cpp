@@ -51,18 +51,18 @@ class InProcess final : public Engine {
     if (source.container().starts_with("safetensors")) return std::nullopt;
     try {
       Plan plan = convert::plan(source, options.plan);
-      FileReport report = report_of(source, plan);
-      const OutputFile* target = make_target(plan.file_bytes);
-      if (!target) return report;
-      const Proof proof = write_and_prove(plan, source, *target,
-          {.threads = options.threads,
-              .progress = options.progress,
-              .file = options.file,
-              .digests = options.digests,
-              .checksums = options.checksums,
-              .durable = options.durable});
-      report.identical = proof.comparison.identical;
-      if (options.digests) take_digests(report, proof.digests, source);
+      std::optional<Proof> proof;
+      if (const OutputFile* target = make_target(plan.file_bytes))
+        proof = write_and_prove(plan, source, *target,
+            {.threads = options.threads,
+                .progress = options.progress,
+                .file = options.file,
+                .digests = options.digests,
+                .checksums = options.checksums,
+                .durable = options.durable});
+      FileReport report = report_of(source, plan);  // last: it has about 200 bytes for each tensor
+      if (proof) report.identical = proof->comparison.identical;
+      if (proof && options.digests) take_digests(report, proof->digests, source);
       return report;
     } catch (const Error& error) {
       throw error.in(model.entry->name());

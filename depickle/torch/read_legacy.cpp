@@ -41,6 +41,7 @@ class LegacyReader {
     uint64_t keys_at = at_;
     Graph keys = next_pickle();
     walk_storages(keys, keys_at);
+    elements_.clear();
     resolve_views();
     if (uint64_t rest = source_->size_bytes() - at_; rest > 0)
       contents_.notes.push_back(fmt::format("{} behind the last storage", plural(rest, "byte")));
@@ -69,7 +70,7 @@ class LegacyReader {
       if (event.op() != pickle::Op::BINPERSID && event.op() != pickle::Op::PERSID) continue;
       auto id = read_persistent_id(contents_.graph, event.node);
       if (!id) continue;
-      ids_.emplace_back(event.node, *id);
+      ids_.push_back(event.node);
       auto [found, is_new] = elements_.try_emplace(id->key, id->element);
       if (found->second->bytes != id->element->bytes)
         broken("TS02", fmt::format("storage {} has two element sizes", quoted(id->key)), event.offset_bytes);
@@ -79,6 +80,7 @@ class LegacyReader {
   // The list's order is the order on disk.
   void walk_storages(const Graph& keys, uint64_t keys_at) {
     if (keys.kind(keys.root()) != pickle::Kind::list) broken("TL02", "the storage keys are no list", keys_at);
+    contents_.storages.reserve(keys.children(keys.root()).size());
     for (Handle handle : keys.children(keys.root())) {
       auto key = keys.text(handle);
       auto element = key ? elements_.find(*key) : elements_.end();
@@ -107,7 +109,9 @@ class LegacyReader {
   }
 
   void resolve_views() {
-    for (const auto& [handle, id] : ids_) {
+    contents_.views.reserve(ids_.size());
+    for (Handle handle : ids_) {
+      const PersistentId id = *read_persistent_id(contents_.graph, handle);
       auto found = numbers_.find(id.key);
       if (found == numbers_.end())
         broken("TL02", fmt::format("storage {} is not in the list of storages", quoted(id.key)), at_);
@@ -135,7 +139,7 @@ class LegacyReader {
   std::shared_ptr<const ByteSource> source_;
   uint64_t at_;
   Contents contents_;
-  std::vector<std::pair<Handle, PersistentId>> ids_;
+  std::vector<Handle> ids_;  ///< of storages; what they say is read again: it is twenty times as long
   std::map<std::string_view, const ElementType*> elements_;
   std::map<std::string_view, uint32_t> numbers_;
 };

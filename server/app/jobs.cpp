@@ -349,20 +349,11 @@ std::vector<std::string> Jobs::forget_old() {
   return old;
 }
 
-std::vector<std::string> Jobs::ended_ids() const {
-  std::vector<std::string> ids;
-  database_->each(
-      "SELECT id FROM jobs WHERE state > 1 ORDER BY sequence", {}, [&](const Row& row) { ids.push_back(row.text(0)); });
-  return ids;
-}
-
-bool Jobs::forget(std::string_view id) {
-  bool gone = false;
+void Jobs::forget(std::string_view id) {
   database_->transaction([&] {
     database_->run("DELETE FROM tensors WHERE job = (SELECT sequence FROM jobs WHERE id = ? AND state > 1)", {id});
-    gone = database_->run("DELETE FROM jobs WHERE id = ? AND state > 1", {id}) > 0;
+    database_->run("DELETE FROM jobs WHERE id = ? AND state > 1", {id});
   });
-  return gone;
 }
 
 std::map<State, uint64_t> Jobs::count() const {

@@ -80,9 +80,6 @@ class Jobs {
 
   /// Old jobs leave, and those beyond the number that is kept. → the ids of the gone.
   std::vector<std::string> forget_old();
-  /// The kept results, oldest first.
-  std::vector<std::string> ended_ids() const;
-  bool forget(std::string_view id);
   std::map<State, uint64_t> count() const;
 
  private:
@@ -98,6 +95,7 @@ class Jobs {
   void tell_state(Live& live);
   void end(Live& live, State state, Answer answer);
   void save(const Job& job);
+  void forget(std::string_view id);
 
   std::shared_ptr<Database> database_, reader_;
   const Limits limits_;

@@ -21,6 +21,11 @@ std::string metrics(const Service& service) {
         "depickle_job_seconds_sum{{kind=\"{}\"}} {:.3f}\n", name(kind), static_cast<double>(sums.milliseconds) / 1000);
     out += fmt::format("depickle_job_seconds_count{{kind=\"{}\"}} {}\n", name(kind), sums.jobs.load());
   }
+  const Runner::Sums& conversions = service.runner.sums(Kind::convert);
+  declare("downloaded_bytes_total", "counter");
+  out += fmt::format("depickle_downloaded_bytes_total {}\n", conversions.downloaded_bytes.load());
+  declare("converted_bytes_total", "counter");
+  out += fmt::format("depickle_converted_bytes_total {}\n", conversions.converted_bytes.load());
   declare("worker_deaths_total", "counter");
   out += fmt::format("depickle_worker_deaths_total {}\n", service.runner.deaths());
   declare("disk_bytes", "gauge");

@@ -95,6 +95,9 @@ void Runner::work_on(Live& live) {
               meter.report(step, Clock::now());
             }};
     Worked worked = do_work(work);
+    Sums& sums = sums_[static_cast<size_t>(work.wish.kind)];
+    sums.downloaded_bytes += worked.downloaded_bytes;
+    sums.converted_bytes += worked.converted_bytes;
     jobs_.done(live, std::move(worked.answer), worked.tensors);
   } catch (const Error& error) {
     if (live.stop == Live::Stop::shutdown && live.token.empty())

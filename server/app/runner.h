@@ -22,9 +22,9 @@ class Runner {
   /// Stops what runs, and waits for it; a later process begins it again.
   void stop();
   uint64_t deaths() const noexcept { return deaths_; }
-  /// Seconds that jobs took, by kind; how many; bytes that they downloaded and wrote.
+  /// How many jobs there were of a kind, how long they took, and what they brought from the Hub and wrote.
   struct Sums {
-    std::atomic<uint64_t> jobs = 0, milliseconds = 0;
+    std::atomic<uint64_t> jobs = 0, milliseconds = 0, downloaded_bytes = 0, converted_bytes = 0;
   };
   const Sums& sums(Kind kind) const noexcept { return sums_[static_cast<size_t>(kind)]; }
 

@@ -46,6 +46,8 @@ struct Work {
 struct Worked {
   Answer answer;
   std::vector<TensorRow> tensors;
+  uint64_t downloaded_bytes = 0;
+  uint64_t converted_bytes = 0;  ///< of the safetensors files that were written
 };
 
 /// Does the job. Throws Error.

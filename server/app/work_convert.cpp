@@ -159,7 +159,10 @@ Worked convert(const Work& work) {
                                                    : repo::convert_repo(client, work.repo(), files, options);
   const double seconds = static_cast<double>(now_ms() - began) / 1000;
   const bool is_done = report.outcome == Outcome::opened || report.outcome == Outcome::written;
-  Worked worked{.answer = {}, .tensors = rows_of(report, is_done ? "identical" : "")};
+  Worked worked{.answer = {},
+      .tensors = rows_of(report, is_done ? "identical" : ""),
+      .downloaded_bytes = report.downloaded_bytes,
+      .converted_bytes = is_done ? sum(report, &convert::FileReport::file_bytes) : 0};
   Answer& answer = worked.answer;
   set_outcome(answer, report);
   const uint64_t tensors = sum(report, &convert::FileReport::tensors);

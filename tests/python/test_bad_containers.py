@@ -40,6 +40,22 @@ def test_the_archive_that_the_others_are_made_from_is_good(tmp_path):
     assert verdict(path) == "tensors-only"
 
 
+@pytest.mark.parametrize("size", [4, 5_000_003], ids=["small", "in many pieces"])
+@pytest.mark.parametrize("at", [0, -1], ids=["first byte", "last byte"])
+def test_a_storage_that_was_damaged_after_it_was_written(tmp_path, size, at):
+    """torch.load takes it in silence: the checksum that the archive records is no longer that of the bytes."""
+    tensors = {"whole": torch.arange(size, dtype=torch.uint8), "other": torch.ones(3)}
+    torch.save(tensors, tmp_path / "good.pt")
+    content = bytearray((tmp_path / "good.pt").read_bytes())
+    begin = content.index(bytes(tensors["whole"].numpy()))
+    content[begin + at % size] ^= 0x10
+    path, target = write(tmp_path, content), tmp_path / "x.safetensors"
+    assert not torch.equal(torch.load(path, weights_only=True)["whole"], tensors["whole"])
+    assert_not_converted(path, "[ZP12]", 'storage "0" is damaged', str(begin), hint="--no-checksums")
+    assert run("convert", path, "-o", target, "--no-checksums").code == YES
+    assert torch.equal(load(target)[0]["whole"], torch.load(path, weights_only=True)["whole"])
+
+
 WRONG_FILES = {
     "empty": (b"", ["empty"], None),
     "git-LFS pointer": (POINTER, ["git-LFS pointer", "548,118,077"], "git lfs pull"),

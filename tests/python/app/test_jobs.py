@@ -22,8 +22,14 @@ def models(hub):
     hub.make("me/text", {"pytorch_model.bin": b"<html>this is no model</html>"})
 
 
+def counter(visitor, name):
+    lines = visitor.get("/metrics").body.decode().splitlines()
+    return next(int(line.split()[-1]) for line in lines if line.startswith(f"depickle_{name} "))
+
+
 def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     hub.make("me/whole", files_of(tied_model()))
+    downloaded, converted = counter(visitor, "downloaded_bytes_total"), counter(visitor, "converted_bytes_total")
     plan = visitor.run("plan", "me/whole")
     assert (plan["state"], plan["answer"], plan["result"]["outcome"]) == ("done", "yes", "planned")
     assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"]["read_bytes"] > 0
@@ -33,7 +39,10 @@ def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     assert entered[-1] == job["phases"][-1] == "pull request" and set(entered) - {""} <= set(job["phases"]), entered
     result = job["result"]
     assert job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
-    assert visitor.get(f"/api/v1/jobs/{job['id']}/receipt").json["schema"] == "depickle.receipt/1"
+    receipt = visitor.get(f"/api/v1/jobs/{job['id']}/receipt").json
+    assert receipt["schema"] == "depickle.receipt/1"
+    assert counter(visitor, "converted_bytes_total") - converted == receipt["conversions"][0]["target"]["bytes"]
+    assert counter(visitor, "downloaded_bytes_total") - downloaded == result["downloaded_bytes"] > 0
     again = visitor.run("convert", "me/whole")
     assert again["answer"] == "nothing" and "#1" in again["sentence"]
     check = visitor.run("check", f"{server.url}/me/whole/discussions/1")

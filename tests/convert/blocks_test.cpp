@@ -1,0 +1,47 @@
+#include "depickle/convert/blocks.h"
+
+#include <gtest/gtest.h>
+
+namespace depickle::convert {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+
+TEST(Blocks, Pieces_end_where_the_file_is_a_multiple_and_cover_every_byte) {
+  for (uint64_t place : {uint64_t{0}, uint64_t{8}, uint64_t{333'336}, uint64_t{333'337}, kMiB - 8, 5 * kMiB + 1}) {
+    for (uint64_t size : {kMiB + 1, 2 * kMiB, 10 * kMiB + 12'345}) {
+      uint64_t covered = 0;
+      for (const Block& block : cut_blocks(1, [&](uint32_t) { return Cut{size, kMiB, place}; })) {
+        EXPECT_EQ(block.begin, covered);
+        EXPECT_EQ(block.begin % 8, 0u);
+        EXPECT_LE(block.end - block.begin, kMiB);
+        EXPECT_TRUE(block.end == size || (place + block.end) % kMiB < 8) << place << " " << size;
+        covered = block.end;
+      }
+      EXPECT_EQ(covered, size);
+    }
+  }
+}
+
+TEST(Blocks, Small_neighbours_go_together_and_large_ones_alone) {
+  const std::vector<uint64_t> sizes = {10, 0, kMiB - 10, 1, 3 * kMiB, 5};
+  std::vector<Block> blocks = cut_blocks(6, [&](uint32_t i) { return Cut{sizes[i], 2 * kMiB}; });
+  ASSERT_EQ(blocks.size(), 5u);
+  EXPECT_EQ(blocks[0].count, 3u);
+  EXPECT_EQ(blocks[0].end, kMiB);
+  EXPECT_EQ(blocks[1].first, 3u);
+  EXPECT_EQ(blocks[2].end, 2 * kMiB);
+  EXPECT_EQ(blocks[3].end, 3 * kMiB);
+  EXPECT_EQ(blocks[4].first, 5u);
+}
+
+TEST(Blocks, A_buffer_holds_a_batch_whatever_the_number_of_threads) {
+  for (unsigned threads : {0u, 1u, 2u, 8u, 64u, 1000u}) {
+    Buffers buffers(threads);
+    EXPECT_GE(buffers.each_bytes(), kBatchBytes) << threads;
+    EXPECT_LE(buffers.each_bytes(), 8 * kMiB) << threads;
+  }
+}
+
+}  // namespace
+}  // namespace depickle::convert

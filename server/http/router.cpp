@@ -133,6 +133,8 @@ Router::Match Router::find(Request& request) const {
   const Router* last_resort = this;
   while (true) {
     if (const Route* route = router->match(parts, method, request, allowed)) {
+      if (!is_form(request.raw_query()))
+        throw Refusal(router->error(400, "the query has a broken percent-encoding"), "bad target");
       if (router->guard_) router->guard_(request);
       return {*route, *router};
     }

@@ -58,6 +58,8 @@ std::string percent_encoded(std::string_view text, bool keep_slashes) {
   return out;
 }
 
+bool is_form(std::string_view text) { return percent_decoded(text).has_value(); }
+
 std::vector<std::pair<std::string, std::string>> form_pairs(std::string_view text) {
   std::vector<std::pair<std::string, std::string>> pairs;
   while (!text.empty()) {

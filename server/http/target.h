@@ -14,6 +14,8 @@ std::optional<std::string> percent_decoded(std::string_view text);
 /// Everything but letters, digits and -._~ as %XX; a slash stays where `keep_slashes`.
 std::string percent_encoded(std::string_view text, bool keep_slashes);
 
+/// Whether all pairs of `a=1&b=2` can be decoded.
+bool is_form(std::string_view text);
 /// The pairs of `a=1&b=2` in order, decoded; '+' is a space. Pairs that cannot be decoded are left out.
 std::vector<std::pair<std::string, std::string>> form_pairs(std::string_view text);
 /// The first value of `name` in such a text.

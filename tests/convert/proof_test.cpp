@@ -140,7 +140,8 @@ TEST(Proof, A_plan_that_is_not_what_its_header_says_is_found) {
   Plan planned = plan(source);
   std::swap(planned.tensors[0].tensor, planned.tensors[1].tensor);
   AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
-  EXPECT_THAT(error_of([&] { write_and_prove(planned, source, file); }).what(), HasSubstr("tensor \"b\" is not at byte"));
+  EXPECT_THAT(
+      error_of([&] { write_and_prove(planned, source, file); }).what(), HasSubstr("tensor \"b\" is not at byte"));
 }
 
 TEST(Proof, A_source_that_changes_meanwhile_is_an_error) {

@@ -245,6 +245,9 @@ TEST(Targets, AreDecodedAndEncoded) {
   EXPECT_EQ(percent_encoded("a/b", false), "a%2Fb");
   EXPECT_EQ(form_value("paths=a+b&paths=c%2Fd&expand=true", "paths"), "a b");
   EXPECT_EQ(form_pairs("a=1&&b&=2&c=%zz").size(), 2u);
+  EXPECT_TRUE(is_form("a=1&&b&=2&c=%20"));
+  EXPECT_FALSE(is_form("a=1&c=%zz"));
+  EXPECT_FALSE(is_form("a=%00"));
 }
 
 }  // namespace

@@ -67,6 +67,8 @@ def test_a_tampered_pull_request_is_refused(hub, server, visitor):
     assert job["answer"] == "no" and job["result"]["verdict"] == "different" and not job["result"]["mergeable"]
     assert visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/tampered", "token": server.token("me")}).status == 409
     rows = visitor.get(f"/api/v1/jobs/{job['id']}/tensors?sort=verdict&filter=H.A").json
+    for wrong in ("x" * 201, "a%00b", "%zz"):
+        assert visitor.get(f"/api/v1/jobs/{job['id']}/tensors?filter={wrong}").status == 400, wrong
     assert rows["matched"] == 1 and rows["tensors"][0]["verdict"] == "different"
 
 

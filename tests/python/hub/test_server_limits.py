@@ -100,6 +100,8 @@ HEADS = {
     "a target that is no path": (head("GET", "healthz"), 400),
     "a broken percent-encoding": (head("GET", "/me/%zz/resolve/main/x"), 400),
     "an encoded NUL": (head("GET", "/me/limits/resolve/main/a%00b"), 400),
+    "a query with a broken percent-encoding": (head("GET", "/api/models?search=%zz"), 400),
+    "a query with an encoded NUL": (head("GET", "/api/models?search=a%00b"), 400),
     "another method": (head("BREW", "/healthz"), 405),
 }
 

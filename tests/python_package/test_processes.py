@@ -363,7 +363,11 @@ def test_a_progress_callback_that_raises_ends_the_job(tmp_path):
 
     with pytest.raises(Refused):
         depickle.convert(tmp_path / "pytorch_model.bin", progress=progress)
-    assert [file.name for file in tmp_path.iterdir()] == ["pytorch_model.bin"]
+    # So small a job may have ended by then: all or nothing. That a large one leaves nothing, test_jobs_progress sees.
+    left = {file.name for file in tmp_path.iterdir()} - {"pytorch_model.bin"}
+    assert left <= {"model.safetensors"}
+    if left:
+        assert same(load_file(tmp_path / "model.safetensors"), TENSORS)
 
 
 # ---- signals, interpreters

@@ -109,6 +109,8 @@ void MappedFile::check_unchanged() const {
 }
 
 void bring_in(Bytes mapped) noexcept {
+  constexpr size_t kFaultAroundBytes = 64 << 10;  // what one fault maps anyway
+  if (mapped.size() <= kFaultAroundBytes) return;
   const auto address = reinterpret_cast<uintptr_t>(mapped.data()), in_page = address % 4096;
   ::madvise(reinterpret_cast<void*>(address - in_page), mapped.size() + in_page, MADV_POPULATE_READ);
 }

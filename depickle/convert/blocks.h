@@ -29,8 +29,8 @@ inline constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 struct Cut {
   uint64_t size_bytes;
   uint64_t piece_bytes;  ///< a multiple of 8
-  uint64_t begin_byte =
-      0;  ///< where it lies in a file; pieces then end where the file's offset is a multiple of piece_bytes
+  /// Where it lies in a file: pieces then end where the file's offset is a multiple of piece_bytes.
+  uint64_t begin_byte = 0;
 };
 
 /// Cuts tensors 0 to `count`, in order. Pieces begin at multiples of 8 bytes of their tensor.

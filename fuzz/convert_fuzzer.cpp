@@ -7,7 +7,7 @@
 
 #include "depickle/base/atomic_file.h"
 #include "depickle/convert/proof.h"
-#include "depickle/safetensors/file.h"
+#include "depickle/formats/safetensors/file.h"
 #include "depickle/weights/scan.h"
 #include "depickle/weights/weights.h"
 #include "fuzz/fuzz.h"

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "depickle/base/tensor.h"
-#include "depickle/safetensors/header.h"
-#include "depickle/safetensors/index.h"
-#include "depickle/safetensors/layout.h"
-#include "depickle/safetensors/slice.h"
+#include "depickle/formats/safetensors/header.h"
+#include "depickle/formats/safetensors/index.h"
+#include "depickle/formats/safetensors/layout.h"
+#include "depickle/formats/safetensors/slice.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 

@@ -12,12 +12,12 @@ LIBRARY = {
     "depickle/base": [],
     "depickle/pickle": ["base"],
     "depickle/torch": ["pickle", "base"],
-    "depickle/safetensors": ["base"],
-    "depickle/weights": ["safetensors", "torch", "base"],
-    "depickle/convert": ["weights", "safetensors", "torch", "pickle", "base"],
+    "depickle/formats/safetensors": ["base"],
+    "depickle/weights": ["formats/safetensors", "torch", "base"],
+    "depickle/convert": ["weights", "formats/safetensors", "torch", "pickle", "base"],
     "depickle/hub": ["base"],
-    "depickle/repo": ["hub", "convert", "weights", "safetensors", "torch", "pickle", "base"],
-    "depickle/worker": ["repo", "hub", "convert", "weights", "safetensors", "torch", "pickle", "base"],
+    "depickle/repo": ["hub", "convert", "weights", "formats/safetensors", "torch", "pickle", "base"],
+    "depickle/worker": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "pickle", "base"],
 }
 ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LIBRARY.items()}
 ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}
@@ -34,7 +34,7 @@ INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 def module_of(path):
     """"depickle/base/error.h" -> "depickle/base", "cli/main.cpp" -> "cli"."""
     parts = path.split("/")
-    return "/".join(parts[:2]) if parts[0] == "depickle" else parts[0]
+    return "/".join(parts[: 3 if parts[1] == "formats" else 2]) if parts[0] == "depickle" else parts[0]
 
 
 def trouble(path, quote, included):

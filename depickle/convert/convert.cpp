@@ -10,7 +10,7 @@
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
 #include "depickle/convert/receipt.h"
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/index.h"
 
 namespace depickle::convert {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/safetensors/layout.h"
+#include "depickle/formats/safetensors/layout.h"
 #include "depickle/weights/gather.h"
 
 namespace depickle::convert {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "depickle/base/error.h"
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/index.h"
 
 namespace depickle::convert {
 

@@ -6,7 +6,7 @@
 
 #include "depickle/base/source.h"
 #include "depickle/hub/client.h"
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/index.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::repo {

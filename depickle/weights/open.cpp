@@ -6,8 +6,8 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/safetensors/header.h"
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/header.h"
+#include "depickle/formats/safetensors/index.h"
 #include "depickle/torch/table.h"
 #include "depickle/weights/builder.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 #include "depickle/torch/table.h"
 
 namespace depickle::weights {

@@ -6,7 +6,7 @@
 #include <span>
 
 #include "depickle/base/source.h"
-#include "depickle/safetensors/slice.h"
+#include "depickle/formats/safetensors/slice.h"
 
 namespace depickle::python {
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "depickle/base/source.h"
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 #include "python/src/bind.h"
 #include "python/src/frameworks.h"
 #include "python/src/mapping.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "depickle/safetensors/slice.h"
+#include "depickle/formats/safetensors/slice.h"
 #include "python/src/bind.h"
 
 namespace depickle::python {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/base/text.h"
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/index.h"
 #include "tests/convert/torch_file.h"
 #include "tests/repo/repository.h"
 

@@ -1,4 +1,4 @@
-#include "depickle/safetensors/slice.h"
+#include "depickle/formats/safetensors/slice.h"
 
 #include <algorithm>
 #include <cstring>
@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 namespace {

@@ -1,4 +1,4 @@
-#include "depickle/safetensors/writer.h"
+#include "depickle/formats/safetensors/writer.h"
 
 #include <vector>
 
@@ -6,7 +6,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 namespace {

@@ -1,4 +1,4 @@
-#include "depickle/safetensors/header_parser.h"
+#include "depickle/formats/safetensors/header_parser.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 
 #include <algorithm>
 #include <tuple>
@@ -9,9 +9,9 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/base/wrong_file.h"
-#include "depickle/safetensors/header_parser.h"
-#include "depickle/safetensors/size_rules.h"
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/header_parser.h"
+#include "depickle/formats/safetensors/size_rules.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 namespace {

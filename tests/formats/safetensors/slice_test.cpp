@@ -1,11 +1,11 @@
-#include "depickle/safetensors/slice.h"
+#include "depickle/formats/safetensors/slice.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 
-#include "tests/safetensors/files.h"
+#include "tests/formats/safetensors/files.h"
 
 namespace depickle::safetensors {
 namespace {

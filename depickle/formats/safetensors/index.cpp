@@ -1,4 +1,4 @@
-#include "depickle/safetensors/index.h"
+#include "depickle/formats/safetensors/index.h"
 
 #include <algorithm>
 #include <map>
@@ -13,8 +13,8 @@
 #include "depickle/base/source.h"
 #include "depickle/base/text.h"
 #include "depickle/base/wrong_file.h"
-#include "depickle/safetensors/json_cursor.h"
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/json_cursor.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 namespace {

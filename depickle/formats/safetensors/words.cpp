@@ -1,4 +1,4 @@
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/words.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

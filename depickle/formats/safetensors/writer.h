@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "depickle/base/atomic_file.h"
-#include "depickle/safetensors/layout.h"
+#include "depickle/formats/safetensors/layout.h"
 
 namespace depickle::safetensors {
 

@@ -13,9 +13,9 @@
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
 #include "depickle/base/sha256.h"
-#include "depickle/safetensors/file.h"
-#include "depickle/safetensors/slice.h"
-#include "depickle/safetensors/writer.h"
+#include "depickle/formats/safetensors/file.h"
+#include "depickle/formats/safetensors/slice.h"
+#include "depickle/formats/safetensors/writer.h"
 
 namespace {
 

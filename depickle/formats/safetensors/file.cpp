@@ -1,4 +1,4 @@
-#include "depickle/safetensors/file.h"
+#include "depickle/formats/safetensors/file.h"
 
 namespace depickle::safetensors {
 

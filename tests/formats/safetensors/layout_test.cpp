@@ -1,8 +1,8 @@
-#include "depickle/safetensors/layout.h"
+#include "depickle/formats/safetensors/layout.h"
 
 #include <gmock/gmock.h>
 
-#include "tests/safetensors/files.h"
+#include "tests/formats/safetensors/files.h"
 
 namespace depickle::safetensors {
 namespace {

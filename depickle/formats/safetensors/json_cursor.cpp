@@ -1,4 +1,4 @@
-#include "depickle/safetensors/json_cursor.h"
+#include "depickle/formats/safetensors/json_cursor.h"
 
 #include <charconv>
 #include <cmath>

@@ -1,10 +1,10 @@
-#include "depickle/safetensors/writer.h"
+#include "depickle/formats/safetensors/writer.h"
 
 #include <gmock/gmock.h>
 
 #include "depickle/base/parallel.h"
-#include "depickle/safetensors/file.h"
-#include "tests/safetensors/files.h"
+#include "depickle/formats/safetensors/file.h"
+#include "tests/formats/safetensors/files.h"
 
 namespace depickle::safetensors {
 namespace {

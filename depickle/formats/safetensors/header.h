@@ -19,7 +19,7 @@
 #include "depickle/base/dtype.h"
 #include "depickle/base/large_memory.h"
 #include "depickle/base/source.h"
-#include "depickle/safetensors/name_table.h"
+#include "depickle/formats/safetensors/name_table.h"
 
 namespace depickle::safetensors {
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 #include "tests/made.h"
 
 namespace depickle::safetensors {

@@ -1,4 +1,4 @@
-#include "depickle/safetensors/layout.h"
+#include "depickle/formats/safetensors/layout.h"
 
 #include <algorithm>
 #include <bit>
@@ -12,8 +12,8 @@
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "depickle/safetensors/size_rules.h"
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/size_rules.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 namespace {

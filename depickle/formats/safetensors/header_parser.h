@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "depickle/safetensors/header.h"
-#include "depickle/safetensors/json_cursor.h"
+#include "depickle/formats/safetensors/header.h"
+#include "depickle/formats/safetensors/json_cursor.h"
 
 namespace depickle::safetensors {
 

@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "depickle/base/dtype.h"
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 
 namespace depickle::safetensors {
 

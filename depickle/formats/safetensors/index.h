@@ -12,7 +12,7 @@
 
 #include "depickle/base/source.h"
 
-#include "depickle/safetensors/name_table.h"
+#include "depickle/formats/safetensors/name_table.h"
 
 namespace depickle::safetensors {
 

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 
 namespace depickle::safetensors {
 

@@ -1,8 +1,8 @@
-#include "depickle/safetensors/size_rules.h"
+#include "depickle/formats/safetensors/size_rules.h"
 
 #include <fmt/format.h>
 
-#include "depickle/safetensors/words.h"
+#include "depickle/formats/safetensors/words.h"
 
 namespace depickle::safetensors {
 

@@ -1,10 +1,10 @@
-#include "depickle/safetensors/header.h"
+#include "depickle/formats/safetensors/header.h"
 
 #include <gmock/gmock.h>
 
 #include <random>
 
-#include "tests/safetensors/files.h"
+#include "tests/formats/safetensors/files.h"
 
 namespace depickle::safetensors {
 namespace {

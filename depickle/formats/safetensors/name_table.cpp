@@ -1,4 +1,4 @@
-#include "depickle/safetensors/name_table.h"
+#include "depickle/formats/safetensors/name_table.h"
 
 #include <bit>
 #include <cstring>

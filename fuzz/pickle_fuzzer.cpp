@@ -1,7 +1,7 @@
 // The pickle machine: one stream, traced and parsed under small limits; every accessor of the graph; its words.
 #include <algorithm>
 
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 #include "depickle/torch/words.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"

@@ -1,7 +1,7 @@
 // Torch's files from memory: the table with the model found and with everything, its tensors read, and the scan.
 #include <algorithm>
 
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 #include "depickle/torch/globals.h"
 #include "depickle/torch/scan.h"
 #include "depickle/torch/table.h"

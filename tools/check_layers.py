@@ -10,14 +10,14 @@ import sys
 # Which modules a module may include beside itself. What is not listed here has no arrows yet: add it with its row.
 LIBRARY = {
     "depickle/base": [],
-    "depickle/pickle": ["base"],
-    "depickle/torch": ["pickle", "base"],
+    "depickle/formats/pickle": ["base"],
+    "depickle/torch": ["formats/pickle", "base"],
     "depickle/formats/safetensors": ["base"],
     "depickle/weights": ["formats/safetensors", "torch", "base"],
-    "depickle/convert": ["weights", "formats/safetensors", "torch", "pickle", "base"],
+    "depickle/convert": ["weights", "formats/safetensors", "torch", "formats/pickle", "base"],
     "depickle/hub": ["base"],
-    "depickle/repo": ["hub", "convert", "weights", "formats/safetensors", "torch", "pickle", "base"],
-    "depickle/worker": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "pickle", "base"],
+    "depickle/repo": ["hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
+    "depickle/worker": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
 }
 ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LIBRARY.items()}
 ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}

@@ -12,7 +12,7 @@
 
 #include "depickle/base/arena.h"
 #include "depickle/base/tensor.h"
-#include "depickle/pickle/graph.h"
+#include "depickle/formats/pickle/graph.h"
 #include "depickle/torch/globals.h"
 
 namespace depickle::torch {

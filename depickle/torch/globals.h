@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "depickle/base/dtype.h"
-#include "depickle/pickle/graph.h"
+#include "depickle/formats/pickle/graph.h"
 
 namespace depickle::torch {
 

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 #include "depickle/torch/contents.h"
 #include "depickle/torch/globals.h"
 #include "depickle/torch/inflate.h"

@@ -9,7 +9,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 #include "depickle/torch/broken.h"
 #include "depickle/torch/contents.h"
 

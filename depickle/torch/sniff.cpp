@@ -6,7 +6,7 @@
 
 #include "depickle/base/text.h"
 #include "depickle/base/wrong_file.h"
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 #include "depickle/torch/contents.h"
 #include "depickle/torch/table.h"
 

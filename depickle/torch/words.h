@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "depickle/pickle/graph.h"
+#include "depickle/formats/pickle/graph.h"
 
 namespace depickle::torch {
 

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "depickle/base/error.h"
-#include "depickle/pickle/graph.h"
+#include "depickle/formats/pickle/graph.h"
 
 namespace depickle::pickle {
 

@@ -13,7 +13,7 @@
 
 #include "depickle/base/arena.h"
 #include "depickle/base/bytes.h"
-#include "depickle/pickle/opcode.h"
+#include "depickle/formats/pickle/opcode.h"
 
 namespace depickle::pickle {
 

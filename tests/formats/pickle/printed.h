@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "depickle/pickle/parse.h"
+#include "depickle/formats/pickle/parse.h"
 
 namespace depickle::pickle {
 

@@ -1,4 +1,4 @@
-#include "depickle/pickle/graph.h"
+#include "depickle/formats/pickle/graph.h"
 
 #include <algorithm>
 #include <tuple>

@@ -4,8 +4,8 @@
 #include <string>
 #include <unordered_map>
 
-#include "depickle/pickle/parse.h"
-#include "depickle/pickle/stream.h"
+#include "depickle/formats/pickle/parse.h"
+#include "depickle/formats/pickle/stream.h"
 
 namespace depickle::pickle {
 

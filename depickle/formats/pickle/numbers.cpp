@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "depickle/pickle/machine.h"
+#include "depickle/formats/pickle/machine.h"
 
 namespace depickle::pickle {
 namespace {

@@ -1,4 +1,4 @@
-#include "depickle/pickle/machine.h"
+#include "depickle/formats/pickle/machine.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "depickle/pickle/opcode.h"
+#include "depickle/formats/pickle/opcode.h"
 
 namespace depickle::pickle {
 

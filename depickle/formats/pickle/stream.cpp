@@ -1,4 +1,4 @@
-#include "depickle/pickle/stream.h"
+#include "depickle/formats/pickle/stream.h"
 
 #include <algorithm>
 #include <charconv>

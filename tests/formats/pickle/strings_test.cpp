@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "depickle/pickle/stream.h"
+#include "depickle/formats/pickle/stream.h"
 #include "printed.h"
 
 namespace depickle::pickle {

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "depickle/formats/pickle/parse.h"
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 
@@ -60,7 +60,7 @@ void check_node(const Graph& graph, Handle handle) {
 }
 
 void check_words(const Graph& graph, Handle handle) {
-  for (const std::string& words : {torch::describe(graph, handle), torch::call_text(graph, handle)}) {
+  for (const std::string& words : {pickle::describe(graph, handle), pickle::call_text(graph, handle)}) {
     promise(words.size() < 64 << 10, "words stay short");
     promise(std::ranges::none_of(words, [](char c) { return (static_cast<unsigned char>(c) < 0x20) || c == 0x7f; }),
         "words are printable");

@@ -11,7 +11,7 @@
 #include "depickle/torch/contents.h"
 #include "depickle/torch/globals.h"
 #include "depickle/torch/inflate.h"
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 
 namespace depickle::torch {
 namespace {

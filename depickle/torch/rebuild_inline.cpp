@@ -10,7 +10,7 @@
 #include "depickle/torch/broken.h"
 #include "depickle/torch/inflate.h"
 #include "depickle/torch/rebuild.h"
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 
 namespace depickle::torch {
 namespace {

@@ -7,7 +7,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/torch/flatten.h"
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 
 namespace depickle::torch {
 namespace {

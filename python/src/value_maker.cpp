@@ -6,7 +6,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 #include "python/src/objects.h"
 #include "python/src/plain_makers.h"
 
@@ -141,17 +141,17 @@ nb::object ValueMaker::inert(Handle handle) {
   nb::object args = nb::none(), kwargs = nb::none();
   const pickle::Global* global = graph_.global(handle);
   auto object = graph_.object(handle);
-  if (object) global = torch::called_global(graph_, object->callable);
+  if (object) global = pickle::called_global(graph_, object->callable);
   if (global) {
     module = global->module;
     name = global->name;
   } else {
-    name = object ? torch::call_text(graph_, handle) : torch::describe(graph_, handle);
+    name = object ? pickle::call_text(graph_, handle) : pickle::describe(graph_, handle);
   }
   if (inert_class_.is_none()) {
     throw Error(Code::unsafe, "",
         fmt::format("the file holds {}, which is no tensor, container or plain value",
-            global ? torch::dotted(*global) : printable(name, 200)),
+            global ? pickle::dotted(*global) : printable(name, 200)),
         {}, "depickle.torch.load returns such objects as inert records; nothing was imported or called");
   }
   if (object) args = value(object->args);

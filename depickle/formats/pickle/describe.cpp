@@ -1,15 +1,12 @@
-#include "depickle/torch/words.h"
+#include "depickle/formats/pickle/describe.h"
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
 
-namespace depickle::torch {
+namespace depickle::pickle {
 namespace {
 
-using pickle::Graph;
-using pickle::Handle;
-using pickle::Kind;
 
 constexpr size_t kMostShown = 4;
 
@@ -51,7 +48,7 @@ std::string value_text(const Graph& graph, Handle handle, int depth) {
 
 }  // namespace
 
-const pickle::Global* called_global(const Graph& graph, Handle callable) {
+const Global* called_global(const Graph& graph, Handle callable) {
   if (graph.kind(callable) == Kind::persistent) {
     std::span<const Handle> id = graph.tuple(graph.persistent_id(callable), 4);
     if (!id.empty() && graph.text(id[0]) == "module") callable = id[1];
@@ -59,7 +56,7 @@ const pickle::Global* called_global(const Graph& graph, Handle callable) {
   return graph.global(callable);
 }
 
-std::string dotted(const pickle::Global& global) {
+std::string dotted(const Global& global) {
   return fmt::format("{}.{}", printable(global.module, 80), printable(global.name, 80));
 }
 
@@ -79,7 +76,7 @@ std::string describe(const Graph& graph, Handle handle) {
     case Kind::set: return counted("set", children);
     case Kind::dict: return counted("dict", children / 2);
     case Kind::object: {
-      const pickle::Global* global = called_global(graph, graph.object(handle)->callable);
+      const Global* global = called_global(graph, graph.object(handle)->callable);
       return global ? "object " + dotted(*global) : "object of a computed class";
     }
     case Kind::global: return "name " + dotted(*graph.global(handle));
@@ -90,9 +87,9 @@ std::string describe(const Graph& graph, Handle handle) {
 std::string call_text(const Graph& graph, Handle handle, int depth) {
   auto object = graph.object(handle);
   if (!object) return value_text(graph, handle, depth);
-  const pickle::Global* global = called_global(graph, object->callable);
+  const Global* global = called_global(graph, object->callable);
   std::string callable = global ? dotted(*global) : value_text(graph, object->callable, depth);
   return fmt::format("{}({})", callable, joined(graph, graph.children(object->args), depth));
 }
 
-}  // namespace depickle::torch
+}  // namespace depickle::pickle

@@ -66,7 +66,7 @@ std::optional<hub::Address> repository_in(const ConvertCommand& options) {
 }
 
 int run(ConvertCommand& options, const Console& console) {
-  worker::Sandbox sandbox(sandbox_options());
+  sandbox::Sandbox sandbox(sandbox_options());
   if (options.sandbox) options.convert.engine = &sandbox;
   if (const auto repository = repository_in(options)) {
     return convert_repo({.repository = *repository,
@@ -144,7 +144,7 @@ void add_convert(CLI::App& app, Program& program) {
       "--no-checksums", [options] { options->convert.checksums = false; },
       "Convert a file that is not what its own checksums say");
   command->add_flag_callback(
-      "--no-sync", [options] { options->convert.durable = Durable::no; },
+      "--no-sync", [options] { options->convert.durable = os::Durable::no; },
       "Do not wait for the disk: faster, but a power cut may leave the new files incomplete");
   command->add_flag_callback(
       "--no-sandbox", [options] { options->sandbox = false; },

@@ -19,7 +19,7 @@
 #include "cli/progress_bar.h"
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
-#include "depickle/worker/serve.h"
+#include "depickle/sandbox/serve.h"
 
 namespace depickle::cli {
 namespace {
@@ -149,7 +149,7 @@ int main(int count, char** words) {
   // Large blocks go back to the system when they are freed, whatever was freed before.
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
   if (count == 3 && std::string_view(words[1]) == depickle::cli::kWorkerWord)
-    return depickle::worker::serve(std::atoi(words[2]));
+    return depickle::sandbox::serve(std::atoi(words[2]));
   depickle::cli::install_signal_handlers();
   try {
     return depickle::cli::run(count, words);

@@ -4,8 +4,8 @@
 
 namespace depickle::cli {
 
-worker::SandboxOptions sandbox_options() {
-  worker::SandboxOptions options;
+sandbox::SandboxOptions sandbox_options() {
+  sandbox::SandboxOptions options;
   // The very file that runs, although another may have its name by now.
   options.program = {"/proc/self/exe", kWorkerWord, std::to_string(options.channels)};
   options.check = check_interrupted;

@@ -1,7 +1,7 @@
 // The program as its own worker: what reads hostile files for it, in a process that can do nothing else.
 #pragma once
 
-#include "depickle/worker/sandbox.h"
+#include "depickle/sandbox/sandbox.h"
 
 namespace depickle::cli {
 
@@ -9,6 +9,6 @@ namespace depickle::cli {
 inline constexpr const char* kWorkerWord = "worker";
 
 /// How this program starts itself as a worker, which Ctrl-C ends.
-worker::SandboxOptions sandbox_options();
+sandbox::SandboxOptions sandbox_options();
 
 }  // namespace depickle::cli

@@ -58,14 +58,14 @@ std::string sarif(const std::vector<ScannedFile>& files, std::string_view versio
   write_rule(json, "unreadable", "The file could not be read to the end");
   json.end().end().end().key("results").array();
   for (const auto& [path, scan] : files) {
-    for (const torch::Finding& finding : scan.findings) {
+    for (const scan::Finding& finding : scan.findings) {
       // A region counts bytes of the file; in a record of an archive only words can say where it is.
       const bool whole = finding.record.empty();
       std::string place = whole ? "" : fmt::format("{}, byte {}: ", finding.record, finding.offset_bytes);
       write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path,
           whole ? std::optional(finding.offset_bytes) : std::nullopt);
     }
-    if (scan.verdict == torch::Verdict::unreadable && scan.error)
+    if (scan.verdict == scan::Verdict::unreadable && scan.error)
       write_result(json, "unreadable", "warning", scan.error->what(), path, scan.error->where().offset_bytes);
   }
   json.end().end().end().end();

@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "depickle/torch/scan.h"
+#include "depickle/scan/scan.h"
 
 namespace depickle::cli {
 
 struct ScannedFile {
   std::filesystem::path path;
-  torch::Scan scan;
+  scan::Scan scan;
 };
 
 /// One run; a result for each finding and for each file that cannot be read.

@@ -14,15 +14,16 @@
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "depickle/hub/download.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
-#include "depickle/weights/scan.h"
+#include "depickle/scan/scan.h"
 
 namespace depickle::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using torch::Verdict;
+using scan::Verdict;
 
 struct ScanCommand {
   std::vector<std::string> addresses;
@@ -35,7 +36,7 @@ bool worth_scanning(const fs::path& path) {
   constexpr std::array<std::string_view, 9> kEndings = {
       ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ptl", ".safetensors", ".joblib"};
   if (std::ranges::find(kEndings, path.extension().string()) != kEndings.end()) return true;
-  auto file = MappedFile::open(path);
+  auto file = os::MappedFile::open(path);
   std::string_view head = text(file->view(0, std::min<uint64_t>(file->size_bytes(), 4)));
   bool pickle = head.size() >= 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5;
   return pickle || head == std::string_view("PK\x03\x04", 4);
@@ -82,7 +83,7 @@ std::vector<Named> files_of(const std::vector<std::string>& addresses) {
   return files;
 }
 
-std::string_view kind(const torch::NamedGlobal& global) { return global.inert ? "inert" : "code"; }
+std::string_view kind(const scan::NamedGlobal& global) { return global.inert ? "inert" : "code"; }
 
 void print_json(const Console& console, const std::vector<ScannedFile>& files) {
   std::string out;
@@ -98,7 +99,7 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
         .value(scan.pickles)
         .key("findings")
         .array();
-    for (const torch::Finding& finding : scan.findings) {
+    for (const scan::Finding& finding : scan.findings) {
       json.object()
           .key("record")
           .value(finding.record)
@@ -109,7 +110,7 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
       json.key("words").value(finding.words).key("count").value(finding.count).end();
     }
     json.end().key("globals").array();
-    for (const torch::NamedGlobal& global : scan.globals) {
+    for (const scan::NamedGlobal& global : scan.globals) {
       json.object().key("record").value(global.record).key("name").value(global.name).key("class").value(kind(global));
       json.key("count").value(global.count).key("offset").value(global.offset_bytes).end();
     }
@@ -123,10 +124,10 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
   console.out(out);
 }
 
-std::string sentence(const torch::Scan& scan) {
+std::string sentence(const scan::Scan& scan) {
   uint64_t findings = 0, inert = 0;
-  for (const torch::Finding& finding : scan.findings) findings += finding.count;
-  for (const torch::NamedGlobal& global : scan.globals) inert += global.inert;
+  for (const scan::Finding& finding : scan.findings) findings += finding.count;
+  for (const scan::NamedGlobal& global : scan.globals) inert += global.inert;
   switch (scan.verdict) {
     case Verdict::tensors_only:
       return scan.pickles == 0
@@ -145,13 +146,13 @@ void print_text(const Console& console, const std::vector<ScannedFile>& files) {
                                                           : Colour::yellow;
     std::string which = files.size() > 1 ? printable(path.string()) + ": " : "";
     console.out(fmt::format("{}{}: {}\n", which, console.painted(colour, name(scan.verdict)), sentence(scan)));
-    for (const torch::Finding& finding : scan.findings) {
+    for (const scan::Finding& finding : scan.findings) {
       std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes)
                                                  : fmt::format("{}, byte {}", finding.record, finding.offset_bytes);
       std::string times = finding.count > 1 ? fmt::format("  ({} times)", grouped(finding.count)) : "";
       console.out(fmt::format("  {}   {}   {}{}\n", place, finding.what, finding.words, times));
     }
-    uint64_t inert = static_cast<uint64_t>(std::ranges::count_if(scan.globals, &torch::NamedGlobal::inert));
+    uint64_t inert = static_cast<uint64_t>(std::ranges::count_if(scan.globals, &scan::NamedGlobal::inert));
     if (scan.verdict == Verdict::has_code && inert > 0)
       console.out(fmt::format("  {} only build tensors and plain containers\n", plural(inert, "other global")));
     if (scan.verdict == Verdict::has_code && scan.error)
@@ -188,7 +189,7 @@ void add_scan(CLI::App& app, Program& program) {
       for (Named& file : files_of(options->addresses)) {
         check_interrupted();
         files.push_back(
-            {file.path, file.remote ? weights::scan(std::exchange(file.remote, nullptr)) : weights::scan(file.path)});
+            {file.path, file.remote ? scan::scan(std::exchange(file.remote, nullptr)) : scan::scan(file.path)});
       }
       if (files.empty())
         throw Error(Code::not_found, "", "the folder holds no file that may be a pickle",

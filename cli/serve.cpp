@@ -14,9 +14,9 @@
 #include "cli/exit_code.h"
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
-#include "server/app/app.h"
 #include "server/hub/api/hub_api.h"
 #include "server/hub/store/import.h"
+#include "server/page/app.h"
 #include "server/web/hub_pages.h"
 #include "server/web/page.h"
 
@@ -37,7 +37,7 @@ struct ServeCommand {
   bool no_page = false;
   std::vector<std::string> names;
   std::string worker;
-  server::app::Limits limits;
+  server::page::Limits limits;
   int64_t job_seconds = limits.job.count();
 };
 
@@ -100,8 +100,8 @@ std::string account_token(server::Store& store) {
   return store.users().add_token(kName, true);
 }
 
-server::app::Settings page_settings(const ServeCommand& options, server::Store* store, const Console& console) {
-  server::app::Settings settings;
+server::page::Settings page_settings(const ServeCommand& options, server::Store* store, const Console& console) {
+  server::page::Settings settings;
   settings.data = options.data;
   settings.version = DEPICKLE_VERSION;
   settings.hub = options.hub;
@@ -137,7 +137,7 @@ class Served {
       hub_ = std::make_unique<server::HubApi>(*store_, options.inline_up_to_bytes);
     }
     if (options.no_page) return;
-    app_ = std::make_unique<server::app::App>(page_settings(options, store_.get(), console));
+    app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), console));
     for (const char* path : {"/api/v1", "/call", "/gradio_api"}) router_.mount(path, app_->api());
     for (const char* path : {"/healthz", "/metrics"}) router_.mount(path, app_->health());
     router_.guard([this](const server::http::Request& request) { app_->check_host(request); });
@@ -158,7 +158,7 @@ class Served {
  private:
   std::unique_ptr<server::Store> store_;
   std::unique_ptr<server::HubApi> hub_;
-  std::unique_ptr<server::app::App> app_;
+  std::unique_ptr<server::page::App> app_;
   server::http::Router router_;
 };
 

@@ -11,7 +11,7 @@ install(EXPORT depickle NAMESPACE depickle:: FILE depickle-targets.cmake DESTINA
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH prefix_from_pkgconfig /${pkgconfig_dir} /)
 if(DEPICKLE_BUILD_HUB)
-  set(hub_libraries "-ldepickle_worker -ldepickle_repo -ldepickle_hub ")
+  set(hub_libraries "-ldepickle_sandbox -ldepickle_repo -ldepickle_hub ")
   set(hub_links "-lcurl -lseccomp ")
 endif()
 configure_file(cmake/depickle.pc.in depickle.pc @ONLY)

@@ -5,10 +5,10 @@
 #include <filesystem>
 #include <fstream>
 
-#include "depickle/base/atomic_file.h"
 #include "depickle/convert/proof.h"
 #include "depickle/formats/safetensors/file.h"
-#include "depickle/weights/scan.h"
+#include "depickle/os/atomic_file.h"
+#include "depickle/scan/scan.h"
 #include "depickle/weights/weights.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
@@ -91,7 +91,7 @@ void convert_and_check(
   constexpr uint64_t kMostBytes = 4 << 20;
   if (plan.file_bytes > kMostBytes) return;
   {
-    AtomicFile file(target, plan.file_bytes, IfExists::replace);
+    os::AtomicFile file(target, plan.file_bytes, os::IfExists::replace);
     convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});
     promise(proof.comparison.same() && proof.comparison.identical == source.tensors().size(),
         "the comparison finds everything identical");
@@ -106,7 +106,7 @@ void run(Bytes bytes) {
   static const Folder folder;
   const fs::path source_path = folder / "input", target = folder / "output.safetensors";
   std::ofstream(source_path, std::ios::binary) << text(bytes);
-  weights::scan(source_path);  // whatever it throws is a bug
+  scan::scan(source_path);  // whatever it throws is a bug
 
   Choices choices(bytes);
   std::optional<Weights> source;

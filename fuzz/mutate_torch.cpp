@@ -2,8 +2,8 @@
 #include <charconv>
 #include <vector>
 
-#include "depickle/torch/table.h"
-#include "depickle/torch/zip.h"
+#include "depickle/formats/torch/table.h"
+#include "depickle/formats/zip/archive.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 
@@ -22,8 +22,8 @@ struct Entry {
 std::vector<Entry> split(Bytes file) {
   std::vector<Entry> entries;
   try {
-    torch::Archive archive = torch::Archive::read(input_file(file));
-    for (const torch::Record& record : archive.records()) {
+    zip::Archive archive = zip::Archive::read(input_file(file));
+    for (const zip::Record& record : archive.records()) {
       entries.push_back(
           {std::string(record.name), std::string(text(file.subspan(record.data_offset, record.stored_bytes))),
               static_cast<uint32_t>(record.size_bytes), record.crc, static_cast<uint16_t>(record.method)});

@@ -1,8 +1,8 @@
 // The pickle machine: one stream, traced and parsed under small limits; every accessor of the graph; its words.
 #include <algorithm>
 
-#include "depickle/formats/pickle/parse.h"
 #include "depickle/formats/pickle/describe.h"
+#include "depickle/formats/pickle/parse.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 

@@ -2,10 +2,10 @@
 #include <algorithm>
 
 #include "depickle/formats/pickle/parse.h"
-#include "depickle/torch/globals.h"
-#include "depickle/torch/scan.h"
-#include "depickle/torch/table.h"
-#include "depickle/torch/zip.h"
+#include "depickle/formats/torch/globals.h"
+#include "depickle/formats/torch/table.h"
+#include "depickle/formats/zip/archive.h"
+#include "depickle/scan/scan.h"
 #include "depickle/weights/builder.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
@@ -68,9 +68,9 @@ Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
     case torch::Format::pickle: return file->all();
     case torch::Format::torch_zip:
       accepts([&] {
-        torch::Archive archive = torch::Archive::read(file);
-        for (const torch::Record& record : archive.records())
-          if (record.name.ends_with("data.pkl") && record.method == torch::Record::Method::stored)
+        zip::Archive archive = zip::Archive::read(file);
+        for (const zip::Record& record : archive.records())
+          if (record.name.ends_with("data.pkl") && record.method == zip::Record::Method::stored)
             found = archive.content(record).bytes();
       });
       return found;
@@ -79,12 +79,12 @@ Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
 }
 
 void check_scan(const std::shared_ptr<const ByteSource>& file) {
-  torch::Scan scan = torch::scan(file);  // whatever it throws is a bug
-  using enum torch::Verdict;
+  scan::Scan scan = scan::scan_pickles(file);  // whatever it throws is a bug
+  using enum scan::Verdict;
   promise((scan.verdict == has_code) == !scan.findings.empty(), "has-code has findings");
   promise(scan.verdict != tensors_only || !scan.error, "tensors-only was read to the end");
   promise(scan.findings.size() <= 1001, "findings are bounded");
-  for (const torch::Finding& finding : scan.findings)
+  for (const scan::Finding& finding : scan.findings)
     promise(std::ranges::none_of(finding.what + finding.record,
                 [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
         "findings are printable");

@@ -2,15 +2,15 @@
 #include <algorithm>
 #include <vector>
 
-#include "depickle/torch/zip.h"
+#include "depickle/formats/zip/archive.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 
 namespace depickle::fuzz {
 namespace {
 
-using torch::Archive;
-using torch::Record;
+using zip::Archive;
+using zip::Record;
 
 void check_places(const Archive& archive, uint64_t file_bytes) {
   std::vector<const Record*> records;

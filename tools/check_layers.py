@@ -11,13 +11,13 @@ import sys
 LIBRARY = {
     "depickle/base": [],
     "depickle/formats/pickle": ["base"],
-    "depickle/torch": ["formats/pickle", "base"],
+    "depickle/formats/torch": ["formats/pickle", "base"],
     "depickle/formats/safetensors": ["base"],
     "depickle/weights": ["formats/safetensors", "torch", "base"],
     "depickle/convert": ["weights", "formats/safetensors", "torch", "formats/pickle", "base"],
     "depickle/hub": ["base"],
     "depickle/repo": ["hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
-    "depickle/worker": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
+    "depickle/sandbox": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
 }
 ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LIBRARY.items()}
 ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}

@@ -61,4 +61,10 @@ Error system_error(int error_number, std::string_view what, std::string file) {
   return Error(code, "", fmt::format("{}: {}", what, reason), Where::in(std::move(file)));
 }
 
+void fail(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }
+
+void fail(std::string_view rule, std::string what, uint64_t offset_bytes) {
+  throw Error(Code::malformed, rule, std::move(what), Where::at(offset_bytes));
+}
+
 }  // namespace depickle

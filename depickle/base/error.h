@@ -71,4 +71,8 @@ class Error : public std::runtime_error {
 /// Error{not_found} or {io} from errno: `what: strerror`. `what` says what was tried: "cannot open".
 Error system_error(int error_number, std::string_view what, std::string file);
 
+/// Throws Error{malformed}: a file breaks the format rule `rule`, at `offset_bytes` from its start if that is known.
+[[noreturn]] void fail(std::string_view rule, std::string what);
+[[noreturn]] void fail(std::string_view rule, std::string what, uint64_t offset_bytes);
+
 }  // namespace depickle

@@ -1,7 +1,6 @@
-// Where bytes come from: a mapped file, memory, and (elsewhere) an inflated record or a file on the Hub.
+// Where bytes come from: memory, and (elsewhere) a mapped file, an inflated record or a file on the Hub.
 #pragma once
 
-#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -44,41 +43,6 @@ class ByteSource {
   void check_range(uint64_t offset, uint64_t length) const;
   std::string name_;
 };
-
-/// A regular file, mapped read-only and private. It must not be changed or cut short while it is open: pages that vanish raise SIGBUS.
-class MappedFile final : public ByteSource {
- public:
-  /// Throws Error{not_found, io}; {unsupported} for what is not a regular file.
-  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
-  /// The same of a descriptor, which it takes over. `name` is what errors call the file.
-  static std::shared_ptr<const MappedFile> adopt(int descriptor, std::string name);
-  ~MappedFile() override;
-
-  uint64_t size_bytes() const noexcept override { return size_bytes_; }
-  bool is_file() const noexcept override { return true; }
-
-  /// By the file's size and time of change.
-  void check_unchanged() const override;
-
-  int descriptor() const noexcept { return fd_; }
-
- private:
-  struct Stamp {
-    uint64_t device, inode;
-    int64_t modified_ns;
-  };
-  MappedFile(std::string name, int fd, const std::byte* data, uint64_t size_bytes, Stamp stamp);
-  Bytes do_view(uint64_t offset, uint64_t length) const override { return {data_ + offset, length}; }
-  void do_read(uint64_t offset, MutableBytes out) const override;
-
-  int fd_;
-  const std::byte* data_;
-  uint64_t size_bytes_;
-  Stamp stamp_;
-};
-
-/// Has the kernel map all of these pages at once, where touching them one by one would cost a fault every few. A wish: it may fail.
-void bring_in(Bytes mapped) noexcept;
 
 /// Bytes that somebody else keeps alive, or that `owner` does.
 class MemorySource final : public ByteSource {

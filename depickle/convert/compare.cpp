@@ -9,6 +9,7 @@
 
 #include "depickle/base/text.h"
 #include "depickle/convert/blocks.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::convert {
 namespace {
@@ -118,8 +119,8 @@ struct Comparing::State {
     Buffers::Lease lease_a(buffers), lease_b(buffers);
     const Bytes in_a = logical_bytes(a, *pair.a, begin, end - begin, lease_a);
     const Bytes in_b = logical_bytes(b, *pair.b, begin, end - begin, lease_b);
-    bring_in(in_a);
-    bring_in(in_b);
+    os::prefault(in_a);
+    os::prefault(in_b);
     if (std::memcmp(in_a.data(), in_b.data(), in_a.size()) == 0) return;
     auto [at, ignored] = std::ranges::mismatch(in_a, in_b);
     note_difference(pair.first_difference, begin + static_cast<uint64_t>(at - in_a.begin()));

@@ -11,6 +11,7 @@
 #include "depickle/convert/names.h"
 #include "depickle/convert/receipt.h"
 #include "depickle/formats/safetensors/index.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::convert {
 namespace {
@@ -44,7 +45,7 @@ class Run {
         engine_(options.engine ? *options.engine : in_process()),
         only_plan_(only_plan) {
     if (options.receipt && !only_plan)
-      receipt_.emplace(*options.receipt, options.force ? IfExists::replace : IfExists::refuse);
+      receipt_.emplace(*options.receipt, options.force ? os::IfExists::replace : os::IfExists::refuse);
   }
 
   Report file(const fs::path& source, const fs::path& target) {
@@ -110,11 +111,11 @@ class Run {
     const weights::Model source = weights::find_model(path);
     std::error_code ignored;
     const bool is_there = !options_.force && fs::exists(target, ignored);
-    std::optional<AtomicFile> file;
-    auto make_target = [&](uint64_t file_bytes) -> const OutputFile* {
+    std::optional<os::AtomicFile> file;
+    auto make_target = [&](uint64_t file_bytes) -> const os::OutputFile* {
       if (only_plan_ || (in_folder && is_there)) return nullptr;
       if (in_folder) fs::create_directories(target.parent_path(), ignored);  // where it fails, AtomicFile says why
-      return &file.emplace(target, file_bytes, options_.force ? IfExists::replace : IfExists::refuse);
+      return &file.emplace(target, file_bytes, options_.force ? os::IfExists::replace : os::IfExists::refuse);
     };
     std::optional<FileReport> report = engine_.convert(source, make_target,
         {.plan = options_.plan,
@@ -172,9 +173,10 @@ class Run {
     const std::string json = index.to_json();
     std::error_code ignored;
     if (!options_.force && fs::exists(report.target, ignored)) {
-      if (text(MappedFile::open(report.target)->all()) != json) throw exists_already(report.target);
+      if (text(os::MappedFile::open(report.target)->all()) != json) throw exists_already(report.target);
     } else {
-      write_atomically(report.target, json, options_.force ? IfExists::replace : IfExists::refuse, options_.durable);
+      os::write_atomically(
+          report.target, json, options_.force ? os::IfExists::replace : os::IfExists::refuse, options_.durable);
     }
     index_files_.push_back({report.target, json.size(), sha256_hex(bytes(json))});
   }

@@ -23,9 +23,10 @@ namespace depickle::convert {
 struct Options {
   PlanOptions plan = {};
   weights::OpenOptions open = {};
-  bool checksums = true;           ///< refuse a source that is not what its own checksums say
-  bool force = false;              ///< replace targets that exist
-  Durable durable = Durable::yes;  ///< no: do not wait for the disk; a power cut may then leave files incomplete
+  bool checksums = true;  ///< refuse a source that is not what its own checksums say
+  bool force = false;     ///< replace targets that exist
+  os::Durable durable =
+      os::Durable::yes;  ///< no: do not wait for the disk; a power cut may then leave files incomplete
   std::optional<std::filesystem::path> receipt;  ///< where to write one
   unsigned threads = default_threads();
   Engine* engine = nullptr;  ///< what looks into the files; nullptr: in_process()

@@ -3,7 +3,7 @@
 #include <malloc.h>
 
 #include "depickle/convert/proof.h"
-#include "depickle/weights/scan.h"
+#include "depickle/scan/scan.h"
 
 namespace depickle::convert {
 namespace {
@@ -52,7 +52,7 @@ class InProcess final : public Engine {
     try {
       Plan plan = convert::plan(source, options.plan);
       std::optional<Proof> proof;
-      if (const OutputFile* target = make_target(plan.file_bytes))
+      if (const os::OutputFile* target = make_target(plan.file_bytes))
         proof = write_and_prove(plan, source, *target,
             {.threads = options.threads,
                 .progress = options.progress,
@@ -73,7 +73,7 @@ class InProcess final : public Engine {
     return convert::compare(weights::open(a), weights::open(b), options);
   }
 
-  torch::Scan scan(std::shared_ptr<const ByteSource> file) override { return weights::scan(std::move(file)); }
+  scan::Scan scan(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
 
   Look look(const weights::Model& model, const weights::OpenOptions& options) override {
     const Weights weights = weights::open(model, options);

@@ -1,6 +1,6 @@
 // What looks into model files, which may be hostile. Everything else in the house only moves them, by their names.
 //
-// It works in this process (in_process()), or in one that can do nothing else (depickle/worker).
+// It works in this process (in_process()), or in one that can do nothing else (depickle/sandbox).
 #pragma once
 
 #include <functional>
@@ -10,26 +10,26 @@
 #include <utility>
 #include <vector>
 
-#include "depickle/base/output_file.h"
 #include "depickle/base/parallel.h"
 #include "depickle/base/progress.h"
 #include "depickle/convert/compare.h"
 #include "depickle/convert/plan.h"
 #include "depickle/convert/report.h"
-#include "depickle/torch/scan.h"
+#include "depickle/os/output_file.h"
+#include "depickle/scan/scan.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::convert {
 
 /// The target's file, once its size is known; it lives as long as the call that asked for it. nullptr: only plan. May throw.
-using MakeTarget = std::function<const OutputFile*(uint64_t file_bytes)>;
+using MakeTarget = std::function<const os::OutputFile*(uint64_t file_bytes)>;
 
 struct EngineOptions {
   PlanOptions plan = {};
   weights::OpenOptions open = {};
   bool checksums = true;  ///< refuse a source that is not what its own checksums say
   bool digests = false;
-  Durable durable = Durable::yes;
+  os::Durable durable = os::Durable::yes;
   unsigned threads = default_threads();
   Progress progress = {};
   std::string file = {};  ///< what Progress calls the work
@@ -58,8 +58,8 @@ class Engine {
       const weights::Model& source, const MakeTarget& make_target, const EngineOptions& options) = 0;
   /// convert::compare of two models.
   virtual Comparison compare(const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
-  /// weights::scan of a file. Throws only where it cannot look.
-  virtual torch::Scan scan(std::shared_ptr<const ByteSource> file) = 0;
+  /// scan::scan of a file. Throws only where it cannot look.
+  virtual scan::Scan scan(std::shared_ptr<const ByteSource> file) = 0;
   virtual Look look(const weights::Model& model, const weights::OpenOptions& options) = 0;
 };
 

@@ -9,6 +9,7 @@
 #include "depickle/base/text.h"
 #include "depickle/convert/checksums.h"
 #include "depickle/convert/write.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::convert {
 namespace {
@@ -53,7 +54,7 @@ void check_table(const Plan& plan, const Weights& source, const Weights& written
   }
 }
 
-void digest_target(const Plan& plan, const MappedFile& target, const ProofOptions& options, Digests& digests) {
+void digest_target(const Plan& plan, const os::MappedFile& target, const ProofOptions& options, Digests& digests) {
   std::vector<Bytes> pieces{target.all()};
   for (const Placed& placed : plan.tensors) pieces.push_back(target.view(placed.begin, placed.end - placed.begin));
   Meter meter(options.progress, "hash", options.file, plan.file_bytes + plan.tensor_bytes);
@@ -64,7 +65,7 @@ void digest_target(const Plan& plan, const MappedFile& target, const ProofOption
 
 }  // namespace
 
-Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options) {
+Proof write_and_prove(Plan& plan, const Weights& source, const os::OutputFile& file, const ProofOptions& options) {
   Proof proof;
   SourceDigests source_digests(source, options.digests);
   file.write(0, bytes(plan.head), options.durable);
@@ -87,7 +88,7 @@ Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file,
           .written = prove});
 
   std::future<void> on_the_disk;
-  if (options.durable == Durable::yes) on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
+  if (options.durable == os::Durable::yes) on_the_disk = std::async(std::launch::async, [&] { file.sync(); });
   proof.comparison = comparing.finish();
   if (!proof.comparison.same()) differs(describe(proof.comparison.findings.front(), "the source", "the file written"));
   if (options.checksums) checksums.check(options.threads, options.progress, options.file);

@@ -1,11 +1,11 @@
 // A file that is written, read back, compared, brought to the disk and digested, before it gets its name.
 #pragma once
 
-#include "depickle/base/output_file.h"
 #include "depickle/base/progress.h"
 #include "depickle/convert/compare.h"
 #include "depickle/convert/hash.h"
 #include "depickle/convert/plan.h"
+#include "depickle/os/output_file.h"
 
 namespace depickle::convert {
 
@@ -27,7 +27,7 @@ struct ProofOptions {
   std::string_view file = {};  ///< what Progress calls the work
   bool digests = false;
   bool checksums = true;  ///< whether the source must be what its own checksums say
-  Durable durable = Durable::yes;
+  os::Durable durable = os::Durable::yes;
 };
 
 /// Writes `plan` into `file` and proves it: every piece of a tensor, when it is in the file, is read back through a mapping of the
@@ -36,6 +36,6 @@ struct ProofOptions {
 /// name is left to the caller. plan.head, which may be megabytes, is emptied when it has been written.
 /// Throws Error{integrity} naming the tensor where anything differs, what Checksums::check() throws, and {integrity} where a source file changed
 /// while it was read.
-Proof write_and_prove(Plan& plan, const Weights& source, const OutputFile& file, const ProofOptions& options = {});
+Proof write_and_prove(Plan& plan, const Weights& source, const os::OutputFile& file, const ProofOptions& options = {});
 
 }  // namespace depickle::convert

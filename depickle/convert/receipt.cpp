@@ -8,6 +8,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/tensor.h"
 #include "depickle/base/text.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::convert {
 namespace {
@@ -116,7 +117,7 @@ Receipt parse_receipt(std::string_view json) {
 }
 
 Receipt read_receipt(const std::filesystem::path& path) {
-  auto file = MappedFile::open(path);
+  auto file = os::MappedFile::open(path);
   try {
     return parse_receipt(text(file->all()));
   } catch (const Error& error) {

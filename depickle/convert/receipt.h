@@ -19,9 +19,9 @@
 #include <string_view>
 #include <vector>
 
-#include "depickle/base/atomic_file.h"
 #include "depickle/base/json.h"
 #include "depickle/convert/report.h"
+#include "depickle/os/atomic_file.h"
 
 namespace depickle::convert {
 
@@ -54,18 +54,18 @@ Receipt read_receipt(const std::filesystem::path& path);
 class ReceiptWriter {
  public:
   /// Throws as AtomicFile does; nothing has its name before commit().
-  ReceiptWriter(const std::filesystem::path& path, IfExists if_exists);
+  ReceiptWriter(const std::filesystem::path& path, os::IfExists if_exists);
 
   /// A conversion with its digests. `root` opens the same part of the source again.
   void add(const FileReport& report, std::string_view root);
   /// After the last conversion.
-  void commit(std::span<const DigestedFile> indexes, Durable durable = Durable::yes);
+  void commit(std::span<const DigestedFile> indexes, os::Durable durable = os::Durable::yes);
 
  private:
   void write_file(const DigestedFile& file);
   void flush(size_t at_least);
 
-  AtomicFile file_;
+  os::AtomicFile file_;
   std::filesystem::path folder_;  ///< canonical
   uint64_t written_bytes_ = 0;
   std::string text_;

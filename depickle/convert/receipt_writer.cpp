@@ -13,7 +13,7 @@ fs::path relative_path(const fs::path& file, const fs::path& folder) {
 
 }  // namespace
 
-ReceiptWriter::ReceiptWriter(const fs::path& path, IfExists if_exists)
+ReceiptWriter::ReceiptWriter(const fs::path& path, os::IfExists if_exists)
     : file_(path, 0, if_exists),
       folder_(fs::weakly_canonical(fs::absolute(path).parent_path())) {
   json_.object().key("schema").value(kReceiptSchema);
@@ -46,7 +46,7 @@ void ReceiptWriter::add(const FileReport& report, std::string_view root) {
   json_.end().end();
 }
 
-void ReceiptWriter::commit(std::span<const DigestedFile> indexes, Durable durable) {
+void ReceiptWriter::commit(std::span<const DigestedFile> indexes, os::Durable durable) {
   json_.end().key("indexes").array();
   for (const DigestedFile& file : indexes) write_file(file);
   json_.end().end();

@@ -7,6 +7,7 @@
 #include "depickle/convert/compare.h"
 #include "depickle/convert/hash.h"
 #include "depickle/convert/receipt.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::convert {
@@ -66,9 +67,9 @@ class Verifier {
     result_.flaws.push_back({file.path.string(), std::move(tensor), std::move(what)});
   }
 
-  std::shared_ptr<const MappedFile> open(const DigestedFile& file) {
+  std::shared_ptr<const os::MappedFile> open(const DigestedFile& file) {
     try {
-      return MappedFile::open(folder_ / file.path);
+      return os::MappedFile::open(folder_ / file.path);
     } catch (const Error& error) {
       flaw(file, "", error.code() == Code::not_found ? "the file is missing" : error.message());
       return nullptr;
@@ -109,7 +110,7 @@ class Verifier {
   }
 
   // Whether the file is what the receipt says; and each claim about a part of it.
-  bool check_digests(const DigestedFile& expected, const MappedFile& file, std::vector<Claim> claims) {
+  bool check_digests(const DigestedFile& expected, const os::MappedFile& file, std::vector<Claim> claims) {
     if (file.size_bytes() != expected.size_bytes)
       flaw(expected, "",
           fmt::format(

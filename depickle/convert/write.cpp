@@ -9,7 +9,7 @@ namespace {
 
 struct Writing {
   const Weights& source;
-  const OutputFile& file;
+  const os::OutputFile& file;
   const WriteOptions& options;
   Buffers buffers = Buffers(options.threads);
 
@@ -42,7 +42,7 @@ struct Writing {
 
 }  // namespace
 
-void write_tensors(const Plan& plan, const Weights& source, const OutputFile& file, const WriteOptions& options) {
+void write_tensors(const Plan& plan, const Weights& source, const os::OutputFile& file, const WriteOptions& options) {
   Writing writing{source, file, options};
   const std::span<const Placed> placed(plan.tensors);
   const std::vector<Block> blocks =

@@ -18,8 +18,8 @@
 
 #include "depickle/base/text.h"
 #include "depickle/hub/content_hash.h"
-#include "depickle/hub/file_lock.h"
 #include "depickle/hub/ranged_file.h"
+#include "depickle/os/file_lock.h"
 
 namespace depickle::hub {
 namespace {
@@ -253,7 +253,7 @@ uint64_t whole_bytes(const PartFile& part, const RepoFile& file) {
 uint64_t fetch_blob(const Client& client, const Cache& cache, const RepoId& repo, const RepoFile& file,
     const std::string& url, const std::string& about, const std::function<void(uint64_t)>& on_bytes) {
   const unsigned connections = std::clamp(client.settings().connections, 1u, kMostConnections);
-  const FileLock lock(cache.lock_path(repo, file.etag()), client.settings().check_cancelled);
+  const os::FileLock lock(cache.lock_path(repo, file.etag()), client.settings().check_cancelled);
   if (cache.find_blob(repo, file)) return 0;  // another process was faster
 
   const fs::path target = cache.blob_path(repo, file.etag());

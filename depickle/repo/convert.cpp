@@ -6,13 +6,14 @@
 
 #include <fmt/format.h>
 
-#include "depickle/base/atomic_file.h"
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/receipt.h"
 #include "depickle/hub/commit.h"
 #include "depickle/hub/download.h"
-#include "depickle/hub/file_lock.h"
+#include "depickle/os/atomic_file.h"
+#include "depickle/os/file_lock.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/repo/job.h"
 
 namespace depickle::repo {
@@ -86,7 +87,7 @@ class Opener {
     const std::string author = client_.whoami().name;
     const fs::path lock_path = cache_.lock_path(repo_, "depickle-convert");
     fs::create_directories(lock_path.parent_path());
-    const hub::FileLock lock(lock_path, client_.settings().check_cancelled);
+    const os::FileLock lock(lock_path, client_.settings().check_cancelled);
     uint64_t downloaded_bytes = 0;
     for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
       Job job(client_, repo_, options_);
@@ -109,7 +110,7 @@ class Opener {
     convert::Options convert = options_.convert;
     convert.receipt = work.path() / "receipt.json";
     convert.force = false;
-    convert.durable = Durable::no;  // what is uploaded is deleted here
+    convert.durable = os::Durable::no;  // what is uploaded is deleted here
     job.report().outcome = Outcome::opened;
     job.convert(work.path(), work.path(), convert);
     if (job.report().outcome != Outcome::opened) return true;
@@ -119,7 +120,7 @@ class Opener {
     std::string receipt_text;
     if (fs::exists(*convert.receipt, ignored)) {
       receipt = convert::read_receipt(*convert.receipt);
-      receipt_text = text(MappedFile::open(*convert.receipt)->all());
+      receipt_text = text(os::MappedFile::open(*convert.receipt)->all());
     }
     const std::vector<hub::Addition> additions = additions_of(job.report(), work.path(), receipt);
     if (job.has_moved()) return false;
@@ -154,8 +155,8 @@ class Opener {
     RepoReport& report = job.report();
     if (!report.pull_request) return;
     if (options_.convert.receipt)
-      write_atomically(
-          *options_.convert.receipt, receipt_text, options_.convert.force ? IfExists::replace : IfExists::refuse);
+      os::write_atomically(*options_.convert.receipt, receipt_text,
+          options_.convert.force ? os::IfExists::replace : os::IfExists::refuse);
     const uint64_t number = *report.pull_request;
     auto carefully = [&](const auto& action) {
       try {
@@ -217,7 +218,7 @@ RepoReport convert_repo(
   const hub::Cache cache(client.settings().cache);
   const fs::path lock_path = cache.lock_path(repo, "depickle-convert");
   fs::create_directories(lock_path.parent_path());
-  const hub::FileLock lock(lock_path, client.settings().check_cancelled);
+  const os::FileLock lock(lock_path, client.settings().check_cancelled);
   const WorkFolder work(cache.repo_folder(repo) / ".depickle" / job.commit());
   job.report().outcome = Outcome::written;
   job.convert(work.path(), target, options.convert);

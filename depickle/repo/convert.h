@@ -41,7 +41,7 @@ std::string_view name(Outcome outcome) noexcept;
 /// What loading a pickle of the repository would do.
 struct ScannedFile {
   std::string path;
-  torch::Scan scan;
+  scan::Scan scan;
 };
 
 struct RepoReport {

@@ -4,6 +4,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/hub/download.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/repo/remote.h"
 
 namespace depickle::repo {
@@ -79,7 +80,7 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
   report_.report = convert::convert_folder(work, target, options, options_.progress);
   for (convert::Failure& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
-    take_scan(engine_.scan(MappedFile::open(file.source)), file.source.lexically_relative(work).string());
+    take_scan(engine_.scan(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
     file.source = file.source.lexically_relative(work);
     file.target = file.target.lexically_relative(target);
   }
@@ -172,10 +173,10 @@ void Job::copy_present(const fs::path& from, const fs::path& to) {
   fs::copy_file(from, to);
 }
 
-void Job::take_scan(torch::Scan scan, const std::string& path) {
-  for (const torch::NamedGlobal& global : scan.globals)
+void Job::take_scan(scan::Scan scan, const std::string& path) {
+  for (const scan::NamedGlobal& global : scan.globals)
     if (global.inert) inert_.insert(global.name);
-  for (const torch::Finding& finding : scan.findings)
+  for (const scan::Finding& finding : scan.findings)
     findings_.push_back(fmt::format("{}: {}, {}", path, finding.what, finding.words));
   report_.scans.push_back({path, std::move(scan)});
 }

@@ -13,7 +13,7 @@
 #include "depickle/convert/receipt.h"
 #include "depickle/repo/convert.h"
 #include "depickle/repo/description.h"
-#include "depickle/torch/scan.h"
+#include "depickle/scan/scan.h"
 
 namespace depickle::repo {
 
@@ -47,7 +47,7 @@ class Job {
   // The working folder is gone when people read this.
   static Error in_repository(const convert::Failure& failure, const std::filesystem::path& work);
   static void copy_present(const std::filesystem::path& from, const std::filesystem::path& to);
-  void take_scan(torch::Scan scan, const std::string& path);
+  void take_scan(scan::Scan scan, const std::string& path);
   static void add_digests(DescribedFile& file, const convert::Receipt& receipt);
 
   const hub::Client& client_;

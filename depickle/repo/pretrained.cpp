@@ -8,6 +8,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/hub/download.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/repo/previous.h"
 #include "depickle/repo/remote.h"
 
@@ -49,7 +50,7 @@ Pretrained from_folder(const fs::path& folder, const LoadOptions& options) {
   const std::vector<std::string> names = names_in(folder);
   std::optional<std::string> model_index;
   if (std::ranges::find(names, kModelIndex) != names.end())
-    model_index = std::string(text(MappedFile::open(folder / kModelIndex)->all()));
+    model_index = std::string(text(os::MappedFile::open(folder / kModelIndex)->all()));
   return open_choice(folder, pick(names, model_index, pick_options(options)));
 }
 
@@ -102,7 +103,7 @@ class Fetcher {
     std::vector<std::string> names;
     for (const hub::RepoFile& file : files_) names.push_back(file.path);
     std::optional<std::string> model_index;
-    if (has(kModelIndex)) model_index = text(MappedFile::open(download({kModelIndex}) / kModelIndex)->all());
+    if (has(kModelIndex)) model_index = text(os::MappedFile::open(download({kModelIndex}) / kModelIndex)->all());
     const PickOptions wishes = pick_options(options_);
     try {
       return pick(names, model_index, wishes);

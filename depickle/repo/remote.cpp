@@ -6,6 +6,7 @@
 #include "depickle/base/text.h"
 #include "depickle/hub/cache.h"
 #include "depickle/hub/remote_source.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/repo/pick.h"
 
 namespace depickle::repo {
@@ -13,7 +14,7 @@ namespace depickle::repo {
 std::shared_ptr<const ByteSource> open_source(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path) {
   hub::check_repo_path(path);
-  if (auto cached = hub::Cache(client.settings().cache).find(repo, commit, path)) return MappedFile::open(*cached);
+  if (auto cached = hub::Cache(client.settings().cache).find(repo, commit, path)) return os::MappedFile::open(*cached);
   return hub::RemoteSource::open(client, repo, commit, path);
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "depickle/base/source.h"
-#include "depickle/hub/client.h"
 #include "depickle/formats/safetensors/index.h"
+#include "depickle/hub/client.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::repo {

@@ -8,7 +8,8 @@
 #include "depickle/base/text.h"
 #include "depickle/formats/safetensors/header.h"
 #include "depickle/formats/safetensors/index.h"
-#include "depickle/torch/table.h"
+#include "depickle/formats/torch/table.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/weights/builder.h"
 
 namespace depickle::weights {
@@ -101,8 +102,9 @@ bool is_json(Bytes head) {
 Model find_model(const fs::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return find_model(model_in(path));
-  return {MappedFile::open(path),
-      [folder = path.parent_path()](const std::string& shard_name) { return MappedFile::open(folder / shard_name); }};
+  return {os::MappedFile::open(path), [folder = path.parent_path()](const std::string& shard_name) {
+            return os::MappedFile::open(folder / shard_name);
+          }};
 }
 
 Weights open(const Model& model, const OpenOptions& options) {

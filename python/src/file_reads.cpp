@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "depickle/base/parallel.h"
+#include "depickle/os/mapped_file.h"
 #include "python/src/errors.h"
 
 namespace depickle::python {
@@ -45,7 +46,8 @@ class Window {
   }
 
   // Copies the ranges to the start of `out`, of which the rest is returned.
-  MutableBytes read(const MappedFile& file, uint64_t offset, MutableBytes out, std::vector<std::byte>& buffer) const {
+  MutableBytes read(
+      const os::MappedFile& file, uint64_t offset, MutableBytes out, std::vector<std::byte>& buffer) const {
     if (ranges_.size() == 1) {
       FileRead whole{offset + begin_, out.first(end_ - begin_)};
       read_all(file, {&whole, 1});
@@ -67,7 +69,7 @@ class Window {
 
 }  // namespace
 
-void read_all(const MappedFile& file, std::span<const FileRead> reads) {
+void read_all(const os::MappedFile& file, std::span<const FileRead> reads) {
   const std::vector<FileRead> all = pieces(reads);
   const auto caller = std::this_thread::get_id();
   uint64_t bytes = 0;
@@ -79,7 +81,7 @@ void read_all(const MappedFile& file, std::span<const FileRead> reads) {
   });
 }
 
-void read_slice(const MappedFile& file, uint64_t offset, const safetensors::Slice& slice, MutableBytes out) {
+void read_slice(const os::MappedFile& file, uint64_t offset, const safetensors::Slice& slice, MutableBytes out) {
   std::vector<std::byte> buffer;
   auto ranges = slice.ranges();
   std::optional<ByteRange> next = ranges.next();
@@ -91,7 +93,7 @@ void read_slice(const MappedFile& file, uint64_t offset, const safetensors::Slic
   }
 }
 
-bool prefers_reads(const MappedFile& file) noexcept {
+bool prefers_reads(const os::MappedFile& file) noexcept {
   // Of linux/magic.h and the file systems' own headers, which are not everywhere.
   constexpr uint32_t kTypes[] = {0x6969 /* NFS */, 0xFF534D42 /* CIFS */, 0xFE534D42 /* SMB2 */, 0x517B /* SMB */,
       0x65735546 /* FUSE, virtiofs */, 0x01021997 /* 9p */, 0x0BD00BD0 /* Lustre */, 0x00C36400 /* Ceph */,

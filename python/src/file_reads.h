@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <span>
 
-#include "depickle/base/source.h"
 #include "depickle/formats/safetensors/slice.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::python {
 
@@ -18,13 +18,13 @@ struct FileRead {
 
 /// Does all `reads`, in pieces of 8 MiB, on up to 8 threads; no memory beyond `out`. Without the GIL. Throws Error{io},
 /// {integrity} for a file that was cut short, and what a signal's handler raises.
-void read_all(const MappedFile& file, std::span<const FileRead> reads);
+void read_all(const os::MappedFile& file, std::span<const FileRead> reads);
 
 /// The same for slice.ranges() of the tensor at `offset`. Ranges that lie near each other are read together.
-void read_slice(const MappedFile& file, uint64_t offset, const safetensors::Slice& slice, MutableBytes out);
+void read_slice(const os::MappedFile& file, uint64_t offset, const safetensors::Slice& slice, MutableBytes out);
 
 /// Whether reads do better than a mapping, by the type of the file system (NFS, SMB, FUSE, 9p, Lustre, Ceph, virtiofs
 /// …).
-bool prefers_reads(const MappedFile& file) noexcept;
+bool prefers_reads(const os::MappedFile& file) noexcept;
 
 }  // namespace depickle::python

@@ -7,11 +7,12 @@
 #include <utility>
 
 #include "depickle/base/error.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::python {
 namespace {
 
-std::byte* map(const MappedFile& file) {
+std::byte* map(const os::MappedFile& file) {
   if (file.size_bytes() == 0) return nullptr;
   void* data =
       ::mmap(nullptr, file.size_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file.descriptor(), 0);
@@ -51,7 +52,7 @@ PyType_Spec spec = {
 
 }  // namespace
 
-Mapping::Mapping(std::shared_ptr<const MappedFile> file)
+Mapping::Mapping(std::shared_ptr<const os::MappedFile> file)
     : file_(std::move(file)),
       data_(map(*file_)),
       size_bytes_(file_->size_bytes()) {
@@ -63,7 +64,7 @@ Mapping::~Mapping() {
   if (data_) ::munmap(data_, size_bytes_);
 }
 
-nb::object make_mapping(std::shared_ptr<const MappedFile> file) {
+nb::object make_mapping(std::shared_ptr<const os::MappedFile> file) {
   auto mapping = std::make_unique<Mapping>(std::move(file));
   nb::object object = nb::steal(mapping_type->tp_alloc(mapping_type, 0));
   if (!object.is_valid()) throw nb::python_error();

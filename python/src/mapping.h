@@ -4,7 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "depickle/base/source.h"
+#include "depickle/os/mapped_file.h"
 #include "python/src/bind.h"
 #include "python/src/cut_files.h"
 
@@ -17,14 +17,14 @@ namespace depickle::python {
 class Mapping {
  public:
   /// Maps what `file` has open, so that what was validated is what is mapped. Throws Error{io}.
-  explicit Mapping(std::shared_ptr<const MappedFile> file);
+  explicit Mapping(std::shared_ptr<const os::MappedFile> file);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
   std::byte* data() const noexcept { return data_; }
   uint64_t size_bytes() const noexcept { return size_bytes_; }
-  const MappedFile& file() const noexcept { return *file_; }
+  const os::MappedFile& file() const noexcept { return *file_; }
 
   /// Throws OSError where the file is known to have been cut short. Every read asks first.
   void check() const {
@@ -32,14 +32,14 @@ class Mapping {
   }
 
  private:
-  std::shared_ptr<const MappedFile> file_;
+  std::shared_ptr<const os::MappedFile> file_;
   std::byte* data_;
   uint64_t size_bytes_;
   std::optional<CutFileGuard> guard_;  // none over an empty file
 };
 
 /// A Python object that owns a new Mapping.
-nb::object make_mapping(std::shared_ptr<const MappedFile> file);
+nb::object make_mapping(std::shared_ptr<const os::MappedFile> file);
 /// That of an object that make_mapping() made.
 const Mapping& mapping_of(nb::handle object) noexcept;
 

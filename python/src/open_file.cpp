@@ -63,7 +63,7 @@ nb::object find_device(nb::handle device) {
 
 // The file behind a mapping that a signal handler watches: a header that is cut short under the reader is an error, not
 // a crash.
-Header read_header(const MappedFile& source) {
+Header read_header(const os::MappedFile& source) {
   std::optional<CutFileGuard> guard;
   if (source.size_bytes() > 0) guard.emplace(source.all(), source.descriptor(), source.name());
   std::optional<Header> header;
@@ -93,7 +93,7 @@ struct Memory {
 
 // Reads without the GIL; a file that was cut short is an OSError.
 template <typename Work>
-void read_without_gil(const MappedFile& file, Work&& work) {
+void read_without_gil(const os::MappedFile& file, Work&& work) {
   try {
     without_gil(work);
   } catch (const Error& error) {
@@ -141,7 +141,7 @@ struct OpenFile::Shape {
   std::span<const uint64_t> elements;
 };
 
-OpenFile::OpenFile(std::shared_ptr<const MappedFile> source, Wanted wanted)
+OpenFile::OpenFile(std::shared_ptr<const os::MappedFile> source, Wanted wanted)
     : source_(std::move(source)),
       header_(read_header(*source_)),
       framework_(wanted.framework),

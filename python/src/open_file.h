@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "depickle/base/source.h"
 #include "depickle/formats/safetensors/header.h"
+#include "depickle/os/mapped_file.h"
 #include "python/src/bind.h"
 #include "python/src/frameworks.h"
 #include "python/src/mapping.h"
@@ -37,7 +37,7 @@ class OpenFile {
   using Entry = safetensors::Entry;
 
   /// Throws SafetensorError for a file that is refused; OSError for one that cannot be read.
-  OpenFile(std::shared_ptr<const MappedFile> source, Wanted wanted);
+  OpenFile(std::shared_ptr<const os::MappedFile> source, Wanted wanted);
 
   const safetensors::Header& header() const noexcept { return header_; }
   /// Throws SafetensorError where there is none.
@@ -58,7 +58,7 @@ class OpenFile {
   bool is_torch() const noexcept { return framework_ == FrameworkName::torch; }
   void check() const;
 
-  std::shared_ptr<const MappedFile> source_;
+  std::shared_ptr<const os::MappedFile> source_;
   safetensors::Header header_;
   FrameworkName framework_;
   nb::object device_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "depickle/torch/globals.h"
+#include "depickle/formats/torch/globals.h"
 
 namespace depickle::python {
 namespace {

@@ -36,7 +36,7 @@ std::vector<std::string_view> names_in(const OpenFile& file) {
 
 // What is no regular file is an error of the system's, as open() would have it.
 template <typename Open>
-std::shared_ptr<const MappedFile> opened(Open&& open) {
+std::shared_ptr<const os::MappedFile> opened(Open&& open) {
   try {
     return open();
   } catch (const Error& error) {
@@ -66,7 +66,7 @@ class SafeOpen {
  public:
   SafeOpen(
       nb::handle filename, std::string_view framework, nb::handle device, const std::optional<std::string>& backend)
-      : SafeOpen(Wanted::of(framework, device, backend), [&] { return MappedFile::open(path_of(filename)); }) {}
+      : SafeOpen(Wanted::of(framework, device, backend), [&] { return os::MappedFile::open(path_of(filename)); }) {}
 
   /// Of what a Python file object has open, under whatever name.
   static SafeOpen* of_handle(
@@ -76,7 +76,7 @@ class SafeOpen {
     return new SafeOpen(Wanted::of(framework, device, backend), [&] {
       const int own = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
       if (own < 0) throw system_error(errno, "cannot use", name);
-      return MappedFile::adopt(own, name);
+      return os::MappedFile::adopt(os::FileDescriptor(own), name);
     });
   }
 

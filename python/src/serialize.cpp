@@ -11,12 +11,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "depickle/base/atomic_file.h"
 #include "depickle/base/parallel.h"
 #include "depickle/base/source.h"
 #include "depickle/formats/safetensors/header.h"
 #include "depickle/formats/safetensors/layout.h"
 #include "depickle/formats/safetensors/words.h"
+#include "depickle/os/atomic_file.h"
 #include "python/src/bind.h"
 #include "python/src/errors.h"
 #include "python/src/paths.h"
@@ -155,7 +155,7 @@ nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
 }
 
 // Small tensors go together, through a buffer that stays in the processor's cache.
-void write(const OutputFile& file, std::span<const Piece> batch, Durable durable) {
+void write(const os::OutputFile& file, std::span<const Piece> batch, os::Durable durable) {
   if (batch.size() == 1) return file.write(batch[0].offset, batch[0].bytes, durable);
   constexpr size_t kTogetherBytes = 256 << 10;
   std::vector<std::byte> together;
@@ -179,13 +179,13 @@ void write(const OutputFile& file, std::span<const Piece> batch, Durable durable
 }
 
 void serialize_file(nb::handle tensor_dict, nb::handle filename, nb::handle metadata, bool is_durable) {
-  const Durable durable = is_durable ? Durable::yes : Durable::no;
+  const os::Durable durable = is_durable ? os::Durable::yes : os::Durable::no;
   const Tensors tensors(tensor_dict);
   const std::filesystem::path path = path_of(filename);
   as_safetensors(kSerializing, [&] {
     const FilePlan plan = tensors.plan(metadata_of(metadata));
     without_gil([&] {
-      AtomicFile file(path, plan.file_bytes, IfExists::replace, Writers::many);
+      os::AtomicFile file(path, plan.file_bytes, os::IfExists::replace, os::Writers::many);
       // One thread: the kernel lets only one write to a file at a time.
       for_batches(pieces(plan, tensors), 1, [&](std::span<const Piece> batch) { write(file, batch, durable); });
       file.commit(durable);

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "depickle/torch/contents.h"
+#include "depickle/formats/torch/contents.h"
 #include "python/src/bind.h"
 
 namespace depickle::python {

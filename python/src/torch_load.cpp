@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "depickle/base/error.h"
-#include "depickle/torch/contents.h"
+#include "depickle/formats/torch/contents.h"
+#include "depickle/os/mapped_file.h"
 #include "python/src/errors.h"
 #include "python/src/mapping.h"
 #include "python/src/paths.h"
@@ -27,11 +28,11 @@ Home home_of(nb::handle source, const std::string& name) {
   const bool is_descriptor = PyLong_Check(source.ptr());
   const int given = is_descriptor ? nb::cast<int>(source) : -1;
   const std::filesystem::path path = is_descriptor ? std::filesystem::path() : path_of(source);
-  std::shared_ptr<const MappedFile> file = without_gil([&] {
-    if (!is_descriptor) return MappedFile::open(path);
+  std::shared_ptr<const os::MappedFile> file = without_gil([&] {
+    if (!is_descriptor) return os::MappedFile::open(path);
     int own = ::dup(given);
     if (own < 0) throw system_error(errno, "cannot open", name);
-    return MappedFile::adopt(own, name);
+    return os::MappedFile::adopt(os::FileDescriptor(own), name);
   });
   return {file, make_mapping(file)};
 }
@@ -55,7 +56,7 @@ nb::object load(nb::handle source, std::string name, nb::object restore, bool al
     Home home = home_of(source, name);
     name = home.source->name();
     std::optional<CutFileGuard> guard;
-    if (auto file = std::dynamic_pointer_cast<const MappedFile>(home.source); file && file->size_bytes() > 0)
+    if (auto file = std::dynamic_pointer_cast<const os::MappedFile>(home.source); file && file->size_bytes() > 0)
       guard.emplace(file->all(), file->descriptor(), name);
     torch::Contents contents = without_gil([&] { return torch::read_contents(home.source); });
     if (contents.has_code && inert.is_none())
@@ -86,7 +87,8 @@ void bind_torch_load(nb::module_& module) {
       "`restore(storage, location)` is called for storages saved elsewhere than on the CPU, with `also_of_cpu` for "
       "all;\n"
       "where it is None, for none.\n"
-      "`inert(module, name, args, kwargs)` makes the record of an object of an unknown class; where it is None, those "
+      "`inert(module, name, args, kwargs)` makes the record of an object of an unknown class; where it is None, "
+      "those "
       "raise\n"
       "pickle.UnpicklingError.");
 }

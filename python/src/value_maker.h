@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "depickle/base/arena.h"
-#include "depickle/torch/contents.h"
-#include "depickle/torch/rebuild.h"
+#include "depickle/formats/torch/contents.h"
+#include "depickle/formats/torch/rebuild.h"
 #include "python/src/tensor_maker.h"
 
 namespace depickle::python {

@@ -10,7 +10,8 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/parallel.h"
-#include "depickle/torch/table.h"
+#include "depickle/formats/torch/table.h"
+#include "depickle/os/mapped_file.h"
 #include "depickle/weights/gather.h"
 #include "python/src/errors.h"
 #include "python/src/frameworks.h"
@@ -42,7 +43,7 @@ class OpenWeights {
         refused_(std::move(refused)),
         mappings_(table_.files().size()) {
     for (const auto& each : table_.files())
-      if (auto file = std::dynamic_pointer_cast<const MappedFile>(each); file && file->size_bytes() > 0)
+      if (auto file = std::dynamic_pointer_cast<const os::MappedFile>(each); file && file->size_bytes() > 0)
         guards_.emplace_back(file->all(), file->descriptor(), file->name());
   }
 
@@ -76,7 +77,7 @@ class OpenWeights {
     if (tensor.is_contiguous()) {
       Bytes bytes = table_.view(tensor);
       for (size_t i = 0; i < mappings_.size(); ++i) {
-        auto file = std::dynamic_pointer_cast<const MappedFile>(table_.files()[i]);
+        auto file = std::dynamic_pointer_cast<const os::MappedFile>(table_.files()[i]);
         if (!file || file->size_bytes() == 0) continue;
         Bytes whole = file->all();
         if (bytes.data() < whole.data() || bytes.data() >= whole.data() + whole.size()) continue;
@@ -86,7 +87,7 @@ class OpenWeights {
     return {gathered(tensor), 0};
   }
 
-  nb::object mapping(size_t index, const std::shared_ptr<const MappedFile>& file) {
+  nb::object mapping(size_t index, const std::shared_ptr<const os::MappedFile>& file) {
     nb::ft_lock_guard guard(mutex_);
     nb::object& made = mappings_[index];
     if (!made.is_valid()) made = make_mapping(file);

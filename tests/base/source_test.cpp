@@ -34,36 +34,5 @@ TEST(ByteSource, KeepsItsOwnerAlive) {
   EXPECT_EQ(text(source.all()), "owned");
 }
 
-TEST(MappedFile, ReadsAFile) {
-  Folder folder;
-  auto file = MappedFile::open(folder.write("f", "content"));
-  EXPECT_EQ(text(file->all()), "content");
-  EXPECT_EQ(file->name(), (folder / "f").string());
-  EXPECT_TRUE(file->is_file());
-  EXPECT_NO_THROW(file->check_unchanged());
-}
-
-TEST(MappedFile, AnEmptyFileIsNoBytes) {
-  Folder folder;
-  auto file = MappedFile::open(folder.write("f", ""));
-  EXPECT_EQ(file->size_bytes(), 0u);
-  EXPECT_TRUE(file->all().empty());
-}
-
-TEST(MappedFile, SaysWhatCannotBeOpened) {
-  Folder folder;
-  EXPECT_EQ(refusal([&] { MappedFile::open(folder / "no"); }),
-      (folder / "no").string() + ": cannot open: No such file or directory");
-  EXPECT_EQ(error_of([&] { MappedFile::open(folder.path()); }).code(), Code::unsupported);
-  EXPECT_THAT(refusal([&] { MappedFile::open("/dev/null"); }), HasSubstr("is not a regular file"));
-}
-
-TEST(MappedFile, TellsThatTheFileChanged) {
-  Folder folder;
-  auto file = MappedFile::open(folder.write("f", "content"));
-  std::ofstream(folder / "f", std::ios::app) << "!";
-  EXPECT_EQ(error_of([&] { file->check_unchanged(); }).code(), Code::integrity);
-}
-
 }  // namespace
 }  // namespace depickle

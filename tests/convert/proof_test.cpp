@@ -1,12 +1,13 @@
 #include "depickle/convert/proof.h"
 
-#include "depickle/base/atomic_file.h"
+#include "depickle/os/atomic_file.h"
 
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
 #include "depickle/base/sha256.h"
 #include "depickle/convert/write.h"
+#include "depickle/os/mapped_file.h"
 #include "tests/convert/made.h"
 
 namespace depickle::convert {
@@ -48,7 +49,7 @@ TEST(Write, The_file_holds_every_tensor_after_the_head) {
   Weights source = mixed();
   Plan planned = plan(source);
   for (unsigned threads : {1u, 2u, 5u}) {
-    AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::replace);
+    os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::replace);
     file.write(0, bytes(planned.head));
     write_tensors(planned, source, file, {.threads = threads});
     EXPECT_TRUE(content_of(file.temporary_path()) == expected_bytes(planned, source)) << threads << " threads";
@@ -60,7 +61,7 @@ TEST(Write, Progress_adds_up_and_can_stop_the_work) {
   Weights source = mixed();
   Plan planned = plan(source);
   uint64_t done = 0;
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   write_tensors(planned, source, file,
       {.threads = 2, .progress = [&](const Step& step) { done = step.done_bytes; }, .file = "x"});
   EXPECT_EQ(done, planned.tensor_bytes);
@@ -74,7 +75,7 @@ TEST(Proof, Everything_is_compared_tied_names_too) {
   Folder folder;
   Weights source = mixed();
   Plan planned = plan(source);
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   Proof proof = write_and_prove(planned, source, file);
   EXPECT_EQ(proof.comparison.identical, source.tensors().size());
   ASSERT_EQ(proof.comparison.tied.size(), 1u);
@@ -88,7 +89,7 @@ TEST(Proof, Digests_are_those_of_the_bytes) {
   Folder folder;
   Weights source = mixed();
   Plan planned = plan(source);
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   Digests digests = write_and_prove(planned, source, file, {.threads = 2, .digests = true}).digests;
   const std::string written = content_of(file.temporary_path());
   EXPECT_EQ(digests.target.text(), sha256_hex(bytes(written)));
@@ -126,7 +127,7 @@ TEST(Proof, A_bit_that_did_not_arrive_is_found) {
   builder.add({.name = "w", .shape = shape, .size_bytes = 4 * kFloats, .storage = storage, .dtype = Dtype::F32});
   const Weights source = std::move(builder).build();
   Plan planned = plan(source);
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   Error error = error_of([&] { write_and_prove(planned, source, file); });
   EXPECT_EQ(error.code(), Code::integrity);
   EXPECT_THAT(error.what(),
@@ -139,7 +140,7 @@ TEST(Proof, A_plan_that_is_not_what_its_header_says_is_found) {
   const Weights source = made.add("a", Dtype::F32, {8}).add("b", Dtype::F32, {8}, {}, 64).build();
   Plan planned = plan(source);
   std::swap(planned.tensors[0].tensor, planned.tensors[1].tensor);
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   EXPECT_THAT(
       error_of([&] { write_and_prove(planned, source, file); }).what(), HasSubstr("tensor \"b\" is not at byte"));
 }
@@ -147,13 +148,13 @@ TEST(Proof, A_plan_that_is_not_what_its_header_says_is_found) {
 TEST(Proof, A_source_that_changes_meanwhile_is_an_error) {
   Folder folder;
   put(folder / "source", std::string(4096, 'x'));
-  auto mapped = MappedFile::open(folder / "source");
+  auto mapped = os::MappedFile::open(folder / "source");
   Made made;
   made.add("w", Dtype::F32, {8}).builder().file(mapped);
   Weights source = made.build();
   put(folder / "source", std::string(4095, 'y'));
   Plan planned = plan(source);
-  AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+  os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   try {
     write_and_prove(planned, source, file);
     FAIL() << "not noticed";
@@ -168,7 +169,7 @@ TEST(Proof, Stopping_leaves_nothing) {
   Weights source = mixed();
   Plan planned = plan(source);
   for (std::string_view phase : {"write", "compare", "hash"}) {
-    AtomicFile file(folder / "x.safetensors", planned.file_bytes, IfExists::refuse);
+    os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
     Progress stop = [&](const Step& step) {
       if (step.phase == phase) throw Error(Code::cancelled, "", "stop");
     };

@@ -8,7 +8,7 @@
 
 #include <gmock/gmock.h>
 
-#include "depickle/base/source.h"
+#include "depickle/os/mapped_file.h"
 #include "tests/hub/made_hub.h"
 
 namespace depickle::hub {
@@ -19,7 +19,9 @@ using testing::HasSubstr;
 
 const std::string kText = "the quick brown fox";
 
-bool holds(const fs::path& path, std::string_view content) { return text(MappedFile::open(path)->all()) == content; }
+bool holds(const fs::path& path, std::string_view content) {
+  return text(os::MappedFile::open(path)->all()) == content;
+}
 
 // The names in blobs/.
 std::vector<std::string> blobs(const fs::path& cache) {

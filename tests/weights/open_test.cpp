@@ -1,10 +1,10 @@
 // open(): what a path is, found by content.
 #include <gmock/gmock.h>
 
-#include "depickle/weights/scan.h"
+#include "depickle/scan/scan.h"
 #include "depickle/weights/weights.h"
+#include "tests/formats/torch/zips.h"
 #include "tests/made.h"
-#include "tests/torch/zips.h"
 
 namespace depickle::weights {
 namespace {
@@ -169,10 +169,10 @@ TEST(OpenSharded, AnIndexThatNamesItselfEnds) {
 
 TEST(Scan, ASafetensorsFileIsReadableOrNot) {
   Folder folder;
-  EXPECT_EQ(scan(folder.write("good", safetensors_file("a"))).verdict, torch::Verdict::tensors_only);
-  EXPECT_EQ(scan(folder.write("cut", safetensors_file("a").substr(0, 40))).verdict, torch::Verdict::unreadable);
-  EXPECT_EQ(scan(folder.write("evil", made::pickle(made::named("os", "system")))).verdict, torch::Verdict::has_code);
-  EXPECT_EQ(error_of([&] { scan(folder / "gone"); }).code(), Code::not_found);
+  EXPECT_EQ(scan::scan(folder.write("good", safetensors_file("a"))).verdict, scan::Verdict::tensors_only);
+  EXPECT_EQ(scan::scan(folder.write("cut", safetensors_file("a").substr(0, 40))).verdict, scan::Verdict::unreadable);
+  EXPECT_EQ(scan::scan(folder.write("evil", made::pickle(made::named("os", "system")))).verdict, scan::Verdict::has_code);
+  EXPECT_EQ(error_of([&] { scan::scan(folder / "gone"); }).code(), Code::not_found);
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 namespace depickle::pickle {
 namespace {
 
-
 constexpr size_t kMostShown = 4;
 
 std::string value_text(const Graph& graph, Handle handle, int depth);

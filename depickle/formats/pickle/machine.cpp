@@ -25,7 +25,7 @@ Machine::Machine(Bytes stream, uint64_t first_byte, const Limits& limits)
   for (int64_t i = 0; i < kSharedIntegers; ++i) graph_.add({.kind = Kind::integer, .value = {.integer = i}});
 }
 
-void Machine::broken(std::string_view rule, std::string what) const {
+void Machine::fail(std::string_view rule, std::string what) const {
   throw Error(Code::malformed, rule, fmt::format("{}: {}", name(opcode_), what), Where::at(opcode_offset_));
 }
 
@@ -44,7 +44,7 @@ void Machine::run() {
     execute(opcode_);
   }
   graph_.root_ = pop();
-  if (stream_.in_frame()) broken("PK03", "the pickle stops before its frame ends");
+  if (stream_.in_frame()) fail("PK03", "the pickle stops before its frame ends");
 }
 
 void Machine::push(Handle handle) {
@@ -53,19 +53,19 @@ void Machine::push(Handle handle) {
 }
 
 Handle Machine::pop() {
-  if (stack_.size() <= fence()) broken("PK04", marks_.empty() ? "the stack is empty" : "nothing lies above the mark");
+  if (stack_.size() <= fence()) fail("PK04", marks_.empty() ? "the stack is empty" : "nothing lies above the mark");
   Handle handle = stack_.back();
   stack_.pop_back();
   return handle;
 }
 
 Handle& Machine::top() {
-  if (stack_.size() <= fence()) broken("PK04", marks_.empty() ? "the stack is empty" : "nothing lies above the mark");
+  if (stack_.size() <= fence()) fail("PK04", marks_.empty() ? "the stack is empty" : "nothing lies above the mark");
   return stack_.back();
 }
 
 std::span<const Handle> Machine::pop_to_mark() {
-  if (marks_.empty()) broken("PK04", "there is no mark");
+  if (marks_.empty()) fail("PK04", "there is no mark");
   size_t begin = marks_.back();
   marks_.pop_back();
   std::span<const Handle> items(stack_.data() + begin, stack_.size() - begin);
@@ -111,7 +111,7 @@ void Machine::put(uint64_t index) {
 Handle Machine::get(uint64_t index) {
   if (index < memo_.size() && memo_[index] != kNothing) return memo_[index];
   auto found = sparse_memo_.find(index);
-  if (found == sparse_memo_.end()) broken("PK08", fmt::format("memo entry {} was never put", index));
+  if (found == sparse_memo_.end()) fail("PK08", fmt::format("memo entry {} was never put", index));
   return found->second;
 }
 
@@ -125,7 +125,7 @@ Bytes Machine::counted(uint64_t length, uint64_t most_bytes) {
 
 void Machine::execute(Op op) {
   auto length_of = [&](int32_t length) {
-    if (length < 0) broken("PK05", fmt::format("a length of {}", length));
+    if (length < 0) fail("PK05", fmt::format("a length of {}", length));
     return static_cast<uint64_t>(length);
   };
   auto text_of = [&](uint64_t length) { push(make_text(counted(length, limits_.text_bytes))); };
@@ -143,7 +143,7 @@ void Machine::execute(Op op) {
     push(handle);
   };
   auto tuple_of = [&](size_t count) {
-    if (stack_.size() < fence() + count) broken("PK04", fmt::format("needs {} items", count));
+    if (stack_.size() < fence() + count) fail("PK04", fmt::format("needs {} items", count));
     Handle tuple = make_tuple(std::span<const Handle>(stack_).last(count));
     stack_.resize(stack_.size() - count);
     push(tuple);
@@ -152,7 +152,7 @@ void Machine::execute(Op op) {
   switch (op) {
     case Op::PROTO:
       if (auto protocol = stream_.number<uint8_t>(); protocol > 5)
-        broken("PK01", fmt::format("protocol {} (at most 5)", protocol));
+        fail("PK01", fmt::format("protocol {} (at most 5)", protocol));
       break;
     case Op::FRAME: stream_.frame(stream_.number<uint64_t>()); break;
     case Op::STOP: break;
@@ -256,7 +256,7 @@ void Machine::execute(Op op) {
     }
     case Op::OBJ: {
       std::span<const Handle> items = mark_of();
-      if (items.empty()) broken("PK04", "there is no class above the mark");
+      if (items.empty()) fail("PK04", "there is no class above the mark");
       Handle callable = items[0];
       push(make_object(callable, make_tuple(items.subspan(1))));
       break;
@@ -282,7 +282,7 @@ void Machine::execute(Op op) {
     case Op::BINGET: push(get(stream_.number<uint8_t>())); break;
     case Op::LONG_BINGET: push(get(stream_.number<uint32_t>())); break;
 
-    case Op::NEXT_BUFFER: broken("PK09", "out-of-band buffers cannot be in a file"); break;
+    case Op::NEXT_BUFFER: fail("PK09", "out-of-band buffers cannot be in a file"); break;
     case Op::READONLY_BUFFER: top(); break;
     default:
       throw Error(Code::malformed, "PK01", fmt::format("0x{:02x} is no opcode", static_cast<unsigned>(op)),

@@ -72,7 +72,7 @@ class Machine {
   uint64_t index_line();
   Bytes counted(uint64_t length, uint64_t most_bytes);
 
-  [[noreturn]] void broken(std::string_view rule, std::string what) const;
+  [[noreturn]] void fail(std::string_view rule, std::string what) const;
   void bound(uint64_t have, uint64_t most, std::string_view what) const;
 
   const Limits& limits_;

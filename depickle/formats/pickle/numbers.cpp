@@ -61,8 +61,7 @@ Handle Machine::integer_of_line(std::string_view line) {
   uint64_t magnitude = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
   bool all_digits = !digits.empty() && end == digits.data() + digits.size();
-  if (!all_digits || error == std::errc::invalid_argument)
-    broken("PK05", fmt::format("{} is no int", quoted(whole, 40)));
+  if (!all_digits || error == std::errc::invalid_argument) fail("PK05", fmt::format("{} is no int", quoted(whole, 40)));
   uint64_t most = static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0);
   if (error == std::errc::result_out_of_range || magnitude > most) return make_big_integer(bytes(whole));
   return make_integer(negative ? static_cast<int64_t>(0 - magnitude) : static_cast<int64_t>(magnitude));
@@ -82,7 +81,7 @@ Handle Machine::real_of_line(std::string_view line) {
   double value = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size())
-    broken("PK05", fmt::format("{} is no float", quoted(digits, 40)));
+    fail("PK05", fmt::format("{} is no float", quoted(digits, 40)));
   // As Python reads it: too large is infinite, too small is 0. from_chars leaves the value alone in both cases.
   if (error == std::errc::result_out_of_range) value = std::strtod(std::string(digits).c_str(), nullptr);
   return make({.kind = Kind::real, .value = {.real = value}});
@@ -96,7 +95,7 @@ uint64_t Machine::index_line() {
   uint64_t index = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
   if (error != std::errc() || end != digits.data() + digits.size())
-    broken("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
+    fail("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
   return index;
 }
 

@@ -43,7 +43,7 @@ Handle Machine::make_unicode(Bytes utf8) {
     size_t length = utf8_sequence(rest);
     bool surrogate =
         length == 0 && rest.size() >= 3 && rest[0] == '\xed' && (rest[1] & 0xe0) == 0xa0 && (rest[2] & 0xc0) == 0x80;
-    if (length == 0 && !surrogate) broken("PK05", fmt::format("{} is not UTF-8", quoted(text(utf8), 60)));
+    if (length == 0 && !surrogate) fail("PK05", fmt::format("{} is not UTF-8", quoted(text(utf8), 60)));
     rest.remove_prefix(surrogate ? 3 : length);
   }
   return make_text(utf8);
@@ -73,7 +73,7 @@ Handle Machine::make_tuple(std::span<const Handle> items) {
 }
 
 Handle Machine::make_container(Kind kind, std::span<const Handle> items) {
-  if (kind == Kind::dict && items.size() % 2 != 0) broken("PK06", "a key has no value");
+  if (kind == Kind::dict && items.size() % 2 != 0) fail("PK06", "a key has no value");
   Handle handle = make({.kind = kind, .made_by = opcode_, .a = kNothing});
   if (!items.empty()) container(handle).assign(items.begin(), items.end());
   return handle;
@@ -112,7 +112,7 @@ std::vector<Handle>& Machine::container(Handle handle) {
 
 void Machine::append(std::span<const Handle> items, Handle target) {
   Kind kind = graph_.kind(target);
-  if (kind != Kind::list && kind != Kind::object) broken("PK06", fmt::format("cannot append to {}", describe(kind)));
+  if (kind != Kind::list && kind != Kind::object) fail("PK06", fmt::format("cannot append to {}", describe(kind)));
   if (items.empty()) return;
   std::vector<Handle>& into = kind == Kind::list ? container(target) : graph_.extra(graph_.node(target)).items;
   into.insert(into.end(), items.begin(), items.end());
@@ -120,9 +120,8 @@ void Machine::append(std::span<const Handle> items, Handle target) {
 
 void Machine::set_items(std::span<const Handle> pairs, Handle target) {
   Kind kind = graph_.kind(target);
-  if (kind != Kind::dict && kind != Kind::object)
-    broken("PK06", fmt::format("cannot set an item of {}", describe(kind)));
-  if (pairs.size() % 2 != 0) broken("PK06", "a key has no value");
+  if (kind != Kind::dict && kind != Kind::object) fail("PK06", fmt::format("cannot set an item of {}", describe(kind)));
+  if (pairs.size() % 2 != 0) fail("PK06", "a key has no value");
   if (pairs.empty()) return;
   std::vector<Handle>& into = kind == Kind::dict ? container(target) : graph_.extra(graph_.node(target)).pairs;
   into.insert(into.end(), pairs.begin(), pairs.end());
@@ -130,7 +129,7 @@ void Machine::set_items(std::span<const Handle> pairs, Handle target) {
 
 void Machine::add_items(std::span<const Handle> items, Handle target) {
   Kind kind = graph_.kind(target);
-  if (kind != Kind::set && kind != Kind::object) broken("PK06", fmt::format("cannot add to {}", describe(kind)));
+  if (kind != Kind::set && kind != Kind::object) fail("PK06", fmt::format("cannot add to {}", describe(kind)));
   if (items.empty()) return;
   std::vector<Handle>& into = kind == Kind::set ? container(target) : graph_.extra(graph_.node(target)).items;
   into.insert(into.end(), items.begin(), items.end());
@@ -145,7 +144,7 @@ void Machine::build(Handle state, Handle target) {
 void Machine::stack_global() {
   Handle name_handle = pop(), module_handle = pop();
   auto global_name = graph_.text(name_handle), module = graph_.text(module_handle);
-  if (!global_name || !module) broken("PK07", "module and name must be str");
+  if (!global_name || !module) fail("PK07", "module and name must be str");
   push(make_global(*module, *global_name));
 }
 
@@ -154,7 +153,7 @@ void Machine::reduce() {
   Handle callable = pop();
   push(make_object(callable, args));
   if (graph_.kind(args) != Kind::tuple)
-    broken("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
+    fail("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
 }
 
 void Machine::new_object(bool with_kwargs) {
@@ -163,9 +162,9 @@ void Machine::new_object(bool with_kwargs) {
   Handle callable = pop();
   push(make_object(callable, args, kwargs));
   if (graph_.kind(args) != Kind::tuple)
-    broken("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
+    fail("PK07", fmt::format("the arguments are {}, not a tuple", describe(graph_.kind(args))));
   if (with_kwargs && graph_.kind(kwargs) != Kind::dict)
-    broken("PK07", fmt::format("the keyword arguments are {}, not a dict", describe(graph_.kind(kwargs))));
+    fail("PK07", fmt::format("the keyword arguments are {}, not a dict", describe(graph_.kind(kwargs))));
 }
 
 }  // namespace depickle::pickle

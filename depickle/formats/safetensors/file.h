@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "depickle/formats/safetensors/header.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::safetensors {
 
@@ -21,14 +22,14 @@ class File {
     return source_->view(header_.data_begin() + entry.begin, entry.size_bytes());
   }
 
-  const std::shared_ptr<const MappedFile>& source() const noexcept { return source_; }
+  const std::shared_ptr<const os::MappedFile>& source() const noexcept { return source_; }
 
  private:
-  File(std::shared_ptr<const MappedFile> source, Header header)
+  File(std::shared_ptr<const os::MappedFile> source, Header header)
       : source_(std::move(source)),
         header_(std::move(header)) {}
 
-  std::shared_ptr<const MappedFile> source_;
+  std::shared_ptr<const os::MappedFile> source_;
   Header header_;
 };
 

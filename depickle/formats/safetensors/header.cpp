@@ -8,7 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/base/wrong_file.h"
+#include "depickle/formats/detect/wrong_file.h"
 #include "depickle/formats/safetensors/header_parser.h"
 #include "depickle/formats/safetensors/size_rules.h"
 #include "depickle/formats/safetensors/words.h"
@@ -99,7 +99,7 @@ Header read_unexplained(const ByteSource& file, Mode mode) {
 Error explained(const Error& error, const ByteSource& file) {
   Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
   bool may_be_another_format = error.rule() <= "ST05";
-  if (auto wrong = may_be_another_format ? recognise(start, file.size_bytes(), file.name()) : std::nullopt)
+  if (auto wrong = may_be_another_format ? detect::recognize(start, file.size_bytes(), file.name()) : std::nullopt)
     return Error(
         Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, Where::in(file.name()), wrong->hint);
   if (error.code() == Code::truncated && error.hint().empty())

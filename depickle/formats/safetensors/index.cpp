@@ -10,11 +10,11 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
-#include "depickle/base/source.h"
 #include "depickle/base/text.h"
-#include "depickle/base/wrong_file.h"
+#include "depickle/formats/detect/wrong_file.h"
 #include "depickle/formats/safetensors/json_cursor.h"
 #include "depickle/formats/safetensors/words.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::safetensors {
 namespace {
@@ -122,14 +122,14 @@ Index Index::parse(std::string_view json) {
   return index;
 }
 
-Index Index::read(const std::filesystem::path& path) { return read(*MappedFile::open(path)); }
+Index Index::read(const std::filesystem::path& path) { return read(*os::MappedFile::open(path)); }
 
 Index Index::read(const ByteSource& file) {
   try {
     return parse(text(file.all()));
   } catch (const Error& error) {
     Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
-    if (auto wrong = recognise(start, file.size_bytes(), file.name()))
+    if (auto wrong = detect::recognize(start, file.size_bytes(), file.name()))
       throw Error(
           Code::malformed, error.rule(), "not an index of shards: " + wrong->what, Where::in(file.name()), wrong->hint);
     throw error.in(file.name());

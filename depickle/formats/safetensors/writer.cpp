@@ -14,7 +14,7 @@ namespace {
 // Gathers what lies one behind the other in the file, so that small tensors do not cost a system call each.
 class Gather {
  public:
-  Gather(const AtomicFile& file, uint64_t begin) : file_(file), begin_(begin) { buffer_.reserve(kBytes); }
+  Gather(const os::AtomicFile& file, uint64_t begin) : file_(file), begin_(begin) { buffer_.reserve(kBytes); }
 
   void append(Bytes bytes) {
     if (bytes.size() > kBytes - buffer_.size()) flush();
@@ -34,14 +34,14 @@ class Gather {
 
  private:
   static constexpr size_t kBytes = 1 << 20;
-  const AtomicFile& file_;
+  const os::AtomicFile& file_;
   uint64_t begin_;  ///< where the buffer goes
   std::vector<std::byte> buffer_;
 };
 
 }  // namespace
 
-Writer::Writer(AtomicFile file, FilePlan plan)
+Writer::Writer(os::AtomicFile file, FilePlan plan)
     : file_(std::move(file)),
       plan_(std::move(plan)),
       by_spec_(plan_.places.size()),
@@ -49,8 +49,8 @@ Writer::Writer(AtomicFile file, FilePlan plan)
   for (const Place& place : plan_.places) by_spec_[place.spec] = place;
 }
 
-Writer Writer::create(const std::filesystem::path& target, FilePlan plan, IfExists if_exists) {
-  AtomicFile file(target, plan.file_bytes, if_exists);
+Writer Writer::create(const std::filesystem::path& target, FilePlan plan, os::IfExists if_exists) {
+  os::AtomicFile file(target, plan.file_bytes, if_exists);
   file.write(0, bytes(plan.head));
   return Writer(std::move(file), std::move(plan));
 }
@@ -78,7 +78,7 @@ void Writer::commit() {
 }
 
 void save(const std::filesystem::path& target, std::span<const Source> tensors, const std::optional<Metadata>& metadata,
-    IfExists if_exists, uint64_t align_bytes) {
+    os::IfExists if_exists, uint64_t align_bytes) {
   std::vector<TensorSpec> specs;
   for (const Source& tensor : tensors) specs.push_back(tensor.spec);
   FilePlan plan = plan_file(specs, metadata, align_bytes);
@@ -90,7 +90,7 @@ void save(const std::filesystem::path& target, std::span<const Source> tensors, 
               name(tensor.spec.dtype), place.size_bytes()),
           tensor.spec.name);
   }
-  AtomicFile file(target, plan.file_bytes, if_exists);
+  os::AtomicFile file(target, plan.file_bytes, if_exists);
   Gather gather(file, 0);
   gather.append(bytes(plan.head));
   for (const Place& place : plan.places) gather.append(tensors[place.spec].bytes);

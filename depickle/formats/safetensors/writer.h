@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
-#include "depickle/base/atomic_file.h"
 #include "depickle/formats/safetensors/layout.h"
+#include "depickle/os/atomic_file.h"
 
 namespace depickle::safetensors {
 
@@ -17,7 +17,7 @@ namespace depickle::safetensors {
 class Writer {
  public:
   /// Takes a sibling of `target`, reserves its space and writes the header. Throws what AtomicFile does.
-  static Writer create(const std::filesystem::path& target, FilePlan plan, IfExists if_exists);
+  static Writer create(const std::filesystem::path& target, FilePlan plan, os::IfExists if_exists);
 
   const FilePlan& plan() const noexcept { return plan_; }
 
@@ -34,9 +34,9 @@ class Writer {
   const std::filesystem::path& target_path() const noexcept { return file_.target_path(); }
 
  private:
-  Writer(AtomicFile file, FilePlan plan);
+  Writer(os::AtomicFile file, FilePlan plan);
 
-  AtomicFile file_;
+  os::AtomicFile file_;
   FilePlan plan_;
   std::vector<Place> by_spec_;
   std::unique_ptr<std::atomic<uint64_t>[]> written_bytes_;  ///< of each spec
@@ -51,7 +51,7 @@ struct Source {
 /// Writes a whole file. Throws Error{malformed} ST16 where the bytes of a tensor are not what dtype and shape need, and what
 /// plan_file and Writer throw.
 void save(const std::filesystem::path& target, std::span<const Source> tensors,
-    const std::optional<Metadata>& metadata = std::nullopt, IfExists if_exists = IfExists::refuse,
+    const std::optional<Metadata>& metadata = std::nullopt, os::IfExists if_exists = os::IfExists::refuse,
     uint64_t align_bytes = 8);
 
 }  // namespace depickle::safetensors

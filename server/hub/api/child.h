@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "depickle/base/bytes.h"
-#include "depickle/base/process.h"
+#include "depickle/os/process.h"
 
 namespace depickle::server::api {
 
@@ -24,7 +24,7 @@ class Child {
 
  private:
   int output_ = -1;
-  std::optional<Process> process_;
+  std::optional<os::Process> process_;
 };
 
 }  // namespace depickle::server::api

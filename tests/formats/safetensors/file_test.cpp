@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "depickle/os/mapped_file.h"
 #include "tests/formats/safetensors/files.h"
 
 namespace depickle::safetensors {
@@ -26,7 +27,7 @@ TEST(File, GivesTheBytesWhereTheyLie) {
 
 TEST(File, BytesOutliveTheFileAsLongAsTheirSource) {
   Folder folder;
-  std::shared_ptr<const MappedFile> source;
+  std::shared_ptr<const os::MappedFile> source;
   Bytes bytes;
   {
     File file = File::open(folder.write("x", file_of("{\"a\":" + info("U8", "[2]", "[0,2]") + "}") + "ab"));

@@ -88,7 +88,7 @@ void write(JsonWriter& json, dom::element request) {
     shapes.resize(contents.size());
     tensors.push_back({{tensor["name"], find_dtype(tensor["dtype"]).value(), shapes.back()}, bytes(contents.back())});
   }
-  save(std::string(std::string_view(request["target"])), tensors, metadata, IfExists::replace, request["align"]);
+  save(std::string(std::string_view(request["target"])), tensors, metadata, os::IfExists::replace, request["align"]);
   json.key("accept").value(true);
 }
 

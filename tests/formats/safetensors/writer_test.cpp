@@ -16,7 +16,7 @@ const std::vector<TensorSpec> kSpecs{{"a", Dtype::U8, kFour}, {"b", Dtype::F32, 
 
 TEST(Writer, WritesPiecesInAnyOrder) {
   Folder folder;
-  Writer writer = Writer::create(folder / "x", plan_file(kSpecs), IfExists::refuse);
+  Writer writer = Writer::create(folder / "x", plan_file(kSpecs), os::IfExists::refuse);
   writer.write(0, 2, bytes(std::string_view("cd")));
   writer.write(1, 0, bytes(std::string_view("12345678")));
   writer.write(0, 0, bytes(std::string_view("ab")));
@@ -31,7 +31,7 @@ TEST(Writer, WritesFromSeveralThreads) {
   Folder folder;
   const std::vector<uint64_t> shape{100'000};
   Writer writer =
-      Writer::create(folder / "x", plan_file(std::vector<TensorSpec>{{"a", Dtype::U8, shape}}), IfExists::refuse);
+      Writer::create(folder / "x", plan_file(std::vector<TensorSpec>{{"a", Dtype::U8, shape}}), os::IfExists::refuse);
   parallel_for(100, 4,
       [&](uint64_t i) { writer.write(0, i * 1000, bytes(std::string(1000, static_cast<char>('A' + i % 26)))); });
   writer.commit();
@@ -44,7 +44,7 @@ TEST(Writer, WritesFromSeveralThreads) {
 TEST(Writer, MissingBytesAreNotCommitted) {
   Folder folder;
   {
-    Writer writer = Writer::create(folder / "x", plan_file(kSpecs), IfExists::refuse);
+    Writer writer = Writer::create(folder / "x", plan_file(kSpecs), os::IfExists::refuse);
     writer.write(0, 0, bytes(std::string_view("abcd")));
     writer.write(1, 0, bytes(std::string_view("1234567")));
     Error error = error_of([&] { writer.commit(); });
@@ -56,7 +56,7 @@ TEST(Writer, MissingBytesAreNotCommitted) {
 
 TEST(Writer, BytesBeyondATensorAreRefused) {
   Folder folder;
-  Writer writer = Writer::create(folder / "x", plan_file(kSpecs), IfExists::refuse);
+  Writer writer = Writer::create(folder / "x", plan_file(kSpecs), os::IfExists::refuse);
   EXPECT_EQ(error_of([&] { writer.write(0, 3, bytes(std::string_view("de"))); }).code(), Code::integrity);
   EXPECT_EQ(error_of([&] { writer.write(0, UINT64_MAX, bytes(std::string_view("d"))); }).code(), Code::integrity);
   writer.write(0, 0, bytes(std::string_view("abcd")));
@@ -91,7 +91,7 @@ TEST(Save, KeepsWhatIsThereUnlessToldOtherwise) {
   folder.write("x", "old");
   EXPECT_EQ(error_of([&] { save(folder / "x", {}); }).code(), Code::io);
   EXPECT_EQ(content_of(folder / "x"), "old");
-  save(folder / "x", {}, std::nullopt, IfExists::replace);
+  save(folder / "x", {}, std::nullopt, os::IfExists::replace);
   EXPECT_EQ(content_of(folder / "x"), file_of("{}      "));
 }
 

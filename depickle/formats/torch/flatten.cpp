@@ -1,0 +1,205 @@
+#include "depickle/formats/torch/flatten.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/formats/pickle/describe.h"
+
+namespace depickle::torch {
+namespace {
+
+using pickle::Handle;
+using pickle::Kind;
+using pickle::kNothing;
+using Is = Rebuilt::Is;
+
+constexpr size_t kMostNesting = 256, kMostNameBytes = 4096, kMostLeftovers = 1000;
+
+}  // namespace
+
+Flattener::Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool everything)
+    : contents_(contents),
+      tree_(contents.graph),
+      arena_(arena),
+      table_(table),
+      rebuilder_(contents, arena, expand_limit_bytes),
+      everything_(everything) {}
+
+void Flattener::flatten(Handle handle, std::string_view lone_name) {
+  lone_name_ = lone_name;
+  if (walk(handle) > 0) return;
+  for (const Child& child : children_of(handle)) left(child.name, child.value);
+}
+
+uint64_t Flattener::walk(Handle handle) {
+  // A pickle of n nodes may spell 2^n paths. Real files repeat few of their nodes.
+  if (++visits_ > contents_.graph.nodes() * 4 + 10'000)
+    throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {},
+        "no real checkpoint does; do not trust this file");
+  if (ancestors_.size() >= kMostNesting)
+    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostNesting));
+  if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a module's link to its parent
+
+  Rebuilt rebuilt = [&] {
+    try {
+      return rebuilder_.rebuild(handle);
+    } catch (const Error& error) {
+      Where where = error.where();
+      if (where.tensor.empty()) where.tensor = path_;
+      throw Error(error.code(), error.rule(), error.message(), where, error.hint());
+    }
+  }();
+  if (rebuilt.is != Is::other) return take(std::move(rebuilt));
+
+  ancestors_.push_back(handle);
+  Tree::Entries state = tree_.attributes(handle);
+  bool is_module = tree_.find(state, "_modules") != kNothing && tree_.find(state, "_parameters") != kNothing;
+  uint64_t found = is_module ? walk_module(state) : walk_children(children_of(handle));
+  ancestors_.pop_back();
+  return found;
+}
+
+uint64_t Flattener::take(Rebuilt&& rebuilt) {
+  if (rebuilt.is == Is::tensor) {
+    add(rebuilt.tensor);
+    return 1;
+  }
+  if (rebuilt.is == Is::no_data) {
+    if (table_.leftovers.size() < kMostLeftovers) table_.leftovers.push_back({path_, rebuilt.what, 0});
+    return 1;
+  }
+  table_.unsupported.push_back({path_, rebuilt.what});
+  if (everything_) {
+    for (const auto& [name, part] : rebuilt.parts) {
+      if (is_tensor(part)) walk_child(name, part);
+    }
+  }
+  return 1;
+}
+
+void Flattener::add(Tensor tensor) {
+  std::string_view name = path_names_ == 0 ? std::string_view(lone_name_) : std::string_view(path_);
+  if (name.size() > kMostNameBytes)
+    throw Error(Code::limit, "TF02",
+        fmt::format("a tensor's name has {} bytes (at most {})", name.size(), kMostNameBytes), Where::of(name));
+  tensor.name = arena_.copy(name);
+  table_.tensors.push_back(tensor);
+}
+
+std::vector<Flattener::Child> Flattener::children_of(Handle handle) const {
+  std::vector<Child> children;
+  if (auto entries = tree_.mapping(handle)) {
+    children.reserve(entries->size());
+    for (const auto& [key, value] : *entries) children.push_back({tree_.key_text(key), value});
+  }
+  for (const auto& [key, value] : tree_.attributes(handle)) {
+    // nn.Module.state_dict() hangs the versions of its modules on the dict.
+    if (tree_.graph().text(key) != "_metadata") children.push_back({tree_.key_text(key), value});
+  }
+  uint64_t index = 0;
+  for (Handle value : tree_.elements(handle)) children.push_back({fmt::format("{}", index++), value});
+  return children;
+}
+
+std::string Flattener::path_to(const std::string& child) const {
+  return path_names_ == 0 ? child : path_ + "." + child;
+}
+
+uint64_t Flattener::walk_child(std::string_view name, Handle value) {
+  size_t length = path_.size();
+  if (path_names_++ > 0) path_ += '.';
+  path_ += name;
+  uint64_t found = walk(value);
+  path_.resize(length);
+  --path_names_;
+  return found;
+}
+
+uint64_t Flattener::walk_children(const std::vector<Child>& children) {
+  uint64_t found = 0;
+  std::vector<const Child*> empty;
+  for (const Child& child : children) {
+    uint64_t in_child = walk_child(child.name, child.value);
+    found += in_child;
+    if (in_child == 0 && empty.size() < kMostLeftovers) empty.push_back(&child);
+  }
+  if (found == 0) return 0;  // the largest part without a tensor is listed, and this may be inside it
+  for (const Child* child : empty) left(path_to(child->name), child->value);
+  return found;
+}
+
+// torch.nn.Module.state_dict(): parameters, persistent buffers, then the children, in the order they were registered.
+uint64_t Flattener::walk_module(const Tree::Entries& state) {
+  const pickle::Graph& graph = tree_.graph();
+  auto entries = [&](std::string_view name) {
+    Handle handle = tree_.find(state, name);
+    auto found = handle == kNothing ? std::nullopt : tree_.mapping(handle);
+    return found ? *found : Tree::Entries();
+  };
+  std::set<std::string, std::less<>> hidden;
+  if (Handle names = tree_.find(state, "_non_persistent_buffers_set"); names != kNothing) {
+    for (Handle name : tree_.elements(names)) {
+      if (auto text = graph.text(name)) hidden.emplace(*text);
+    }
+  }
+  uint64_t found = 0;
+  for (std::string_view kind : {"_parameters", "_buffers", "_modules"}) {
+    for (const auto& [key, value] : entries(kind)) {
+      if (graph.kind(value) == Kind::none) continue;
+      std::string name = tree_.key_text(key);
+      if (kind == "_buffers" && hidden.contains(name)) {
+        table_.leftovers.push_back({path_to(name), "buffer that is not persistent, so not in the state_dict", 1});
+        continue;
+      }
+      found += walk_child(name, value);
+    }
+  }
+  note_unregistered(state);
+  return found;
+}
+
+void Flattener::note_unregistered(const Tree::Entries& state) {
+  for (const auto& [key, value] : state) {
+    if (table_.leftovers.size() >= kMostLeftovers || !is_tensor(value)) continue;
+    table_.leftovers.push_back(
+        {path_to(tree_.key_text(key)), "tensor that is no parameter or buffer, so not in the state_dict", 1});
+  }
+}
+
+bool Flattener::is_tensor(Handle handle) {
+  try {
+    return rebuilder_.rebuild(handle).is != Is::other;
+  } catch (const Error&) {
+    return true;  // one that is broken, which walk() will say where it matters
+  }
+}
+
+uint64_t Flattener::count_tensors(Handle root) {
+  uint64_t count = 0;
+  std::vector<bool> seen(tree_.graph().nodes());
+  std::vector<Handle> open{root};
+  while (!open.empty()) {
+    Handle handle = open.back();
+    open.pop_back();
+    if (seen[handle]) continue;
+    seen[handle] = true;
+    if (is_tensor(handle)) {
+      ++count;
+      continue;
+    }
+    for (const Child& child : children_of(handle)) open.push_back(child.value);
+  }
+  return count;
+}
+
+void Flattener::left(std::string path, Handle handle) {
+  if (table_.leftovers.size() >= kMostLeftovers) return;
+  uint64_t tensors = count_tensors(handle);
+  table_.leftovers.push_back({std::move(path), describe(tree_.graph(), handle), tensors});
+}
+
+}  // namespace depickle::torch

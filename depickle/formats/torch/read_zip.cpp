@@ -1,0 +1,187 @@
+// The zip container: torch ≥ 1.6, TorchScript, libtorch.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/formats/pickle/parse.h"
+#include "depickle/formats/torch/contents.h"
+#include "depickle/formats/zip/archive.h"
+
+namespace depickle::torch {
+namespace {
+
+using zip::Archive;
+using zip::Record;
+
+constexpr uint64_t kMostPickleBytes = 1 << 30;
+
+// TZ01: torch reads only archives whose records all lie in one folder, named after whatever the file was called.
+std::string_view root_folder(const Archive& archive) {
+  if (archive.records().empty()) fail("TZ01", "the archive is empty");
+  std::string_view first = archive.records().front().name;
+  std::string_view root = first.substr(0, first.find('/'));
+  for (const Record& record : archive.records()) {
+    if (!record.name.starts_with(root) || record.name.size() <= root.size() || record.name[root.size()] != '/')
+      fail("TZ01", fmt::format("record {} is not in folder {}, as every record of a torch file is",
+                       quoted(record.name, 80), quoted(root, 80)));
+  }
+  return root;
+}
+
+class ZipReader {
+ public:
+  explicit ZipReader(std::shared_ptr<const ByteSource> source)
+      : source_(std::move(source)),
+        archive_(Archive::read(source_)) {}
+
+  Contents read() {
+    const Record& record = find_pickle();
+    Archive::Content content = archive_.content(record);
+    if (content.size_bytes > kMostPickleBytes)
+      throw Error(Code::limit, "TZ02",
+          fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMostPickleBytes)));
+    contents_.container = "torch zip";
+    contents_.notes = archive_.notes();
+    contents_.big_endian = read_byte_order();
+    contents_.stream = content.source;
+    // Offsets in errors count from the file's start where the pickle lies in it as it is, else from the pickle's.
+    try {
+      contents_.graph = pickle::parse(content.bytes(), content.offset_bytes).graph;
+    } catch (const Error& error) {
+      throw error.in(fmt::format("{} ({})", source_->name(), printable(record.name, 80)));
+    }
+    resolve_storages();
+    note_checksums(record);
+    note_other_records(record);
+    return std::move(contents_);
+  }
+
+ private:
+  std::string in_root(std::string_view folder, std::string_view name = "") const {
+    return std::string(root_).append("/").append(folder).append(name);
+  }
+
+  const Record& find_pickle() {
+    try {
+      root_ = root_folder(archive_);
+    } catch (const Error&) {
+      bool has_pickle = std::ranges::any_of(archive_.records(),
+          [](const Record& record) { return record.name == "data.pkl" || record.name.ends_with("/data.pkl"); });
+      if (!has_pickle) refuse_other_zip();
+      throw;
+    }
+    const Record* record = archive_.find(in_root("data.pkl"));
+    if (!record) refuse_other_zip();
+    return *record;
+  }
+
+  [[noreturn]] void refuse_other_zip() const {
+    auto refuse = [](std::string what, std::string hint) {
+      throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
+    };
+    for (const Record& record : archive_.records()) {
+      std::string_view name = record.name;
+      if (name.ends_with("extern_modules"))
+        refuse("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
+      if (name.ends_with("archive_format") || name.find("/models/") != name.npos)
+        refuse("a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
+      if (name.ends_with("MANIFEST.json"))
+        refuse("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
+      if (name.ends_with(".npy")) refuse("a NumPy archive (.npz), not a checkpoint", "");
+      if (name.ends_with("model.weights.h5") || name.ends_with("saved_model.pb"))
+        refuse("a Keras or TensorFlow archive, not a torch checkpoint", "");
+      if (name.ends_with("model.json") && archive_.find(in_root("tensors/0")))
+        refuse("a TorchScript archive of torch 1.0", "save it again with a newer torch");
+    }
+    refuse("a zip archive without data.pkl: not a torch checkpoint", "if it holds one, unzip it first");
+    std::abort();  // not reached
+  }
+
+  bool read_byte_order() const {
+    const Record* record = archive_.find(in_root("byteorder"));
+    if (!record) return false;
+    if (record->size_bytes > 16) fail("TZ03", "the record byteorder is neither little nor big");
+    Archive::Content content = archive_.content(*record);
+    std::string_view order = text(content.bytes());
+    if (order != "little" && order != "big")
+      fail("TZ03", fmt::format("the record byteorder says {}, neither little nor big", quoted(order)));
+    return order == "big";
+  }
+
+  // Every persistent id that the pickle makes, used or not.
+  void resolve_storages() {
+    StorageKeys keys;
+    for (const pickle::Event& event : contents_.graph.events()) {
+      if (event.op() != pickle::Op::BINPERSID && event.op() != pickle::Op::PERSID) continue;
+      try {
+        auto id = read_persistent_id(contents_.graph, event.node);
+        if (!id) continue;
+        contents_.views.emplace_back(event.node, resolve(keys, *id));
+      } catch (const Error& error) {
+        throw Error(error.code(), error.rule(), error.message(), Where::at(event.offset_bytes), error.hint());
+      }
+    }
+  }
+
+  StorageView resolve(StorageKeys& keys, const PersistentId& id) {
+    uint64_t size_bytes = 0;
+    if (__builtin_mul_overflow(id.numel, id.element->bytes, &size_bytes)) fail("TS01", "a storage's size overflows");
+    uint32_t number = keys.find_or_add(contents_, id.key, id.element, size_bytes, [&] {
+      const Record* record = archive_.find(in_root("data/", id.key));
+      if (!record) fail("TS03", fmt::format("there is no record for storage {}", quoted(id.key)));
+      used_crcs_ += record->crc != 0;
+      used_bytes_ += record->size_bytes != 0;
+      Archive::Content content = archive_.content(*record);
+      return Storage{.key = {},
+          .source = content.source,
+          .offset_bytes = content.offset_bytes,
+          .size_bytes = content.size_bytes,
+          .crc = record->crc};
+    });
+    if (!id.view) return {number, 0, contents_.storages[number].size_bytes, id.element, id.location};
+    uint64_t begin = 0, length = 0, end = 0;
+    if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) ||
+        __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
+        __builtin_add_overflow(begin, length, &end) || end > contents_.storages[number].size_bytes)
+      fail("TS04", fmt::format("a view reaches outside storage {}", quoted(id.key)));
+    return {number, begin, length, id.element, id.location};
+  }
+
+  void note_checksums(const Record& pickle_record) {
+    if (used_bytes_ == 0 || used_crcs_ > 0) return;
+    if (pickle_record.crc == 0) {
+      contents_.notes.push_back("written without checksums");
+    } else {
+      contents_.notes.push_back(
+          "only the data records carry no checksum: torch.serialization.skip_data writes so, then there are no weights "
+          "inside");
+    }
+  }
+
+  void note_other_records(const Record& pickle_record) {
+    for (const Record& record : archive_.records()) {
+      std::string_view name = record.name.substr(root_.size() + 1);
+      contents_.has_code |= name.starts_with("code/") || name == "constants.pkl";
+      bool torchs_own = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
+                        name == "byteorder" || name.starts_with(".");
+      if (torchs_own || &record == &pickle_record || contents_.left_records.size() >= 100) continue;
+      contents_.left_records.emplace_back(name);
+    }
+    if (contents_.has_code)
+      contents_.notes.push_back("a TorchScript archive: it also holds code, which is not looked at");
+  }
+
+  std::shared_ptr<const ByteSource> source_;
+  Archive archive_;
+  std::string_view root_;
+  Contents contents_;
+  uint64_t used_crcs_ = 0, used_bytes_ = 0;
+};
+
+}  // namespace
+
+Contents read_zip(std::shared_ptr<const ByteSource> source) { return ZipReader(std::move(source)).read(); }
+
+}  // namespace depickle::torch

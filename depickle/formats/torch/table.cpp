@@ -1,0 +1,51 @@
+#include "depickle/formats/torch/table.h"
+
+#include "depickle/base/error.h"
+#include "depickle/formats/torch/flatten.h"
+
+namespace depickle::torch {
+namespace {
+
+// What the table's names, shapes and storages point into. The graph is not among it: it is dropped with the last line.
+struct Owner {
+  std::shared_ptr<const ByteSource> source, stream;
+  Arena keys, names;
+};
+
+Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& options) {
+  auto owner = std::make_shared<Owner>();
+  owner->source = source;
+  Contents contents = read_contents(std::move(source));
+  owner->stream = contents.stream;
+
+  Table table;
+  table.container = contents.container;
+  Flattener flattener(contents, owner->names, table, options.expand_limit_bytes, options.root == ".");
+  Tree tree(contents.graph);
+  Part part = select_part(flattener, tree, options.root);
+  table.root = part.path;
+  std::string_view last_key =
+      part.path.empty() ? std::string_view("tensor") : std::string_view(part.path).substr(part.path.rfind('.') + 1);
+  flattener.flatten(part.handle, last_key);
+  list_what_is_beside(flattener, tree, part, table.leftovers);
+  for (const std::string& record : contents.left_records)
+    table.leftovers.push_back({record, "record of the archive", 0});
+  table.storages = std::move(contents.storages);
+  table.notes = std::move(contents.notes);
+  owner->keys = std::move(contents.arena);
+  table.owner = std::move(owner);
+  return table;
+}
+
+}  // namespace
+
+Table read_table(std::shared_ptr<const ByteSource> source, const TableOptions& options) {
+  std::string name = source->name();
+  try {
+    return fill_table(std::move(source), options);
+  } catch (const Error& error) {
+    throw error.in(name);
+  }
+}
+
+}  // namespace depickle::torch

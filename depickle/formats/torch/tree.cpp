@@ -1,0 +1,113 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/formats/pickle/describe.h"
+#include "depickle/formats/torch/flatten.h"
+
+namespace depickle::torch {
+namespace {
+
+using pickle::Handle;
+using pickle::Kind;
+using pickle::kNothing;
+
+// A Python 2 str that is not UTF-8 is taken as Latin-1, as Python 3 does with encoding="latin1".
+std::string utf8_of(std::string_view text) {
+  if (is_utf8(text)) return std::string(text);
+  std::string out;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) {
+      out += c;
+    } else {
+      out += static_cast<char>(0xc0 | byte >> 6);
+      out += static_cast<char>(0x80 | (byte & 0x3f));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::optional<Tree::Entries> Tree::mapping(Handle handle) const {
+  if (graph_.kind(handle) == Kind::dict) return graph_.entries(graph_.children(handle));
+  auto object = graph_.object(handle);
+  if (!object) return std::nullopt;
+  const pickle::Global* global = graph_.global(object->callable);
+  auto builder = global ? find_builder(*global) : std::nullopt;
+  bool dict_like = builder == Builder::ordered_dict || builder == Builder::dict_like;
+  if (!dict_like) return object->pairs.empty() ? std::nullopt : std::optional(graph_.entries(object->pairs));
+
+  // Python 2 gives an OrderedDict its items as an argument, [[key, value], …]; Counter gets a dict.
+  std::vector<Handle> pairs;
+  for (Handle argument : graph_.children(object->args)) {
+    if (graph_.kind(argument) == Kind::dict) std::ranges::copy(graph_.children(argument), std::back_inserter(pairs));
+    if (graph_.kind(argument) != Kind::list) continue;
+    for (Handle item : graph_.children(argument)) {
+      std::span<const Handle> pair = graph_.children(item);
+      if (pair.size() == 2 && graph_.kind(item) != Kind::dict) pairs.insert(pairs.end(), pair.begin(), pair.end());
+    }
+  }
+  if (pairs.empty()) return graph_.entries(object->pairs);
+  pairs.insert(pairs.end(), object->pairs.begin(), object->pairs.end());
+  return graph_.entries(pairs);
+}
+
+Tree::Entries Tree::attributes(Handle handle) const {
+  auto object = graph_.object(handle);
+  if (!object || object->state == kNothing) return {};
+  Entries all;
+  auto add_dict = [&](Handle state) {
+    if (auto entries = mapping(state)) all.insert(all.end(), entries->begin(), entries->end());
+  };
+  std::span<const Handle> both = graph_.tuple(object->state, 2);  // (dict or None, slots)
+  if (both.empty()) {
+    add_dict(object->state);
+  } else {
+    for (Handle state : both) add_dict(state);
+  }
+  return all;
+}
+
+std::vector<Handle> Tree::elements(Handle handle) const {
+  auto object = graph_.object(handle);
+  if (!object) {
+    std::span<const Handle> items =
+        graph_.kind(handle) == Kind::dict ? std::span<const Handle>() : graph_.children(handle);
+    return {items.begin(), items.end()};
+  }
+  std::vector<Handle> all(object->items.begin(), object->items.end());
+  // A state that is a sequence of fields or another object, and arguments that are not a mapping's.
+  if (object->state != kNothing && attributes(handle).empty()) {
+    if (graph_.object(object->state)) {
+      all.push_back(object->state);
+    } else if (graph_.kind(object->state) != Kind::dict) {
+      std::ranges::copy(graph_.children(object->state), std::back_inserter(all));
+    }
+  }
+  if (!mapping(handle)) {
+    std::span<const Handle> args = graph_.children(object->args);
+    // torch.return_types and the like: the fields as one tuple, and a dict of hidden ones.
+    bool fields = args.size() == 1 || (args.size() == 2 && graph_.kind(args[1]) == Kind::dict);
+    bool one_sequence = fields && (graph_.kind(args[0]) == Kind::tuple || graph_.kind(args[0]) == Kind::list);
+    std::ranges::copy(one_sequence ? graph_.children(args[0]) : args, std::back_inserter(all));
+  }
+  return all;
+}
+
+std::string Tree::key_text(Handle key) const {
+  if (auto text = graph_.text(key)) return utf8_of(*text);
+  if (graph_.kind(key) == Kind::integer) return fmt::format("{}", *graph_.integer(key));
+  if (const pickle::Global* global = graph_.global(key)) return dotted(*global);
+  std::string described = describe(graph_, key);
+  return described.substr(described.find(' ') == std::string::npos ? 0 : described.find(' ') + 1);
+}
+
+Handle Tree::find(const Entries& entries, std::string_view key) const {
+  auto found = std::ranges::find_if(entries, [&](const auto& entry) { return graph_.text(entry.first) == key; });
+  return found == entries.end() ? kNothing : found->second;
+}
+
+}  // namespace depickle::torch

@@ -1,0 +1,71 @@
+#include "depickle/os/computed_source.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
+#include "depickle/os/file_descriptor.h"
+#include "depickle/os/scratch_file.h"
+
+namespace depickle::os {
+namespace {
+
+constexpr uint64_t kMostHeapBytes = 1 << 20;
+
+}  // namespace
+
+ComputedSource::ComputedSource(std::string name, uint64_t size_bytes, std::function<void(const Sink&)> fill)
+    : ByteSource(std::move(name)),
+      size_bytes_(size_bytes),
+      fill_(std::move(fill)) {}
+
+ComputedSource::~ComputedSource() {
+  if (mapped_bytes_ > 0) ::munmap(data_, mapped_bytes_);
+}
+
+Bytes ComputedSource::do_view(uint64_t offset, uint64_t length) const {
+  std::call_once(once_, [&] { compute(); });
+  return {data_ + offset, length};
+}
+
+void ComputedSource::compute() const {
+  bool on_heap = size_bytes_ <= kMostHeapBytes;
+  std::unique_ptr<std::byte[]> heap = on_heap ? std::make_unique_for_overwrite<std::byte[]>(size_bytes_) : nullptr;
+  FileDescriptor file(on_heap ? -1 : open_scratch_file());
+
+  uint64_t made = 0;
+  fill_([&](Bytes piece) {
+    if (piece.size() > size_bytes_ - made)
+      throw Error(
+          Code::malformed, "ZP11", fmt::format("holds more than the {} bytes that it declares", grouped(size_bytes_)))
+          .in(name());
+    if (on_heap) {
+      std::ranges::copy(piece, heap.get() + made);
+    } else {
+      write_all(file.get(), piece, "a temporary file");
+    }
+    made += piece.size();
+  });
+  if (made != size_bytes_)
+    throw Error(
+        Code::malformed, "ZP11", fmt::format("holds {} bytes, declares {}", grouped(made), grouped(size_bytes_)))
+        .in(name());
+
+  if (on_heap) {
+    heap_ = std::move(heap);
+    data_ = heap_.get();
+  } else {
+    void* data = ::mmap(nullptr, size_bytes_, PROT_READ, MAP_SHARED, file.get(), 0);
+    if (data == MAP_FAILED) throw system_error(errno, "cannot map a temporary file", name());
+    data_ = static_cast<std::byte*>(data);
+    mapped_bytes_ = size_bytes_;
+  }
+  fill_ = nullptr;
+}
+
+}  // namespace depickle::os

@@ -1,0 +1,240 @@
+#include "depickle/scan/judge.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/formats/pickle/describe.h"
+#include "depickle/formats/pickle/parse.h"
+#include "depickle/formats/torch/contents.h"
+#include "depickle/formats/torch/globals.h"
+#include "depickle/formats/torch/latin1.h"
+#include "depickle/scan/closed_list.h"
+#include "depickle/scan/risks.h"
+
+namespace depickle::scan {
+namespace {
+
+using pickle::Graph;
+using pickle::Handle;
+using pickle::Kind;
+using pickle::Op;
+
+constexpr size_t kMostFindings = 1000, kMostGlobals = 10'000;
+constexpr uint64_t kMostPickles = 10'000;
+constexpr int kMostCallDepth = 3;
+
+// Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
+// called "my-module".
+bool plausible(std::string_view name) {
+  return !name.empty() && name.size() < 200 && is_utf8(name) &&
+         std::ranges::all_of(
+             name,
+             [](char c) {
+               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                      c == '.' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
+             });
+}
+
+bool plausible(const pickle::Global& global) { return plausible(global.module) && plausible(global.name); }
+
+bool is_loader(const pickle::Global& global) { return torch::find_builder(global) == torch::Builder::load_from_bytes; }
+
+class Judge {
+ public:
+  Judge(Scan& scan, const pickle::Trace& trace, const std::string& record, uint64_t first_byte, Suspect suspect,
+      int depth)
+      : scan_(scan),
+        graph_(trace.graph),
+        record_(record),
+        first_byte_(first_byte),
+        suspect_(suspect),
+        depth_(depth) {}
+
+  void run() {
+    for (const pickle::Event& event : graph_.events()) look_at(event);
+    for (const pickle::Global& global : graph_.globals()) {
+      if (!believed(global)) continue;
+      if (is_loader(global) && passes_loader_on())
+        add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, out of sight");
+      bool inert = is_inert(global);
+      if (scan_.globals.size() < kMostGlobals)
+        scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
+      if (!inert && !called_.contains(dotted(global)))
+        add(global.offset_bytes, "names " + dotted(global), std::string(describe_risk(global)), global.count);
+    }
+  }
+
+ private:
+  void look_at(const pickle::Event& event) {
+    switch (event.op()) {
+      case Op::EXT1:
+      case Op::EXT2:
+      case Op::EXT4:
+        add(event.offset_bytes, fmt::format("extension code {}", graph_.extension_code(event.node)),
+            "names something through the interpreter's own registry");
+        break;
+      case Op::BUILD:
+        if (const pickle::Global* global = called_global(graph_, event.node)) {
+          if (believed(*global)) add(event.offset_bytes, "sets the state of " + dotted(*global), "changes other code");
+        }
+        break;
+      case Op::PERSID:
+      case Op::BINPERSID: break;
+      default: look_at_call(event);
+    }
+  }
+
+  void look_at_call(const pickle::Event& event) {
+    auto object = graph_.object(event.node);
+    if (!object) return;
+    const pickle::Global* global = called_global(graph_, object->callable);
+    if (!global) {
+      add(event.offset_bytes, "calls " + call_text(graph_, event.node), "calls something that is computed first");
+    } else if (!is_inert(*global)) {
+      if (!believed(*global)) return;
+      std::string name = dotted(*global);
+      // Hundreds of layers of one class are one finding; each call with arguments is its own.
+      bool makes_instance = object->made_by == Op::NEWOBJ || object->made_by == Op::NEWOBJ_EX;
+      auto [known, is_new] = called_.try_emplace(name, scan_.findings.size());
+      if (makes_instance && !is_new && known->second < scan_.findings.size()) {
+        ++scan_.findings[known->second].count;
+      } else {
+        add(event.offset_bytes, call_text(graph_, event.node), std::string(describe_risk(*global)));
+      }
+    } else if (is_loader(*global)) {
+      look_into_bytes(event, *object);
+    }
+  }
+
+  bool believed(const pickle::Global& global) const { return suspect_ == Suspect::pickle || plausible(global); }
+
+  // Whether torch.storage._load_from_bytes is handed to something that may call it: _rebuild_from_type_v2 calls its first argument.
+  bool passes_loader_on() const {
+    auto names_loader = [&](Handle handle) {
+      const pickle::Global* global = handle == pickle::kNothing ? nullptr : graph_.global(handle);
+      return global && is_loader(*global);
+    };
+    for (Handle handle = 0; handle < graph_.nodes(); ++handle) {
+      if (std::ranges::any_of(graph_.children(handle), names_loader)) return true;
+      auto object = graph_.object(handle);
+      if (object && (names_loader(object->state) || std::ranges::any_of(object->items, names_loader) ||
+                        std::ranges::any_of(object->pairs, names_loader)))
+        return true;
+    }
+    return false;
+  }
+
+  // torch.storage._load_from_bytes unpickles its argument.
+  void look_into_bytes(const pickle::Event& event, const pickle::Object& object) {
+    std::span<const Handle> args = graph_.children(object.args);
+    std::string where =
+        fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
+    if (args.size() != 1 || depth_ >= kMostCallDepth) {
+      add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
+    } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
+      if (judged_.insert(bytes->data()).second) judge_loaded(event, *bytes, where);
+    } else if (auto text = encoded_text(args[0])) {
+      if (!judged_.insert(text->data()).second) return;
+      try {
+        auto source = torch::latin1_bytes(record_, *text, nullptr);
+        judge_loaded(event, source->all(), where);
+      } catch (const Error& error) {
+        if (!scan_.error) scan_.error = error;
+      }
+    } else {
+      add(event.offset_bytes, call_text(graph_, event.node), "unpickles data that is computed first");
+    }
+  }
+
+  void judge_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
+    // torch.load would open it. No storage is written so, and its first bytes may also be a harmless pickle.
+    if (text(bytes).starts_with("PK\x03\x04"))
+      return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
+    judge_stream(scan_, bytes, where, Suspect::pickle, depth_ + 1);
+  }
+
+  std::optional<std::string_view> encoded_text(Handle handle) const {
+    auto object = graph_.object(handle);
+    if (!object || !graph_.is_global(object->callable, "_codecs", "encode")) return std::nullopt;
+    std::span<const Handle> args = graph_.children(object->args);
+    if (args.size() != 2) return std::nullopt;
+    auto codec = graph_.text(args[1]);  // by another codec the same text is other bytes
+    return codec == "latin1" || codec == "latin-1" ? graph_.text(args[0]) : std::nullopt;
+  }
+
+  void add(uint64_t offset_bytes, std::string what, std::string words, uint64_t count = 1) {
+    if (scan_.findings.size() < kMostFindings)
+      scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(words), count});
+  }
+
+  Scan& scan_;
+  const Graph& graph_;
+  const std::string& record_;
+  uint64_t first_byte_;
+  Suspect suspect_;
+  int depth_;
+  std::map<std::string, size_t> called_;  ///< names that were called, to their first finding
+  std::set<const void*> judged_;          ///< nested streams: one may be unpickled a million times
+};
+
+// Whether bytes that may be a pickle are one: they reach STOP, or name what could be imported.
+bool is_credible(const pickle::Trace& trace) {
+  return !trace.failure ||
+         std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return plausible(global); });
+}
+
+// Whether a real unpickler may go on where ours stopped: our bounds are lower, and we want operands as they are written.
+bool may_go_on(const Error& failure) {
+  return failure.code() == Code::limit || failure.rule() == "PK03" || failure.rule() == "PK06" ||
+         failure.rule() == "PK07";
+}
+
+}  // namespace
+
+bool begins_as_pickle(Bytes bytes) noexcept {
+  return bytes.size() >= 2 && bytes[0] == std::byte{0x80} && std::to_integer<unsigned>(bytes[1]) <= 5;
+}
+
+bool begins_with_opcode(Bytes bytes) noexcept {
+  return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty();
+}
+
+uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspect suspect, int depth) {
+  // torch's old container begins with five pickles; what follows a whole pickle elsewhere need not be one.
+  uint64_t certain = suspect == Suspect::perhaps ? 0 : torch::is_legacy_magic(stream) ? 5 : 1;
+  uint64_t at = 0;
+  for (uint64_t count = 0; at < stream.size(); ++count) {
+    Suspect here = count < certain ? Suspect::pickle : Suspect::perhaps;
+    if (here == Suspect::perhaps && !begins_with_opcode(stream.subspan(at))) break;
+    if (count == kMostPickles) {
+      if (!scan.error)
+        scan.error =
+            Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMostPickles)),
+                {.file = record, .tensor = {}, .offset_bytes = at});
+      break;
+    }
+    pickle::Limits limits;
+    // A long line must not hide what follows it.
+    if (here == Suspect::perhaps) limits.line_bytes = limits.text_bytes;
+    pickle::Trace trace = pickle::trace(stream.subspan(at), at, limits);
+    scan.looked_bytes += trace.end_bytes;
+    bool credible = here == Suspect::pickle || is_credible(trace);
+    if (credible) {
+      Judge(scan, trace, record, 0, here, depth).run();
+      ++scan.pickles;
+    }
+    if (trace.failure) {
+      bool tells = credible || may_go_on(*trace.failure);
+      if (tells && !scan.error) scan.error = record.empty() ? *trace.failure : trace.failure->in(record);
+      break;
+    }
+    at += trace.end_bytes;
+  }
+  return at;
+}
+
+}  // namespace depickle::scan

@@ -1,0 +1,84 @@
+// Merging what a job has proven.
+#include <fmt/format.h>
+
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+#include "depickle/hub/discussions.h"
+#include "depickle/hub/failure.h"
+#include "server/hub/api/json_value.h"
+#include "server/page/service.h"
+
+namespace depickle::server::page {
+namespace {
+
+/// Each holds a worker of the HTTP server, and the embedded Hub needs some to answer it.
+constexpr int kMostAtOnce = 4;
+
+struct Turn {
+  explicit Turn(std::atomic<int>& count_) : count(count_) {
+    if (++count > kMostAtOnce) {
+      --count;
+      throw Error(Code::limit, "", "too many are being merged at once", {}, "try again in a moment");
+    }
+  }
+  ~Turn() { --count; }
+  std::atomic<int>& count;
+};
+
+std::string read_token(Service& service, const api::JsonValue& body) {
+  std::string token = body.text("token").value_or("");
+  if (token.empty() && service.settings.is_personal) token = service.account().token;
+  if (token.empty())
+    throw Error(Code::denied, "", "merging needs a token of yours that may write to the repository", {},
+        "give it; it is used for this alone");
+  return token;
+}
+
+http::Response merge(Service& service, const http::Request& request) {
+  const Job job = job_at(service, request);
+  const api::JsonValue body = api::JsonValue::parse(request.body);
+  const Merge& merge = job.answer.merge;
+  const hub::RepoId repo = hub::RepoId::parse(job.wish.repo);
+  auto conflict = [&](std::string why, std::string hint) {
+    refuse(409, Code::cancelled, std::move(why), std::move(hint), job.id);
+  };
+  if (!merge.is_possible)
+    conflict(
+        fmt::format("this cannot be merged: {}", merge.why_not.empty() ? "the job has proven nothing" : merge.why_not),
+        "check the pull request first");
+  if (body.text("confirm").value_or("") != job.wish.repo)
+    refuse(422, Code::unsupported, "the name does not match", fmt::format("type {}", job.wish.repo), job.id);
+  const Turn turn(service.merging);
+  const hub::Client client(hub_settings(service.settings, read_token(service, body)));
+  const hub::DiscussionDetails before = hub::discussion(client, repo, merge.number);
+  if (before.status != hub::DiscussionStatus::open)
+    conflict(fmt::format("#{} is {}, not open", merge.number, name(before.status)), "");
+  if (client.info(repo, hub::pull_request_revision(merge.number)).commit != merge.head)
+    conflict(fmt::format("#{} has changed since it was checked", merge.number), "check it again");
+  try {
+    hub::merge_pull_request(client, repo, merge.number);
+  } catch (const hub::Failure& failure) {
+    if (!failure.is_conflict()) throw;
+    conflict(failure.message(), "check it again");
+  }
+  const hub::DiscussionDetails after = hub::discussion(client, repo, merge.number);
+  service.settings.log(fmt::format("job {}: #{} of {} is merged", job.id, merge.number, job.wish.repo));
+  std::string json;
+  const std::string path = repo.page_path() + "/commit/" + after.merge_commit;
+  JsonWriter(json, JsonWriter::Style::compact)
+      .object()
+      .key("commit")
+      .value(after.merge_commit)
+      .key("url")
+      .value(service.settings.is_embedded ? path : service.settings.hub + path)
+      .end();
+  return json_response(200, std::move(json));
+}
+
+}  // namespace
+
+void add_merge_route(http::Router& router, Service& service) {
+  router.add("POST", "/api/v1/jobs/{id}/merge", answering(service, merge), 16 << 10);
+}
+
+}  // namespace depickle::server::page

@@ -1,0 +1,59 @@
+#include "server/page/errors.h"
+
+#include "depickle/base/json.h"
+#include "depickle/base/text.h"
+
+namespace depickle::server::page {
+
+int status_of(Code code) noexcept {
+  switch (code) {
+    case Code::malformed: return 400;
+    case Code::denied: return 403;
+    case Code::not_found: return 404;
+    case Code::cancelled: return 409;
+    case Code::unsupported:
+    case Code::integrity:
+    case Code::truncated:
+    case Code::unsafe: return 422;
+    case Code::limit: return 429;
+    case Code::network: return 502;
+    case Code::io: break;
+  }
+  return 500;
+}
+
+http::Response error_response(int status, const Problem& problem, std::string_view job) {
+  std::string body;
+  JsonWriter json(body, JsonWriter::Style::compact);
+  json.object().key("error").object().key("code").value(problem.code).key("message").value(problem.message);
+  json.key("hint").value(problem.hint);
+  if (!job.empty()) json.key("job").value(job);
+  json.end().end();
+  http::Response response = http::respond(status, std::move(body), "application/json");
+  response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff");
+  if (status == 429) response.with("Retry-After", "10");
+  return response;
+}
+
+void refuse(int status, Code code, std::string message, std::string hint, std::string_view job) {
+  const Problem problem{std::string(name(code)), message, std::move(hint)};
+  throw http::Refusal(error_response(status, problem, job), message);
+}
+
+http::Response explained(
+    const std::function<http::Response()>& handler, const std::function<void(std::string_view)>& log) {
+  try {
+    return handler();
+  } catch (const http::Refusal&) {
+    throw;
+  } catch (const Error& error) {
+    const int status = status_of(error.code());
+    if (status < 500 || status == 502) return error_response(status, Problem::of(error));
+    log("api: " + std::string(error.what()));
+  } catch (const std::exception& problem) {
+    log("api: " + printable(problem.what()));
+  }
+  return error_response(500, {"failed", "the server failed", "its log says more; try again"});
+}
+
+}  // namespace depickle::server::page

@@ -1,0 +1,121 @@
+#include "server/page/job.h"
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "depickle/base/json.h"
+
+namespace depickle::server::page {
+namespace {
+
+constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
+constexpr std::array<std::string_view, 4> kKinds = {"plan", "convert", "check", "inspect"};
+constexpr std::array<std::string_view, 5> kStates = {"queued", "running", "done", "failed", "cancelled"};
+
+void write_time(JsonWriter& json, std::string_view key, int64_t milliseconds) {
+  json.key(key);
+  milliseconds ? json.value(rfc3339(milliseconds)) : json.null();
+}
+
+}  // namespace
+
+std::string_view name(Kind kind) noexcept { return kKinds[static_cast<size_t>(kind)]; }
+std::string_view name(State state) noexcept { return kStates[static_cast<size_t>(state)]; }
+
+std::optional<Kind> find_kind(std::string_view name) noexcept {
+  for (size_t i = 0; i < kKinds.size(); ++i)
+    if (kKinds[i] == name) return static_cast<Kind>(i);
+  return std::nullopt;
+}
+
+Problem Problem::of(const Error& error) {
+  const Where& where = error.where();
+  const std::string place = !where.file.empty() || !where.tensor.empty() || where.offset_bytes ? error.what() : "";
+  return {std::string(depickle::name(error.code())), place.empty() ? error.message() : place, error.hint()};
+}
+
+std::vector<std::string_view> phases(const Wish& wish) {
+  switch (wish.kind) {
+    case Kind::plan:
+    case Kind::inspect: return {"resolve", "read"};
+    case Kind::check: return {"resolve", "read", "compare"};
+    case Kind::convert: break;
+  }
+  if (!wish.pull_request) return {"resolve", "download", "read", "convert", "compare"};
+  return {"resolve", "download", "read", "convert", "compare", "upload", "pull request"};
+}
+
+std::string to_json(const Measure& measure) {
+  std::string out;
+  JsonWriter json(out, JsonWriter::Style::compact);
+  json.object().key("phase").value(measure.phase).key("file").value(measure.file);
+  json.key("done_bytes").value(measure.done_bytes).key("total_bytes").value(measure.total_bytes);
+  json.key("bytes_per_second").value(measure.bytes_per_second).key("seconds_left");
+  measure.seconds_left ? json.value(*measure.seconds_left) : json.null();
+  json.end();
+  return out;
+}
+
+std::string to_json(const Job& job, bool with_result) {
+  std::string out;
+  JsonWriter json(out, JsonWriter::Style::compact);
+  json.object().key("id").value(job.id).key("kind").value(name(job.wish.kind));
+  json.key("address").value(job.wish.address).key("repo").value(job.wish.repo);
+  json.key("revision").value(job.wish.revision).key("number");
+  job.wish.number ? json.value(job.wish.number) : json.null();
+  json.key("pull_request").value(job.wish.pull_request).key("state").value(name(job.state)).key("position");
+  job.position ? json.value(*job.position) : json.null();
+  json.key("phase").value(job.phase).key("phases").array();
+  for (std::string_view phase : phases(job.wish)) json.value(phase);
+  json.end();
+  write_time(json, "created", job.created);
+  write_time(json, "started", job.started);
+  write_time(json, "ended", job.ended);
+  json.key("sentence").value(job.answer.sentence).key("answer");
+  job.answer.answer.empty() ? json.null() : json.value(job.answer.answer);
+  json.key("error");
+  if (const auto& problem = job.answer.problem) {
+    json.object().key("code").value(problem->code).key("message").value(problem->message);
+    json.key("hint").value(problem->hint).end();
+  } else {
+    json.null();
+  }
+  json.end();
+  out.pop_back();  // to add what is JSON already
+  out += ",\"progress\":" + (job.measure ? to_json(*job.measure) : "null");
+  if (with_result) out += ",\"result\":" + (job.answer.result.empty() ? "null" : job.answer.result);
+  return out + "}";
+}
+
+std::string rfc3339(int64_t milliseconds) {
+  std::time_t seconds = milliseconds / 1000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds % 1000);
+}
+
+int64_t now_ms() {
+  using namespace std::chrono;
+  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
+}
+
+std::string new_id() {
+  std::array<unsigned char, 20> random;
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
+    throw Error(Code::io, "", "the system gives no random numbers");
+  std::string id;
+  for (unsigned char byte : random) id += kLetters[byte % kLetters.size()];
+  return id;
+}
+
+bool is_id(std::string_view text) noexcept {
+  return text.size() == 20 && text.find_first_not_of(kLetters) == std::string_view::npos;
+}
+
+}  // namespace depickle::server::page

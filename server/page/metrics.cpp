@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include "server/page/service.h"
+
+namespace depickle::server::page {
+
+std::string metrics(const Service& service) {
+  static const http::Counters kNone;
+  std::string out = http::metrics_text(service.counters ? *service.counters : kNone);
+  auto declare = [&](std::string_view name, std::string_view type) {
+    out += fmt::format("# TYPE depickle_{} {}\n", name, type);
+  };
+  declare("jobs", "gauge");
+  std::map<State, uint64_t> counts = service.jobs.count();
+  for (State state : {State::queued, State::running, State::done, State::failed, State::cancelled})
+    out += fmt::format("depickle_jobs{{state=\"{}\"}} {}\n", name(state), counts[state]);
+  declare("job_seconds", "summary");
+  for (Kind kind : {Kind::plan, Kind::convert, Kind::check, Kind::inspect}) {
+    const Runner::Sums& sums = service.runner.sums(kind);
+    out += fmt::format(
+        "depickle_job_seconds_sum{{kind=\"{}\"}} {:.3f}\n", name(kind), static_cast<double>(sums.milliseconds) / 1000);
+    out += fmt::format("depickle_job_seconds_count{{kind=\"{}\"}} {}\n", name(kind), sums.jobs.load());
+  }
+  const Runner::Sums& conversions = service.runner.sums(Kind::convert);
+  declare("downloaded_bytes_total", "counter");
+  out += fmt::format("depickle_downloaded_bytes_total {}\n", conversions.downloaded_bytes.load());
+  declare("converted_bytes_total", "counter");
+  out += fmt::format("depickle_converted_bytes_total {}\n", conversions.converted_bytes.load());
+  declare("worker_deaths_total", "counter");
+  out += fmt::format("depickle_sandbox_deaths_total {}\n", service.runner.deaths());
+  declare("disk_bytes", "gauge");
+  return out + fmt::format("depickle_disk_bytes {}\n", service.keeping.used_bytes());
+}
+
+}  // namespace depickle::server::page

@@ -1,0 +1,132 @@
+// The tables of a model's files, without downloading them.
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
+#include "depickle/hub/remote_source.h"
+#include "depickle/repo/pick.h"
+#include "depickle/repo/remote.h"
+#include "server/page/result_json.h"
+#include "server/page/work.h"
+
+namespace depickle::server::page {
+namespace {
+
+constexpr std::string_view kModelIndex = "model_index.json";
+
+class Inspection {
+ public:
+  Inspection(const Work& work, const hub::Client& client, std::string commit)
+      : work_(work),
+        client_(client),
+        commit_(std::move(commit)) {}
+
+  /// What the address names: a file, or the model that a library would load.
+  std::vector<std::string> entries(const std::vector<std::string>& files) const {
+    if (!work_.wish.path.empty()) return {work_.wish.path};
+    std::optional<std::string> model_index;
+    if (std::ranges::find(files, kModelIndex) != files.end())
+      model_index = repo::read_text(client_, work_.repo(), commit_, std::string(kModelIndex));
+    std::vector<std::string> paths;
+    for (const repo::ModelFile& model : repo::pick(files, model_index).models) paths.push_back(model.path);
+    return paths;
+  }
+
+  void look(const std::string& path) {
+    work_.check();
+    sources_.clear();
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    weights::Model model{.entry = open(path), .open_shard = {}};
+    if (repo::is_index_name(path))
+      model.open_shard = [this, folder](const std::string& shard) { return open(folder + shard); };
+    const convert::Look look = work_.engine.look(model, {});
+    append_rows(worked_.tensors, look.tensors, path, "");
+    uint64_t tensor_bytes = 0, file_bytes = 0;
+    for (const convert::DigestedTensor& tensor : look.tensors) tensor_bytes += tensor.size_bytes;
+    for (const auto& source : sources_) file_bytes += source->size_bytes();
+    for (const auto& source : sources_)
+      if (!look.container.starts_with("safetensors") && !repo::is_index_name(source->name()))
+        scans_.push_back({path, work_.engine.scan(source)});
+    files_.object().key("file").value(path).key("container").value(look.container);
+    files_.key("tensors").value(static_cast<uint64_t>(look.tensors.size())).key("tensor_bytes").value(tensor_bytes);
+    files_.key("file_bytes").value(file_bytes).key("metadata").object();
+    for (const auto& [key, value] : look.metadata) files_.key(key).value(value);
+    files_.end().end();
+    append(leftovers_, look.leftovers);
+    append(unsupported_, look.unsupported);
+    append(notes_, look.notes);
+    count_traffic();
+  }
+
+  Worked finish() {
+    files_.end();
+    uint64_t bytes = 0;
+    for (const TensorRow& tensor : worked_.tensors) bytes += tensor.bytes;
+    Answer& answer = worked_.answer;
+    answer.answer = "yes";
+    answer.sentence = fmt::format("{}, {}. Looked at with {}: {}.", plural(worked_.tensors.size(), "tensor"),
+        human_bytes(bytes), plural(requests_, "request"), human_bytes(read_bytes_));
+    JsonWriter json(answer.result, JsonWriter::Style::compact);
+    json.object().key("commit").value(commit_).key("tensors").value(static_cast<uint64_t>(worked_.tensors.size()));
+    json.key("tensor_bytes").value(bytes).key("read_bytes").value(read_bytes_).key("requests").value(requests_);
+    json.key("shares");
+    write_shares(json, worked_.tensors);
+    json.key("scan");
+    write_scan(json, scans_);
+    json.key("leftovers");
+    convert::write_leftovers(json, leftovers_);
+    json.key("unsupported");
+    convert::write_unsupported(json, unsupported_);
+    json.key("notes");
+    convert::write_texts(json, notes_);
+    json.end();
+    answer.result.pop_back();
+    answer.result += ",\"files\":" + files_text_ + "}";
+    return std::move(worked_);
+  }
+
+ private:
+  template <typename List>
+  static void append(List& to, const List& more) {
+    to.insert(to.end(), more.begin(), more.end());
+  }
+
+  std::shared_ptr<const ByteSource> open(const std::string& path) {
+    sources_.push_back(repo::open_source(client_, work_.repo(), commit_, path));
+    return sources_.back();
+  }
+
+  void count_traffic() {
+    for (const auto& source : sources_) {
+      auto* remote = dynamic_cast<const hub::RemoteSource*>(source.get());
+      if (!remote) continue;
+      requests_ += remote->traffic().requests;
+      read_bytes_ += remote->traffic().transferred_bytes;
+    }
+  }
+
+  const Work& work_;
+  const hub::Client& client_;
+  const std::string commit_;
+  std::vector<std::shared_ptr<const ByteSource>> sources_;  // of the model that is looked at
+  Worked worked_;
+  std::string files_text_;
+  JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
+  std::vector<repo::ScannedFile> scans_;
+  std::vector<Leftover> leftovers_;
+  std::vector<Unsupported> unsupported_;
+  std::vector<std::string> notes_;
+  uint64_t requests_ = 0, read_bytes_ = 0;
+};
+
+}  // namespace
+
+Worked inspect(const Work& work) {
+  const hub::Client client = work.reader();
+  const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
+  Inspection inspection(work, client, info.commit);
+  work.enter("read");
+  for (const std::string& path : inspection.entries(info.files)) inspection.look(path);
+  return inspection.finish();
+}
+
+}  // namespace depickle::server::page

@@ -1,0 +1,205 @@
+// The zip container (TZ), storages and their ids (TS), and what is no model file.
+#include <gmock/gmock.h>
+
+#include "tests/formats/torch/tables.h"
+
+namespace depickle::torch {
+namespace {
+
+using namespace made;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+const std::string kFour = floats({1, 2, 3, 4});
+
+std::string renamed(std::vector<Member> members, std::string_view from, std::string_view to) {
+  for (Member& member : members) {
+    if (member.name == from) member.name = to;
+  }
+  return zip(members);
+}
+
+TEST(TorchZip, GivesTensorsInTheOrderOfTheKeys) {
+  Table table =
+      table_of(torch_zip(dict({{"b", vector("0", 4)}, {"a", vector("1", 2)}}), {{"0", kFour}, {"1", floats({5, 6})}}));
+  EXPECT_EQ(table.container, "torch zip");
+  EXPECT_EQ(listed(table), "b F32[4]; a F32[2]");
+  EXPECT_EQ(content_of(table, 1), floats({5, 6}));
+  EXPECT_EQ(table.storages[1].key, "1");
+}
+
+TEST(TorchZip, ReadsEveryProtocolAndDeflatedRecords) {
+  for (int protocol = 2; protocol <= 5; ++protocol)
+    EXPECT_EQ(listed(table_of(torch_zip(dict({{"w", vector("0", 4)}}), {{"0", kFour}}, protocol))), "w F32[4]");
+  std::vector<Member> members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
+  for (Member& member : members) member.deflated = true;
+  EXPECT_EQ(content_of(table_of(zip(members))), kFour);
+}
+
+TEST(TorchZip, TellsWhatTheArchiveHoldsBesides) {
+  std::vector<Member> members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
+  members.push_back({.name = "archive/constants.pkl", .content = "\x80\2).", .described = true});
+  members.push_back({.name = "archive/.data/serialization_id", .content = "1", .described = true});
+  Table table = table_of(zip(members));
+  EXPECT_EQ(left_in(table), "constants.pkl (record of the archive, 0)");
+  EXPECT_THAT(table.notes, testing::ElementsAre("a TorchScript archive: it also holds code, which is not looked at"));
+}
+
+TEST(TorchZip, NotesRecordsWithoutChecksums) {
+  std::string plain = torch_zip(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
+  auto without_crc = [](std::string file, int n) { return patched(file, central(file, n) + 16, uint32_t{0}); };
+  EXPECT_TRUE(table_of(plain).notes.empty());
+  EXPECT_THAT(table_of(without_crc(plain, 1)).notes,
+      testing::ElementsAre(HasSubstr("only the data records carry no checksum")));
+  EXPECT_THAT(table_of(without_crc(without_crc(plain, 0), 1)).notes, testing::ElementsAre("written without checksums"));
+}
+
+TEST(TorchZip, TZ01_records_outside_the_one_folder) {
+  auto members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
+  EXPECT_EQ(refusal(renamed(members, "archive/version", "version")),
+      "f: [TZ01] record \"version\" is not in folder \"archive\", as every record of a torch file is");
+  EXPECT_THAT(refusal(renamed(members, "archive/version", "archive2/version")), HasSubstr("[TZ01]"));
+  EXPECT_THAT(refusal(renamed(members, "archive/data.pkl", "data.pkl")), HasSubstr("[TZ01] record \"data.pkl\""));
+}
+
+TEST(TorchZip, TZ02_archives_of_another_kind_are_named) {
+  auto only = [](std::string name) { return refusal(zip({{.name = std::move(name), .content = "x"}})); };
+  EXPECT_EQ(only("m/other"), "f: [TZ02] a zip archive without data.pkl: not a torch checkpoint");
+  EXPECT_THAT(only("arr_0.npy"), HasSubstr("a NumPy archive (.npz)"));
+  EXPECT_THAT(only("m/.data/extern_modules"), HasSubstr("a torch.package archive"));
+  EXPECT_THAT(only("m/archive_format"), HasSubstr("a torch.export archive (.pt2)"));
+  EXPECT_THAT(only("MAR-INF/MANIFEST.json"), HasSubstr("a TorchServe archive (.mar)"));
+  EXPECT_THAT(only("model.weights.h5"), HasSubstr("a Keras or TensorFlow archive"));
+}
+
+TEST(TorchZip, TZ03_a_byte_order_that_is_none) {
+  auto in_order = [](std::string order) {
+    auto members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
+    members.push_back({.name = "archive/byteorder", .content = std::move(order), .described = true});
+    return refusal(zip(members));
+  };
+  EXPECT_EQ(in_order("little"), "accepted: w F32[4]");
+  EXPECT_EQ(in_order("big"), "accepted: w F32[4] swap");
+  EXPECT_EQ(in_order("big\n"), "f: [TZ03] the record byteorder says \"big\\n\", neither little nor big");
+  EXPECT_THAT(in_order(std::string(100, 'b')), HasSubstr("[TZ03]"));
+}
+
+TEST(TorchZip, AnErrorInThePickleNamesTheRecordAndThePlaceInTheFile) {
+  std::string file = torch_zip("}", {});
+  size_t at = file.find("\x80\2}.") + 2;
+  EXPECT_EQ(refusal(patched(file, at, '\xff')),
+      "f (archive/data.pkl): at byte " + std::to_string(at) + ": [PK01] 0xff is no opcode");
+}
+
+TEST(Storages, TS01_ids_that_torch_never_writes) {
+  auto with_id = [](const std::string& id) { return refused_zip(dict({{"x", id + "Q"}}), {{"0", kFour}}); };
+  EXPECT_EQ(with_id(text("storage")), "[TS01] a persistent id is no tuple");
+  EXPECT_EQ(with_id(tuple({})), "[TS01] a persistent id is no tuple");
+  EXPECT_EQ(with_id(tuple({number(1)})), "[TS01] a persistent id has no kind");
+  EXPECT_EQ(with_id(tuple({text("storage"), kNone})), "[TS01] a storage's id has 2 parts, not 5 or 6");
+  auto id = [](std::string type, std::string key, std::string numel, std::string more = "") {
+    return tuple({text("storage"), type, key, text("cpu"), numel, more});
+  };
+  const std::string kFloat = named("torch", "FloatStorage");
+  EXPECT_EQ(with_id(id(text("FloatStorage"), text("0"), number(4))), "[TS01] a storage's class is no global");
+  EXPECT_EQ(with_id(id(named("torch", "StringStorage"), text("0"), number(4))),
+      "[TS01] unknown storage class torch.StringStorage");
+  EXPECT_EQ(
+      with_id(id(named("os", "FloatStorage"), text("0"), number(4))), "[TS01] unknown storage class os.FloatStorage");
+  for (const std::string& key : {text("a/b"), text(""), text(std::string(65, 'a')), number(0)})
+    EXPECT_EQ(with_id(id(kFloat, key, number(4))), "[TS01] a storage's key is not a short plain str");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(-1))), "[TS01] a storage's numel is no count");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(INT64_MAX))), "[TS01] a storage's numel is no count");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(int64_t{1} << 62))), "[TS01] a storage's size overflows");
+  EXPECT_EQ(
+      with_id(id(kFloat, text("0"), number(4), tuple({text("v")}))), "[TS01] a storage's view is no tuple of three");
+}
+
+TEST(Storages, KeysMayBePython2StringsOrBytes) {
+  auto id = [](std::string key) {
+    return tuple({std::string("U\7storage"), named("torch.cuda", "FloatStorage"), key, text("cuda:0"), number(4)}) +
+           "Q";
+  };
+  EXPECT_EQ(listed_zip(dict({{"w", tensor(id("U\1"
+                                             "0"),
+                                       {4}, {1})}}),
+                {{"0", kFour}}),
+      "w F32[4]");
+  EXPECT_EQ(listed_zip(dict({{"w", tensor(id(made::bytes("0")), {4}, {1})}}), {{"0", kFour}}), "w F32[4]");
+}
+
+TEST(Storages, IdsOfAnotherKindAreNone) {
+  EXPECT_EQ(listed_zip(dict({{"w", vector("0", 4)},
+                           {"m", tuple({text("module"), named("my", "Net"), text("net.py"), text("source")}) + "Q"}}),
+                {{"0", kFour}}),
+      "w F32[4]");
+}
+
+TEST(Storages, TS02_ids_that_tell_two_stories) {
+  auto two = [](const std::string& first, const std::string& second) {
+    return refused_zip(dict({{"a", first}, {"b", second}}), {{"0", kFour}});
+  };
+  EXPECT_EQ(refused_zip(dict({{"w", vector("0", 5)}}), {{"0", kFour}}),
+      "[TS02] storage \"0\" holds 16 bytes, the pickle says 20");
+  EXPECT_EQ(refused_zip(dict({{"w", vector("0", 3)}}), {{"0", kFour}}),
+      "[TS02] storage \"0\" holds 16 bytes, the pickle says 12");
+  EXPECT_EQ(
+      two(storage("FloatStorage", "0", 4), storage("IntStorage", "0", 4)), "[TS02] storage \"0\" is float32 and int32");
+  EXPECT_EQ(two(storage("FloatStorage", "0", 4), storage("DoubleStorage", "0", 3)).substr(0, 6), "[TS02]");
+  EXPECT_EQ(two(storage("UntypedStorage", "0", 16), storage("ByteStorage", "0", 16)), "accepted: a U8[16]; b U8[16]")
+      << "torch writes both";
+}
+
+TEST(Storages, TS03_a_record_that_is_not_there) {
+  EXPECT_EQ(refused_zip(dict({{"w", vector("1", 4)}}), {{"0", kFour}}), "[TS03] there is no record for storage \"1\"");
+}
+
+TEST(Storages, TS04_views_that_reach_outside) {
+  auto view = [](int64_t offset, int64_t numel) { return tuple({text("v"), number(offset), number(numel)}); };
+  EXPECT_EQ(listed_zip(dict({{"w", tensor(storage("FloatStorage", "0", 4, view(1, 3)), {2}, {1}, 1)}}), {{"0", kFour}}),
+      "w F32[2]@8");
+  for (auto [offset, numel] : {std::pair<int64_t, int64_t>{2, 3}, {5, 0}, {int64_t{1} << 62, 1}, {1, int64_t{1} << 62}})
+    EXPECT_EQ(refused_zip(dict({{"w", tensor(storage("FloatStorage", "0", 4, view(offset, numel)), {1}, {1})}}),
+                  {{"0", kFour}}),
+        "[TS04] a view reaches outside storage \"0\"");
+}
+
+TEST(Sniff, GoesByContent) {
+  auto format = [](std::string_view head) { return sniff(depickle::bytes(head)); };
+  EXPECT_EQ(format(torch_zip("}", {})), Format::torch_zip);
+  EXPECT_EQ(format(legacy("}", {})), Format::torch_legacy);
+  EXPECT_EQ(format("\x80\4\x95\x0d" + std::string(7, '\0') + kMagic.substr(2)), Format::torch_legacy);
+  EXPECT_EQ(format("L119547037146038801333356L\n."), Format::torch_legacy);
+  EXPECT_EQ(format(pickle("}")), Format::pickle);
+  EXPECT_EQ(format("(dp0\n."), Format::pickle);
+  EXPECT_EQ(format("\x80\6"), Format::something_else);
+  EXPECT_EQ(format(raw<uint64_t>(0x0280) + "{}" + std::string(638, ' ')), Format::safetensors)
+      << "whose length begins like a pickle";
+  EXPECT_EQ(format("PK\5\6"), Format::something_else);
+  EXPECT_EQ(format(""), Format::something_else);
+}
+
+TEST(Sniff, AMagicThatIsOnlyComputedIsNoLegacyFile) {
+  EXPECT_EQ(sniff(depickle::bytes(pickle(call("builtins", "eval", {text("0x1950A86A20F9469CFC6C")})))), Format::pickle);
+}
+
+TEST(NotAModel, IsNamedForWhatItIs) {
+  auto of = [](std::string content) { return not_a_model(*source_of(std::move(content))); };
+  EXPECT_STREQ(of("").what(), "f: the file is empty");
+  EXPECT_EQ(of("").code(), Code::truncated);
+  Error pointer = of("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548118077\n");
+  EXPECT_STREQ(pointer.what(), "f: not a model file: a git-LFS pointer (72 bytes) to 548,118,077 bytes");
+  EXPECT_EQ(pointer.hint(), "fetch the content first: git lfs pull --include f");
+  for (auto page : {"<!DOCTYPE html>", " \n<HTML>", "<head>"})
+    EXPECT_STREQ(of(page).what(), "f: not a model file: a web page") << page;
+  EXPECT_THAT(of("7z\xbc\xaf\x27\x1c").what(), HasSubstr("a 7z archive"));
+  EXPECT_THAT(of("\x1f\x8b").what(), HasSubstr("gzip"));
+  EXPECT_THAT(of("PYTORCH1").what(), HasSubstr("torch 1.0's preview"));
+  EXPECT_THAT(of("\x93NUMPY").what(), HasSubstr("a NumPy array"));
+  EXPECT_THAT(of("GGUF").what(), HasSubstr("GGUF"));
+  EXPECT_THAT(of(raw<uint64_t>(2) + "{}").what(), HasSubstr("it is safetensors already"));
+  EXPECT_THAT(of("\xde\xad").what(), HasSubstr("no format that depickle knows"));
+}
+
+}  // namespace
+}  // namespace depickle::torch

@@ -1,0 +1,92 @@
+// Rule TF03: which part of a checkpoint is the model.
+#include <gmock/gmock.h>
+
+#include "tests/formats/torch/tables.h"
+
+namespace depickle::torch {
+namespace {
+
+using namespace made;
+using testing::HasSubstr;
+
+const std::string kTensor = vector("0", 4), kWeights = dict({{"w", kTensor}});
+std::string checkpoint(const std::string& value) { return torch_zip(value, {{"0", floats({1, 2, 3, 4})}}); }
+
+// "state_dict: w F32[4]"
+std::string chosen(const std::string& value, const std::string& root = "") {
+  Table table = table_of(checkpoint(value), {.root = root});
+  return table.root + ": " + listed(table);
+}
+std::string refused(const std::string& value, const std::string& root = "") {
+  return error_of_file(checkpoint(value), {.root = root}).message();
+}
+
+TEST(SelectPart, ADictOfTensorsIsTheModel) {
+  EXPECT_EQ(chosen(kWeights), ": w F32[4]");
+  EXPECT_EQ(chosen(dict({{"model", kTensor}, {"net", kTensor}})), ": model F32[4]; net F32[4]")
+      << "a tensor is no part, whatever it is called";
+  EXPECT_EQ(chosen(dict({{"rng", kTensor}, {"model", kWeights}})), "model: w F32[4]")
+      << "though a tensor lies beside it";
+}
+
+TEST(SelectPart, TheOneKnownKeyIsTheModel) {
+  for (auto key : {"state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
+           "params_ema", "ema", "model_ema", "generator", "student"})
+    EXPECT_EQ(
+        chosen(dict({{key, kWeights}, {"optimizer", dict({{"state", kWeights}})}})), std::string(key) + ": w F32[4]");
+  EXPECT_EQ(chosen(dict({{"checkpoint", dict({{"model", kWeights}})}})), ": checkpoint.model.w F32[4]")
+      << "an unknown key is not opened";
+}
+
+TEST(SelectPart, GoesDownStepByStep) {
+  EXPECT_EQ(chosen(dict({{"state_dict", dict({{"model", dict({{"module", kWeights}})}})}})),
+      "state_dict.model.module: w F32[4]");
+}
+
+TEST(SelectPart, AveragesCountOnlyWhereThereIsNoModel) {
+  EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", kWeights}})), "model: w F32[4]");
+  EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", kNone}})), "ema: w F32[4]")
+      << "a stripped YOLO checkpoint, reversed";
+  EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", dict({{"lr", number(1)}})}})), "ema: w F32[4]")
+      << "a model without tensors is none";
+}
+
+TEST(SelectPart, WhatIsBesideIsTold) {
+  Table table =
+      table_of(checkpoint(dict({{"epoch", number(3)}, {"state_dict", dict({{"w", kTensor}, {"n", number(1)}})},
+          {"optimizer", dict({{"state", dict({{"0", kTensor}})}})}})));
+  EXPECT_EQ(left_in(table), "n (int 1, 0); epoch (int 3, 0); optimizer (dict, 1 item, 1)");
+}
+
+TEST(SelectPart, TF03_several_that_could_be_it) {
+  std::string two = dict({{"model", kWeights}, {"net", dict({{"a", kTensor}, {"b", kTensor}})}});
+  Error error = error_of_file(checkpoint(two));
+  EXPECT_STREQ(error.what(), "f: [TF03] several parts could be the model: \"model\" (1 tensor), \"net\" (2 tensors)");
+  EXPECT_EQ(error.hint(), "choose one with --root, or take everything with --root .");
+  EXPECT_EQ(chosen(two, "net"), "net: a F32[4]; b F32[4]");
+  EXPECT_EQ(chosen(two, "."), ": model.w F32[4]; net.a F32[4]; net.b F32[4]");
+  EXPECT_THAT(refused(dict({{"generator", kWeights}, {"ema", kWeights}})),
+      HasSubstr("\"ema\" (1 tensor), \"generator\" (1 tensor)"));
+}
+
+TEST(SelectPart, PathsLeadThroughKeysAttributesAndItems) {
+  std::string value =
+      dict({{"a.b", dict({{"c", kWeights}})}, {"a", dict({{"x", kWeights}})}, {"list", list({number(1), kWeights})},
+          {"object", instance("my", "Thing", {{"part", kWeights}})}, {"one", kTensor}});
+  EXPECT_EQ(chosen(value, "a.b.c"), "a.b.c: w F32[4]") << "a key may hold dots";
+  EXPECT_EQ(chosen(value, "a.x"), "a.x: w F32[4]");
+  EXPECT_EQ(chosen(value, "list.1"), "list.1: w F32[4]");
+  EXPECT_EQ(chosen(value, "object.part"), "object.part: w F32[4]");
+  EXPECT_EQ(chosen(value, "one"), "one: one F32[4]") << "a lone tensor has its key's name";
+}
+
+TEST(SelectPart, TF03_a_path_that_is_not_there) {
+  Error error = error_of_file(checkpoint(dict({{"model", kWeights}, {"epoch", number(3)}})), {.root = "modell"});
+  EXPECT_STREQ(error.what(), "f: [TF03] there is no part \"modell\" in the checkpoint");
+  EXPECT_EQ(error.hint(), "its parts: \"model\" (dict, 1 item), \"epoch\" (int 3)");
+  EXPECT_EQ(error.code(), Code::not_found);
+  EXPECT_EQ(error_of_file(checkpoint(dict({{"model", kWeights}})), {.root = "model.w.x"}).code(), Code::not_found);
+}
+
+}  // namespace
+}  // namespace depickle::torch

@@ -1,0 +1,107 @@
+// Rules TA01 and TA02: the tar of torch 0.1.
+#include <gmock/gmock.h>
+
+#include "tests/scan/judged.h"
+
+namespace depickle::torch {
+namespace {
+
+using namespace made;
+using testing::HasSubstr;
+
+const std::string kFour = floats({1, 2, 3, 4});
+
+std::string octal(size_t value, size_t digits) {
+  std::string out(digits, '0');
+  for (; value > 0; value /= 8) out[--digits] = static_cast<char>('0' + value % 8);
+  return out;
+}
+
+std::string tar(const std::vector<std::pair<std::string, std::string>>& members) {
+  std::string out;
+  for (const auto& [name, content] : members) {
+    std::string header(512, '\0');
+    header.replace(0, name.size(), name)
+        .replace(124, 11, octal(content.size(), 11))
+        .replace(148, 8, "        ")
+        .replace(257, 5, "ustar");
+    unsigned sum = 0;
+    for (char c : header) sum += static_cast<unsigned char>(c);
+    out += header.replace(148, 7, octal(sum, 6) + '\0') + content;
+    out.resize((out.size() + 511) / 512 * 512);
+  }
+  return out + std::string(1024, '\0');
+}
+
+// One storage, 7, of four floats; a view of it, 8; two tensors, 1 over the storage and 2 over the view.
+const std::string kClass = named("torch", "FloatStorage");
+const std::string kStorages = pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(4) +
+                              kFour + pickle(list({tuple({number(8), number(7), number(1), number(2)})}));
+std::string tensor_of(int64_t key, int64_t storage, std::initializer_list<int64_t> numbers) {
+  return pickle(tuple({number(key), number(storage), named("torch", "FloatTensor")})) +
+         raw<int32_t>({static_cast<int32_t>(numbers.size() / 2), 0}) + raw<int64_t>(numbers);
+}
+const std::string kTensors = pickle(number(2)) + tensor_of(1, 7, {2, 2, 1, 2, 0}) + tensor_of(2, 8, {1, 1, 1});
+const std::string kObject = pickle(dict({{"a", text("1") + "Q"}, {"b", text("2") + "Q"}}));
+
+std::string made_of(const std::string& object, const std::string& storages, const std::string& tensors) {
+  return tar({{"sys_info", ""}, {"pickle", object}, {"tensors", tensors}, {"storages", storages}});
+}
+std::string refused(const std::string& object, const std::string& storages, const std::string& tensors) {
+  return error_of_file(made_of(object, storages, tensors)).message();
+}
+
+TEST(Tar, GivesTensorsByTheirKeys) {
+  Table table = table_of(made_of(kObject, kStorages, kTensors));
+  EXPECT_EQ(table.container, "torch tar");
+  EXPECT_EQ(listed(table), "a F32[2,2] by [1,2]; b F32[1]@8");
+  EXPECT_EQ(content_of(table, 1), floats({3}));
+  EXPECT_EQ(scan::judged(made_of(kObject, kStorages, kTensors)), "tensors-only");
+}
+
+TEST(Tar, EveryPickleInItIsJudged) {
+  const std::string evil = call("os", "system", {text("id")});
+  EXPECT_THAT(scan::judged(made_of(pickle(evil), kStorages, kTensors)), HasSubstr("os.system"));
+  EXPECT_THAT(scan::judged(made_of(kObject, pickle(number(1)) + pickle(evil), kTensors)), HasSubstr("os.system"));
+  EXPECT_THAT(scan::judged(made_of(kObject, kStorages, pickle(evil))), HasSubstr("os.system"));
+}
+
+TEST(Tar, TA01_members_that_are_not_there_twice_or_cut) {
+  EXPECT_THAT(refusal(tar({{"pickle", kObject}})),
+      HasSubstr("[TA01] a tar archive without \"storages\": not a torch checkpoint"));
+  EXPECT_THAT(refusal(tar({{"pickle", kObject}, {"pickle", kObject}})),
+      HasSubstr("[TA01] two tar members are called \"pickle\""));
+  EXPECT_THAT(refusal(tar({{"pickle", std::string(2000, 'x')}}).substr(0, 1000)),
+      HasSubstr("[TA01] the file ends inside tar member \"pickle\" (have 488 bytes, need 2000)"));
+}
+
+TEST(Tar, TA02_what_torch_never_wrote) {
+  EXPECT_EQ(refused(kObject, pickle(text("x")), kTensors), "a tar member does not begin with a count");
+  EXPECT_EQ(refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), text("x")})), kTensors),
+      "a storage has no class that torch knows");
+  EXPECT_THAT(
+      refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(5) + kFour,
+          kTensors),
+      HasSubstr("storage 7 does not fit into its member"));
+  EXPECT_THAT(
+      refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(-1) + kFour,
+          kTensors),
+      HasSubstr("storage 7 does not fit into its member"));
+  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 9, {0})), "a tensor of no storage");
+  EXPECT_EQ(
+      refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 7, {-1, 1, 0})), "a size, stride or offset of -1");
+  EXPECT_EQ(refused(pickle(dict({{"a", text("3") + "Q"}})), kStorages, kTensors),
+      "the object names tensor 3, which is not there");
+  EXPECT_EQ(refused(kObject, kStorages,
+                pickle(number(1)) + pickle(tuple({number(1), number(7), kNone})) + raw<int32_t>({100, 0})),
+      "a tensor of 100 dimensions (at most 64)");
+}
+
+TEST(Tar, TS04_views_that_reach_outside) {
+  std::string storages = pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(4) + kFour +
+                         pickle(list({tuple({number(8), number(7), number(3), number(2)})}));
+  EXPECT_EQ(refused(kObject, storages, kTensors), "a view reaches outside its storage");
+}
+
+}  // namespace
+}  // namespace depickle::torch

@@ -1,0 +1,175 @@
+#include "depickle/os/atomic_file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+
+#include <gmock/gmock.h>
+
+#include "tests/made.h"
+
+namespace depickle::os {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+std::string write_refusal(const fs::path& target, IfExists if_exists) {
+  return refusal([&] { write_atomically(target, "new", if_exists); });
+}
+
+TEST(AtomicFile, AppearsWhenCommittedAndNotBefore) {
+  Folder folder;
+  AtomicFile file(folder / "out", 8, IfExists::refuse);
+  file.write(4, bytes("efgh"));
+  file.write(0, bytes("abcd"));
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(file.temporary_path(), folder / ".out.depickle-tmp");
+  EXPECT_EQ(content_of(file.temporary_path()), "abcdefgh");
+  file.commit();
+  EXPECT_EQ(content_of(folder / "out"), "abcdefgh");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, LeavesNothingWhereItIsNotCommitted) {
+  Folder folder;
+  {
+    AtomicFile(folder / "out", 1 << 20, IfExists::refuse).write(0, bytes("half"));
+  }
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+TEST(AtomicFile, LeavesTheOldFileWhereItIsNotCommitted) {
+  Folder folder;
+  fs::path target = folder.write("out", "old");
+  {
+    AtomicFile(target, 0, IfExists::replace).write(0, bytes("half"));
+  }
+  EXPECT_EQ(content_of(target), "old");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, RefusesATargetThatExists) {
+  Folder folder;
+  fs::path target = folder.write("out", "old");
+  EXPECT_EQ(write_refusal(target, IfExists::refuse), target.string() + ": exists already");
+  EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).hint(),
+      "give another name, or --force to replace it");
+  EXPECT_EQ(content_of(target), "old");
+  write_atomically(target, "new", IfExists::replace);
+  EXPECT_EQ(content_of(target), "new");
+}
+
+TEST(AtomicFile, RefusesATargetThatCameWhileItWrote) {
+  Folder folder;
+  AtomicFile file(folder / "out", 0, IfExists::refuse);
+  folder.write("out", "somebody else's");
+  EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("exists already"));
+  EXPECT_EQ(content_of(folder / "out"), "somebody else's");
+}
+
+TEST(AtomicFile, KeepsASymbolicLinkAndReplacesWhatItPointsTo) {
+  Folder folder;
+  folder.write("store/real", "old");
+  fs::create_symlink("store/real", folder / "link");
+  write_atomically(folder / "link", "new", IfExists::replace);
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(content_of(folder / "store/real"), "new");
+  EXPECT_THAT(write_refusal(folder / "link", IfExists::refuse), HasSubstr("real: exists already"));
+}
+
+TEST(AtomicFile, FollowsALinkToAFileThatIsNotThereYet) {
+  Folder folder;
+  fs::create_symlink("real", folder / "link");
+  write_atomically(folder / "link", "new", IfExists::refuse);
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(content_of(folder / "real"), "new");
+}
+
+TEST(AtomicFile, TakesTheModeThatTheUmaskLeaves) {
+  Folder folder;
+  mode_t before = ::umask(027);
+  write_atomically(folder / "out", "new", IfExists::refuse);
+  ::umask(before);
+  struct stat status;
+  ASSERT_EQ(::stat((folder / "out").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640u);
+}
+
+TEST(AtomicFile, RemovesWhatAKilledRunLeft) {
+  Folder folder;
+  folder.write(".out.depickle-tmp", "half of it");
+  write_atomically(folder / "out", "new", IfExists::refuse);
+  EXPECT_EQ(content_of(folder / "out"), "new");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
+TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsSibling) {
+  Folder folder;
+  folder.write("precious", "kept");
+  fs::create_symlink("precious", folder / ".out.depickle-tmp");
+  write_atomically(folder / "out", "new", IfExists::refuse);
+  EXPECT_EQ(content_of(folder / "precious"), "kept");
+}
+
+TEST(AtomicFile, RefusesWhileAnotherWritesTheSameTarget) {
+  Folder folder;
+  AtomicFile first(folder / "out", 0, IfExists::replace);
+  first.write(0, bytes("first"));
+  EXPECT_EQ(write_refusal(folder / "out", IfExists::replace),
+      (folder / "out").string() + ": another process is writing this file");
+  first.commit();
+  EXPECT_EQ(content_of(folder / "out"), "first");
+}
+
+TEST(AtomicFile, SaysWhatStandsInTheWay) {
+  Folder folder;
+  fs::create_directory(folder / "taken");
+  EXPECT_THAT(write_refusal(folder / "taken", IfExists::replace), HasSubstr("taken: is a folder"));
+  EXPECT_THAT(
+      write_refusal(folder / "missing/out", IfExists::refuse), HasSubstr("cannot write: No such file or directory"));
+}
+
+TEST(AtomicFile, ADiskThatIsTooSmallIsFoundBeforeAnyWork) {
+  Folder folder;
+  Error error = error_of([&] { AtomicFile(folder / "out", uint64_t{1} << 50, IfExists::refuse); });
+  EXPECT_THAT(error.message(), StartsWith("not enough space on the disk (have "));
+  EXPECT_THAT(error.message(), HasSubstr(", need 1,125,899,906,842,624)"));
+  EXPECT_EQ(error.code(), Code::io);
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+TEST(AtomicFile, AWriteThatFailsIsAnErrorAndLeavesNothing) {
+  Folder folder;
+  auto ignore = std::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit before;
+  ::getrlimit(RLIMIT_FSIZE, &before);
+  struct rlimit small = before;
+  small.rlim_cur = 4096;
+  ::setrlimit(RLIMIT_FSIZE, &small);
+  std::string text = refusal([&] {
+    AtomicFile file(folder / "out", 0, IfExists::refuse);
+    file.write(0, bytes(std::string(8192, 'x')));
+    file.commit();
+  });
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, ignore);
+  EXPECT_EQ(text, (folder / "out").string() + ": cannot write: File too large");
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+TEST(AtomicFile, MovesWithItsDuty) {
+  Folder folder;
+  {
+    AtomicFile first(folder / "out", 0, IfExists::refuse);
+    AtomicFile second(std::move(first));
+    second.write(0, bytes("x"));
+    EXPECT_EQ(folder.entries(), 1u);
+  }
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+}  // namespace
+}  // namespace depickle::os

@@ -1,0 +1,228 @@
+#include "depickle/sandbox/sandbox.h"
+
+#include <atomic>
+
+#include <gmock/gmock.h>
+
+#include "depickle/convert/convert.h"
+#include "depickle/os/atomic_file.h"
+#include "tests/convert/torch_file.h"
+#include "tests/made.h"
+
+namespace depickle::sandbox {
+namespace {
+
+using ::testing::HasSubstr;
+
+SandboxOptions options() {
+  SandboxOptions options;
+  options.program = {MISBEHAVING_WORKER, std::to_string(options.channels)};
+#ifdef __SANITIZE_ADDRESS__
+  options.environment = {"ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0:handle_segv=0"};
+#endif
+  return options;
+}
+
+// What becomes of a conversion by a worker whose first file says `words`.
+Error end_of(const std::string& words, SandboxOptions wish = options()) {
+  Folder folder;
+  const auto source = folder.write("model.bin", words);
+  Sandbox sandbox(std::move(wish));
+  Error error = error_of([&] { convert::convert_file(source, folder / "model.safetensors", {.engine = &sandbox}); });
+  EXPECT_EQ(folder.entries(), 1) << "nothing is left behind";
+  return error;
+}
+
+std::string gpt() {
+  return convert::TorchFile()
+      .tensor("lm_head.weight", {1, 2, 3, 4})
+      .view("wte.weight", 0, {4}, {1})
+      .tensor("bias", {5})
+      .number("epoch", 3)
+      .zip();
+}
+
+TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsThisProcess) {
+  Folder folder;
+  const auto source = folder.write("model.bin", gpt());
+  Sandbox sandbox(options());
+  auto converted = [&](const char* name, convert::Engine* engine) {
+    convert::Options options{.receipt = folder / name / "receipt.json", .engine = engine};
+    std::filesystem::create_directory(folder / name);
+    return convert::convert_file(source, folder / name / "model.safetensors", options).files.at(0);
+  };
+  const convert::FileReport there = converted("there", &sandbox), here = converted("here", nullptr);
+  EXPECT_EQ(content_of(folder / "there/model.safetensors"), content_of(folder / "here/model.safetensors"));
+  EXPECT_EQ(content_of(folder / "there/receipt.json"), content_of(folder / "here/receipt.json"));
+  EXPECT_EQ(there.tensors, 3);
+  EXPECT_EQ(there.identical, 3);
+  EXPECT_EQ(there.container, "torch zip");
+  EXPECT_EQ(there.tied.at(0).kept, "wte.weight");
+  EXPECT_EQ(there.leftovers.at(0).path, "epoch");
+  EXPECT_EQ(there.contents.at(0).name, here.contents.at(0).name);
+  EXPECT_EQ(there.contents.at(0).sha256, here.contents.at(0).sha256);
+  EXPECT_EQ(there.target_sha256, here.target_sha256);
+  EXPECT_EQ(sandbox.deaths(), 0);
+}
+
+TEST(Sandbox, SaysWhatIsWrongWithAFileInTheSameWords) {
+  Folder folder;
+  const auto source = folder.write("model.bin", gpt().substr(0, 700));
+  Sandbox sandbox(options());
+  auto refused = [&](convert::Engine* engine) {
+    return refusal([&] { convert::convert_file(source, folder / "out.safetensors", {.engine = engine}); });
+  };
+  EXPECT_EQ(refused(&sandbox), refused(nullptr));
+  EXPECT_THAT(refused(&sandbox), HasSubstr("model.bin"));
+}
+
+TEST(Sandbox, LooksAndScansAndComparesAsThisProcessDoes) {
+  Folder folder;
+  const weights::Model model = weights::find_model(folder.write("model.bin", gpt()));
+  Sandbox sandbox(options());
+  const convert::Look look = sandbox.look(model, {});
+  ASSERT_EQ(look.tensors.size(), 3);
+  EXPECT_EQ(look.tensors[2].name, "bias");
+  EXPECT_EQ(look.tensors[2].shape, std::vector<uint64_t>{1});
+  EXPECT_EQ(sandbox.scan(model.entry).verdict, scan::Verdict::tensors_only);
+  EXPECT_EQ(sandbox.compare(model, model, {}).identical, 3);
+  const weights::Model other =
+      weights::find_model(folder.write("b.bin", convert::TorchFile().tensor("bias", {6}).zip()));
+  const convert::Comparison comparison = sandbox.compare(model, other, {});
+  EXPECT_EQ(comparison.identical, 0);
+  EXPECT_EQ(comparison.findings.size(), 3);
+}
+
+// A file that is not on this machine: its bytes come through the channels.
+class Served final : public ByteSource {
+ public:
+  explicit Served(std::string content) : ByteSource("hf://org/name/model.bin"), content_(std::move(content)) {}
+  uint64_t size_bytes() const noexcept override { return content_.size(); }
+  bool is_distant() const noexcept override { return true; }
+  mutable std::atomic<uint64_t> reads = 0;
+
+ private:
+  Bytes do_view(uint64_t offset, uint64_t length) const override {
+    ++reads;
+    if (length > 100'000) throw Error(Code::network, "", "the connection was lost");
+    return bytes(content_).subspan(offset, length);
+  }
+  std::string content_;
+};
+
+TEST(Sandbox, ReadsADistantFileThroughItsMaker) {
+  const auto file = std::make_shared<Served>(gpt());
+  Sandbox sandbox(options());
+  EXPECT_EQ(sandbox.look({file}, {}).tensors.size(), 3);
+  EXPECT_GT(file->reads, 0);
+}
+
+TEST(Sandbox, PassesOnWhatReadingADistantFileThrows) {
+  const auto file = std::make_shared<Served>(convert::TorchFile().tensor("w", std::vector<float>(100'000)).zip());
+  Sandbox sandbox(options());
+  const Error error = error_of([&] { sandbox.compare({file}, {file}, {}); });
+  EXPECT_EQ(error.code(), Code::network) << error.what();
+}
+
+TEST(Sandbox, ChecksAModelAsThisProcessDoes) {
+  const std::string pickle = gpt();
+  const repo::ModelPair pair{
+      .safetensors = {"model.safetensors", {"model.safetensors"}}, .pickle = {"model.bin", {"model.bin"}}};
+  const repo::OpenFile before = [&](const std::string&) { return std::make_shared<Served>(pickle); };
+  const repo::OpenFile after = [&](const std::string&) { return std::make_shared<Served>("not safetensors at all"); };
+  Sandbox sandbox(options());
+  repo::Check there, here;
+  sandbox.check_model(there, pair, nullptr, before, after, {});
+  repo::check_model(here, pair, nullptr, before, after, {});
+  ASSERT_EQ(there.tensors.size(), 1);
+  EXPECT_EQ(there.tensors[0].kind, repo::TensorFinding::Kind::unreadable);
+  EXPECT_EQ(there.tensors[0].what, here.tensors.at(0).what);
+}
+
+TEST(Sandbox, TellsProgressAndStopsWhenItsListenerSaysSo) {
+  Folder folder;
+  const auto source = folder.write("model.bin", gpt());
+  Sandbox sandbox(options());
+  std::vector<std::string> phases;
+  const Progress listen = [&](const Step& step) { phases.emplace_back(step.phase); };
+  convert::convert_file(source, folder / "a.safetensors", {.engine = &sandbox}, listen);
+  EXPECT_THAT(phases, ::testing::Contains("write"));
+  EXPECT_THAT(phases, ::testing::Contains("compare"));
+  const Progress stop = [](const Step&) { throw Error(Code::cancelled, "", "enough"); };
+  EXPECT_EQ(
+      error_of([&] { convert::convert_file(source, folder / "b.safetensors", {.engine = &sandbox}, stop); }).code(),
+      Code::cancelled);
+  EXPECT_EQ(folder.entries(), 2) << "the source and the first target";
+}
+
+TEST(Sandbox, AWorkerThatDoesWhatNoReaderDoesIsStopped) {
+  for (const char* trick : {"socket", "exec", "fork", "kill", "code", "unlink"}) {
+    const Error error = end_of(std::string("MISBEHAVE:") + trick);
+    EXPECT_EQ(error.code(), Code::unsafe) << trick << ": " << error.what();
+    EXPECT_THAT(error.what(), HasSubstr("model.bin")) << trick;
+  }
+}
+
+TEST(Sandbox, AWorkerOpensNoFile) {
+  // It goes on with what it was handed, which is no model.
+  EXPECT_EQ(end_of("MISBEHAVE:open").code(), Code::unsupported);
+}
+
+TEST(Sandbox, ACrashOfTheWorkerIsAnErrorAndNothingElse) {
+  const Error error = end_of("MISBEHAVE:crash");
+  EXPECT_EQ(error.code(), Code::malformed);
+  EXPECT_THAT(error.what(), HasSubstr("crashed"));
+  EXPECT_THAT(error.hint(), HasSubstr("report"));
+}
+
+#ifndef __SANITIZE_ADDRESS__  // whose memory no limit can hold
+TEST(Sandbox, AWorkerGetsNoMoreMemoryThanItMay) {
+  SandboxOptions wish = options();
+  wish.bounds.memory_bytes = 256 << 20;
+  const Error error = end_of("MISBEHAVE:memory", wish);
+  EXPECT_EQ(error.code(), Code::limit);
+  EXPECT_THAT(error.what(), HasSubstr("memory"));
+}
+#endif
+
+TEST(Sandbox, AWorkerGetsNoMoreTimeThanItMay) {
+  SandboxOptions wish = options();
+  wish.seconds = 0.5;
+  EXPECT_THAT(end_of("MISBEHAVE:loop", wish).what(), HasSubstr("takes more than"));
+  wish = options();
+  wish.bounds.cpu_seconds = 1;
+  const Error error = end_of("MISBEHAVE:loop", wish);
+  EXPECT_EQ(error.code(), Code::limit);
+  EXPECT_THAT(error.what(), HasSubstr("processor time"));
+}
+
+TEST(Sandbox, AWorkerWritesNoMoreThanItMay) {
+  SandboxOptions wish = options();
+  wish.bounds.file_bytes = 100;
+  EXPECT_EQ(end_of(gpt(), wish).code(), Code::limit);
+}
+
+TEST(Sandbox, AWorkerThatHangsUpOrLiesIsEnded) {
+  EXPECT_EQ(end_of("MISBEHAVE:hang-up").code(), Code::limit);
+  const Error error = end_of("MISBEHAVE:lie");
+  EXPECT_EQ(error.code(), Code::malformed);
+  EXPECT_THAT(error.what(), HasSubstr("makes no sense"));
+}
+
+TEST(Sandbox, ItsOwnerStopsAWorkerThatSaysNothing) {
+  SandboxOptions wish = options();
+  int ticks = 0;
+  wish.check = [&] {
+    if (++ticks == 3) throw Error(Code::cancelled, "", "enough");
+  };
+  EXPECT_EQ(end_of("MISBEHAVE:loop", wish).code(), Code::cancelled);
+}
+
+TEST(Sandbox, AProgramThatIsNotThereIsAnError) {
+  SandboxOptions wish = options();
+  wish.program[0] = "/no/such/program";
+  EXPECT_THAT(end_of(gpt(), wish).what(), HasSubstr("could not be started"));
+}
+
+}  // namespace
+}  // namespace depickle::sandbox

@@ -1,0 +1,109 @@
+#include "depickle/sandbox/wire.h"
+
+#include <gmock/gmock.h>
+
+#include "depickle/sandbox/messages.h"
+#include "tests/made.h"
+
+namespace depickle::sandbox {
+namespace {
+
+std::string encoded(const auto& value) {
+  WireWriter wire;
+  wire(value);
+  return wire.take();
+}
+
+convert::FileReport report() {
+  return {.source = "model.bin",
+      .target = "model.safetensors",
+      .container = "torch zip",
+      .root = "state_dict",
+      .tensors = 2,
+      .identical = 2,
+      .tensor_bytes = 24,
+      .file_bytes = 136,
+      .seconds = 0.5,
+      .tied = {{"a", "b"}},
+      .leftovers = {{"epoch", "int 3", 0}},
+      .skipped = {{"q", "complex128"}},
+      .notes = {"12 bytes behind the archive", ""},
+      .contents = {{"b", Dtype::BF16, {2, 3}, 12, "ab"}, {"scalar", Dtype::F64, {}, 8, ""}},
+      .digested_sources = {{"model.bin", 548, "cd"}},
+      .target_sha256 = "ef"};
+}
+
+scan::Scan scan() {
+  scan::Scan scan;
+  scan.verdict = scan::Verdict::has_code;
+  scan.findings = {{"data.pkl", 7, "os.system(\"x\")", "runs a command", 2}};
+  scan.globals = {{"data.pkl", "os.system", false, 2, 7}};
+  scan.error = Error(Code::truncated, "PK01", "ends too early", {"model.bin", "w", 9}, "fetch it again");
+  return scan;
+}
+
+TEST(Wire, WhatIsReadIsWhatWasWritten) {
+  const std::string bytes = encoded(std::optional(report()));
+  const auto read = WireReader(bytes).value<std::optional<convert::FileReport>>();
+  ASSERT_TRUE(read);
+  EXPECT_EQ(encoded(read), bytes);
+  EXPECT_EQ(read->contents[0].dtype, Dtype::BF16);
+  EXPECT_EQ(read->contents[0].shape, (std::vector<uint64_t>{2, 3}));
+  EXPECT_EQ(read->target, "model.safetensors");
+  EXPECT_EQ(read->seconds, 0.5);
+  EXPECT_EQ(read->notes.size(), 2);
+}
+
+TEST(Wire, AnErrorKeepsAllOfItself) {
+  const std::string bytes = encoded(scan());
+  const auto read = WireReader(bytes).value<scan::Scan>();
+  EXPECT_EQ(encoded(read), bytes);
+  ASSERT_TRUE(read.error);
+  EXPECT_EQ(read.error->code(), Code::truncated);
+  EXPECT_STREQ(read.error->what(), scan().error->what());
+  EXPECT_EQ(read.error->hint(), "fetch it again");
+}
+
+template <typename Value>
+void expect_no_prefix_is_read(const Value& value) {
+  const std::string whole = encoded(value);
+  for (size_t length = 0; length < whole.size(); ++length) {
+    const std::string_view cut = std::string_view(whole).substr(0, length);
+    EXPECT_EQ(error_of([&] { WireReader(cut).value<Value>(); }).code(), Code::malformed) << length;
+  }
+}
+
+TEST(Wire, AnAnswerThatBreaksOffIsAnError) {
+  expect_no_prefix_is_read(report());
+  expect_no_prefix_is_read(scan());
+}
+
+TEST(Wire, AnyByteMayBeALie) {
+  const std::string whole = encoded(scan());
+  for (size_t at = 0; at < whole.size(); ++at)
+    for (int bit = 0; bit < 8; ++bit) {
+      std::string lie = whole;
+      lie[at] = static_cast<char>(lie[at] ^ (1 << bit));
+      try {
+        // What is accepted can be named: no enum holds a number beyond its values.
+        const auto read = WireReader(lie).value<scan::Scan>();
+        EXPECT_FALSE(name(read.verdict).empty());
+        if (read.error) {
+          EXPECT_FALSE(name(read.error->code()).empty());
+        }
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), Code::malformed);
+      }
+    }
+}
+
+TEST(Wire, ACountBeyondWhatCameTakesNoMemory) {
+  WireWriter wire;
+  wire(uint64_t{1} << 60);
+  const std::string bytes = wire.take();
+  EXPECT_EQ(error_of([&] { WireReader(bytes).value<std::vector<std::string>>(); }).code(), Code::malformed);
+  EXPECT_EQ(error_of([&] { WireReader(bytes).value<std::string>(); }).code(), Code::malformed);
+}
+
+}  // namespace
+}  // namespace depickle::sandbox

@@ -1,0 +1,80 @@
+#include "server/page/events.h"
+
+#include <gmock/gmock.h>
+
+#include "server/page/meter.h"
+
+namespace depickle::server::page {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+using testing::Not;
+
+struct Watcher {
+  Watcher(Channel& channel, uint64_t after) : stream(channel.stream(after)) {
+    stream->subscribe([this] { ++woken; });
+  }
+  std::string take() {
+    std::string out;
+    open = stream->take(out);
+    return out;
+  }
+  int woken = 0;
+  bool open = true;
+  std::shared_ptr<http::EventStream> stream;
+};
+
+TEST(Events, ASlowReaderGetsTheNewestOnly) {
+  auto channel = std::make_shared<Channel>(100);
+  Watcher watcher(*channel, 0);
+  watcher.take();
+  for (int i = 0; i < 1000; ++i) channel->progress(std::to_string(i));
+  EXPECT_EQ(watcher.woken, 1000);
+  EXPECT_EQ(watcher.take(), "id: 1100\nevent: progress\ndata: 999\n\n");
+  EXPECT_EQ(watcher.take(), "");
+}
+
+TEST(Events, WhoComesBackHearsWhatIsNewer) {
+  auto channel = std::make_shared<Channel>(0);
+  channel->state("first");   // 1
+  channel->progress("old");  // 2
+  EXPECT_THAT(Watcher(*channel, 2).take(), testing::AllOf(HasSubstr("first"), Not(HasSubstr("old"))));
+  channel->progress("new");  // 3
+  EXPECT_THAT(Watcher(*channel, 2).take(), HasSubstr("new"));
+  channel->end("over", Job{});
+  Watcher late(*channel, 4);
+  EXPECT_THAT(late.take(), HasSubstr("event: end\ndata: over"));
+  EXPECT_FALSE(late.open);
+  EXPECT_TRUE(channel->ended());
+}
+
+TEST(Events, AWatcherThatLeavesIsForgotten) {
+  auto channel = std::make_shared<Channel>(0);
+  {
+    Watcher watcher(*channel, 0);
+  }
+  EXPECT_EQ(channel->watchers(), 0u);
+  channel->state("nobody hears");
+}
+
+TEST(Meter, AddsUpFilesAndSpeaksTenTimesASecond) {
+  std::vector<Measure> said;
+  std::vector<std::string> phases;
+  Meter meter(
+      [&](std::string_view phase) { phases.emplace_back(phase); }, [&](const Measure& m) { said.push_back(m); });
+  meter.expect(100);
+  Meter::Clock::time_point now{std::chrono::hours(1)};
+  for (uint64_t done = 0; done <= 50; ++done, now += std::chrono::milliseconds(10))
+    meter.report({"write", "a", done, 50}, now);
+  meter.report({"write", "b", 25, 50}, now + milliseconds(90));
+  EXPECT_THAT(phases, testing::ElementsAre("convert"));
+  EXPECT_LE(said.size(), 7u);
+  EXPECT_EQ(said.back().done_bytes, 75u);
+  EXPECT_EQ(said.back().total_bytes, 100u);
+  EXPECT_NEAR(said.back().bytes_per_second, 125, 1);
+  EXPECT_NEAR(said.back().seconds_left.value(), 0.2, 0.01);
+}
+
+}  // namespace
+}  // namespace depickle::server::page

@@ -1,0 +1,101 @@
+#include "server/page/keeping.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include <gmock/gmock.h>
+
+#include "server/hub/store/database.h"
+#include "server/page/runner.h"
+
+namespace depickle::server::page {
+namespace {
+
+using testing::UnorderedElementsAre;
+using Hours = std::chrono::hours;
+namespace fs = std::filesystem;
+
+constexpr uint64_t kBytes = 1000;
+
+class KeepingTest : public testing::Test {
+ protected:
+  KeepingTest() {
+    settings_.data = fs::temp_directory_path() / ("depickle-keeping-test-" + std::to_string(::getpid()));
+    settings_.log = [this](std::string_view line) { log_.emplace_back(line); };
+    fs::remove_all(settings_.data);
+    fs::create_directories(settings_.data / "app" / "cache");
+    jobs_ = std::make_unique<Jobs>(
+        open_database(settings_.data), open_database(settings_.data), settings_.limits, settings_.log);
+  }
+  ~KeepingTest() override {
+    jobs_.reset();
+    fs::remove_all(settings_.data);
+  }
+
+  static void put(const fs::path& folder, Hours ago) {
+    fs::create_directories(folder / "blobs");
+    std::ofstream(folder / "blobs" / "x") << std::string(kBytes, 'x');
+    for (const fs::path& path : {folder / "blobs" / "x", folder / "blobs"})
+      fs::last_write_time(path, fs::file_time_type::clock::now() - ago);
+  }
+  void download(const std::string& name, Hours ago) { put(settings_.data / "app" / "cache" / name, ago); }
+  void results(const std::string& id, Hours ago) { put(job_folder(settings_, id), ago); }
+  std::string begin(const std::string& repo) {
+    const std::string id = jobs_->add({.kind = Kind::convert, .address = repo, .repo = repo}, "a", "").job.id;
+    live_.push_back(jobs_->next(Lane::conversions));
+    return id;
+  }
+
+  // What is left when only so many folders may stay.
+  std::vector<std::string> left(uint64_t folders) {
+    settings_.limits.disk_bytes = folders * kBytes;
+    Keeping keeping(settings_, *jobs_);
+    keeping.tidy();
+    std::vector<std::string> names;
+    for (const char* of : {"cache", "jobs"})
+      if (fs::exists(settings_.data / "app" / of))
+        for (const auto& entry : fs::directory_iterator(settings_.data / "app" / of))
+          names.push_back(entry.path().filename());
+    EXPECT_EQ(keeping.used_bytes(), names.size() * kBytes);
+    return names;
+  }
+
+  Settings settings_;
+  std::vector<std::string> log_;
+  std::unique_ptr<Jobs> jobs_;
+  std::vector<std::shared_ptr<Live>> live_;
+};
+
+TEST_F(KeepingTest, DownloadsUsedLongestAgoGoFirstAndOnlyAsManyAsMust) {
+  download("models--a", Hours(3));
+  download("models--b", Hours(5));
+  download("models--c", Hours(4));
+  EXPECT_THAT(left(3), UnorderedElementsAre("models--a", "models--b", "models--c"));
+  EXPECT_TRUE(log_.empty());
+  EXPECT_THAT(left(1), UnorderedElementsAre("models--a"));
+  EXPECT_THAT(log_, testing::ElementsAre("disk: models--b is gone, 1.0 kB", "disk: models--c is gone, 1.0 kB"));
+}
+
+TEST_F(KeepingTest, WhatSomebodyMayBeAtWorkWithStays) {
+  download("models--now", Hours(0));
+  download(".locks", Hours(9));
+  const std::string running = begin("m/1");
+  results(running, Hours(9));
+  EXPECT_THAT(left(0), UnorderedElementsAre("models--now", ".locks", running));
+}
+
+TEST_F(KeepingTest, ResultsGoAfterDownloadsAndTheirJobsStay) {
+  const std::string ended = begin("m/1");
+  jobs_->fail(*live_.back(), {});
+  results(ended, Hours(2));
+  results("of-no-job", Hours(0));
+  download("models--a", Hours(2));
+  EXPECT_THAT(left(2), UnorderedElementsAre(ended, "of-no-job"));
+  EXPECT_THAT(left(1), UnorderedElementsAre("of-no-job"));
+  EXPECT_THAT(left(0), testing::IsEmpty());
+  EXPECT_TRUE(jobs_->find(ended));
+}
+
+}  // namespace
+}  // namespace depickle::server::page

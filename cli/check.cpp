@@ -83,7 +83,7 @@ void print_json(const Console& console, const hub::RepoId& repository, const Che
 }
 
 void print_text(const Console& console, const Check& check) {
-  constexpr size_t kMostFindings = 100;
+  constexpr size_t kMaxFindings = 100;
   console.out(fmt::format("{}: {}\n",
       console.painted(check.passed() ? Colour::green : Colour::red, name(check.verdict())), check.sentence()));
   console.out(fmt::format("#{} {} by {} ({}), {} on {}\n", check.discussion.number, quoted(check.discussion.title),
@@ -94,14 +94,14 @@ void print_text(const Console& console, const Check& check) {
     console.out(fmt::format("{} {}  {}, {}\n", file.is_expected() ? word : console.painted(Colour::red, word),
         printable(file.path), name(file.kind), human_bytes(file.size_bytes)));
   }
-  for (size_t i = 0; i < std::min(check.tensors.size(), kMostFindings); ++i) {
+  for (size_t i = 0; i < std::min(check.tensors.size(), kMaxFindings); ++i) {
     const repo::TensorFinding& finding = check.tensors[i];
     const std::string tensor = finding.tensor.empty() ? "" : fmt::format("tensor {}: ", quoted(finding.tensor));
     console.out(fmt::format("{} {}: {}{}\n", console.painted(Colour::red, fmt::format("{:<10}", name(finding.kind))),
         printable(finding.file), tensor, finding.what));
   }
-  if (check.tensors.size() > kMostFindings)
-    console.out(fmt::format("           and {} more\n", grouped(check.tensors.size() - kMostFindings)));
+  if (check.tensors.size() > kMaxFindings)
+    console.out(fmt::format("           and {} more\n", grouped(check.tensors.size() - kMaxFindings)));
   for (const std::string& note : check.notes) console.out(fmt::format("note       {}\n", printable(note)));
 }
 

@@ -63,12 +63,12 @@ class Printer {
   void print_leftovers(const FileReport& file) const {
     constexpr size_t kMost = 12;
     std::string names;
-    for (size_t i = 0; i < file.leftovers.size() && i < kMost; ++i) {
-      const Leftover& left = file.leftovers[i];
+    for (size_t i = 0; i < file.unused.size() && i < kMost; ++i) {
+      const Unused& left = file.unused[i];
       names += fmt::format("{}{}", i ? ", " : "", quoted(left.path, 60));
       if (left.tensors > 0) names += fmt::format(" ({})", plural(left.tensors, "tensor"));
     }
-    if (file.leftovers.size() > kMost) names += fmt::format(" and {} more", file.leftovers.size() - kMost);
+    if (file.unused.size() > kMost) names += fmt::format(" and {} more", file.unused.size() - kMost);
     if (!names.empty()) line("left", names + " (not weights)");
   }
 

@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::streamsize kMostTokenBytes = 4096;
+constexpr std::streamsize kMaxTokenBytes = 4096;
 
 std::optional<std::string> variable(const char* name) {
   const char* value = std::getenv(name);
@@ -82,8 +82,8 @@ std::string saved_token() {
   std::error_code missing;
   if (!fs::exists(path, missing)) return {};
   std::ifstream file(path, std::ios::binary);
-  std::string token(kMostTokenBytes, '\0');
-  if (!file.read(token.data(), kMostTokenBytes) && file.bad())
+  std::string token(kMaxTokenBytes, '\0');
+  if (!file.read(token.data(), kMaxTokenBytes) && file.bad())
     throw Error(Code::io, "", "cannot read the token's file", Where::in(path), "log in again with `hf auth login`");
   if (!file.is_open())
     throw Error(Code::io, "", "cannot open the token's file", Where::in(path), "log in again with `hf auth login`");

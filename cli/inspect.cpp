@@ -79,7 +79,7 @@ void print_json(const Console& console, const Weights& weights) {
     if (out.size() > 1 << 20) console.out(out), out.clear();
   }
   json.end().key("leftovers");
-  convert::write_leftovers(json, weights.leftovers());
+  convert::write_leftovers(json, weights.unused());
   json.key("unsupported");
   convert::write_unsupported(json, weights.unsupported());
   json.key("metadata").object();
@@ -127,7 +127,7 @@ void print_text(const Console& console, const std::string& address, const Weight
     list("metadata", fmt::format("{} = {}", quoted(key, 60), quoted(value, 120)));
   for (const Unsupported& tensor : weights.unsupported())
     list("cannot", fmt::format("{}: {} (safetensors has no such tensor)", quoted(tensor.name), printable(tensor.what)));
-  for (const Leftover& left : weights.leftovers())
+  for (const Unused& left : weights.unused())
     list("left", fmt::format("{}: {}{}", quoted(left.path), printable(left.description),
                      left.tensors ? fmt::format(", {}", plural(left.tensors, "tensor")) : ""));
   for (const std::string& note : weights.notes()) list("note", printable(note));

@@ -88,8 +88,8 @@ void check_written(const Weights& source, const convert::Plan& plan, const fs::p
 void convert_and_check(
     const Weights& source, const convert::PlanOptions& options, const fs::path& target, bool digests) {
   convert::Plan plan = convert::plan(source, options);
-  constexpr uint64_t kMostBytes = 4 << 20;
-  if (plan.file_bytes > kMostBytes) return;
+  constexpr uint64_t kMaxBytes = 4 << 20;
+  if (plan.file_bytes > kMaxBytes) return;
   {
     os::AtomicFile file(target, plan.file_bytes, os::IfExists::replace);
     convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});

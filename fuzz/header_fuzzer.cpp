@@ -125,10 +125,10 @@ void check_slice(const ByteSource& file, const Header& header, const Entry& entr
 }
 
 void check_slices(const ByteSource& file, const Header& header, Choices& choices) {
-  constexpr uint64_t kMostBytes = 4096;
+  constexpr uint64_t kMaxBytes = 4096;
   for (const Entry& entry : header.entries().first(std::min<size_t>(header.entries().size(), 8))) {
-    bool small = entry.size_bytes() <= kMostBytes && entry.shape.size() <= 8 &&
-                 std::ranges::all_of(entry.shape, [](uint64_t size) { return size <= kMostBytes; });
+    bool small = entry.size_bytes() <= kMaxBytes && entry.shape.size() <= 8 &&
+                 std::ranges::all_of(entry.shape, [](uint64_t size) { return size <= kMaxBytes; });
     for (int i = 0; small && i < 4; ++i) check_slice(file, header, entry, choices);
   }
 }

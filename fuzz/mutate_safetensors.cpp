@@ -12,13 +12,13 @@ namespace {
 // Where the last tensor ends, if the JSON spells its data_offsets plainly.
 size_t data_bytes(std::string_view json) {
   constexpr std::string_view kField = "\"data_offsets\":[";
-  constexpr uint64_t kMostBytes = 8192;
+  constexpr uint64_t kMaxBytes = 8192;
   uint64_t most = 0;
   for (size_t at = json.find(kField); at != json.npos; at = json.find(kField, at + 1)) {
     size_t comma = std::min(json.find(',', at + kField.size()), json.size() - 1);
     uint64_t end = 0;
     std::from_chars(json.data() + comma + 1, json.data() + json.size(), end);
-    most = std::max(most, std::min(end, kMostBytes));
+    most = std::max(most, std::min(end, kMaxBytes));
   }
   return most;
 }

@@ -85,8 +85,8 @@ void run(Bytes stream) {
   promise(trace.graph.nodes() <= kLimits.nodes, "the limit of nodes is kept");
   check_events(trace, 1000);
   for (Handle handle = 0; handle < trace.graph.nodes(); ++handle) check_node(trace.graph, handle);
-  constexpr Handle kFirstInWords = 256, kMostInWords = 2000;  // every graph begins with the same small numbers
-  for (Handle handle = kFirstInWords; handle < trace.graph.nodes() && handle < kMostInWords; ++handle)
+  constexpr Handle kFirstInWords = 256, kMaxInWords = 2000;  // every graph begins with the same small numbers
+  for (Handle handle = kFirstInWords; handle < trace.graph.nodes() && handle < kMaxInWords; ++handle)
     check_words(trace.graph, handle);
   if (trace.failure)
     promise(

@@ -21,17 +21,14 @@ Weights table_of(const std::shared_ptr<const ByteSource>& file, std::string root
   weights::Builder builder(table.container);
   for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
   for (const Tensor& tensor : table.tensors) builder.add(tensor);
-  builder.own(table.owner)
-      .root(table.root)
-      .leftovers(std::move(table.leftovers))
-      .unsupported(std::move(table.unsupported));
+  builder.own(table.owner).root(table.root).unused(std::move(table.unused)).unsupported(std::move(table.unsupported));
   table = {};
   return std::move(builder).build();
 }
 
 void read_some(const Weights& weights, const Tensor& tensor) {
-  constexpr uint64_t kMostBytes = 4096;
-  const uint64_t unit = unit_bytes(tensor.dtype), length = std::min(tensor.size_bytes, kMostBytes) / unit * unit;
+  constexpr uint64_t kMaxBytes = 4096;
+  const uint64_t unit = unit_bytes(tensor.dtype), length = std::min(tensor.size_bytes, kMaxBytes) / unit * unit;
   std::vector<std::byte> first(length), last(length);
   weights.read(tensor, 0, first);
   weights.read(tensor, tensor.size_bytes - length, last);
@@ -45,8 +42,8 @@ void read_some(const Weights& weights, const Tensor& tensor) {
 bool check_table(const std::shared_ptr<const ByteSource>& file, const std::string& root) {
   return accepts([&] {
     Weights weights = table_of(file, root);
-    constexpr size_t kMostTensors = 200;
-    for (const Tensor& tensor : weights.tensors().first(std::min(weights.tensors().size(), kMostTensors))) {
+    constexpr size_t kMaxTensors = 200;
+    for (const Tensor& tensor : weights.tensors().first(std::min(weights.tensors().size(), kMaxTensors))) {
       promise(weights.find(tensor.name) == &tensor, "a tensor is found by its name");
       accepts([&] { read_some(weights, tensor); });
     }

@@ -46,9 +46,9 @@ void check_names(const Archive& archive) {
 }
 
 void check_contents(const Archive& archive, const ByteSource& file) {
-  constexpr uint64_t kMostBytes = 4 << 20;
+  constexpr uint64_t kMaxBytes = 4 << 20;
   for (const Record& record : archive.records()) {
-    if (record.method == Record::Method::deflated && record.size_bytes > kMostBytes) continue;
+    if (record.method == Record::Method::deflated && record.size_bytes > kMaxBytes) continue;
     accepts([&] {
       Bytes bytes = archive.content(record).bytes();
       promise(bytes.size() == record.size_bytes, "a content is as long as it is said to be");

@@ -38,6 +38,15 @@ std::string_view name(Code code) noexcept {
   return "unknown";
 }
 
+std::string_view name(Reason reason) noexcept {
+  constexpr std::string_view kNames[kReasons] = {"", "target_exists", "target_busy", "target_is_folder",
+      "target_is_source", "target_taken", "no_space", "checksum_mismatch", "unsupported_dtype", "ambiguous_root",
+      "no_tensors", "unknown_format", "no_such_variant", "only_pickle", "no_sandbox", "folder_in_use",
+      "port_unavailable", "time_limit", "model_too_large", "host_not_allowed"};
+  const auto index = static_cast<unsigned>(reason);
+  return index < kReasons ? kNames[index] : "";
+}
+
 Error::Error(Code code, std::string_view rule, std::string what, Where where, std::string hint)
     : std::runtime_error(text(rule, what, where)),
       code_(code),
@@ -46,19 +55,47 @@ Error::Error(Code code, std::string_view rule, std::string what, Where where, st
       where_(std::move(where)),
       hint_(std::move(hint)) {}
 
+Error::Error(Code code, Reason reason, std::string what, Where where, std::string hint)
+    : Error(code, std::string_view(), std::move(what), std::move(where), std::move(hint)) {
+  reason_ = reason;
+}
+
 Error Error::in(std::string file) const {
   if (!where_.file.empty()) return *this;
   Where where = where_;
   where.file = std::move(file);
-  return Error(code_, rule_, message_, std::move(where), hint_);
+  return at(std::move(where));
 }
 
-Error Error::with_hint(std::string hint) const { return Error(code_, rule_, message_, where_, std::move(hint)); }
+Error Error::at(Where where) const {
+  Error copy(code_, rule_, message_, std::move(where), hint_);
+  copy.reason_ = reason_;
+  copy.system_errno_ = system_errno_;
+  return copy;
+}
+
+Error Error::with_hint(std::string hint) const {
+  Error copy = *this;
+  copy.hint_ = std::move(hint);
+  return copy;
+}
+
+Error Error::with_reason(Reason reason) const {
+  Error copy = *this;
+  copy.reason_ = reason;
+  return copy;
+}
+
+Error Error::with_errno(int error_number) const {
+  Error copy = *this;
+  copy.system_errno_ = error_number;
+  return copy;
+}
 
 Error system_error(int error_number, std::string_view what, std::string file) {
   Code code = error_number == ENOENT || error_number == ENOTDIR ? Code::not_found : Code::io;
   std::string reason = std::generic_category().message(error_number);
-  return Error(code, "", fmt::format("{}: {}", what, reason), Where::in(std::move(file)));
+  return Error(code, "", fmt::format("{}: {}", what, reason), Where::in(std::move(file))).with_errno(error_number);
 }
 
 void fail(std::string_view rule, std::string what) { throw Error(Code::malformed, rule, std::move(what)); }

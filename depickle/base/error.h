@@ -1,4 +1,4 @@
-// What can go wrong, in one class.
+// The library's exception.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@
 
 namespace depickle {
 
-/// What the caller does next decides the code: fetch again, fix the address, refuse the file, log in … (`denied` is a server's
-/// word; a file that may not be read is `io`.)
+/// What the caller does next: fetch the file again, correct the address, reject the file, log in. `denied` is a server's answer; a local
+/// file that cannot be read is `io`.
 enum class Code {
   io,
   not_found,
@@ -26,10 +26,39 @@ enum class Code {
   cancelled
 };
 
-/// The code's own name: "malformed".
+/// Returns the code's name: "malformed".
 std::string_view name(Code code) noexcept;
 
-/// Where something is wrong. Every part may be empty; the thrower fills in what it knows, callers add the rest.
+/// What exactly happened, where a front end can offer a remedy of its own (an option, a button). The library names no front end's options;
+/// the program, the page and the Python package each word their hint from the reason.
+enum class Reason : uint8_t {
+  unspecified,
+  target_exists,      ///< the file to be written exists
+  target_busy,        ///< another process is writing the target
+  target_is_folder,   ///< the target is a folder, and a file is to be written
+  target_is_source,   ///< source and target are the same file
+  target_taken,       ///< two sources would become the same target
+  no_space,           ///< the disk has too little free space
+  checksum_mismatch,  ///< a storage does not have the checksum that the container records
+  unsupported_dtype,  ///< safetensors has no equivalent of some tensors
+  ambiguous_root,     ///< several parts of a checkpoint could be the model
+  no_tensors,         ///< the chosen part contains no tensors, and others may
+  unknown_format,     ///< the content belongs to no known format
+  no_such_variant,    ///< the repository contains no weights of the requested variant
+  only_pickle,        ///< the weights exist only as a pickle, and pickles are not allowed
+  no_sandbox,         ///< the kernel does not provide what the sandbox needs
+  folder_in_use,      ///< another server uses the data folder
+  port_unavailable,   ///< the server cannot listen on the address
+  time_limit,         ///< the job took longer than the server allows
+  model_too_large,    ///< the model is larger than the server allows
+  host_not_allowed,   ///< the request names a host that the server does not serve
+};
+
+/// Returns the reason's name: "target_exists"; "" for unspecified.
+std::string_view name(Reason reason) noexcept;
+inline constexpr unsigned kReasons = 20;
+
+/// Where the error is. Every part may be empty: the thrower fills in what it knows, callers add the rest.
 struct Where {
   std::string file;
   std::string tensor;
@@ -40,35 +69,45 @@ struct Where {
   static Where at(uint64_t offset_bytes) { return {{}, {}, offset_bytes}; }
 };
 
-/// The only exception of the library, std::bad_alloc aside. Text: `PLACE: [RULE] WHAT IS WRONG (have X, need Y)`.
-/// File and tensor names are shown with control characters escaped, so the text is safe to print on a terminal.
+/// The library's only exception besides std::bad_alloc. Text: `PLACE: [RULE] what is wrong (have X, need Y)`. Control characters in file and
+/// tensor names are escaped, so the text is safe to print on a terminal.
 class Error : public std::runtime_error {
  public:
-  /// `rule` is the id of the broken format rule (docs/formats/), empty where no rule applies.
+  /// `rule` is the id of the broken format rule (docs/formats/), "" if no rule applies.
   Error(Code code, std::string_view rule, std::string what, Where where = {}, std::string hint = {});
+  /// An error for which a front end has a remedy.
+  Error(Code code, Reason reason, std::string what, Where where = {}, std::string hint = {});
 
   Code code() const noexcept { return code_; }
+  Reason reason() const noexcept { return reason_; }
   const std::string& rule() const noexcept { return rule_; }
-  /// What is wrong, without the place and the rule.
+  /// The message without place and rule.
   const std::string& message() const noexcept { return message_; }
   const Where& where() const noexcept { return where_; }
-  /// What a person can do about it, one sentence; empty where there is nothing.
+  /// One sentence that tells what the user can do, whatever the front end; may be empty.
   const std::string& hint() const noexcept { return hint_; }
+  /// The errno of the failed system call; 0 if the error does not come from one.
+  int system_errno() const noexcept { return system_errno_; }
 
-  /// The same error, with the file it happened in. For the one function that knows the path; a file already named stays.
+  /// Returns the same error with the name of its file, unless it has one.
   Error in(std::string file) const;
-  /// The same error, with what a person can do.
+  /// Returns the same error at another place.
+  Error at(Where where) const;
   Error with_hint(std::string hint) const;
+  Error with_reason(Reason reason) const;
+  Error with_errno(int error_number) const;
 
  private:
   Code code_;
+  Reason reason_ = Reason::unspecified;
+  int system_errno_ = 0;
   std::string rule_;
   std::string message_;
   Where where_;
   std::string hint_;
 };
 
-/// Error{not_found} or {io} from errno: `what: strerror`. `what` says what was tried: "cannot open".
+/// Returns Error{not_found} or Error{io} for an errno: `what: No such file or directory`. `what` is the failed action: "cannot open".
 Error system_error(int error_number, std::string_view what, std::string file);
 
 /// Throws Error{malformed}: a file breaks the format rule `rule`, at `offset_bytes` from its start if that is known.

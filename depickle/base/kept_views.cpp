@@ -8,7 +8,7 @@
 namespace depickle {
 namespace {
 
-constexpr uint64_t kMostBytes = 256 << 20;
+constexpr uint64_t kMaxBytes = 256 << 20;
 
 }  // namespace
 
@@ -16,10 +16,10 @@ Bytes KeptViews::view(uint64_t offset, uint64_t length, const std::string& name,
   {
     std::scoped_lock lock(mutex_);
     if (auto found = views_.find({offset, length}); found != views_.end()) return found->second;
-    if (length > kMostBytes - total_bytes_)
+    if (length > kMaxBytes - total_bytes_)
       throw Error(Code::limit, "",
           fmt::format("{} of this file would have to be in memory at once (at most {})", human_bytes(length),
-              human_bytes(kMostBytes - total_bytes_)),
+              human_bytes(kMaxBytes - total_bytes_)),
           Where::in(name), "download it first");
     total_bytes_ += length;
   }

@@ -31,7 +31,7 @@ class ByteSource {
   virtual bool is_file() const noexcept { return false; }
   /// Whether a look costs a round trip (a file on the Hub): readers then look only where they must, and copy with read()
   /// what they need once, since view() may have to keep what it returns.
-  virtual bool is_distant() const noexcept { return false; }
+  virtual bool is_remote() const noexcept { return false; }
   /// Throws Error{integrity} where the bytes are known to be no longer what they were: what was read before may not be
   /// what was read after.
   virtual void check_unchanged() const {}

@@ -40,24 +40,24 @@ void append_printable(std::string& out, std::string_view text, bool escape_quote
 }
 
 // Cuts `text` at a character's border.
-std::string_view cut(std::string_view text, size_t most_bytes) {
-  if (text.size() <= most_bytes) return text;
-  while (most_bytes > 0 && (static_cast<unsigned char>(text[most_bytes]) & 0xc0) == 0x80) --most_bytes;
-  return text.substr(0, most_bytes);
+std::string_view cut(std::string_view text, size_t max_bytes) {
+  if (text.size() <= max_bytes) return text;
+  while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
+  return text.substr(0, max_bytes);
 }
 
 }  // namespace
 
-std::string printable(std::string_view text, size_t most_bytes) {
+std::string printable(std::string_view text, size_t max_bytes) {
   std::string out;
-  std::string_view shown = cut(text, most_bytes);
+  std::string_view shown = cut(text, max_bytes);
   append_printable(out, shown, false);
   return shown.size() < text.size() ? out + "…" : out;
 }
 
-std::string quoted(std::string_view text, size_t most_bytes) {
+std::string quoted(std::string_view text, size_t max_bytes) {
   std::string out = "\"";
-  std::string_view shown = cut(text, most_bytes);
+  std::string_view shown = cut(text, max_bytes);
   append_printable(out, shown, true);
   return out + (shown.size() < text.size() ? "…\"" : "\"");
 }

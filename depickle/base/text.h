@@ -8,16 +8,16 @@
 namespace depickle {
 
 /// `text` with control characters, DEL, invalid UTF-8 and bidirectional overrides written byte by byte (\x1b, \xe2\x80\xae; a
-/// line feed as \n): safe to print on a terminal whatever a file put into it. Longer than `most_bytes` is cut and closed with "…".
-std::string printable(std::string_view text, size_t most_bytes = 200);
+/// line feed as \n): safe to print on a terminal whatever a file put into it. Longer than `max_bytes` is cut and closed with "…".
+std::string printable(std::string_view text, size_t max_bytes = 200);
 /// The same between double quotes, with quotes and backslashes escaped.
-std::string quoted(std::string_view text, size_t most_bytes = 200);
+std::string quoted(std::string_view text, size_t max_bytes = 200);
 /// For std::string, whose argument-dependent lookup would find std::quoted.
-inline std::string quoted(const std::string& text, size_t most_bytes = 200) {
-  return quoted(std::string_view(text), most_bytes);
+inline std::string quoted(const std::string& text, size_t max_bytes = 200) {
+  return quoted(std::string_view(text), max_bytes);
 }
-inline std::string quoted(std::string& text, size_t most_bytes = 200) {
-  return quoted(std::string_view(text), most_bytes);
+inline std::string quoted(std::string& text, size_t max_bytes = 200) {
+  return quoted(std::string_view(text), max_bytes);
 }
 
 /// 548118077 → "548,118,077".

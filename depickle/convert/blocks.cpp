@@ -51,7 +51,7 @@ Buffers::Lease::~Lease() {
 
 Bytes logical_bytes(
     const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease) {
-  if (tensor.is_contiguous() && !weights.storage(tensor).source->is_distant())
+  if (tensor.is_contiguous() && !weights.storage(tensor).source->is_remote())
     return weights.view(tensor).subspan(begin, length);
   MutableBytes out = lease.bytes(length);
   weights.read(tensor, begin, out);

@@ -18,8 +18,8 @@ constexpr uint64_t kPieceBytes = 8 << 20;
   throw Error(Code::integrity, "ZP12",
       fmt::format("storage {} is damaged: its checksum is {:08x}, recorded is {:08x}", quoted(storage.key), computed,
           storage.crc),
-      {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes},
-      "fetch the file again; --no-checksums converts it as it is");
+      {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes}, "fetch the file again")
+      .with_reason(Reason::checksum_mismatch);
 }
 
 }  // namespace

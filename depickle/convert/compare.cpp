@@ -103,7 +103,7 @@ Finding finding_of(const Weights& a, const Weights& b, const Pair& pair) {
 
 }  // namespace
 
-struct Comparing::State {
+struct IncrementalCompare::State {
   const Weights& a;
   const Weights& b;
   const CompareOptions options;
@@ -153,15 +153,15 @@ struct Comparing::State {
   }
 };
 
-Comparing::Comparing(const Weights& a, const Weights& b, const CompareOptions& options)
+IncrementalCompare::IncrementalCompare(const Weights& a, const Weights& b, const CompareOptions& options)
     : state_(std::make_unique<State>(a, b, options)) {}
-Comparing::~Comparing() = default;
+IncrementalCompare::~IncrementalCompare() = default;
 
-void Comparing::piece(uint32_t tensor, uint64_t begin, uint64_t end) {
+void IncrementalCompare::piece(uint32_t tensor, uint64_t begin, uint64_t end) {
   state_->compare(state_->pairs[tensor], begin, end);
 }
 
-Comparison Comparing::finish() {
+Comparison IncrementalCompare::finish() {
   state_->compare_rest();
   Comparison& comparison = state_->comparison;
   comparison.tensors = state_->pairs.size();
@@ -189,7 +189,7 @@ std::string describe(const Finding& finding, std::string_view a, std::string_vie
 }
 
 Comparison compare(const Weights& a, const Weights& b, const CompareOptions& options) {
-  return Comparing(a, b, options).finish();
+  return IncrementalCompare(a, b, options).finish();
 }
 
 }  // namespace depickle::convert

@@ -42,11 +42,11 @@ struct CompareOptions {
 };
 
 /// A comparison that goes on while one of the two is still being written.
-class Comparing {
+class IncrementalCompare {
  public:
-  Comparing(const Weights& a, const Weights& b, const CompareOptions& options = {});
-  ~Comparing();
-  Comparing(const Comparing&) = delete;
+  IncrementalCompare(const Weights& a, const Weights& b, const CompareOptions& options = {});
+  ~IncrementalCompare();
+  IncrementalCompare(const IncrementalCompare&) = delete;
 
   /// Compares bytes [begin, end) of A's tensor number `tensor` with what B has under its name; they begin and end at multiples
   /// of unit_bytes(dtype). From several threads; no byte twice.

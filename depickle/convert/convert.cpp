@@ -22,8 +22,7 @@ using WeightMap = safetensors::Index::WeightMap;
 Where at(const fs::path& file) { return Where::in(file.string()); }
 
 Error exists_already(const fs::path& target) {
-  return Error(Code::io, "", "exists already, and holds something else", at(target),
-      "give another name, or --force to replace it");
+  return Error(Code::io, Reason::target_exists, "already exists with different content", at(target));
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -32,9 +31,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 // A file of no known format has only its ending in common with weights, as those of OpenVINO and Core ML do. What is known to be
 // something else, like a git-LFS pointer, is a model that somebody has yet to fetch.
-bool is_unknown_content(const Error& error) {
-  return error.code() == Code::unsupported && error.message().ends_with("belong to no format that depickle knows");
-}
+bool is_unknown_content(const Error& error) { return error.reason() == Reason::unknown_format; }
 
 // One run: what was asked for, and what came of it.
 class Run {
@@ -42,7 +39,7 @@ class Run {
   Run(const Options& options, const Progress& progress, bool only_plan)
       : options_(options),
         progress_(progress),
-        engine_(options.engine ? *options.engine : in_process()),
+        engine_(options.engine ? *options.engine : local_engine()),
         only_plan_(only_plan) {
     if (options.receipt && !only_plan)
       receipt_.emplace(*options.receipt, options.force ? os::IfExists::replace : os::IfExists::refuse);
@@ -56,7 +53,7 @@ class Run {
       whole = target / target_name(name).value_or(name + ".safetensors");
     }
     if (fs::equivalent(source, whole, ignored))
-      throw Error(Code::io, "", "source and target are the same file", at(source), "give another name after -o");
+      throw Error(Code::io, Reason::target_is_source, "source and target are the same file", at(source));
     convert(source, whole, source.filename().string(), false, nullptr);
     return finish();
   }
@@ -150,7 +147,7 @@ class Run {
         engine_.compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
     if (!comparison.same()) throw exists_already(target);
     uint64_t total_bytes = 0;
-    for (const DigestedTensor& tensor : engine_.look(there, {}).tensors) {
+    for (const DigestedTensor& tensor : engine_.summarize(there, {}).tensors) {
       if (weight_map) weight_map->emplace_back(tensor.name, target.filename().string());
       total_bytes += tensor.size_bytes;
     }

@@ -29,7 +29,7 @@ struct Options {
       os::Durable::yes;  ///< no: do not wait for the disk; a power cut may then leave files incomplete
   std::optional<std::filesystem::path> receipt;  ///< where to write one
   unsigned threads = default_threads();
-  Engine* engine = nullptr;  ///< what looks into the files; nullptr: in_process()
+  Engine* engine = nullptr;  ///< what looks into the files; nullptr: local_engine()
 };
 
 struct IndexReport {

@@ -26,7 +26,7 @@ FileReport report_of(const Weights& source, const Plan& plan) {
   report.tensor_bytes = plan.tensor_bytes;
   report.file_bytes = plan.file_bytes;
   for (const Alias& alias : plan.aliases) report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
-  report.leftovers = source.leftovers();
+  report.unused = source.unused();
   report.skipped = source.unsupported();
   report.notes = source.notes();
   report.contents.reserve(plan.tensors.size());
@@ -75,13 +75,13 @@ class InProcess final : public Engine {
 
   scan::Scan scan(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
 
-  Look look(const weights::Model& model, const weights::OpenOptions& options) override {
+  TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override {
     const Weights weights = weights::open(model, options);
-    Look look{.container = weights.container(), .root = weights.root()};
+    TableSummary look{.container = weights.container(), .root = weights.root()};
     look.tensors.reserve(weights.tensors().size());
     for (const Tensor& tensor : weights.tensors()) look.tensors.push_back(row_of(tensor));
     look.metadata = weights.metadata();
-    look.leftovers = weights.leftovers();
+    look.unused = weights.unused();
     look.unsupported = weights.unsupported();
     look.notes = weights.notes();
     return look;
@@ -90,7 +90,7 @@ class InProcess final : public Engine {
 
 }  // namespace
 
-Engine& in_process() noexcept {
+Engine& local_engine() noexcept {
   static InProcess engine;
   return engine;
 }

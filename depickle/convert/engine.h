@@ -1,6 +1,6 @@
 // What looks into model files, which may be hostile. Everything else in the house only moves them, by their names.
 //
-// It works in this process (in_process()), or in one that can do nothing else (depickle/sandbox).
+// It works in this process (local_engine()), or in one that can do nothing else (depickle/sandbox).
 #pragma once
 
 #include <functional>
@@ -36,12 +36,12 @@ struct EngineOptions {
 };
 
 /// A model's table, without its bytes.
-struct Look {
+struct TableSummary {
   std::string container;
   std::string root;
   std::vector<DigestedTensor> tensors;  ///< without digests
   std::vector<std::pair<std::string, std::string>> metadata;
-  std::vector<Leftover> leftovers;
+  std::vector<Unused> unused;
   std::vector<Unsupported> unsupported;
   std::vector<std::string> notes;
 };
@@ -60,10 +60,10 @@ class Engine {
   virtual Comparison compare(const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
   /// scan::scan of a file. Throws only where it cannot look.
   virtual scan::Scan scan(std::shared_ptr<const ByteSource> file) = 0;
-  virtual Look look(const weights::Model& model, const weights::OpenOptions& options) = 0;
+  virtual TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) = 0;
 };
 
 /// The engine that works right here.
-Engine& in_process() noexcept;
+Engine& local_engine() noexcept;
 
 }  // namespace depickle::convert

@@ -24,17 +24,15 @@ Error holds_unsupported(const std::vector<Unsupported>& unsupported) {
   for (size_t i = 0; i < std::min(unsupported.size(), kShown); ++i)
     what += fmt::format("{}{} ({})", i == 0 ? "" : ", ", quoted(unsupported[i].name), printable(unsupported[i].what));
   if (unsupported.size() > kShown) what += " …";
-  return Error(
-      Code::unsupported, "", std::move(what), {}, "--skip-unsupported converts the others and lists what it left out");
+  return Error(Code::unsupported, Reason::unsupported_dtype, std::move(what));
 }
 
 Error holds_nothing(const Weights& source) {
   std::string hint;
-  const auto& leftovers = source.leftovers();
-  if (!leftovers.empty())
-    hint = fmt::format("it holds {} ({}); --root chooses a part", quoted(leftovers.front().path),
-        printable(leftovers.front().description));
-  return Error(Code::unsupported, "", "no tensors in it", {}, std::move(hint));
+  const auto& unused = source.unused();
+  if (!unused.empty())
+    hint = fmt::format("it contains {} ({})", quoted(unused.front().path), printable(unused.front().description));
+  return Error(Code::unsupported, Reason::no_tensors, "contains no tensors", {}, std::move(hint));
 }
 
 void check_writable(const Weights& source, const PlanOptions& options) {

@@ -72,7 +72,7 @@ Proof write_and_prove(Plan& plan, const Weights& source, const os::OutputFile& f
   std::string().swap(plan.head);  // assigning would keep the memory
   const Weights written = weights::open(file.read_back());
   check_table(plan, source, written);
-  Comparing comparing(
+  IncrementalCompare comparing(
       source, written, {.threads = options.threads, .progress = options.progress, .file = options.file});
   Checksums checksums(source);
   auto prove = [&](uint32_t tensor, uint64_t begin, uint64_t end) {

@@ -17,7 +17,7 @@ using simdjson::dom::array;
 using simdjson::dom::element;
 using simdjson::dom::object;
 
-constexpr uint64_t kMostReceiptBytes = uint64_t{1} << 30;
+constexpr uint64_t kMaxReceiptBytes = uint64_t{1} << 30;
 
 [[noreturn]] void broken(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
 
@@ -79,8 +79,8 @@ Conversion conversion_of(object parent) {
   conversion.tensors = list_of<DigestedTensor>(parent, "tensors", tensor_of);
   conversion.aliases =
       list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
-  conversion.leftovers = list_of<Leftover>(
-      parent, "leftovers", [](object one) { return Leftover{text_of(one, "path"), text_of(one, "description")}; });
+  conversion.unused = list_of<Unused>(
+      parent, "leftovers", [](object one) { return Unused{text_of(one, "path"), text_of(one, "description")}; });
   conversion.skipped = list_of<Unsupported>(
       parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
   return conversion;
@@ -100,9 +100,9 @@ void check_schema(object root) {
 }  // namespace
 
 Receipt parse_receipt(std::string_view json) {
-  if (json.size() > kMostReceiptBytes)
+  if (json.size() > kMaxReceiptBytes)
     throw Error(Code::limit, "",
-        fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMostReceiptBytes));
+        fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMaxReceiptBytes));
   if (json.empty()) broken("the file is empty");  // simdjson takes no null pointer
   simdjson::dom::parser parser;
   object root;

@@ -34,7 +34,7 @@ struct Conversion {
   std::string root;
   std::vector<DigestedTensor> tensors;
   std::vector<Tied> aliases;
-  std::vector<Leftover> leftovers;
+  std::vector<Unused> unused;
   std::vector<Unsupported> skipped;
 };
 

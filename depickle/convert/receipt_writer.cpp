@@ -38,7 +38,7 @@ void ReceiptWriter::add(const FileReport& report, std::string_view root) {
   json_.end().key("aliases").array();
   for (const Tied& tied : report.tied) json_.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
   json_.end().key("leftovers").array();
-  for (const Leftover& left : report.leftovers)
+  for (const Unused& left : report.unused)
     json_.object().key("path").value(left.path).key("description").value(left.description).end();
   json_.end().key("skipped").array();
   for (const Unsupported& skipped : report.skipped)

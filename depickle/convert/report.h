@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "depickle/base/dtype.h"
-#include "depickle/base/leftover.h"
+#include "depickle/base/unused.h"
 
 namespace depickle::convert {
 
@@ -43,7 +43,7 @@ struct FileReport {
   uint64_t file_bytes = 0;    ///< of the target
   double seconds = 0;
   std::vector<Tied> tied;  ///< names stored as another
-  std::vector<Leftover> leftovers;
+  std::vector<Unused> unused;
   std::vector<Unsupported> skipped;
   std::vector<std::string> notes;
   std::vector<DigestedTensor> contents;  ///< the target's tensors, in the order of their bytes

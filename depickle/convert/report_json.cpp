@@ -10,7 +10,7 @@ void write_members(JsonWriter& json, const FileReport& file) {
   json.key("seconds").value(file.seconds).key("tied").array();
   for (const Tied& tied : file.tied) json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
   json.end().key("leftovers");
-  write_leftovers(json, file.leftovers);
+  write_leftovers(json, file.unused);
   json.key("skipped");
   write_unsupported(json, file.skipped);
   json.key("notes");
@@ -35,9 +35,9 @@ void write_failures(JsonWriter& json, const std::vector<Failure>& failures) {
   json.end();
 }
 
-void write_leftovers(JsonWriter& json, const std::vector<Leftover>& leftovers) {
+void write_leftovers(JsonWriter& json, const std::vector<Unused>& unused) {
   json.array();
-  for (const Leftover& left : leftovers) {
+  for (const Unused& left : unused) {
     json.object().key("path").value(left.path).key("description").value(left.description);
     json.key("tensors").value(left.tensors).end();
   }

@@ -15,7 +15,7 @@ void write_members(JsonWriter& json, const FileReport& file);
 // Each an array.
 void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes);
 void write_failures(JsonWriter& json, const std::vector<Failure>& failures);
-void write_leftovers(JsonWriter& json, const std::vector<Leftover>& leftovers);
+void write_leftovers(JsonWriter& json, const std::vector<Unused>& unused);
 void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors);
 void write_texts(JsonWriter& json, const std::vector<std::string>& texts);
 

@@ -70,9 +70,9 @@ class Surveyor {
     auto [known, is_new] = sources_.emplace(target, file);
     if (!is_new) {
       fail(file,
-          Error(Code::unsupported, "",
+          Error(Code::unsupported, Reason::target_taken,
               fmt::format("would become {}, as {} does", printable(target.string()), printable(known->second.string())),
-              at(file), "convert it alone, with a name of its own after -o"));
+              at(file)));
     }
     return is_new;
   }

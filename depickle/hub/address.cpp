@@ -14,7 +14,7 @@ namespace depickle::hub {
 namespace {
 
 constexpr std::string_view kScheme = "hf://";
-constexpr size_t kMostIdBytes = 96, kMostRevisionBytes = 255, kMostPathBytes = 4096, kMostNameBytes = 255;
+constexpr size_t kMaxIdBytes = 96, kMaxRevisionBytes = 255, kMaxPathBytes = 4096, kMaxNameBytes = 255;
 
 bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
@@ -139,7 +139,7 @@ RepoId RepoId::parse(std::string_view id, RepoType type) {
   };
   const std::vector<std::string_view> parts = split(id);
   if (id.empty() || parts.size() > 2) refuse("it must be \"name\" or \"org/name\"");
-  if (id.size() > kMostIdBytes) refuse(fmt::format("it has {} characters, at most {} may be", id.size(), kMostIdBytes));
+  if (id.size() > kMaxIdBytes) refuse(fmt::format("it has {} characters, at most {} may be", id.size(), kMaxIdBytes));
   for (std::string_view part : parts) {
     if (part.empty()) refuse("a part of it is empty");
     if (!std::ranges::all_of(part, [](char c) { return is_word(c) || c == '-' || c == '_' || c == '.'; }))
@@ -211,7 +211,7 @@ void check_repo_path(std::string_view path) {
         "no honest repository has such a name; do not use this one");
   };
   if (path.empty()) refuse("is empty");
-  if (path.size() > kMostPathBytes) refuse(fmt::format("has {} bytes (at most {})", path.size(), kMostPathBytes));
+  if (path.size() > kMaxPathBytes) refuse(fmt::format("has {} bytes (at most {})", path.size(), kMaxPathBytes));
   if (path.front() == '/' || (path.size() > 1 && path[1] == ':')) refuse("is absolute");
   if (path.find('\\') != path.npos) refuse("holds a backslash");
   if (has_control(path)) refuse("holds control characters");
@@ -219,8 +219,8 @@ void check_repo_path(std::string_view path) {
   for (std::string_view part : split(path)) {
     if (part.empty() || part == "." || part == "..") refuse("has an empty, . or .. part");
     if (part == ".git" || part == ".cache") refuse("leads into a folder that belongs to tools");
-    if (part.size() > kMostNameBytes)
-      refuse(fmt::format("has a part of {} bytes (at most {})", part.size(), kMostNameBytes));
+    if (part.size() > kMaxNameBytes)
+      refuse(fmt::format("has a part of {} bytes (at most {})", part.size(), kMaxNameBytes));
   }
 }
 
@@ -230,7 +230,7 @@ bool is_commit_id(std::string_view revision) noexcept {
 }
 
 void check_revision(std::string_view revision) {
-  const bool is_right = !revision.empty() && revision.size() <= kMostRevisionBytes && !has_control(revision) &&
+  const bool is_right = !revision.empty() && revision.size() <= kMaxRevisionBytes && !has_control(revision) &&
                         is_utf8(revision) && revision.find("..") == revision.npos &&
                         revision.find('\\') == revision.npos && revision.find("//") == revision.npos &&
                         !revision.starts_with('/') && !revision.ends_with('/') && !revision.starts_with('.') &&

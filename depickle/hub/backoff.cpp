@@ -10,13 +10,13 @@ namespace depickle::hub {
 
 using std::chrono::milliseconds;
 
-bool is_weather(int status) noexcept {
+bool is_transient(int status) noexcept {
   return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
 bool Backoff::again(const Error& error) {
   const auto* failure = dynamic_cast<const Failure*>(&error);
-  const bool may_pass = failure ? is_weather(failure->status()) : dynamic_cast<const Lost*>(&error) != nullptr;
+  const bool may_pass = failure ? is_transient(failure->status()) : dynamic_cast<const Lost*>(&error) != nullptr;
   if (!may_pass || tries_ >= settings_.patience.retries) return false;
   milliseconds wait = wait_;
   if (failure && failure->retry_after()) wait = *failure->retry_after();

@@ -9,7 +9,7 @@
 namespace depickle::hub {
 
 /// The statuses of bad weather: 408, 429, 500, 502, 503 and 504.
-bool is_weather(int status) noexcept;
+bool is_transient(int status) noexcept;
 
 /// The waits of one request: doubled each time, without chance, a server's own wish first.
 class Backoff {

@@ -28,8 +28,8 @@ void BlockCache::read(uint64_t offset, MutableBytes out) {
 
 // What to fetch with the missing block `first`: what is wanted and what a steady reader will want, up to a block that is here.
 uint64_t BlockCache::run_end(uint64_t first, uint64_t wanted_end) {
-  ahead_bytes_ = first == next_ && first > 0 ? std::min(ahead_bytes_ * 2, kMostAheadBytes) : kBlockBytes;
-  const uint64_t most = first + kMostAheadBytes / kBlockBytes;
+  ahead_bytes_ = first == next_ && first > 0 ? std::min(ahead_bytes_ * 2, kMaxAheadBytes) : kBlockBytes;
+  const uint64_t most = first + kMaxAheadBytes / kBlockBytes;
   const uint64_t goal = std::min(
       {std::max(wanted_end, first + ahead_bytes_ / kBlockBytes), most, (size_bytes_ + kBlockBytes - 1) / kBlockBytes});
   uint64_t end = first + 1;
@@ -66,7 +66,7 @@ void BlockCache::put(uint64_t block, Bytes bytes) {
   std::ranges::copy(bytes, kept.bytes.get());
   uses_.push_front(block);
   kept.use = uses_.begin();
-  while (uses_.size() > kMostBytes / kBlockBytes) {
+  while (uses_.size() > kMaxBytes / kBlockBytes) {
     blocks_.erase(uses_.back());
     uses_.pop_back();
   }

@@ -17,7 +17,7 @@ namespace depickle::hub {
 /// much each time, up to 8 MiB. Safe to use from several threads: a block is fetched once, by whoever asked first.
 class BlockCache {
  public:
-  static constexpr uint64_t kBlockBytes = 64 << 10, kMostAheadBytes = 8 << 20, kMostBytes = 16 << 20;
+  static constexpr uint64_t kBlockBytes = 64 << 10, kMaxAheadBytes = 8 << 20, kMaxBytes = 16 << 20;
   /// Fills `out` with the bytes from `offset` on.
   using Fetch = std::function<void(uint64_t offset, MutableBytes out)>;
 

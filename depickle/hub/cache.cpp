@@ -25,7 +25,7 @@ constexpr std::string_view kCacheTag =
     "# This file is a cache directory tag created by huggingface_hub.\n"
     "# For information about cache directory tags, see:\n"
     "#\thttps://bford.info/cachedir/\n";
-constexpr uint64_t kMostListBytes = 64 << 20;
+constexpr uint64_t kMaxListBytes = 64 << 20;
 
 void make_folders(const fs::path& folder) {
   std::error_code failed;
@@ -66,10 +66,10 @@ void replace_file(const fs::path& target, std::string_view content) {
   throw system_error(error_number, "cannot write", target);
 }
 
-std::optional<std::string> read_file(const fs::path& path, uint64_t most_bytes) {
+std::optional<std::string> read_file(const fs::path& path, uint64_t max_bytes) {
   std::error_code failed;
   const uint64_t size_bytes = fs::file_size(path, failed);
-  if (failed || size_bytes > most_bytes) return {};
+  if (failed || size_bytes > max_bytes) return {};
   std::ifstream file(path, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
@@ -136,7 +136,7 @@ std::optional<fs::path> Cache::find_blob(const RepoId& repo, const RepoFile& fil
 
 std::optional<std::vector<RepoFile>> Cache::find_files(const RepoId& repo, std::string_view commit) const {
   const fs::path place = repo_folder(repo) / "trees" / fmt::format("{}.json", commit);
-  const std::optional<std::string> json = read_file(place, kMostListBytes);
+  const std::optional<std::string> json = read_file(place, kMaxListBytes);
   if (!json) return {};
   try {
     const JsonValue list = JsonValue::parse(*json, place);

@@ -14,15 +14,15 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMostEntries = 200'000, kMostPages = 2'000, kPathsAtOnce = 500;
+constexpr size_t kMaxEntries = 200'000, kMaxPages = 2'000, kPathsAtOnce = 500;
 
-[[noreturn]] void senseless(const std::string& about, std::string_view why) {
+[[noreturn]] void bad_answer(const std::string& about, std::string_view why) {
   throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about),
       "is the endpoint the address of a Hub?");
 }
 
 std::string checked_commit(std::string_view text, const std::string& about) {
-  if (!is_commit_id(text)) senseless(about, fmt::format("{} is no commit id", quoted(text, 80)));
+  if (!is_commit_id(text)) bad_answer(about, fmt::format("{} is no commit id", quoted(text, 80)));
   return std::string(text);
 }
 
@@ -39,9 +39,9 @@ std::optional<RepoFile> read_entry(const JsonValue& entry, const std::string& ab
   if (lfs.is_object()) {
     file.sha256 = lfs["oid"].string();
     file.size_bytes = lfs["size"].number().value_or(file.size_bytes);
-    if (file.sha256.size() != 64) senseless(about, fmt::format("{} has no SHA-256", quoted(file.path)));
+    if (file.sha256.size() != 64) bad_answer(about, fmt::format("{} has no SHA-256", quoted(file.path)));
   }
-  if (!is_content_hash(file.etag())) senseless(about, fmt::format("{} has no hash", quoted(file.path)));
+  if (!is_content_hash(file.etag())) bad_answer(about, fmt::format("{} has no hash", quoted(file.path)));
   return file;
 }
 
@@ -83,10 +83,10 @@ std::vector<JsonValue> read_pages(Http& http, Request request, size_t most_items
   std::vector<JsonValue> items;
   std::set<std::string> seen;
   for (;;) {
-    if (!seen.insert(request.url).second || seen.size() > kMostPages) senseless(request.about, "its pages have no end");
+    if (!seen.insert(request.url).second || seen.size() > kMaxPages) bad_answer(request.about, "its pages have no end");
     Answer answer;
     const JsonValue page = http.json(request, &answer);
-    if (!page.is_array()) senseless(request.about, "a list is missing");
+    if (!page.is_array()) bad_answer(request.about, "a list is missing");
     for (JsonValue& item : page.items()) {
       if (items.size() == most_items) return items;
       items.push_back(std::move(item));
@@ -119,7 +119,7 @@ User Client::whoami() const {
     throw Error(Code::denied, "", "there is no token", {}, "log in with `hf auth login`, or set HF_TOKEN");
   const JsonValue answer = http().json({.url = url});
   User user{answer["name"].string(), {}, answer["auth"]["accessToken"]["role"].string()};
-  if (user.name.empty()) senseless(url, "the user has no name");
+  if (user.name.empty()) bad_answer(url, "the user has no name");
   for (const JsonValue& org : answer["orgs"].items()) user.organisations.push_back(org["name"].string());
   return user;
 }
@@ -160,10 +160,9 @@ std::vector<RepoFile> Client::files(const RepoId& repo, std::string_view revisio
   }
   below += "?recursive=true&expand=false";
   std::vector<RepoFile> files;
-  const auto entries = read_pages(http(), {.url = api_url(*this, repo, below), .about = about}, kMostEntries + 1);
-  if (entries.size() > kMostEntries)
-    throw Error(
-        Code::limit, "", fmt::format("more than {} files and folders", grouped(kMostEntries)), Where::in(about));
+  const auto entries = read_pages(http(), {.url = api_url(*this, repo, below), .about = about}, kMaxEntries + 1);
+  if (entries.size() > kMaxEntries)
+    throw Error(Code::limit, "", fmt::format("more than {} files and folders", grouped(kMaxEntries)), Where::in(about));
   for (const JsonValue& entry : entries) {
     if (std::optional<RepoFile> file = read_entry(entry, about)) files.push_back(std::move(*file));
   }

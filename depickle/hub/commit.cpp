@@ -21,7 +21,7 @@ namespace {
 constexpr size_t kFilesAtOnce = 256;
 constexpr uint64_t kSampleBytes = 512, kHashBytes = 1 << 20;
 // What a Hub would take inside the commit goes to its store all the same above these: the commit is one request in memory.
-constexpr uint64_t kMostInlineBytes = 10 << 20, kMostInlineTotalBytes = 24 << 20;
+constexpr uint64_t kMaxInlineBytes = 10 << 20, kMaxInlineTotalBytes = 24 << 20;
 
 struct Item {
   const Addition* addition;
@@ -73,7 +73,7 @@ class Committer {
   void send_large();
   CommitResult send_commit();
   std::string body() const;
-  [[noreturn]] void senseless(std::string_view why) const {
+  [[noreturn]] void bad_answer(std::string_view why) const {
     throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about_));
   }
 
@@ -92,7 +92,7 @@ void Committer::ask_modes() {
   uint64_t inline_bytes = 0;
   for (Item& item : items_) {
     if (!item.is_large) inline_bytes += item.size_bytes;
-    if (inline_bytes > kMostInlineTotalBytes || item.size_bytes > kMostInlineBytes) item.is_large = item.size_bytes > 0;
+    if (inline_bytes > kMaxInlineTotalBytes || item.size_bytes > kMaxInlineBytes) item.is_large = item.size_bytes > 0;
   }
 }
 
@@ -116,7 +116,7 @@ void Committer::ask_modes_of(std::span<Item> items) {
   for (const JsonValue& file : files) answered[file["path"].text()] = file;
   for (Item& item : items) {
     const auto found = answered.find(item.addition->path);
-    if (found == answered.end()) senseless(fmt::format("it says nothing of {}", quoted(item.addition->path)));
+    if (found == answered.end()) bad_answer(fmt::format("it says nothing of {}", quoted(item.addition->path)));
     if (found->second["shouldIgnore"].truth())
       throw Error(Code::unsupported, "", "the repository's .gitignore leaves this file out",
           Where::in(hf_address(repo_, revision_, item.addition->path)), "change .gitignore first");
@@ -209,7 +209,7 @@ CommitResult Committer::send_commit() {
       .body = body(),
       .is_once = true});
   CommitResult result{answer["commitOid"].string(), {}, {}, false};
-  if (!is_commit_id(result.commit)) senseless("the commit has no id");
+  if (!is_commit_id(result.commit)) bad_answer("the commit has no id");
   if (!request_.create_pull_request) {
     result.url = client_.page(repo_, "commit/" + result.commit);
     return result;
@@ -218,7 +218,7 @@ CommitResult Committer::send_commit() {
   const std::string_view number = page.substr(std::min(page.size(), page.rfind('/') + 1));
   uint64_t value = 0;
   auto [end, failed] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (failed != std::errc() || end != number.data() + number.size()) senseless("the pull request has no number");
+  if (failed != std::errc() || end != number.data() + number.size()) bad_answer("the pull request has no number");
   result.pull_request = value;
   result.url = client_.page(repo_, fmt::format("discussions/{}", value));
   return result;

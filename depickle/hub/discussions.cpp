@@ -8,7 +8,7 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMostDiscussions = 100'000;
+constexpr size_t kMaxDiscussions = 100'000;
 
 std::string url_of(const Client& client, const RepoId& repo, uint64_t number, std::string_view below = {}) {
   return api_url(client, repo, fmt::format("/discussions/{}{}", number, below));
@@ -16,7 +16,7 @@ std::string url_of(const Client& client, const RepoId& repo, uint64_t number, st
 
 std::string about_of(const RepoId& repo, uint64_t number) { return fmt::format("{} #{}", repo.name(), number); }
 
-[[noreturn]] void senseless(const std::string& about, std::string_view why) {
+[[noreturn]] void bad_answer(const std::string& about, std::string_view why) {
   throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about));
 }
 
@@ -25,13 +25,13 @@ DiscussionStatus status_of(std::string_view word, const std::string& about) {
       {DiscussionStatus::open, DiscussionStatus::closed, DiscussionStatus::merged, DiscussionStatus::draft}) {
     if (name(status) == word) return status;
   }
-  senseless(about, "a discussion has no status");
+  bad_answer(about, "a discussion has no status");
 }
 
 Discussion read_discussion(const JsonValue& json, const std::string& about) {
   Discussion discussion;
   const std::optional<uint64_t> number = json["num"].number();
-  if (!number || *number == 0) senseless(about, "a discussion has no number");
+  if (!number || *number == 0) bad_answer(about, "a discussion has no number");
   discussion.number = *number;
   discussion.title = json["title"].string();
   discussion.status = status_of(json["status"].text(), about);
@@ -95,8 +95,8 @@ std::vector<Discussion> list_discussions(const Client& client, const RepoId& rep
         {.url = api_url(client, repo, fmt::format("/discussions?{}p={}", query, page)), .about = about});
     const std::vector<JsonValue> items = answer["discussions"].items();
     for (const JsonValue& item : items) discussions.push_back(read_discussion(item, about));
-    if (discussions.size() > kMostDiscussions)
-      throw Error(Code::limit, "", fmt::format("more than {} discussions", kMostDiscussions), Where::in(about));
+    if (discussions.size() > kMaxDiscussions)
+      throw Error(Code::limit, "", fmt::format("more than {} discussions", kMaxDiscussions), Where::in(about));
     if (items.empty() || discussions.size() >= answer["count"].number().value_or(0)) return discussions;
   }
 }
@@ -105,7 +105,7 @@ DiscussionDetails discussion(const Client& client, const RepoId& repo, uint64_t 
   const std::string about = about_of(repo, number);
   const JsonValue answer = client.http().json({.url = url_of(client, repo, number, "?diff=1"), .about = about});
   DiscussionDetails details{read_discussion(answer, about)};
-  if (details.number != number) senseless(about, "it is about another discussion");
+  if (details.number != number) bad_answer(about, "it is about another discussion");
   for (const JsonValue& event : answer["events"].items()) details.events.push_back(read_event(event));
   details.target = answer["changes"]["base"].string();
   details.merge_commit = answer["changes"]["mergeCommitId"].string();
@@ -124,7 +124,7 @@ uint64_t open_discussion(
   json.key("pullRequest").value(is_pull_request).end();
   const Answer answer = post(client, api_url(client, repo, "/discussions"), about, std::move(body));
   const std::optional<uint64_t> number = JsonValue::parse(answer.body, about)["num"].number();
-  if (!number) senseless(about, "the new discussion has no number");
+  if (!number) bad_answer(about, "the new discussion has no number");
   return *number;
 }
 

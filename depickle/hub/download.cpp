@@ -24,7 +24,7 @@ constexpr uint64_t kAloneBytes = 64 << 20;  // such a file takes all connections
 std::string_view revision_of(std::string_view revision) { return revision.empty() ? "main" : revision; }
 
 // For a question whose answer the cache has already: it need not wait for better weather.
-Client hasty(const Client& client) {
+Client without_retries(const Client& client) {
   Settings settings = client.settings();
   settings.patience.retries = 0;
   return Client(std::move(settings));
@@ -142,7 +142,7 @@ fs::path download_file(const Client& client, const RepoId& repo, std::string_vie
   if (cached && (is_commit_id(revision) || client.settings().offline)) return *cached;
   std::optional<FileMetadata> metadata;
   try {
-    metadata = file_metadata(cached ? hasty(client) : client, repo, revision, path);
+    metadata = file_metadata(cached ? without_retries(client) : client, repo, revision, path);
   } catch (const Error& error) {
     if (cached && error.code() == Code::network) return *cached;
     throw;
@@ -155,7 +155,7 @@ std::string resolve_commit(const Client& client, const RepoId& repo, std::string
   check_revision(revision_of(revision));
   const std::optional<std::string> cached = Cache(client.settings().cache).find_commit(repo, revision_of(revision));
   try {
-    return (cached ? hasty(client) : client).info(repo, revision).commit;
+    return (cached ? without_retries(client) : client).info(repo, revision).commit;
   } catch (const Error& error) {
     if (cached && error.code() == Code::network) return *cached;
     throw;

@@ -11,7 +11,7 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMostWords = 300;
+constexpr size_t kMaxWords = 300;
 
 std::optional<std::chrono::seconds> whole_seconds(std::string_view text) {
   unsigned value = 0;
@@ -22,7 +22,7 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) {
 
 // `ratelimit: "api";r=0;t=55`, else `Retry-After: 55`; one second more, since clocks differ.
 std::optional<std::chrono::seconds> wish_of(const Answer& answer) {
-  if (!is_weather(answer.status)) return {};
+  if (!is_transient(answer.status)) return {};
   std::optional<std::chrono::seconds> wish;
   const std::string_view limit = answer.header("ratelimit");
   if (answer.status == 429 && limit.find(";r=0") != limit.npos) {
@@ -53,7 +53,7 @@ std::string words_of(const Answer& answer) {
                          answer.body.find("<html") != std::string::npos;
     if (!is_page) add(answer.body);
   }
-  return printable(words, kMostWords);
+  return printable(words, kMaxWords);
 }
 
 struct Meaning {

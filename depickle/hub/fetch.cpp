@@ -27,13 +27,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kManyRangesBytes = 64 << 20, kPieceBytes = 8 << 20, kHashBytes = 1 << 20;
-constexpr unsigned kMostConnections = 8;
+constexpr unsigned kMaxConnections = 8;
 
 bool is_large(uint64_t size_bytes) { return size_bytes >= kManyRangesBytes; }
 
 // Pieces in flight are never further ahead of the first missing byte than this, whatever the settings: so a file which
 // a killed process left is known to be whole up to its size less this.
-constexpr uint64_t kWindowBytes = kPieceBytes * kMostConnections;
+constexpr uint64_t kWindowBytes = kPieceBytes * kMaxConnections;
 
 class PartFile {
  public:
@@ -252,7 +252,7 @@ uint64_t whole_bytes(const PartFile& part, const RepoFile& file) {
 
 uint64_t fetch_blob(const Client& client, const Cache& cache, const RepoId& repo, const RepoFile& file,
     const std::string& url, const std::string& about, const std::function<void(uint64_t)>& on_bytes) {
-  const unsigned connections = std::clamp(client.settings().connections, 1u, kMostConnections);
+  const unsigned connections = std::clamp(client.settings().connections, 1u, kMaxConnections);
   const os::FileLock lock(cache.lock_path(repo, file.etag()), client.settings().check_cancelled);
   if (cache.find_blob(repo, file)) return 0;  // another process was faster
 

@@ -12,8 +12,8 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMostAnswerBytes = 64 << 20;
-constexpr int kMostRedirects = 20;
+constexpr size_t kMaxAnswerBytes = 64 << 20;
+constexpr int kMaxRedirects = 20;
 
 bool is_redirect(int status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -124,7 +124,7 @@ Answer Http::exchange(const Request& request, const Transfers::OnBody& on_body) 
       if (answer.status < 307) refuse(fmt::format("a {} with status {}", request.method, answer.status));
       if (leaves && request.method != "PUT") refuse("what we send to another host");
     }
-    if (redirects == kMostRedirects) refuse(fmt::format("more than {} times", kMostRedirects));
+    if (redirects == kMaxRedirects) refuse(fmt::format("more than {} times", kMaxRedirects));
     if (!seen.insert(*next).second) refuse("in a circle");
     if (is_hub(url)) keep_metadata(answer, metadata);
     url = *next;
@@ -152,8 +152,8 @@ Answer Http::send(const Request& request) {
     std::string body;
     try {
       Answer answer = exchange(request, [&](Answer&, Bytes bytes) {
-        if (bytes.size() > kMostAnswerBytes - body.size())
-          throw Error(Code::limit, "", fmt::format("the Hub's answer is longer than {}", human_bytes(kMostAnswerBytes)),
+        if (bytes.size() > kMaxAnswerBytes - body.size())
+          throw Error(Code::limit, "", fmt::format("the Hub's answer is longer than {}", human_bytes(kMaxAnswerBytes)),
               Where::in(about_of(request)));
         body += text(bytes);
       });

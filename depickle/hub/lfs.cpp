@@ -17,7 +17,7 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kObjectsAtOnce = 256, kMostParts = 10'000;
+constexpr size_t kObjectsAtOnce = 256, kMaxParts = 10'000;
 constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
 
 // One PUT: of a whole object, or of a part of it.
@@ -63,7 +63,7 @@ class Batch {
   void plan_parts(const JsonValue& header, uint64_t chunk_bytes, size_t object);
   void send_piece(Piece& piece);
   void report(Piece& piece, uint64_t sent_bytes);
-  [[noreturn]] void senseless(size_t object, std::string_view why) const {
+  [[noreturn]] void bad_answer(size_t object, std::string_view why) const {
     throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about(object)));
   }
 
@@ -93,19 +93,19 @@ void Batch::ask(std::string_view branch) {
       .headers = {fmt::format("Accept: {}", kLfsJson), fmt::format("Content-Type: {}", kLfsJson)},
       .body = std::move(body)});
   const std::vector<JsonValue> answered = answer["objects"].items();
-  if (answered.size() != objects_.size()) senseless(0, "it is about other objects");
+  if (answered.size() != objects_.size()) bad_answer(0, "it is about other objects");
   for (const JsonValue& json_object : answered) read_object(json_object);
 }
 
 std::string Batch::address_in(const JsonValue& href, size_t object) const {
   std::optional<std::string> url = join_url(client_.settings().endpoint + "/", href.string());
-  if (!url) senseless(object, "an address for the upload is missing");
+  if (!url) bad_answer(object, "an address for the upload is missing");
   return *url;
 }
 
 void Batch::read_object(const JsonValue& json) {
   const auto found = std::ranges::find(objects_, json["oid"].text(), &LfsObject::sha256);
-  if (found == objects_.end()) senseless(0, "it is about other objects");
+  if (found == objects_.end()) bad_answer(0, "it is about other objects");
   const auto object = static_cast<size_t>(found - objects_.begin());
   if (json["error"].is_object()) {
     Answer answer;
@@ -139,9 +139,9 @@ void Batch::plan_parts(const JsonValue& header, uint64_t chunk_bytes, size_t obj
   }
   const uint64_t size_bytes = objects_[object].size_bytes;
   const uint64_t parts = chunk_bytes == 0 ? 0 : size_bytes / chunk_bytes + (size_bytes % chunk_bytes != 0);
-  if (parts == 0 || parts > kMostParts || urls.size() != parts || urls.begin()->first != 1 ||
+  if (parts == 0 || parts > kMaxParts || urls.size() != parts || urls.begin()->first != 1 ||
       urls.rbegin()->first != parts)
-    senseless(object,
+    bad_answer(object,
         fmt::format("{} of {} bytes do not make {} bytes", plural(urls.size(), "part"), chunk_bytes, size_bytes));
   for (const auto& [number, url] : urls) {
     const uint64_t offset = (number - 1) * chunk_bytes;
@@ -172,7 +172,7 @@ void Batch::send_piece(Piece& piece) {
       .on_sent = [&](uint64_t sent_bytes) { report(piece, sent_bytes); }});
   piece.etag = answer.header("etag");
   if (!transfers_[piece.object].completion_url.empty() && piece.etag.empty())
-    senseless(piece.object, "a part that was sent has no ETag");
+    bad_answer(piece.object, "a part that was sent has no ETag");
 }
 
 void Batch::send() {

@@ -73,7 +73,7 @@ std::string RangedFile::address() const {
 // A store's address is signed for some minutes: when it refuses, the Hub is asked for another.
 bool RangedFile::forget_store(const Failure& failure) {
   std::scoped_lock lock(mutex_);
-  const bool is_refusal = failure.status() >= 400 && failure.status() < 500 && !is_weather(failure.status());
+  const bool is_refusal = failure.status() >= 400 && failure.status() < 500 && !is_transient(failure.status());
   if (store_url_.empty() || !is_refusal) return false;
   store_url_.clear();
   return true;

@@ -28,7 +28,7 @@ class RemoteSource final : public ByteSource {
   ~RemoteSource() override;
 
   uint64_t size_bytes() const noexcept override;
-  bool is_distant() const noexcept override { return true; }
+  bool is_remote() const noexcept override { return true; }
 
   const std::string& commit() const noexcept;
   /// Its size and hash, as the Hub states them.

@@ -12,7 +12,7 @@ namespace depickle::hub {
 inline constexpr std::string_view kPublicEndpoint = "https://huggingface.co";
 
 /// How often, and how long, bad weather is waited out: a lost connection, a time-out, 408, 429, 500, 502, 503 and 504.
-struct Patience {
+struct RetryPolicy {
   unsigned retries = 5;  ///< in a row, without progress
   std::chrono::milliseconds first_wait{
       1000};  ///< doubled each time, up to `longest_wait`; a server's own wish goes first
@@ -37,7 +37,7 @@ struct Settings {
   std::chrono::milliseconds answer_timeout{60'000};
   /// A body that moves less than 1 KiB in so long is a lost connection.
   std::chrono::milliseconds stall_timeout{30'000};
-  Patience patience;
+  RetryPolicy patience;
 
   /// Called several times a second while the network is waited for, from the waiting thread. To stop, it throws
   /// Error{cancelled}. Empty: nobody asks.

@@ -19,7 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-constexpr size_t kMostHeaderBytes = 256 << 10, kMostErrorBytes = 64 << 10, kMostIdle = 16;
+constexpr size_t kMaxHeaderBytes = 256 << 10, kMaxErrorBytes = 64 << 10, kMaxIdle = 16;
 constexpr uint64_t kAliveBytes = 1024;
 constexpr int kWaitMs = 100;
 
@@ -65,7 +65,7 @@ struct Exchange {
 size_t on_header(char* data, size_t, size_t size, void* context) {
   auto& exchange = *static_cast<Exchange*>(context);
   exchange.header_bytes += size;
-  if (exchange.header_bytes > kMostHeaderBytes) return 0;
+  if (exchange.header_bytes > kMaxHeaderBytes) return 0;
   std::string_view line(data, size);
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
   if (line.starts_with("HTTP/")) {  // another head: after 100 Continue, or through a proxy
@@ -94,7 +94,7 @@ size_t on_received(char* data, size_t, size_t size, void* context) {
       exchange.on_body(exchange.answer, std::as_bytes(std::span(data, size)));
       return size;
     }
-    const size_t room = kMostErrorBytes - exchange.answer.body.size();
+    const size_t room = kMaxErrorBytes - exchange.answer.body.size();
     exchange.answer.body.append(data, std::min(size, room));
     exchange.is_cut = size > room;
     return exchange.is_cut ? 0 : size;
@@ -227,7 +227,7 @@ std::unique_ptr<Transfers::Line> Transfers::take(const std::string& origin) {
 
 void Transfers::give_back(std::unique_ptr<Line> line) {
   std::scoped_lock lock(mutex_);
-  if (idle_.size() >= kMostIdle) idle_.pop_back();
+  if (idle_.size() >= kMaxIdle) idle_.pop_back();
   idle_.insert(idle_.begin(), std::move(line));
 }
 
@@ -283,7 +283,7 @@ Answer Transfers::run(const Hop& hop, const OnBody& on_body) {
     double connected_seconds = 0;
     curl_easy_getinfo(easy, CURLINFO_PRETRANSFER_TIME, &connected_seconds);
     const std::string why = result == CURLE_OPERATION_TIMEDOUT && !reason[0] ? "it stopped answering"
-                            : exchange.header_bytes > kMostHeaderBytes       ? "its headers have no end"
+                            : exchange.header_bytes > kMaxHeaderBytes        ? "its headers have no end"
                             : reason[0]                                      ? printable(reason.data())
                             : result == CURLE_OK                             ? "the answer was cut off"
                                                                              : curl_easy_strerror(result);

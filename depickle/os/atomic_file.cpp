@@ -42,7 +42,7 @@ fs::path sibling_of(const fs::path& target, Writers writers) {
 }
 
 Error exists_already(const fs::path& target) {
-  return Error(Code::io, "", "exists already", Where::in(target), "give another name, or --force to replace it");
+  return Error(Code::io, Reason::target_exists, "already exists", Where::in(target));
 }
 
 // Removes what a killed process left; refuses where a living one is at work.
@@ -55,7 +55,9 @@ void clear_leftover(const fs::path& temporary, const fs::path& target) {
   bool busy = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
   if (!busy) ::unlink(temporary.c_str());
   ::close(fd);
-  if (busy) throw Error(Code::io, "", "another process is writing this file", Where::in(target), "wait for it to end");
+  if (busy)
+    throw Error(
+        Code::io, Reason::target_busy, "another process is writing this file", Where::in(target), "wait for it to end");
 }
 
 void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
@@ -66,9 +68,9 @@ void reserve(int fd, uint64_t size_bytes, const fs::path& target) {
   bool known = ::fstatvfs(fd, &disk) == 0;
   uint64_t free_bytes = known ? disk.f_bavail * static_cast<uint64_t>(disk.f_frsize) : 0;
   if (error_number == ENOSPC || error_number == EFBIG || error_number == EDQUOT || (known && free_bytes < size_bytes)) {
-    throw Error(Code::io, "",
+    throw Error(Code::io, Reason::no_space,
         fmt::format("not enough space on the disk (have {} bytes, need {})", grouped(free_bytes), grouped(size_bytes)),
-        Where::in(target), "free some space, or write to another disk with -o");
+        Where::in(target), "free some space, or write to another disk");
   }
   // A file system without fallocate: the writes will tell whether there is space.
   if (::ftruncate(fd, static_cast<off_t>(size_bytes)) != 0) throw system_error(errno, "cannot write", target);
@@ -84,7 +86,8 @@ AtomicFile::Place::Place(const fs::path& wanted, IfExists if_exists_, Writers wr
 int AtomicFile::Place::create() const {
   std::error_code ignored;
   if (if_exists == IfExists::refuse && fs::exists(target, ignored)) throw exists_already(target);
-  if (fs::is_directory(target, ignored)) throw Error(Code::io, "", "is a folder", Where::in(target), "name a file");
+  if (fs::is_directory(target, ignored))
+    throw Error(Code::io, Reason::target_is_folder, "is a folder", Where::in(target), "name a file");
   clear_leftover(temporary, target);
   const int fd = ::open(temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd < 0) throw system_error(errno, "cannot write", target);

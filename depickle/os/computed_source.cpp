@@ -15,7 +15,7 @@
 namespace depickle::os {
 namespace {
 
-constexpr uint64_t kMostHeapBytes = 1 << 20;
+constexpr uint64_t kMaxHeapBytes = 1 << 20;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ Bytes ComputedSource::do_view(uint64_t offset, uint64_t length) const {
 }
 
 void ComputedSource::compute() const {
-  bool on_heap = size_bytes_ <= kMostHeapBytes;
+  bool on_heap = size_bytes_ <= kMaxHeapBytes;
   std::unique_ptr<std::byte[]> heap = on_heap ? std::make_unique_for_overwrite<std::byte[]>(size_bytes_) : nullptr;
   FileDescriptor file(on_heap ? -1 : open_scratch_file());
 

@@ -13,7 +13,7 @@
 namespace depickle::os {
 namespace {
 
-constexpr size_t kMostDescriptors = 24;
+constexpr size_t kMaxDescriptors = 24;
 
 std::vector<char*> pointers(const std::vector<std::string>& words) {
   std::vector<char*> out;
@@ -33,7 +33,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   const int count = static_cast<int>(descriptors.size());
   // Out of the way first, so that none is overwritten before it was moved.
   const int nothing = ::open("/dev/null", O_RDWR);
-  int moved[kMostDescriptors];
+  int moved[kMaxDescriptors];
   for (int i = 0; i < count; ++i) moved[i] = ::fcntl(descriptors[i] < 0 ? nothing : descriptors[i], F_DUPFD, 64);
   for (int i = 0; i < count; ++i) ::dup2(moved[i], i);
   ::close_range(static_cast<unsigned>(count), ~0U, 0);
@@ -45,7 +45,7 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 Process::Process(const std::vector<std::string>& words, const std::vector<int>& descriptors,
     const std::vector<std::string>& environment) {
-  if (descriptors.size() > kMostDescriptors) throw Error(Code::limit, "", "too many descriptors for a process");
+  if (descriptors.size() > kMaxDescriptors) throw Error(Code::limit, "", "too many descriptors for a process");
   std::vector<char*> argv = pointers(words), envp = pointers(environment);
   const pid_t parent = ::getpid();
   pid_ = ::fork();

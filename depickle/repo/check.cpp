@@ -17,7 +17,7 @@
 namespace depickle::repo {
 namespace {
 
-constexpr size_t kMostRequestCommits = 250;
+constexpr size_t kMaxRequestCommits = 250;
 
 // The files of one commit, opened where they are and kept open: several looks at one file cost one request.
 class Tree {
@@ -98,12 +98,12 @@ class Checker {
   void find_commits(const hub::DiscussionDetails& details) {
     constexpr std::string_view kHeads = "refs/heads/";
     const std::string branch = details.target.starts_with(kHeads) ? details.target.substr(kHeads.size()) : "main";
-    const std::vector<hub::Commit> branch_log = client_.commits(repo_, branch, kMostBranchCommits);
-    const std::vector<hub::Commit> log = client_.commits(repo_, details.revision(), kMostRequestCommits);
+    const std::vector<hub::Commit> branch_log = client_.commits(repo_, branch, kMaxBranchCommits);
+    const std::vector<hub::Commit> log = client_.commits(repo_, details.revision(), kMaxRequestCommits);
     const std::optional<std::string> base = merge_base(log, branch_log);
     if (!base)
       throw Error(Code::unsupported, "",
-          fmt::format("the pull request shares no commit with {} (in its last {})", branch, kMostBranchCommits),
+          fmt::format("the pull request shares no commit with {} (in its last {})", branch, kMaxBranchCommits),
           Where::in(hub::hf_address(repo_, details.revision())));
     check_.base = *base;
     check_.head = log.front().id;
@@ -120,7 +120,7 @@ class Checker {
         check_.notes.push_back(error.what());
       }
     }
-    auto look = [&](Check& check) {
+    auto summarize = [&](Check& check) {
       const OpenFile open_before = [&](const std::string& path) { return before.open(path); };
       const OpenFile open_after = [&](const std::string& path) { return after.open(path); };
       const safetensors::Index* parsed = index ? &*index : nullptr;
@@ -131,13 +131,13 @@ class Checker {
     };
     Check attempt = check_;
     try {
-      look(attempt);
+      summarize(attempt);
     } catch (const Error& error) {
       if (error.code() != Code::limit) throw;
       // Strided tensors need their whole storage at hand, which ranges do not give.
       before.download(pair.pickle.shards, options_.progress);
       attempt = check_;
-      look(attempt);
+      summarize(attempt);
     }
     check_ = std::move(attempt);
   }

@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMostAttempts = 3;
+constexpr int kMaxAttempts = 3;
 
 // Removed with all that is in it.
 class WorkFolder {
@@ -89,7 +89,7 @@ class Opener {
     fs::create_directories(lock_path.parent_path());
     const os::FileLock lock(lock_path, client_.settings().check_cancelled);
     uint64_t downloaded_bytes = 0;
-    for (int attempt = 0; attempt < kMostAttempts; ++attempt) {
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       Job job(client_, repo_, options_);
       const bool done = try_once(job, author);
       downloaded_bytes += job.report().downloaded_bytes;
@@ -97,7 +97,7 @@ class Opener {
       if (done) return std::move(job.report());
     }
     throw Error(Code::network, "",
-        fmt::format("the branch moved {} times while its weights were converted", kMostAttempts),
+        fmt::format("the branch moved {} times while its weights were converted", kMaxAttempts),
         Where::in(repo_.name()), "try again when nobody writes to it");
   }
 

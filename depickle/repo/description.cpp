@@ -10,11 +10,11 @@
 namespace depickle::repo {
 namespace {
 
-constexpr size_t kMostListed = 20, kMostReceiptBytes = 16 << 10;
+constexpr size_t kMaxListed = 20, kMaxReceiptBytes = 16 << 10;
 
 std::string listed(const std::vector<std::string>& items) {
-  std::string text = fmt::format("{}", fmt::join(std::span(items).first(std::min(items.size(), kMostListed)), ", "));
-  return items.size() > kMostListed ? text + fmt::format(" and {} more", items.size() - kMostListed) : text;
+  std::string text = fmt::format("{}", fmt::join(std::span(items).first(std::min(items.size(), kMaxListed)), ", "));
+  return items.size() > kMaxListed ? text + fmt::format(" and {} more", items.size() - kMaxListed) : text;
 }
 
 std::vector<std::string> coded(const std::vector<std::string>& items) {
@@ -64,10 +64,9 @@ std::string named(const NamedInPickles& named) {
                                      listed(coded(named.inert)));
   } else {
     text = "**What loading the pickles would do** beyond building tensors (none of it was done):\n\n";
-    for (size_t i = 0; i < std::min(named.findings.size(), kMostListed); ++i)
+    for (size_t i = 0; i < std::min(named.findings.size(), kMaxListed); ++i)
       text += fmt::format("- {}\n", markdown_code(named.findings[i]));
-    if (named.findings.size() > kMostListed)
-      text += fmt::format("- and {} more\n", named.findings.size() - kMostListed);
+    if (named.findings.size() > kMaxListed) text += fmt::format("- and {} more\n", named.findings.size() - kMaxListed);
     text += "\n";
   }
   return text;
@@ -114,7 +113,7 @@ std::string how_to_load(const Description& d) {
 }
 
 std::string folded_receipt(const std::string& receipt) {
-  if (receipt.empty() || receipt.size() > kMostReceiptBytes || receipt.find("```") != receipt.npos) return "";
+  if (receipt.empty() || receipt.size() > kMaxReceiptBytes || receipt.find("```") != receipt.npos) return "";
   return fmt::format("\n<details><summary>Receipt</summary>\n\n```json\n{}\n```\n\n</details>\n", receipt);
 }
 

@@ -18,7 +18,7 @@ Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOption
     : client_(client),
       repo_(repo),
       options_(options),
-      engine_(options.convert.engine ? *options.convert.engine : convert::in_process()) {
+      engine_(options.convert.engine ? *options.convert.engine : convert::local_engine()) {
   info_ = client.info(repo, options.revision);
   report_.repo = repo.name();
   report_.commit = info_.commit;
@@ -34,8 +34,7 @@ bool Job::is_open_already(
       .commit = info_.commit, .author = author, .new_files = report_.plan.new_files(), .converted = converted};
   stale_.clear();
   report_.previous.clear();
-  for (PullRequest& request :
-      open_pull_requests(client_, repo_, client_.commits(repo_, branch(), kMostBranchCommits))) {
+  for (PullRequest& request : open_pull_requests(client_, repo_, client_.commits(repo_, branch(), kMaxBranchCommits))) {
     if (opened && request.discussion.number >= *opened) continue;
     switch (relation(request, plan_at(request.head, request.files), intent)) {
       case Relation::same:
@@ -116,7 +115,7 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
     d.tensors += file.tensors;
     d.identical += file.identical;
     d.tied.insert(d.tied.end(), file.tied.begin(), file.tied.end());
-    for (const Leftover& left : file.leftovers)
+    for (const Unused& left : file.unused)
       d.left_in_files.push_back(fmt::format("{} ({})", left.path, left.description));
     for (const Unsupported& tensor : file.skipped)
       d.skipped.push_back(fmt::format("{} ({})", tensor.name, tensor.what));
@@ -163,7 +162,7 @@ Error Job::in_repository(const convert::Failure& failure, const fs::path& work) 
   const Error& error = failure.error;
   Where where = error.where();
   if (where.file.starts_with(work.string())) where.file = fs::path(where.file).lexically_relative(work).string();
-  return Error(error.code(), error.rule(), error.message(), std::move(where), error.hint());
+  return error.at(std::move(where));
 }
 
 void Job::copy_present(const fs::path& from, const fs::path& to) {

@@ -58,12 +58,9 @@ std::optional<ModelFile> find_only(const Names& names, const std::string& folder
 
 [[noreturn]] void no_weights(const std::string& folder, const std::string& variant) {
   if (!variant.empty())
-    throw Error(Code::not_found, "",
+    throw Error(Code::not_found, Reason::no_such_variant,
         fmt::format(
-            "no weights of the variant {} in {}", quoted(variant), folder.empty() ? "the repository" : quoted(folder)),
-        {},
-        "leave out --variant, or look at the names with: depickle download --include '*.safetensors' --include "
-        "'*.bin'");
+            "no weights of the variant {} in {}", quoted(variant), folder.empty() ? "the repository" : quoted(folder)));
   throw Error(Code::not_found, "",
       fmt::format(
           "no weights that a model library would look for in {}", folder.empty() ? "the repository" : quoted(folder)),
@@ -74,8 +71,8 @@ void check_allowed(const Choice& choice, const PickOptions& options) {
   if (options.allow_pickle) return;
   for (const ModelFile& model : choice.models) {
     if (!model.is_pickle) continue;
-    throw Error(Code::unsafe, "", "is a pickle, and there is no safetensors in its place", Where::in(model.path),
-        "depickle convert ORG/NAME --pr opens a pull request that adds safetensors");
+    throw Error(Code::unsafe, Reason::only_pickle, "is a pickle, and the repository has no safetensors file for it",
+        Where::in(model.path));
   }
 }
 

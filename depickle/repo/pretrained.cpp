@@ -26,13 +26,13 @@ PickOptions pick_options(const LoadOptions& options) {
 
 // All files below a folder, as paths from it.
 std::vector<std::string> names_in(const fs::path& folder) {
-  constexpr size_t kMostFiles = 200'000;
+  constexpr size_t kMaxFiles = 200'000;
   std::vector<std::string> names;
   std::error_code error;
   for (fs::recursive_directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
     if (walk->is_directory()) continue;
     names.push_back(walk->path().lexically_relative(folder).generic_string());
-    if (names.size() > kMostFiles) throw Error(Code::limit, "", "holds more than 200,000 files", Where::in(folder));
+    if (names.size() > kMaxFiles) throw Error(Code::limit, "", "holds more than 200,000 files", Where::in(folder));
   }
   if (error) throw system_error(error.value(), "cannot look into the folder", folder);
   return names;
@@ -174,7 +174,7 @@ Fetched fetch(const hub::Client& client, const hub::RepoId& repo, const LoadOpti
   return Fetcher(client, repo, options).run(with_rest);
 }
 
-Pretrained from_pretrained(std::string_view id_or_folder, const LoadOptions& options) {
+Pretrained load_pretrained(std::string_view id_or_folder, const LoadOptions& options) {
   std::error_code ignored;
   if (fs::is_directory(id_or_folder, ignored)) return from_folder(id_or_folder, options);
   const hub::Address address = hub::parse_address(id_or_folder, options.hub.endpoint);

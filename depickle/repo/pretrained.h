@@ -52,7 +52,7 @@ struct Pretrained {
 /// Throws Error{unsafe} under Policy::paranoid where only a pickle would do, with the number of an open pull request
 /// that would help, if there is one; what pick(),
 /// the Hub and weights::open() throw.
-Pretrained from_pretrained(std::string_view id_or_folder, const LoadOptions& options = {});
+Pretrained load_pretrained(std::string_view id_or_folder, const LoadOptions& options = {});
 
 /// What is on this disk after a download.
 struct Fetched {
@@ -64,11 +64,11 @@ struct Fetched {
 
 /// Brings the chosen weights of a repository into the cache and, with `with_rest`, everything that is no weights
 /// (config, tokenizer …).
-/// Throws as from_pretrained() does; a repository without any weights is an error only without `with_rest`.
+/// Throws as load_pretrained() does; a repository without any weights is an error only without `with_rest`.
 Fetched fetch(const hub::Client& client, const hub::RepoId& repo, const LoadOptions& options, bool with_rest);
 
 }  // namespace depickle::repo
 
 namespace depickle {
-using repo::from_pretrained;
+using repo::load_pretrained;
 }  // namespace depickle

@@ -7,8 +7,8 @@
 namespace depickle::repo {
 namespace {
 
-constexpr size_t kMostRequests = 200;
-constexpr size_t kMostCommits = 100;  // of a pull request's log, until it meets its branch
+constexpr size_t kMaxRequests = 200;
+constexpr size_t kMaxCommits = 100;  // of a pull request's log, until it meets its branch
 
 bool is_open(const hub::Discussion& discussion) {
   return discussion.is_pull_request &&
@@ -65,9 +65,9 @@ std::vector<PullRequest> open_pull_requests(
   for (hub::Discussion& discussion : hub::list_discussions(client, repo,
            {.kind = hub::DiscussionFilter::Kind::pull_request, .state = hub::DiscussionFilter::State::all})) {
     if (!is_open(discussion)) continue;
-    if (requests.size() == kMostRequests) break;
+    if (requests.size() == kMaxRequests) break;
     try {
-      const std::vector<hub::Commit> commits = client.commits(repo, discussion.revision(), kMostCommits);
+      const std::vector<hub::Commit> commits = client.commits(repo, discussion.revision(), kMaxCommits);
       const std::optional<std::string> base = merge_base(commits, branch_commits);
       if (commits.empty() || !base || commits.front().id == *base)
         continue;  // a draft without a change, or another history
@@ -85,7 +85,7 @@ std::optional<uint64_t> helpful_pull_request(const hub::Client& client, const hu
     const std::optional<std::string>& model_index, const PickOptions& options) {
   PickOptions safe = options;
   safe.allow_pickle = false;
-  for (const PullRequest& request : open_pull_requests(client, repo, client.commits(repo, {}, kMostCommits))) {
+  for (const PullRequest& request : open_pull_requests(client, repo, client.commits(repo, {}, kMaxCommits))) {
     try {
       pick(paths_of(request.files), model_index, safe);
       return request.discussion.number;

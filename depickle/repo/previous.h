@@ -13,7 +13,7 @@
 namespace depickle::repo {
 
 /// Of a branch: so far back it is looked for the commit that a pull request stands on.
-inline constexpr size_t kMostBranchCommits = 1000;
+inline constexpr size_t kMaxBranchCommits = 1000;
 
 /// Loaders find a pull request by this title, spelled just so, and by its one commit on the branch's head.
 inline constexpr std::string_view kTitle = "Adding `safetensors` variant of this model";

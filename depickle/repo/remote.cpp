@@ -20,11 +20,11 @@ std::shared_ptr<const ByteSource> open_source(
 
 std::string read_text(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path) {
-  constexpr uint64_t kMostBytes = 100'000'000;
+  constexpr uint64_t kMaxBytes = 100'000'000;
   const auto source = open_source(client, repo, commit, path);
-  if (source->size_bytes() > kMostBytes)
+  if (source->size_bytes() > kMaxBytes)
     throw Error(Code::limit, "",
-        fmt::format("has {} bytes (at most {})", grouped(source->size_bytes()), grouped(kMostBytes)), Where::in(path));
+        fmt::format("has {} bytes (at most {})", grouped(source->size_bytes()), grouped(kMaxBytes)), Where::in(path));
   std::string text(source->size_bytes(), '\0');
   source->read(0, std::as_writable_bytes(std::span(text)));
   return text;

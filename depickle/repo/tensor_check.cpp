@@ -228,13 +228,13 @@ class Judge {
   // only finds a better word.
   std::optional<std::string> twin_of(
       const Tensor& tensor, const Weights& after, const Weights& before, const convert::Comparison& comparison) {
-    constexpr size_t kMostAsked = 32, kMostCandidates = 1000;
-    if (tensor.size_bytes == 0 || ++asked_ > kMostAsked) return std::nullopt;
+    constexpr size_t kMaxAsked = 32, kMaxCandidates = 1000;
+    if (tensor.size_bytes == 0 || ++asked_ > kMaxAsked) return std::nullopt;
     std::vector<const Tensor*> candidates;
     for (const Finding& finding : comparison.findings)
       if (const Tensor* there = before.find(finding.name)) candidates.push_back(there);
     for (const Tensor& there : before.tensors()) candidates.push_back(&there);
-    for (const Tensor* there : std::span(candidates).first(std::min(candidates.size(), kMostCandidates)))
+    for (const Tensor* there : std::span(candidates).first(std::min(candidates.size(), kMaxCandidates)))
       if (there->name != tensor.name && equal_bits(after, tensor, before, *there)) return std::string(there->name);
     return std::nullopt;
   }

@@ -17,7 +17,7 @@ namespace depickle::sandbox {
 namespace {
 
 // A million tensors with their digests take less. Whoever is taken over can make the other side hold so much, and a few times that decoded.
-constexpr uint64_t kMostBytes = 256 << 20, kStepBytes = 1 << 20;
+constexpr uint64_t kMaxBytes = 256 << 20, kStepBytes = 1 << 20;
 
 bool send_all(int socket, std::string_view bytes) {
   while (!bytes.empty()) {
@@ -100,7 +100,7 @@ bool Channel::receive(Message& message) const {
     std::memcpy(&file, CMSG_DATA(item), sizeof file);
     message.file = Descriptor(file);
   }
-  if (count != sizeof length || length > kMostBytes) return false;
+  if (count != sizeof length || length > kMaxBytes) return false;
   message.payload.clear();
   while (message.payload.size() < length) {
     const size_t begin = message.payload.size();

@@ -52,8 +52,8 @@ constexpr int kRefused[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SC
 
 void check(int failed) {
   if (failed == 0) return;
-  throw Error(Code::unsupported, "", fmt::format("this kernel gives no sandbox: seccomp: {}", std::strerror(-failed)),
-      {}, "--no-sandbox reads the file in the program's own process");
+  throw Error(Code::unsupported, Reason::no_sandbox,
+      fmt::format("this kernel does not support the sandbox: seccomp: {}", std::strerror(-failed)));
 }
 
 class Filter {

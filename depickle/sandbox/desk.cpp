@@ -9,7 +9,7 @@ namespace depickle::sandbox {
 namespace {
 
 // A worker opens a handful of shards, and each perhaps twice.
-constexpr size_t kMostFiles = 100'000;
+constexpr size_t kMaxFiles = 100'000;
 
 Error refused(const char* what) {
   return Error(Code::unsafe, "", fmt::format("the process that reads it asked for {}", what));
@@ -77,11 +77,11 @@ void Desk::open(WireReader& question, const Channel& channel) {
   uint64_t number = 0;
   {
     std::scoped_lock lock(mutex_);
-    if (opened_.size() >= kMostFiles) throw refused("too many files");
+    if (opened_.size() >= kMaxFiles) throw refused("too many files");
     number = opened_.size();
     opened_.push_back(source);
   }
-  answer(true, true, number, source->name(), source->size_bytes(), source->is_distant());
+  answer(true, true, number, source->name(), source->size_bytes(), source->is_remote());
   const auto* local = dynamic_cast<const os::MappedFile*>(source.get());
   channel.send(answer.take(), local ? local->descriptor() : -1);
 }
@@ -92,7 +92,7 @@ void Desk::read(WireReader& question, const Channel& channel) {
   std::shared_ptr<const ByteSource> source;
   {
     std::scoped_lock lock(mutex_);
-    if (number >= opened_.size() || length > kMostReadBytes) throw refused("bytes that it was not meant to have");
+    if (number >= opened_.size() || length > kMaxReadBytes) throw refused("bytes that it was not meant to have");
     source = opened_[number];
   }
   std::string answer(1 + length, '\1');

@@ -11,14 +11,14 @@ namespace {
 // Bytes that the other process reads for us.
 class ServedSource final : public ByteSource {
  public:
-  ServedSource(HandedFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_distant)
+  ServedSource(HandedFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_remote)
       : ByteSource(std::move(name)),
         files_(files),
         number_(number),
         size_bytes_(size_bytes),
-        is_distant_(is_distant) {}
+        is_distant_(is_remote) {}
   uint64_t size_bytes() const noexcept override { return size_bytes_; }
-  bool is_distant() const noexcept override { return is_distant_; }
+  bool is_remote() const noexcept override { return is_distant_; }
 
  private:
   Bytes do_view(uint64_t offset, uint64_t length) const override {
@@ -26,7 +26,7 @@ class ServedSource final : public ByteSource {
   }
   void do_read(uint64_t offset, MutableBytes out) const override {
     while (!out.empty()) {
-      const uint64_t length = std::min<uint64_t>(out.size(), kMostReadBytes);
+      const uint64_t length = std::min<uint64_t>(out.size(), kMaxReadBytes);
       WireWriter question;
       question(Ask::read, number_, offset, length);
       const Message answer = files_.ask(question.take());
@@ -80,10 +80,10 @@ std::shared_ptr<const ByteSource> HandedFiles::open(uint64_t side, const std::st
   if (!wire.value<bool>()) return nullptr;
   uint64_t number = 0, size_bytes = 0;
   std::string shown;
-  bool is_distant = false;
-  wire(number, shown, size_bytes, is_distant);
+  bool is_remote = false;
+  wire(number, shown, size_bytes, is_remote);
   if (answer.file.get() >= 0) return os::MappedFile::adopt(os::FileDescriptor(answer.file.release()), std::move(shown));
-  return std::make_shared<ServedSource>(*this, number, std::move(shown), size_bytes, is_distant);
+  return std::make_shared<ServedSource>(*this, number, std::move(shown), size_bytes, is_remote);
 }
 
 std::unique_ptr<os::OutputFile> HandedFiles::target(uint64_t file_bytes) {

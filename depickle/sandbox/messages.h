@@ -21,14 +21,14 @@ inline constexpr unsigned kChoices<Word> = 3;
 
 /// What a worker asks for on the others. The answer begins with `true` and what was asked for, or with `false` and an Error.
 enum class Ask : uint8_t {
-  open,     ///< side, name → found, then number, name, size_bytes, is_distant; a file where it lies on this machine
+  open,     ///< side, name → found, then number, name, size_bytes, is_remote; a file where it lies on this machine
   read,     ///< number, offset, length → the bytes
   target,   ///< file_bytes → wanted, then name; the file
   scratch,  ///< → the file
 };
 template <>
 inline constexpr unsigned kChoices<Ask> = 4;
-inline constexpr uint64_t kMostReadBytes = 8 << 20;
+inline constexpr uint64_t kMaxReadBytes = 8 << 20;
 
 /// What a worker is held to. 0 is no limit.
 struct Bounds {
@@ -60,7 +60,7 @@ void fields(Wire& wire, Bounds& x) {
 // Beside the structs themselves, where argument-dependent lookup finds them.
 namespace depickle {
 template <class Wire>
-void fields(Wire& wire, Leftover& x) {
+void fields(Wire& wire, Unused& x) {
   wire(x.path, x.description, x.tensors);
 }
 template <class Wire>
@@ -120,7 +120,7 @@ void fields(Wire& wire, DigestedTensor& x) {
 template <class Wire>
 void fields(Wire& wire, FileReport& x) {
   wire(x.source, x.target, x.container, x.root, x.tensors, x.identical, x.tensor_bytes, x.file_bytes, x.seconds, x.tied,
-      x.leftovers, x.skipped, x.notes, x.contents, x.digested_sources, x.target_sha256);
+      x.unused, x.skipped, x.notes, x.contents, x.digested_sources, x.target_sha256);
 }
 template <class Wire>
 void fields(Wire& wire, Finding& x) {
@@ -131,8 +131,8 @@ void fields(Wire& wire, Comparison& x) {
   wire(x.tensors, x.identical, x.compared_bytes, x.findings, x.tied);
 }
 template <class Wire>
-void fields(Wire& wire, Look& x) {
-  wire(x.container, x.root, x.tensors, x.metadata, x.leftovers, x.unsupported, x.notes);
+void fields(Wire& wire, TableSummary& x) {
+  wire(x.container, x.root, x.tensors, x.metadata, x.unused, x.unsupported, x.notes);
 }
 }  // namespace depickle::convert
 

@@ -155,12 +155,12 @@ scan::Scan Sandbox::scan(std::shared_ptr<const ByteSource> file) {
   }
 }
 
-convert::Look Sandbox::look(const weights::Model& model, const weights::OpenOptions& options) {
+convert::TableSummary Sandbox::summarize(const weights::Model& model, const weights::OpenOptions& options) {
   WireWriter order;
   order(Work::look, options);
   try {
     const std::string result = run(order.take(), {opener(model)}, {}, {});
-    return WireReader(result).value<convert::Look>();
+    return WireReader(result).value<convert::TableSummary>();
   } catch (const Error& error) {
     throw error.in(model.entry->name());
   }

@@ -38,7 +38,7 @@ class Sandbox final : public repo::Engine {
   convert::Comparison compare(
       const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) override;
   scan::Scan scan(std::shared_ptr<const ByteSource> file) override;
-  convert::Look look(const weights::Model& model, const weights::OpenOptions& options) override;
+  convert::TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override;
   void check_model(repo::Check& check, const repo::ModelPair& pair, const safetensors::Index* index,
       const repo::OpenFile& open_before, const repo::OpenFile& open_after, const repo::CheckOptions& options) override;
 

@@ -40,7 +40,7 @@ class Worker {
       case Work::convert: return convert(order, result);
       case Work::compare: return compare(order, result);
       case Work::scan: return result(engine_.scan(files_.open(0, "")));
-      case Work::look: return result(engine_.look(model(0), order.value<weights::OpenOptions>()));
+      case Work::look: return result(engine_.summarize(model(0), order.value<weights::OpenOptions>()));
       case Work::check_model: return check_model(order, result);
     }
   }
@@ -82,7 +82,7 @@ class Worker {
 
   HandedFiles& files_;
   const Progress progress_;
-  convert::Engine& engine_ = convert::in_process();
+  convert::Engine& engine_ = convert::local_engine();
 };
 
 std::string failure(const Error& error) {

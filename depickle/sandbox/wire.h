@@ -55,8 +55,8 @@ class WireWriter {
     for (const Value& value : values) put(value);
   }
   void put(const Error& error) {
-    (*this)(error.code(), error.rule(), error.message(), error.where().file, error.where().tensor,
-        error.where().offset_bytes, error.hint());
+    (*this)(error.code(), error.reason(), error.system_errno(), error.rule(), error.message(), error.where().file,
+        error.where().tensor, error.where().offset_bytes, error.hint());
   }
 
   std::string out_;
@@ -67,6 +67,8 @@ template <typename Enum>
 inline constexpr unsigned kChoices = 0;
 template <>
 inline constexpr unsigned kChoices<Code> = 11;
+template <>
+inline constexpr unsigned kChoices<Reason> = kReasons;
 
 class WireReader {
  public:
@@ -85,10 +87,14 @@ class WireReader {
   }
   Error error() {
     const Code code = value<Code>();
+    const Reason reason = value<Reason>();
+    const int system_errno = value<int>();
     std::string rule, message, hint;
     Where where;
     (*this)(rule, message, where.file, where.tensor, where.offset_bytes, hint);
-    return Error(code, rule, std::move(message), std::move(where), std::move(hint));
+    return Error(code, rule, std::move(message), std::move(where), std::move(hint))
+        .with_reason(reason)
+        .with_errno(system_errno);
   }
 
  private:

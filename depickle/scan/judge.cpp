@@ -23,9 +23,9 @@ using pickle::Handle;
 using pickle::Kind;
 using pickle::Op;
 
-constexpr size_t kMostFindings = 1000, kMostGlobals = 10'000;
-constexpr uint64_t kMostPickles = 10'000;
-constexpr int kMostCallDepth = 3;
+constexpr size_t kMaxFindings = 1000, kMaxGlobals = 10'000;
+constexpr uint64_t kMaxPickles = 10'000;
+constexpr int kMaxCallDepth = 3;
 
 // Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
 // called "my-module".
@@ -61,7 +61,7 @@ class Judge {
       if (is_loader(global) && passes_loader_on())
         add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, out of sight");
       bool inert = is_inert(global);
-      if (scan_.globals.size() < kMostGlobals)
+      if (scan_.globals.size() < kMaxGlobals)
         scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
       if (!inert && !called_.contains(dotted(global)))
         add(global.offset_bytes, "names " + dotted(global), std::string(describe_risk(global)), global.count);
@@ -133,7 +133,7 @@ class Judge {
     std::span<const Handle> args = graph_.children(object.args);
     std::string where =
         fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
-    if (args.size() != 1 || depth_ >= kMostCallDepth) {
+    if (args.size() != 1 || depth_ >= kMaxCallDepth) {
       add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
     } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
       if (judged_.insert(bytes->data()).second) judge_loaded(event, *bytes, where);
@@ -167,7 +167,7 @@ class Judge {
   }
 
   void add(uint64_t offset_bytes, std::string what, std::string words, uint64_t count = 1) {
-    if (scan_.findings.size() < kMostFindings)
+    if (scan_.findings.size() < kMaxFindings)
       scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(words), count});
   }
 
@@ -210,10 +210,10 @@ uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspe
   for (uint64_t count = 0; at < stream.size(); ++count) {
     Suspect here = count < certain ? Suspect::pickle : Suspect::perhaps;
     if (here == Suspect::perhaps && !begins_with_opcode(stream.subspan(at))) break;
-    if (count == kMostPickles) {
+    if (count == kMaxPickles) {
       if (!scan.error)
         scan.error =
-            Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMostPickles)),
+            Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMaxPickles)),
                 {.file = record, .tensor = {}, .offset_bytes = at});
       break;
     }

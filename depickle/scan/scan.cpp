@@ -21,11 +21,11 @@ using torch::Format;
 using zip::Archive;
 using zip::Record;
 
-constexpr int kMostNesting = 2;
-constexpr uint64_t kMostDistantBytes = 4 << 20;
-constexpr uint64_t kMostSearchedRecords = 100'000, kMostInflatedBytes = 64 << 20;
+constexpr int kMaxNesting = 2;
+constexpr uint64_t kMaxDistantBytes = 4 << 20;
+constexpr uint64_t kMaxSearchedRecords = 100'000, kMaxInflatedBytes = 64 << 20;
 // Records that are searched for may lie in one another: n bytes then hold n * n bytes of pickles, and thousands of times as many deflated.
-constexpr uint64_t kMostLookedBytes = 32 << 20, kMostSearchedInflatedBytes = 256 << 20, kMostTimesTheFile = 8;
+constexpr uint64_t kMaxLookedBytes = 32 << 20, kMaxSearchedInflatedBytes = 256 << 20, kMaxTimesTheFile = 8;
 constexpr std::string_view kLocalSignature("PK\x03\x04", 4);
 
 bool is_archive(Bytes bytes) { return text(bytes.first(std::min<size_t>(bytes.size(), 4))) == kLocalSignature; }
@@ -43,7 +43,7 @@ class Scanner {
   explicit Scanner(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
 
   Scan run() {
-    if (source_->is_distant())
+    if (source_->is_remote())
       scan_.notes.push_back(
           "read from afar: its directory and its pickles; what may hide elsewhere in it, only a download shows");
     try {
@@ -84,7 +84,7 @@ class Scanner {
   // What pickles are looked for in: everything; of a file that is far away, the start.
   Bytes start() {
     const uint64_t size = source_->size_bytes();
-    return source_->view(0, source_->is_distant() ? std::min(size, kMostDistantBytes) : size);
+    return source_->view(0, source_->is_remote() ? std::min(size, kMaxDistantBytes) : size);
   }
 
   void look_at_pickle() {
@@ -141,9 +141,9 @@ class Scanner {
   void look_at_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
     if (record.size_bytes == 0) return;
     bool named = is_named_pickle(record.name), in_data = record.name.find("/data/") != record.name.npos;
-    if (source_->is_distant() && !named && in_data) return;  // a round trip for each storage
+    if (source_->is_remote() && !named && in_data) return;  // a round trip for each storage
     // Inflating a large record only to see two bytes is not worth its temporary file.
-    if (!named && record.method == Record::Method::deflated && record.size_bytes > kMostInflatedBytes) return;
+    if (!named && record.method == Record::Method::deflated && record.size_bytes > kMaxInflatedBytes) return;
     Archive::Content content = archive.content(record);
     Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
     if (named) {
@@ -153,7 +153,7 @@ class Scanner {
       judge_stream(scan_, content.bytes(), label, Suspect::perhaps);
     }
     // Its first letter is an opcode as well.
-    if (!named && is_archive(head) && nesting < kMostNesting)
+    if (!named && is_archive(head) && nesting < kMaxNesting)
       look_at_archive(
           std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
   }
@@ -167,7 +167,7 @@ class Scanner {
 
   // Every local header from `begin` on, whatever any directory says of it.
   void search_records(const ByteSource& source, const std::string& outer, uint64_t begin) {
-    if (source.is_distant()) return;
+    if (source.is_remote()) return;
     Bytes all = source.all();
     std::string_view file = text(all);
     uint64_t searched = 0;
@@ -177,7 +177,7 @@ class Scanner {
       uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28),
                data = at + 30 + name_bytes + extra_bytes;
       if (data > all.size()) continue;
-      if (searched > kMostSearchedRecords || is_tired()) {
+      if (searched > kMaxSearchedRecords || is_tired()) {
         return remember(Error(Code::limit, "TZ04", "records lie in one another, too many to look into all", {},
             "no honest writer makes such a file; do not trust it"));
       }
@@ -185,7 +185,7 @@ class Scanner {
           fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
       Bytes content = all.subspan(data);
       if (load<uint16_t>(all, at + 8) == 8) {
-        std::vector<std::byte> inflated = zip::inflate_prefix(content, kMostInflatedBytes);
+        std::vector<std::byte> inflated = zip::inflate_prefix(content, kMaxInflatedBytes);
         inflated_bytes_ += inflated.size();
         if (!inflated.empty()) judge_stream(scan_, inflated, label, Suspect::perhaps);
       } else if (!content.empty()) {
@@ -195,8 +195,8 @@ class Scanner {
   }
 
   bool is_tired() const {
-    uint64_t more = source_->size_bytes() * kMostTimesTheFile;
-    return scan_.looked_bytes > kMostLookedBytes + more || inflated_bytes_ > kMostSearchedInflatedBytes + more;
+    uint64_t more = source_->size_bytes() * kMaxTimesTheFile;
+    return scan_.looked_bytes > kMaxLookedBytes + more || inflated_bytes_ > kMaxSearchedInflatedBytes + more;
   }
 
   void look_at_tar() {

@@ -89,16 +89,16 @@ Builder& Builder::root(std::string path) {
   weights_.root_ = std::move(path);
   return *this;
 }
-Builder& Builder::leftovers(std::vector<Leftover> leftovers) {
-  weights_.leftovers_ = std::move(leftovers);
+Builder& Builder::unused(std::vector<Unused> unused) {
+  weights_.leftovers_ = std::move(unused);
   return *this;
 }
 Builder& Builder::unsupported(std::vector<Unsupported> unsupported) {
   weights_.unsupported_ = std::move(unsupported);
   return *this;
 }
-Builder& Builder::append_leftovers(std::span<const Leftover> leftovers, std::span<const Unsupported> unsupported) {
-  weights_.leftovers_.insert(weights_.leftovers_.end(), leftovers.begin(), leftovers.end());
+Builder& Builder::append_unused(std::span<const Unused> unused, std::span<const Unsupported> unsupported) {
+  weights_.leftovers_.insert(weights_.leftovers_.end(), unused.begin(), unused.end());
   weights_.unsupported_.insert(weights_.unsupported_.end(), unsupported.begin(), unsupported.end());
   return *this;
 }

@@ -27,9 +27,9 @@ class Builder {
   Builder& container(std::string container);
   Builder& metadata(std::vector<std::pair<std::string, std::string>> metadata);
   Builder& root(std::string path);
-  Builder& leftovers(std::vector<Leftover> leftovers);
+  Builder& unused(std::vector<Unused> unused);
   Builder& unsupported(std::vector<Unsupported> unsupported);
-  Builder& append_leftovers(std::span<const Leftover> leftovers, std::span<const Unsupported> unsupported);
+  Builder& append_unused(std::span<const Unused> unused, std::span<const Unsupported> unsupported);
   Builder& note(std::string note);
 
   /// Throws Error{malformed} (WT04) where two tensors have the same name; O(n log n).

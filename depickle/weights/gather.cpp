@@ -237,13 +237,13 @@ void gather(const Tensor& tensor, Bytes storage, uint64_t begin, MutableBytes ou
   apply_flags(tensor, out);
 }
 
-uint64_t gather_block_bytes(const Tensor& tensor, uint64_t most_bytes) noexcept {
+uint64_t gather_block_bytes(const Tensor& tensor, uint64_t max_bytes) noexcept {
   uint64_t whole = unit_bytes(tensor.dtype);
   if (!tensor.strides.empty() && tensor.size_bytes > 0) {
-    for (size_t i = tensor.shape.size(); i-- > 0 && units(tensor, i) <= most_bytes / whole;)
+    for (size_t i = tensor.shape.size(); i-- > 0 && units(tensor, i) <= max_bytes / whole;)
       whole *= std::max<uint64_t>(units(tensor, i), 1);
   }
-  return std::max<uint64_t>(most_bytes / whole, 1) * whole;
+  return std::max<uint64_t>(max_bytes / whole, 1) * whole;
 }
 
 }  // namespace depickle::weights

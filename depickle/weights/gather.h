@@ -18,8 +18,8 @@ void gather(const Tensor& tensor, Bytes storage, uint64_t begin, MutableBytes ou
 /// not complex, strides on packed F6 elements or across half a byte of F4.
 void check_gatherable(const Tensor& tensor);
 
-/// The most bytes, at most `most_bytes`, that cut `tensor` at whole rows (planes, …): blocks of this size make gather() fastest.
+/// The most bytes, at most `max_bytes`, that cut `tensor` at whole rows (planes, …): blocks of this size make gather() fastest.
 /// A multiple of unit_bytes(dtype); at least one unit.
-uint64_t gather_block_bytes(const Tensor& tensor, uint64_t most_bytes) noexcept;
+uint64_t gather_block_bytes(const Tensor& tensor, uint64_t max_bytes) noexcept;
 
 }  // namespace depickle::weights

@@ -46,10 +46,7 @@ Weights open_torch(std::shared_ptr<const ByteSource> file, const OpenOptions& op
   try {
     for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
     for (const Tensor& tensor : table.tensors) builder.add(tensor);
-    builder.own(table.owner)
-        .root(table.root)
-        .leftovers(std::move(table.leftovers))
-        .unsupported(std::move(table.unsupported));
+    builder.own(table.owner).root(table.root).unused(std::move(table.unused)).unsupported(std::move(table.unsupported));
     for (std::string& note : table.notes) builder.note(std::move(note));
     builder.file(file);
     table = {};
@@ -150,7 +147,7 @@ Weights open_sharded(const safetensors::Index& index, const std::string& index_n
       if (std::ranges::find(metadata, entry.first, &std::pair<std::string, std::string>::first) == metadata.end())
         metadata.push_back(entry);
     }
-    builder.append_leftovers(shard->leftovers(), shard->unsupported()).own(shard);
+    builder.append_unused(shard->unused(), shard->unsupported()).own(shard);
   }
   builder.metadata(std::move(metadata)).container(container + ", sharded");
   Weights weights = [&] {

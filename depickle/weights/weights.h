@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "depickle/base/arena.h"
-#include "depickle/base/leftover.h"
 #include "depickle/base/tensor.h"
+#include "depickle/base/unused.h"
 
 namespace depickle::safetensors {
 class Index;
@@ -58,7 +58,7 @@ class Weights {
   const std::vector<std::pair<std::string, std::string>>& metadata() const noexcept { return metadata_; }
   /// The part of a nested checkpoint that the table is: "state_dict"; empty where it is the whole.
   const std::string& root() const noexcept { return root_; }
-  const std::vector<Leftover>& leftovers() const noexcept { return leftovers_; }
+  const std::vector<Unused>& unused() const noexcept { return leftovers_; }
   const std::vector<Unsupported>& unsupported() const noexcept { return unsupported_; }
   /// What a careful reader should know about the container: "3 records carry no checksum", "12 bytes belong to no record".
   const std::vector<std::string>& notes() const noexcept { return notes_; }
@@ -79,7 +79,7 @@ class Weights {
   std::vector<std::shared_ptr<const ByteSource>> files_;
   std::vector<std::pair<std::string, std::string>> metadata_;
   std::string root_;
-  std::vector<Leftover> leftovers_;
+  std::vector<Unused> leftovers_;
   std::vector<Unsupported> unsupported_;
   std::vector<std::string> notes_;
 };

@@ -41,9 +41,9 @@ nb::object ValueMaker::make() {
 
 nb::object ValueMaker::value(Handle handle) {
   if (PyObject* made = made_[handle]) return nb::borrow(made);
-  if (depth_ >= kMostNested)
+  if (depth_ >= kMaxNested)
     throw Error(
-        Code::limit, "TT03", fmt::format("values are nested in tuples and arguments more than {} deep", kMostNested));
+        Code::limit, "TT03", fmt::format("values are nested in tuples and arguments more than {} deep", kMaxNested));
   ++depth_;
   nb::object made = new_value(handle);
   --depth_;

@@ -16,7 +16,7 @@ namespace depickle::python {
 
 /// Values may be nested so deep inside tuples and arguments, which must be there before what they are in. There is no
 /// such limit for lists, dicts and states.
-inline constexpr int kMostNested = 400;
+inline constexpr int kMaxNested = 400;
 
 class ValueMaker {
  public:

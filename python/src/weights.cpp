@@ -185,10 +185,9 @@ void bind_weights(nb::module_& module) {
       .def_prop_ro("root", [](const OpenWeights& self) { return self.table().root(); })
       .def_prop_ro("leftovers",
           [](const OpenWeights& self) {
-            nb::dict leftovers;
-            for (const Leftover& each : self.table().leftovers())
-              leftovers[str_of(each.path)] = str_of(each.description);
-            return leftovers;
+            nb::dict unused;
+            for (const Unused& each : self.table().unused()) unused[str_of(each.path)] = str_of(each.description);
+            return unused;
           })
       .def_prop_ro("unsupported",
           [](const OpenWeights& self) {

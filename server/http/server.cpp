@@ -95,8 +95,9 @@ uint16_t Server::listen(const std::string& host, uint16_t port) {
     state_->acceptor.listen(4096);
     return state_->acceptor.local_endpoint().port();
   } catch (const boost::system::system_error& problem) {
-    throw Error(Code::io, "", fmt::format("cannot listen on {}:{}: {}", host, port, problem.code().message()), {},
-        "choose another port with --port, or 0 for any free one");
+    throw Error(Code::io, Reason::port_unavailable,
+        fmt::format("cannot listen on {}:{}: {}", host, port, problem.code().message()))
+        .with_errno(problem.code().value());
   }
 }
 

@@ -14,7 +14,7 @@ namespace {
 
 using api::JsonValue;
 
-constexpr uint64_t kMostBodyBytes = 16 << 10;
+constexpr uint64_t kMaxBodyBytes = 16 << 10;
 
 /// The body as an object with no other keys than these.
 JsonValue body_of(const http::Request& request, std::initializer_list<std::string_view> keys) {
@@ -151,10 +151,10 @@ void add_job_routes(http::Router& router, Service& service) {
   router.add("GET", "/api/v1/openapi.json",
       [](http::Request&) { return http::respond(200, std::string(openapi_json()), "application/json"); });
   router.add("GET", "/api/v1/jobs", answering(service, list));
-  router.add("POST", "/api/v1/jobs", answering(service, start), kMostBodyBytes);
+  router.add("POST", "/api/v1/jobs", answering(service, start), kMaxBodyBytes);
   router.add("GET", "/api/v1/jobs/{id}", answering(service, show));
   router.add("GET", "/api/v1/jobs/{id}/events", answering(service, watch));
-  router.add("POST", "/api/v1/jobs/{id}/cancel", answering(service, cancel), kMostBodyBytes);
+  router.add("POST", "/api/v1/jobs/{id}/cancel", answering(service, cancel), kMaxBodyBytes);
 }
 
 }  // namespace depickle::server::page

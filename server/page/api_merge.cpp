@@ -12,11 +12,11 @@ namespace depickle::server::page {
 namespace {
 
 /// Each holds a worker of the HTTP server, and the embedded Hub needs some to answer it.
-constexpr int kMostAtOnce = 4;
+constexpr int kMaxAtOnce = 4;
 
 struct Turn {
   explicit Turn(std::atomic<int>& count_) : count(count_) {
-    if (++count > kMostAtOnce) {
+    if (++count > kMaxAtOnce) {
       --count;
       throw Error(Code::limit, "", "too many are being merged at once", {}, "try again in a moment");
     }

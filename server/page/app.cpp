@@ -31,8 +31,7 @@ class Lock {
     if (fd_ < 0) throw system_error(errno, "cannot write", (data / "app" / "lock").string());
     if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
     ::close(fd_);
-    throw Error(Code::io, "", "another server is using this data folder", Where::in(data.string()),
-        "stop it, or give another folder with --data");
+    throw Error(Code::io, Reason::folder_in_use, "another server is using this data folder", Where::in(data.string()));
   }
   ~Lock() { ::close(fd_); }
   Lock(const Lock&) = delete;

@@ -29,7 +29,7 @@ constexpr std::string_view kColumns =
     "sequence, id, visitor, kind, address, repo, revision, path, number, pull_request, elsewhere, has_token, attempts, "
     "state, phase, created, started, ended, sentence, answer, error_code, error_message, error_hint, may_merge, "
     "why_not, merge_number, merge_head";
-constexpr unsigned kMostAttempts = 2;
+constexpr unsigned kMaxAttempts = 2;
 
 Job job_of(const Row& row) {
   Job job;
@@ -104,8 +104,8 @@ void Jobs::take_up() {
     };
     if (live->job.has_token) {
       refuse("the server was restarted, and the token was in memory only", "start it again");
-    } else if (was_running && live->job.attempts >= kMostAttempts) {
-      refuse(fmt::format("the server was stopped {} times while it worked on this", kMostAttempts),
+    } else if (was_running && live->job.attempts >= kMaxAttempts) {
+      refuse(fmt::format("the server was stopped {} times while it worked on this", kMaxAttempts),
           "start it again; if the server stops once more, its log says why");
     } else {
       live->job.state = State::queued;

@@ -8,8 +8,8 @@
 namespace depickle::server::page {
 namespace {
 
-constexpr size_t kMostShares = 8;
-constexpr size_t kMostListed = 1000;
+constexpr size_t kMaxShares = 8;
+constexpr size_t kMaxListed = 1000;
 
 struct Share {
   uint64_t bytes = 0, tensors = 0;
@@ -18,13 +18,13 @@ struct Share {
 void write_largest(JsonWriter& json, const std::map<std::string, Share>& shares) {
   std::vector<std::pair<std::string, Share>> sorted(shares.begin(), shares.end());
   std::ranges::stable_sort(sorted, std::greater{}, [](const auto& pair) { return pair.second.bytes; });
-  if (sorted.size() > kMostShares + 1) {
+  if (sorted.size() > kMaxShares + 1) {
     Share other;
-    for (size_t i = kMostShares; i < sorted.size(); ++i) {
+    for (size_t i = kMaxShares; i < sorted.size(); ++i) {
       other.bytes += sorted[i].second.bytes;
       other.tensors += sorted[i].second.tensors;
     }
-    sorted.resize(kMostShares);
+    sorted.resize(kMaxShares);
     sorted.emplace_back("other", other);
   }
   json.array();
@@ -106,7 +106,7 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
   size_t listed = 0;
   for (const repo::ScannedFile& file : scans) {
     for (const scan::Finding& finding : file.scan.findings) {
-      if (++listed > kMostListed) break;
+      if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("record").value(finding.record);
       json.key("offset").value(finding.offset_bytes).key("what").value(finding.what);
       json.key("words").value(finding.words).key("count").value(finding.count).end();
@@ -116,7 +116,7 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
   listed = 0;
   for (const repo::ScannedFile& file : scans) {
     for (const scan::NamedGlobal& global : file.scan.globals) {
-      if (++listed > kMostListed) break;
+      if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("name").value(global.name).key("inert").value(global.inert);
       json.key("count").value(global.count).key("words").value(words_of(global, file.scan)).end();
     }

@@ -65,9 +65,8 @@ void Runner::work_on(Live& live) {
   auto check = [&] {
     if (live.stop != Live::Stop::no) stop_for(live.stop);
     if (Clock::now() >= deadline)
-      throw Error(Code::limit, "",
-          fmt::format("it took longer than {}", plural(settings_.limits.job.count(), "second")), {},
-          "convert it on your own machine, or ask who runs this server for more time (--job-seconds)");
+      throw Error(Code::limit, Reason::time_limit,
+          fmt::format("it took longer than {}", plural(settings_.limits.job.count(), "second")));
   };
   sandbox::SandboxOptions options = settings_.sandbox;
   options.check = check;

@@ -24,7 +24,7 @@ std::vector<TensorRow> rows_of(const Work& work, const hub::Client& client, cons
     if (file.kind != repo::FileChange::Kind::weights || file.change == repo::FileChange::Change::deleted) continue;
     if (auto whole = findings.find({file.path, ""}); whole != findings.end()) continue;  // there is no table to trust
     const weights::Model model{.entry = repo::open_source(client, work.repo(), check.head, file.path)};
-    const convert::Look look = work.engine.look(model, {});
+    const convert::TableSummary look = work.engine.summarize(model, {});
     const size_t first = rows.size();
     append_rows(rows, look.tensors, file.path, "identical");
     for (size_t i = first; i < rows.size(); ++i) {
@@ -69,8 +69,8 @@ void write_check(JsonWriter& json, const Work& work, const Check& check) {
     json.key("expected").value(file.is_expected()).end();
   }
   json.end().key("tensors").array();
-  constexpr size_t kMostListed = 1000;  // the table has them all
-  for (size_t i = 0; i < std::min(check.tensors.size(), kMostListed); ++i) {
+  constexpr size_t kMaxListed = 1000;  // the table has them all
+  for (size_t i = 0; i < std::min(check.tensors.size(), kMaxListed); ++i) {
     const TensorFinding& finding = check.tensors[i];
     json.object().key("file").value(finding.file).key("name").value(finding.tensor);
     json.key("finding").value(name(finding.kind)).key("what").value(finding.what).end();

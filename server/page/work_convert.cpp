@@ -23,10 +23,10 @@ Surroundings look_around(const Work& work, const hub::Client& client, const hub:
   const repo::Plan plan =
       repo::plan(files, [&](const std::string& path) { return repo::read_index(client, repo, info.commit, path); });
   if (plan.source_bytes > work.settings.limits.model_bytes)
-    throw Error(Code::limit, "",
+    throw Error(Code::limit, Reason::model_too_large,
         fmt::format("the model is too large for this server (have {}, at most {})", human_bytes(plan.source_bytes),
             human_bytes(work.settings.limits.model_bytes)),
-        Where::in(repo.name()), fmt::format("convert it on your own machine: depickle convert {} --pr", repo.name()));
+        Where::in(repo.name()));
   work.expect(plan.source_bytes);
   around.url_of = [&work](uint64_t number) { return work.url(fmt::format("discussions/{}", number)); };
   return around;

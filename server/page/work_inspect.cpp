@@ -31,14 +31,14 @@ class Inspection {
     return paths;
   }
 
-  void look(const std::string& path) {
+  void summarize(const std::string& path) {
     work_.check();
     sources_.clear();
     const std::string folder = path.substr(0, path.rfind('/') + 1);
     weights::Model model{.entry = open(path), .open_shard = {}};
     if (repo::is_index_name(path))
       model.open_shard = [this, folder](const std::string& shard) { return open(folder + shard); };
-    const convert::Look look = work_.engine.look(model, {});
+    const convert::TableSummary look = work_.engine.summarize(model, {});
     append_rows(worked_.tensors, look.tensors, path, "");
     uint64_t tensor_bytes = 0, file_bytes = 0;
     for (const convert::DigestedTensor& tensor : look.tensors) tensor_bytes += tensor.size_bytes;
@@ -51,7 +51,7 @@ class Inspection {
     files_.key("file_bytes").value(file_bytes).key("metadata").object();
     for (const auto& [key, value] : look.metadata) files_.key(key).value(value);
     files_.end().end();
-    append(leftovers_, look.leftovers);
+    append(leftovers_, look.unused);
     append(unsupported_, look.unsupported);
     append(notes_, look.notes);
     count_traffic();
@@ -112,7 +112,7 @@ class Inspection {
   std::string files_text_;
   JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
   std::vector<repo::ScannedFile> scans_;
-  std::vector<Leftover> leftovers_;
+  std::vector<Unused> leftovers_;
   std::vector<Unsupported> unsupported_;
   std::vector<std::string> notes_;
   uint64_t requests_ = 0, read_bytes_ = 0;
@@ -125,7 +125,7 @@ Worked inspect(const Work& work) {
   const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
   Inspection inspection(work, client, info.commit);
   work.enter("read");
-  for (const std::string& path : inspection.entries(info.files)) inspection.look(path);
+  for (const std::string& path : inspection.entries(info.files)) inspection.summarize(path);
   return inspection.finish();
 }
 

@@ -54,8 +54,8 @@ TEST(ConvertFile, A_checkpoint_becomes_safetensors_and_all_is_reported) {
   ASSERT_THAT(file.tied, SizeIs(1));
   EXPECT_EQ(file.tied[0].name, "lm_head.weight");
   EXPECT_EQ(file.tied[0].kept, "wte.weight");
-  ASSERT_THAT(file.leftovers, SizeIs(1));
-  EXPECT_EQ(file.leftovers[0].path, "epoch");
+  ASSERT_THAT(file.unused, SizeIs(1));
+  EXPECT_EQ(file.unused[0].path, "epoch");
   EXPECT_THAT(content_of(folder / "model.safetensors"),
       HasSubstr(
           R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));

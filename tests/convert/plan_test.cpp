@@ -139,7 +139,7 @@ TEST(Plan, What_safetensors_cannot_hold_is_refused_by_name) {
 
 TEST(Plan, A_file_without_tensors_is_refused) {
   Made made;
-  made.builder().leftovers({{"optimizer", "dict, 12 items", 0}});
+  made.builder().unused({{"optimizer", "dict, 12 items", 0}});
   Error error = refusal(made.build());
   EXPECT_EQ(error.message(), "no tensors in it");
   EXPECT_THAT(error.hint(), HasSubstr("optimizer"));

@@ -56,8 +56,8 @@ TEST(Receipt, It_says_what_was_converted) {
   EXPECT_EQ(conversion.tensors[0].sha256, sha256_hex(std::as_bytes(std::span(values))));
   ASSERT_THAT(conversion.aliases, SizeIs(1));
   EXPECT_EQ(conversion.aliases[0].name, "lm_head.weight");
-  ASSERT_THAT(conversion.leftovers, SizeIs(1));
-  EXPECT_EQ(conversion.leftovers[0].path, "epoch");
+  ASSERT_THAT(conversion.unused, SizeIs(1));
+  EXPECT_EQ(conversion.unused[0].path, "epoch");
 }
 
 TEST(Receipt, It_covers_a_sharded_model_and_its_index) {

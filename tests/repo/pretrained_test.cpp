@@ -25,7 +25,7 @@ TEST(FromPretrained, TakesSafetensorsBeforeThePickle) {
   Folder folder;
   put(folder / "model.safetensors", safetensors("safe"));
   put(folder / "pytorch_model.bin", pickled("pickled"));
-  Pretrained loaded = from_pretrained(folder.path().string());
+  Pretrained loaded = load_pretrained(folder.path().string());
   EXPECT_FALSE(loaded.is_pipeline);
   EXPECT_FALSE(loaded.components.front().is_pickle);
   EXPECT_NE(loaded.weights().find("safe"), nullptr);
@@ -34,7 +34,7 @@ TEST(FromPretrained, TakesSafetensorsBeforeThePickle) {
 TEST(FromPretrained, ReadsThePickleWhereThereIsNothingElse) {
   Folder folder;
   put(folder / "pytorch_model.bin", pickled("w"));
-  Pretrained loaded = from_pretrained(folder.path().string());
+  Pretrained loaded = load_pretrained(folder.path().string());
   EXPECT_TRUE(loaded.components.front().is_pickle);
   EXPECT_EQ(loaded.weights().at("w").size_bytes, 8u);
 }
@@ -42,7 +42,7 @@ TEST(FromPretrained, ReadsThePickleWhereThereIsNothingElse) {
 TEST(FromPretrained, ParanoidRefusesAPickle) {
   Folder folder;
   put(folder / "pytorch_model.bin", pickled("w"));
-  Error error = error_of([&] { from_pretrained(folder.path().string(), {.policy = Policy::paranoid}); });
+  Error error = error_of([&] { load_pretrained(folder.path().string(), {.policy = Policy::paranoid}); });
   EXPECT_EQ(error.code(), Code::unsafe);
   EXPECT_THAT(error.what(), HasSubstr("pytorch_model.bin: is a pickle, and there is no safetensors in its place"));
 }
@@ -51,8 +51,8 @@ TEST(FromPretrained, OpensTheVariantThatIsAskedFor) {
   Folder folder;
   put(folder / "model.safetensors", safetensors("full"));
   put(folder / "model.fp16.safetensors", safetensors("half"));
-  EXPECT_NE(from_pretrained(folder.path().string(), {.variant = "fp16"}).weights().find("half"), nullptr);
-  EXPECT_NE(from_pretrained(folder.path().string()).weights().find("full"), nullptr);
+  EXPECT_NE(load_pretrained(folder.path().string(), {.variant = "fp16"}).weights().find("half"), nullptr);
+  EXPECT_NE(load_pretrained(folder.path().string()).weights().find("full"), nullptr);
 }
 
 TEST(FromPretrained, GivesTheComponentsOfAPipelineByName) {
@@ -60,7 +60,7 @@ TEST(FromPretrained, GivesTheComponentsOfAPipelineByName) {
   put(folder / "model_index.json", R"({"_class_name": "P", "unet": ["diffusers", "U"], "vae": ["diffusers", "V"]})");
   put(folder / "unet/diffusion_pytorch_model.safetensors", safetensors("u"));
   put(folder / "vae/diffusion_pytorch_model.safetensors", safetensors("v"));
-  Pretrained loaded = from_pretrained(folder.path().string());
+  Pretrained loaded = load_pretrained(folder.path().string());
   EXPECT_TRUE(loaded.is_pipeline);
   std::vector<std::string> names;
   for (const Pretrained::Component& component : loaded.components) names.push_back(component.name);
@@ -68,7 +68,7 @@ TEST(FromPretrained, GivesTheComponentsOfAPipelineByName) {
   EXPECT_NE(loaded.at("vae").find("v"), nullptr);
   EXPECT_THAT(refusal([&] { loaded.at("text_encoder"); }), HasSubstr("it has unet, vae"));
   EXPECT_EQ(error_of([&] { loaded.weights(); }).code(), Code::unsupported);
-  EXPECT_NE(from_pretrained(folder.path().string(), {.subfolder = "unet"}).weights().find("u"), nullptr);
+  EXPECT_NE(load_pretrained(folder.path().string(), {.subfolder = "unet"}).weights().find("u"), nullptr);
 }
 
 }  // namespace

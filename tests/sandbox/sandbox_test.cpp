@@ -58,7 +58,7 @@ TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsThisProcess) {
   EXPECT_EQ(there.identical, 3);
   EXPECT_EQ(there.container, "torch zip");
   EXPECT_EQ(there.tied.at(0).kept, "wte.weight");
-  EXPECT_EQ(there.leftovers.at(0).path, "epoch");
+  EXPECT_EQ(there.unused.at(0).path, "epoch");
   EXPECT_EQ(there.contents.at(0).name, here.contents.at(0).name);
   EXPECT_EQ(there.contents.at(0).sha256, here.contents.at(0).sha256);
   EXPECT_EQ(there.target_sha256, here.target_sha256);
@@ -80,7 +80,7 @@ TEST(Sandbox, LooksAndScansAndComparesAsThisProcessDoes) {
   Folder folder;
   const weights::Model model = weights::find_model(folder.write("model.bin", gpt()));
   Sandbox sandbox(options());
-  const convert::Look look = sandbox.look(model, {});
+  const convert::TableSummary look = sandbox.summarize(model, {});
   ASSERT_EQ(look.tensors.size(), 3);
   EXPECT_EQ(look.tensors[2].name, "bias");
   EXPECT_EQ(look.tensors[2].shape, std::vector<uint64_t>{1});
@@ -98,7 +98,7 @@ class Served final : public ByteSource {
  public:
   explicit Served(std::string content) : ByteSource("hf://org/name/model.bin"), content_(std::move(content)) {}
   uint64_t size_bytes() const noexcept override { return content_.size(); }
-  bool is_distant() const noexcept override { return true; }
+  bool is_remote() const noexcept override { return true; }
   mutable std::atomic<uint64_t> reads = 0;
 
  private:
@@ -113,7 +113,7 @@ class Served final : public ByteSource {
 TEST(Sandbox, ReadsADistantFileThroughItsMaker) {
   const auto file = std::make_shared<Served>(gpt());
   Sandbox sandbox(options());
-  EXPECT_EQ(sandbox.look({file}, {}).tensors.size(), 3);
+  EXPECT_EQ(sandbox.summarize({file}, {}).tensors.size(), 3);
   EXPECT_GT(file->reads, 0);
 }
 

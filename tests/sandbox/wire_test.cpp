@@ -25,7 +25,7 @@ convert::FileReport report() {
       .file_bytes = 136,
       .seconds = 0.5,
       .tied = {{"a", "b"}},
-      .leftovers = {{"epoch", "int 3", 0}},
+      .unused = {{"epoch", "int 3", 0}},
       .skipped = {{"q", "complex128"}},
       .notes = {"12 bytes behind the archive", ""},
       .contents = {{"b", Dtype::BF16, {2, 3}, 12, "ab"}, {"scalar", Dtype::F64, {}, 8, ""}},

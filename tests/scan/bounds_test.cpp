@@ -10,7 +10,9 @@ using namespace torch::made;
 using torch::source_of;
 using torch::made::text;
 
-Scan scanned(const std::string& file) { return scan(std::make_shared<MemorySource>("file", depickle::bytes(file))); }
+Scan scanned(const std::string& file) {
+  return scan_pickles(std::make_shared<MemorySource>("file", depickle::bytes(file)));
+}
 
 void expect_given_up(const std::string& file) {
   Scan scan = scanned(file);

@@ -68,7 +68,7 @@ TEST(Open, TakesTheRootOfACheckpoint) {
   EXPECT_EQ(opened(path), "torch zip: a");
   Weights weights = open(path);
   EXPECT_EQ(weights.root(), "state_dict");
-  EXPECT_EQ(weights.leftovers().size(), 2u);
+  EXPECT_EQ(weights.unused().size(), 2u);
   EXPECT_EQ(opened(path, {.root = "."}), "torch zip: state_dict.a ema.a");
 }
 
@@ -131,7 +131,7 @@ TEST(OpenSharded, JoinsShardsOfEitherKind) {
   EXPECT_EQ(weights.tensors().size(), 2u);
   EXPECT_EQ(text(weights.view(weights.at("b"))), kTwo);
   EXPECT_EQ(weights.files().size(), 2u);
-  EXPECT_EQ(weights.leftovers().size(), 1u);
+  EXPECT_EQ(weights.unused().size(), 1u);
 }
 
 TEST(OpenSharded, SX04_shards_that_do_not_hold_what_the_index_says) {
@@ -171,7 +171,8 @@ TEST(Scan, ASafetensorsFileIsReadableOrNot) {
   Folder folder;
   EXPECT_EQ(scan::scan(folder.write("good", safetensors_file("a"))).verdict, scan::Verdict::tensors_only);
   EXPECT_EQ(scan::scan(folder.write("cut", safetensors_file("a").substr(0, 40))).verdict, scan::Verdict::unreadable);
-  EXPECT_EQ(scan::scan(folder.write("evil", made::pickle(made::named("os", "system")))).verdict, scan::Verdict::has_code);
+  EXPECT_EQ(
+      scan::scan(folder.write("evil", made::pickle(made::named("os", "system")))).verdict, scan::Verdict::has_code);
   EXPECT_EQ(error_of([&] { scan::scan(folder / "gone"); }).code(), Code::not_found);
 }
 

@@ -7,15 +7,15 @@
 namespace depickle::pickle {
 namespace {
 
-constexpr size_t kMostShown = 4;
+constexpr size_t kMaxShown = 4;
 
 std::string value_text(const Graph& graph, Handle handle, int depth);
 
 std::string joined(const Graph& graph, std::span<const Handle> items, int depth) {
   std::string out;
-  for (size_t i = 0; i < items.size() && i < kMostShown; ++i)
+  for (size_t i = 0; i < items.size() && i < kMaxShown; ++i)
     out += (i ? ", " : "") + value_text(graph, items[i], depth);
-  if (items.size() > kMostShown) out += fmt::format(", … {} more", items.size() - kMostShown);
+  if (items.size() > kMaxShown) out += fmt::format(", … {} more", items.size() - kMaxShown);
   return out;
 }
 

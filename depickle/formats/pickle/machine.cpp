@@ -115,11 +115,11 @@ Handle Machine::get(uint64_t index) {
   return found->second;
 }
 
-Bytes Machine::counted(uint64_t length, uint64_t most_bytes) {
+Bytes Machine::counted(uint64_t length, uint64_t max_bytes) {
   Bytes taken = stream_.take(length);
-  if (length > most_bytes)
-    throw Error(Code::limit, "PK10",
-        fmt::format("a str of {} bytes (at most {})", grouped(length), grouped(most_bytes)), Where::at(opcode_offset_));
+  if (length > max_bytes)
+    throw Error(Code::limit, "PK10", fmt::format("a str of {} bytes (at most {})", grouped(length), grouped(max_bytes)),
+        Where::at(opcode_offset_));
   return taken;
 }
 

@@ -70,7 +70,7 @@ class Machine {
 
   /// The line of an opcode with a decimal index.
   uint64_t index_line();
-  Bytes counted(uint64_t length, uint64_t most_bytes);
+  Bytes counted(uint64_t length, uint64_t max_bytes);
 
   [[noreturn]] void fail(std::string_view rule, std::string what) const;
   void bound(uint64_t have, uint64_t most, std::string_view what) const;

@@ -83,16 +83,15 @@ Bytes Stream::take(uint64_t length) {
   return taken;
 }
 
-std::string_view Stream::line(uint64_t most_bytes) {
-  uint64_t look = std::min(fence_ - position_, most_bytes + 1);
+std::string_view Stream::line(uint64_t max_bytes) {
+  uint64_t look = std::min(fence_ - position_, max_bytes + 1);
   std::string_view ahead = text(bytes_.subspan(position_, look));
   size_t length = ahead.find('\n');
   if (length == std::string_view::npos) {
     uint64_t begin =
         std::exchange(position_, position_ + look);  // read in vain, but read: who bounds the work counts them
     if (position_ == fence_) too_short(begin, look + 1);
-    throw Error(
-        Code::limit, "PK10", fmt::format("a line is longer than {} bytes", most_bytes), at(first_byte_ + begin));
+    throw Error(Code::limit, "PK10", fmt::format("a line is longer than {} bytes", max_bytes), at(first_byte_ + begin));
   }
   position_ += length + 1;
   return ahead.substr(0, length);

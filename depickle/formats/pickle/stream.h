@@ -26,8 +26,8 @@ class Stream {
   Number number() {
     return load<Number>(take(sizeof(Number)), 0);
   }
-  /// Up to the next newline, which is consumed. PK10 where there is none within `most_bytes`.
-  std::string_view line(uint64_t most_bytes);
+  /// Up to the next newline, which is consumed. PK10 where there is none within `max_bytes`.
+  std::string_view line(uint64_t max_bytes);
   /// A new frame of `length` bytes. PK03 inside another frame, PK02 beyond the end.
   void frame(uint64_t length);
 

@@ -17,10 +17,10 @@ namespace depickle::safetensors {
 namespace {
 
 void check_header_bytes(uint64_t header_bytes) {
-  if (header_bytes > kMostHeaderBytes)
+  if (header_bytes > kMaxHeaderBytes)
     throw Error(Code::limit, "ST02",
         fmt::format(
-            "the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMostHeaderBytes)));
+            "the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMaxHeaderBytes)));
 }
 
 void check_utf8(std::string_view json) {

@@ -31,7 +31,7 @@ inline constexpr uint64_t kLengthBytes = 8;
 /// The key under which a header keeps its metadata.
 inline constexpr std::string_view kMetadataKey = "__metadata__";
 /// A header's JSON may have this many bytes, padding included.
-inline constexpr uint64_t kMostHeaderBytes = 100'000'000;
+inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 
 /// Which files are accepted. Repeated tensor names are refused by both: which of the two would be meant?
 enum class Mode {

@@ -71,7 +71,7 @@ void JsonCursor::expect_literal(std::string_view literal) {
 
 void JsonCursor::enter(char bracket, int open) {
   expect(bracket, bracket == '{' ? "an object" : "an array");
-  if (open > kMostOpen) fail(rules_.depth, fmt::format("more than {} objects and arrays inside each other", kMostOpen));
+  if (open > kMaxOpen) fail(rules_.depth, fmt::format("more than {} objects and arrays inside each other", kMaxOpen));
 }
 
 std::string_view JsonCursor::string(std::string& scratch, std::string_view what) {

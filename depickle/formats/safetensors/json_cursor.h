@@ -55,7 +55,7 @@ class JsonCursor {
     uint64_t value;
   };
   /// Containers that may be open at once: the reference's limit of 128, at which it stops.
-  static constexpr int kMostOpen = 127;
+  static constexpr int kMaxOpen = 127;
 
   /// `text` begins at byte `text_offset` of the file.
   JsonCursor(std::string_view text, uint64_t text_offset, Rules rules) noexcept

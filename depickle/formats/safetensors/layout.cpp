@@ -18,7 +18,7 @@
 namespace depickle::safetensors {
 namespace {
 
-constexpr uint64_t kMostAlignBytes = 1 << 20;
+constexpr uint64_t kMaxAlignBytes = 1 << 20;
 
 void check_names(std::span<const TensorSpec> specs) {
   for (const TensorSpec& spec : specs) {
@@ -42,7 +42,7 @@ std::vector<uint32_t> order_of(std::span<const TensorSpec> specs) {
 
 // One tensor behind the other, from the start of the data section.
 std::vector<Place> places_of(std::span<const TensorSpec> specs) {
-  constexpr uint64_t kMostDataBytes = INT64_MAX - 2 * kMostHeaderBytes;  // files end before 2^63
+  constexpr uint64_t kMaxDataBytes = INT64_MAX - 2 * kMaxHeaderBytes;  // files end before 2^63
   std::vector<Place> places;
   places.reserve(specs.size());
   uint64_t next = 0;
@@ -50,7 +50,7 @@ std::vector<Place> places_of(std::span<const TensorSpec> specs) {
     const TensorSpec& spec = specs[number];
     uint64_t begin = next;
     if (__builtin_add_overflow(next, checked_tensor_bytes(spec.dtype, spec.shape, spec.name), &next) ||
-        next > kMostDataBytes)
+        next > kMaxDataBytes)
       throw tensor_error("ST13", "the tensors up to this one need more than 2^63 bytes", spec.name);
     places.push_back({number, begin, next});
   }
@@ -89,10 +89,10 @@ void append_entry(std::string& out, const TensorSpec& spec, const Place& place) 
 }
 
 void check_writable_header(uint64_t json_bytes) {
-  if (json_bytes > kMostHeaderBytes)
+  if (json_bytes > kMaxHeaderBytes)
     throw Error(Code::limit, "ST02",
         fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})",
-            grouped(json_bytes), grouped(kMostHeaderBytes)),
+            grouped(json_bytes), grouped(kMaxHeaderBytes)),
         {}, "spread the tensors over several files");
 }
 
@@ -104,7 +104,7 @@ std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> pl
   for (const TensorSpec& spec : specs) name_bytes += spec.name.size();
   check_writable_header(name_bytes);
   std::string out;
-  out.reserve(std::min<uint64_t>(name_bytes + specs.size() * kEntryGuessBytes, kMostHeaderBytes) + align_bytes);
+  out.reserve(std::min<uint64_t>(name_bytes + specs.size() * kEntryGuessBytes, kMaxHeaderBytes) + align_bytes);
   out.assign(kLengthBytes, '\0');
   out += '{';
   if (metadata) append_metadata(out, *metadata);
@@ -125,10 +125,10 @@ std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> pl
 }  // namespace
 
 FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
-  if (align_bytes < 8 || align_bytes > kMostAlignBytes || !std::has_single_bit(align_bytes))
+  if (align_bytes < 8 || align_bytes > kMaxAlignBytes || !std::has_single_bit(align_bytes))
     throw Error(Code::unsupported, "",
         fmt::format("data cannot be aligned to {} (a power of two from 8 to {} can be)", plural(align_bytes, "byte"),
-            grouped(kMostAlignBytes)));
+            grouped(kMaxAlignBytes)));
   check_names(specs);
   FilePlan plan;
   plan.places = places_of(specs);

@@ -6,9 +6,9 @@
 namespace depickle::safetensors {
 
 std::string shape_text(std::span<const uint64_t> shape) {
-  constexpr size_t kMostShown = 16;
-  if (shape.size() <= kMostShown) return fmt::format("[{}]", fmt::join(shape, ", "));
-  return fmt::format("[{}, … {} dimensions]", fmt::join(shape.first(kMostShown), ", "), shape.size());
+  constexpr size_t kMaxShown = 16;
+  if (shape.size() <= kMaxShown) return fmt::format("[{}]", fmt::join(shape, ", "));
+  return fmt::format("[{}, … {} dimensions]", fmt::join(shape.first(kMaxShown), ", "), shape.size());
 }
 
 Error tensor_error(std::string_view rule, std::string what, std::string_view tensor) {

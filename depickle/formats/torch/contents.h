@@ -18,7 +18,7 @@
 namespace depickle::torch {
 
 /// torch's own limit for the dimensions of a tensor.
-inline constexpr size_t kMostDimensions = 64;
+inline constexpr size_t kMaxDimensions = 64;
 
 /// What a persistent id names: a storage, or (in old files) a piece of one.
 struct StorageView {

@@ -17,7 +17,7 @@ using pickle::Kind;
 using pickle::kNothing;
 using Is = Rebuilt::Is;
 
-constexpr size_t kMostNesting = 256, kMostNameBytes = 4096, kMostLeftovers = 1000;
+constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096, kMaxLeftovers = 1000;
 
 }  // namespace
 
@@ -40,8 +40,8 @@ uint64_t Flattener::walk(Handle handle) {
   if (++visits_ > contents_.graph.nodes() * 4 + 10'000)
     throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {},
         "no real checkpoint does; do not trust this file");
-  if (ancestors_.size() >= kMostNesting)
-    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMostNesting));
+  if (ancestors_.size() >= kMaxNesting)
+    throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMaxNesting));
   if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a module's link to its parent
 
   Rebuilt rebuilt = [&] {
@@ -50,7 +50,7 @@ uint64_t Flattener::walk(Handle handle) {
     } catch (const Error& error) {
       Where where = error.where();
       if (where.tensor.empty()) where.tensor = path_;
-      throw Error(error.code(), error.rule(), error.message(), where, error.hint());
+      throw error.at(where);
     }
   }();
   if (rebuilt.is != Is::other) return take(std::move(rebuilt));
@@ -69,7 +69,7 @@ uint64_t Flattener::take(Rebuilt&& rebuilt) {
     return 1;
   }
   if (rebuilt.is == Is::no_data) {
-    if (table_.leftovers.size() < kMostLeftovers) table_.leftovers.push_back({path_, rebuilt.what, 0});
+    if (table_.unused.size() < kMaxLeftovers) table_.unused.push_back({path_, rebuilt.what, 0});
     return 1;
   }
   table_.unsupported.push_back({path_, rebuilt.what});
@@ -83,9 +83,9 @@ uint64_t Flattener::take(Rebuilt&& rebuilt) {
 
 void Flattener::add(Tensor tensor) {
   std::string_view name = path_names_ == 0 ? std::string_view(lone_name_) : std::string_view(path_);
-  if (name.size() > kMostNameBytes)
+  if (name.size() > kMaxNameBytes)
     throw Error(Code::limit, "TF02",
-        fmt::format("a tensor's name has {} bytes (at most {})", name.size(), kMostNameBytes), Where::of(name));
+        fmt::format("a tensor's name has {} bytes (at most {})", name.size(), kMaxNameBytes), Where::of(name));
   tensor.name = arena_.copy(name);
   table_.tensors.push_back(tensor);
 }
@@ -125,7 +125,7 @@ uint64_t Flattener::walk_children(const std::vector<Child>& children) {
   for (const Child& child : children) {
     uint64_t in_child = walk_child(child.name, child.value);
     found += in_child;
-    if (in_child == 0 && empty.size() < kMostLeftovers) empty.push_back(&child);
+    if (in_child == 0 && empty.size() < kMaxLeftovers) empty.push_back(&child);
   }
   if (found == 0) return 0;  // the largest part without a tensor is listed, and this may be inside it
   for (const Child* child : empty) left(path_to(child->name), child->value);
@@ -152,7 +152,7 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
       if (graph.kind(value) == Kind::none) continue;
       std::string name = tree_.key_text(key);
       if (kind == "_buffers" && hidden.contains(name)) {
-        table_.leftovers.push_back({path_to(name), "buffer that is not persistent, so not in the state_dict", 1});
+        table_.unused.push_back({path_to(name), "buffer that is not persistent, so not in the state_dict", 1});
         continue;
       }
       found += walk_child(name, value);
@@ -164,8 +164,8 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
 
 void Flattener::note_unregistered(const Tree::Entries& state) {
   for (const auto& [key, value] : state) {
-    if (table_.leftovers.size() >= kMostLeftovers || !is_tensor(value)) continue;
-    table_.leftovers.push_back(
+    if (table_.unused.size() >= kMaxLeftovers || !is_tensor(value)) continue;
+    table_.unused.push_back(
         {path_to(tree_.key_text(key)), "tensor that is no parameter or buffer, so not in the state_dict", 1});
   }
 }
@@ -197,9 +197,9 @@ uint64_t Flattener::count_tensors(Handle root) {
 }
 
 void Flattener::left(std::string path, Handle handle) {
-  if (table_.leftovers.size() >= kMostLeftovers) return;
+  if (table_.unused.size() >= kMaxLeftovers) return;
   uint64_t tensors = count_tensors(handle);
-  table_.leftovers.push_back({std::move(path), describe(tree_.graph(), handle), tensors});
+  table_.unused.push_back({std::move(path), describe(tree_.graph(), handle), tensors});
 }
 
 }  // namespace depickle::torch

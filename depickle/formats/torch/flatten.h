@@ -39,7 +39,7 @@ class Flattener {
   /// With `everything`, the parts of unsupported tensors get names too.
   Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool everything);
 
-  /// Tensors under `handle`, named from it on; a bare tensor is called `lone_name`. What holds none goes to the leftovers.
+  /// Tensors under `handle`, named from it on; a bare tensor is called `lone_name`. What holds none goes to the unused.
   void flatten(pickle::Handle handle, std::string_view lone_name);
 
   /// Whether a node is a tensor of any kind, and whether there is one below it.
@@ -87,6 +87,6 @@ struct Part {
 /// could be the model, listing them.
 Part select_part(Flattener& flattener, const Tree& tree, std::string_view root);
 /// Everything on the way to `part` that is not `part`: the optimizer beside the model.
-void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Leftover>& leftovers);
+void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused);
 
 }  // namespace depickle::torch

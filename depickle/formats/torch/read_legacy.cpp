@@ -51,7 +51,7 @@ class LegacyReader {
   Graph next_pickle() {
     const uint64_t rest = source_->size_bytes() - at_;
     // How long a pickle is, only its end tells. What is far away is not brought here whole to find it.
-    uint64_t window = source_->is_distant() ? std::min<uint64_t>(rest, 256 << 10) : rest;
+    uint64_t window = source_->is_remote() ? std::min<uint64_t>(rest, 256 << 10) : rest;
     for (;; window = std::min(rest, window * 4)) {
       try {
         pickle::Pickle parsed = pickle::parse(source_->view(at_, window), at_);

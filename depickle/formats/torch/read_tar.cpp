@@ -21,7 +21,7 @@ using pickle::Graph;
 using pickle::Handle;
 
 constexpr uint64_t kBlockBytes = 512;
-constexpr int64_t kMostCount = 10'000'000;
+constexpr int64_t kMaxCount = 10'000'000;
 
 class TarReader {
  public:
@@ -94,7 +94,7 @@ class TarReader {
   int64_t next_count(uint64_t& at, uint64_t end) {
     Graph graph = next_pickle(at, end);
     auto count = graph.integer(graph.root());
-    if (!count || *count < 0 || *count > kMostCount) fail("TA02", "a tar member does not begin with a count", at);
+    if (!count || *count < 0 || *count > kMaxCount) fail("TA02", "a tar member does not begin with a count", at);
     return *count;
   }
 
@@ -156,8 +156,8 @@ class TarReader {
       auto storage = storages_.find(integer(graph, entry[1], at));
       if (storage == storages_.end()) fail("TA02", "a tensor of no storage", at);
       auto rank = static_cast<int32_t>(next_number(at, end) & 0xffffffff);  // the upper four bytes mean nothing
-      if (rank < 0 || rank > static_cast<int32_t>(kMostDimensions))
-        fail("TA02", fmt::format("a tensor of {} dimensions (at most {})", rank, kMostDimensions), at);
+      if (rank < 0 || rank > static_cast<int32_t>(kMaxDimensions))
+        fail("TA02", fmt::format("a tensor of {} dimensions (at most {})", rank, kMaxDimensions), at);
       PlacedTensor placed{.storage = storage->second, .shape = {}, .strides = {}, .offset = 0};
       auto next_size = [&] {
         int64_t size = next_number(at, end);

@@ -15,7 +15,7 @@ namespace {
 using zip::Archive;
 using zip::Record;
 
-constexpr uint64_t kMostPickleBytes = 1 << 30;
+constexpr uint64_t kMaxPickleBytes = 1 << 30;
 
 // TZ01: torch reads only archives whose records all lie in one folder, named after whatever the file was called.
 std::string_view root_folder(const Archive& archive) {
@@ -39,9 +39,9 @@ class ZipReader {
   Contents read() {
     const Record& record = find_pickle();
     Archive::Content content = archive_.content(record);
-    if (content.size_bytes > kMostPickleBytes)
+    if (content.size_bytes > kMaxPickleBytes)
       throw Error(Code::limit, "TZ02",
-          fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMostPickleBytes)));
+          fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMaxPickleBytes)));
     contents_.container = "torch zip";
     contents_.notes = archive_.notes();
     contents_.big_endian = read_byte_order();
@@ -120,7 +120,7 @@ class ZipReader {
         if (!id) continue;
         contents_.views.emplace_back(event.node, resolve(keys, *id));
       } catch (const Error& error) {
-        throw Error(error.code(), error.rule(), error.message(), Where::at(event.offset_bytes), error.hint());
+        throw error.at(Where::at(event.offset_bytes));
       }
     }
   }

@@ -16,7 +16,6 @@ using Is = Rebuilt::Is;
 using pickle::Handle;
 using pickle::Kind;
 
-
 void need(std::span<const Handle> args, size_t least, std::string_view builder) {
   if (args.size() < least) fail("TT01", fmt::format("{} has {} arguments (needs {})", builder, args.size(), least));
 }
@@ -36,9 +35,9 @@ std::vector<uint64_t> Rebuilder::sizes_of(Handle handle, std::string_view what) 
   if (graph_.kind(handle) != Kind::tuple && graph_.kind(handle) != Kind::list)
     fail("TT02", fmt::format("the {} is no tuple", what));
   Args items = graph_.children(handle);
-  if (items.size() > kMostDimensions)
+  if (items.size() > kMaxDimensions)
     throw Error(
-        Code::limit, "TT02", fmt::format("the {} has {} dimensions (at most {})", what, items.size(), kMostDimensions));
+        Code::limit, "TT02", fmt::format("the {} has {} dimensions (at most {})", what, items.size(), kMaxDimensions));
   std::vector<uint64_t> sizes;
   for (Handle item : items) {
     auto size = graph_.integer(item);
@@ -58,8 +57,8 @@ std::string Rebuilder::shape_text(Handle handle) {
 }
 
 Rebuilt Rebuilder::rebuild(Handle handle, int depth) {
-  if (depth > kMostBuilderDepth)
-    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostBuilderDepth));
+  if (depth > kMaxBuilderDepth)
+    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMaxBuilderDepth));
   if (graph_.kind(handle) == Kind::persistent) {
     if (auto placed = contents_.tensors.find(handle); placed != contents_.tensors.end())
       return placed_tensor(placed->second);
@@ -181,8 +180,8 @@ Rebuilt Rebuilder::parameter(const pickle::Object& object, int depth) {
 
 // (func, type, args, state): what func builds of args, if func is itself a builder. Any other func is a plain call.
 Rebuilt Rebuilder::from_type(Args args, int depth) {
-  if (depth > kMostBuilderDepth)
-    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMostBuilderDepth));
+  if (depth > kMaxBuilderDepth)
+    throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMaxBuilderDepth));
   pickle::Object inner{.made_by = pickle::Op::REDUCE, .callable = args[0], .args = args[2], .items = {}, .pairs = {}};
   Rebuilt rebuilt = rebuild_object(inner, depth + 1);
   if (rebuilt.is == Is::unsupported && rebuilt.parts.empty() && args.size() > 3) {

@@ -26,7 +26,7 @@ struct Rebuilt {
 };
 
 /// Builders may be nested so deep (TT03).
-inline constexpr int kMostBuilderDepth = 16;
+inline constexpr int kMaxBuilderDepth = 16;
 
 /// Reads the builders of one file. Shapes and strides go into `arena`; storages that lie inside the pickle itself (numpy
 /// arrays, `_load_from_bytes`) are added to the file's.

@@ -70,7 +70,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   }
   bool wraps = (global->module == "builtins" || global->module == "__builtin__") &&
                (global->name == "bytearray" || global->name == "bytes");
-  if (!wraps || args.size() > 1 || depth > kMostBuilderDepth) return std::nullopt;
+  if (!wraps || args.size() > 1 || depth > kMaxBuilderDepth) return std::nullopt;
   if (args.empty()) return in_stream({});  // protocol 2 spells b"" as bytes()
   return inline_bytes(args[0], depth + 1);
 }

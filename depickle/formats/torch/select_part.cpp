@@ -20,7 +20,7 @@ constexpr std::array<std::string_view, 9> kFirst = {
     "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "params_ema"};
 constexpr std::array<std::string_view, 7> kSecond = {
     "ema", "model_ema", "state_dict_ema", "ema_state_dict", "generator", "student", "teacher"};
-constexpr int kMostLevels = 4;
+constexpr int kMaxLevels = 4;
 
 std::string joined(std::string_view path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
@@ -32,7 +32,7 @@ class Selector {
 
   Part find_model(Part part, int level) {
     auto entries = tree_.mapping(part.handle);
-    if (!entries || level > kMostLevels) return part;
+    if (!entries || level > kMaxLevels) return part;
     for (auto group : {std::span<const std::string_view>(kFirst), std::span<const std::string_view>(kSecond)}) {
       std::vector<Part> found;
       for (std::string_view key : group) {
@@ -60,8 +60,8 @@ class Selector {
     for (const Part& part : parts)
       list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", quoted(part.path),
           plural(flattener_.count_tensors(part.handle), "tensor"));
-    throw Error(Code::unsupported, "TF03", fmt::format("several parts could be the model: {}", list), {},
-        "choose one with --root, or take everything with --root .");
+    throw Error(Code::unsupported, "TF03", fmt::format("several parts could be the model: {}", list))
+        .with_reason(Reason::ambiguous_root);
   }
 
   std::string list_parts() {
@@ -110,7 +110,7 @@ Part select_part(Flattener& flattener, const Tree& tree, std::string_view root) 
   return root.empty() ? selector.find_model(whole, 0) : selector.find_path(root);
 }
 
-void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Leftover>& leftovers) {
+void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused) {
   constexpr size_t kMost = 1000;
   std::string path;
   Handle handle = tree.graph().root();
@@ -125,8 +125,8 @@ void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& par
       if (on_the_way && next == pickle::kNothing) {
         next = value;
         next_path = here;
-      } else if (leftovers.size() < kMost) {
-        leftovers.push_back({here, describe(tree.graph(), value), flattener.count_tensors(value)});
+      } else if (unused.size() < kMost) {
+        unused.push_back({here, describe(tree.graph(), value), flattener.count_tensors(value)});
       }
     }
     if (next == pickle::kNothing) return;

@@ -74,8 +74,9 @@ Error not_a_model(const ByteSource& source) {
   if (starts_as_safetensors(head)) return error("it is safetensors already", "nothing needs to be done");
   if (text(head).starts_with("{") || text(head).starts_with("["))
     return error("JSON text", "name the weights file, or the folder");
-  return error("its first bytes belong to no format that depickle knows",
-      "fetch it again, or see what it is with: file " + printable(source.name()));
+  return error("its first bytes belong to no known format",
+      "fetch it again, or see what it is with: file " + printable(source.name()))
+      .with_reason(Reason::unknown_format);
 }
 
 }  // namespace depickle::torch

@@ -27,9 +27,8 @@ Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& o
   std::string_view last_key =
       part.path.empty() ? std::string_view("tensor") : std::string_view(part.path).substr(part.path.rfind('.') + 1);
   flattener.flatten(part.handle, last_key);
-  list_what_is_beside(flattener, tree, part, table.leftovers);
-  for (const std::string& record : contents.left_records)
-    table.leftovers.push_back({record, "record of the archive", 0});
+  list_what_is_beside(flattener, tree, part, table.unused);
+  for (const std::string& record : contents.left_records) table.unused.push_back({record, "record of the archive", 0});
   table.storages = std::move(contents.storages);
   table.notes = std::move(contents.notes);
   owner->keys = std::move(contents.arena);

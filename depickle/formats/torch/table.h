@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "depickle/base/error.h"
-#include "depickle/base/leftover.h"
 #include "depickle/base/tensor.h"
+#include "depickle/base/unused.h"
 
 namespace depickle::torch {
 
@@ -23,7 +23,7 @@ struct Table {
   std::string root;  ///< the part that was taken; empty for the whole
   std::vector<Tensor> tensors;
   std::vector<Storage> storages;
-  std::vector<Leftover> leftovers;
+  std::vector<Unused> unused;
   std::vector<Unsupported> unsupported;
   std::vector<std::string> notes;
   std::shared_ptr<const void> owner;

@@ -17,7 +17,7 @@ namespace depickle::zip {
 namespace {
 
 constexpr uint64_t kCentralBytes = 46;
-constexpr uint64_t kMostRecords = 1'000'000, kMostDirectoryBytes = 256 << 20;
+constexpr uint64_t kMaxRecords = 1'000'000, kMaxDirectoryBytes = 256 << 20;
 int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
 
 // FNV-1a.
@@ -66,10 +66,10 @@ void Archive::read_directory() {
   EndRecord end = find_end_record(*source_);
   if (end.trailing_bytes > 0)
     notes_.push_back(fmt::format("{} behind the archive", plural(end.trailing_bytes, "byte")));
-  if (end.records > kMostRecords || end.directory_bytes > kMostDirectoryBytes)
+  if (end.records > kMaxRecords || end.directory_bytes > kMaxDirectoryBytes)
     throw Error(Code::limit, "ZP10",
         fmt::format("a directory of {} records, {} bytes (at most {} and {})", grouped(end.records),
-            grouped(end.directory_bytes), grouped(kMostRecords), grouped(kMostDirectoryBytes)));
+            grouped(end.directory_bytes), grouped(kMaxRecords), grouped(kMaxDirectoryBytes)));
   if (end.records > end.directory_bytes / kCentralBytes)
     fail("ZP03", fmt::format("{} bytes cannot hold {} directory entries", end.directory_bytes, end.records),
         end.directory_offset);
@@ -116,8 +116,8 @@ void Archive::read_directory() {
           offset);
     if (record.header_bytes >= end.directory_offset)
       fail("ZP05", fmt::format("record {} lies outside the archive", quoted(record.name, 80)), offset);
-    const Local local = source_->is_distant() ? Local{record.header_bytes + kLocalBytes + name_bytes, 0}
-                                              : check_local(*source_, record);
+    const Local local =
+        source_->is_remote() ? Local{record.header_bytes + kLocalBytes + name_bytes, 0} : check_local(*source_, record);
     record.data_offset = local.data_offset;
     records_.push_back(record);
     described_bytes_.push_back(local.described_bytes);
@@ -164,7 +164,7 @@ void Archive::check_places(uint64_t directory_offset) {
     }
   }
   unowned += directory_offset - std::min(next, directory_offset);
-  if (unowned > 0 && !source_->is_distant())
+  if (unowned > 0 && !source_->is_remote())
     notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
   described_bytes_ = {};
 }
@@ -199,7 +199,7 @@ int Archive::compare(const Key& key, uint64_t hash, std::string_view name) const
 }
 
 Archive::Content Archive::content(const Record& record) const {
-  if (source_->is_distant() && record.method == Record::Method::stored)
+  if (source_->is_remote() && record.method == Record::Method::stored)
     return {located(source_, record), 0, record.size_bytes};
   if (record.method == Record::Method::stored) return {source_, record.data_offset, record.size_bytes};
   return {inflated(source_, record), 0, record.size_bytes};

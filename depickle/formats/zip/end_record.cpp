@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kEndSignatureText = "PK\5\6";
 constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50;
-constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMostCommentBytes = 65535;
+constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMaxCommentBytes = 65535;
 
 [[noreturn]] void throw_bad_end(std::string what, uint64_t offset) {
   throw Error(Code::malformed, "ZP01", std::move(what), Where::at(offset),
@@ -36,7 +36,8 @@ EndRecord read_end_record(const ByteSource& source, uint64_t at) {
            records_here = load<uint16_t>(end, 8), records = load<uint16_t>(end, 10);
   uint64_t directory_bytes = load<uint32_t>(end, 12), directory_offset = load<uint32_t>(end, 16),
            comment_bytes = load<uint16_t>(end, 20);
-  if (comment_bytes > source.size_bytes() - at - kEndBytes) throw_bad_end("the archive's comment is longer than the file", at);
+  if (comment_bytes > source.size_bytes() - at - kEndBytes)
+    throw_bad_end("the archive's comment is longer than the file", at);
 
   uint64_t directory_end = at;
   bool has_locator = at >= kLocatorBytes && load<uint32_t>(source.view(at - kLocatorBytes, 4), 0) == kLocatorSignature;
@@ -59,8 +60,8 @@ EndRecord read_end_record(const ByteSource& source, uint64_t at) {
   if (this_disk != 0 || directory_disk != 0 || records_here != records)
     throw_bad_end("the archive is split over several disks", at);
   if (directory_offset > directory_end || directory_bytes != directory_end - directory_offset)
-    throw_bad_end(fmt::format("the directory (bytes {} to {}+{}) does not end where the end record begins", directory_offset,
-             directory_offset, directory_bytes),
+    throw_bad_end(fmt::format("the directory (bytes {} to {}+{}) does not end where the end record begins",
+                      directory_offset, directory_offset, directory_bytes),
         at);
   if (records > 0 && (directory_bytes < 4 || load<uint32_t>(source.view(directory_offset, 4), 0) != kCentralSignature))
     throw_bad_end("there is no directory where the end record points", directory_offset);
@@ -81,7 +82,7 @@ std::vector<uint64_t> signatures_in(Bytes tail) {
 
 EndRecord find_end_record(const ByteSource& source) {
   uint64_t size = source.size_bytes();
-  uint64_t tail_bytes = std::min(size, kEndBytes + kMostCommentBytes);
+  uint64_t tail_bytes = std::min(size, kEndBytes + kMaxCommentBytes);
   Bytes tail = source.view(size - tail_bytes, tail_bytes);
   std::optional<EndRecord> found;
   std::optional<Error> refusal;

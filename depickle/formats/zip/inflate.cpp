@@ -22,7 +22,7 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
     if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
     std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, ::inflateEnd);
     constexpr uint64_t kInput = 1 << 20;
-    const uint64_t offset = archive->is_distant() ? check_local(*archive, record).data_offset : record.data_offset;
+    const uint64_t offset = archive->is_remote() ? check_local(*archive, record).data_offset : record.data_offset;
     const uint64_t stored = record.stored_bytes;
     std::vector<std::byte> out(256 << 10);
     int status = Z_OK;
@@ -46,7 +46,7 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
   return std::make_shared<os::ComputedSource>(name, record.size_bytes, std::move(fill));
 }
 
-std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t most_bytes) {
+std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t max_bytes) {
   z_stream stream{};
   if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
   std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, ::inflateEnd);
@@ -55,7 +55,7 @@ std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t most_bytes) {
   std::vector<std::byte> out;
   std::vector<std::byte> piece(64 << 10);
   int status = Z_OK;
-  while (status == Z_OK && out.size() < most_bytes) {
+  while (status == Z_OK && out.size() < max_bytes) {
     stream.next_out = reinterpret_cast<Bytef*>(piece.data());
     stream.avail_out = static_cast<uInt>(piece.size());
     status = ::inflate(&stream, Z_NO_FLUSH);

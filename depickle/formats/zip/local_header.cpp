@@ -25,7 +25,7 @@ class LocatedRecord final : public ByteSource {
         record_(record) {}
 
   uint64_t size_bytes() const noexcept override { return record_.size_bytes; }
-  bool is_distant() const noexcept override { return true; }
+  bool is_remote() const noexcept override { return true; }
   void check_unchanged() const override { archive_->check_unchanged(); }
 
  private:

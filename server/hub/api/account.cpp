@@ -57,7 +57,7 @@ http::Response create_repo(const Call& call) {
       json.end();
     });
   } catch (const Refusal& refusal) {
-    if (refusal.reason() != Reason::exists) throw;
+    if (refusal.reason() != StoreReason::exists) throw;
     // With exist_ok, clients take the address from here.
     http::Response answer = json_response([&](JsonWriter& json) {
       json.object().key("error").value(

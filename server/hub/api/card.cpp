@@ -6,7 +6,7 @@
 namespace depickle::server::api {
 namespace {
 
-constexpr uint64_t kMostBytes = 256 << 10;
+constexpr uint64_t kMaxBytes = 256 << 10;
 
 std::string trimmed(std::string_view text) {
   constexpr std::string_view kEdge = " \t\r\"'";
@@ -17,7 +17,7 @@ std::string trimmed(std::string_view text) {
 
 std::string small_file(const Repo& repo, const std::string& commit, std::string_view path) {
   auto entry = repo.find_entry(commit, path);
-  if (!entry || !entry->is_file() || entry->lfs || entry->size_bytes > kMostBytes) return {};
+  if (!entry || !entry->is_file() || entry->lfs || entry->size_bytes > kMaxBytes) return {};
   return repo.blob(*entry);
 }
 

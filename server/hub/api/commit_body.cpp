@@ -8,13 +8,13 @@ namespace depickle::server::api {
 namespace {
 
 /// A line without its content: a path, a message. Escapes may make it six times as long as the text.
-constexpr size_t kMostLineBytes = 1 << 20;
+constexpr size_t kMaxLineBytes = 1 << 20;
 /// Of one commit; 25,000 files with long names fit.
-constexpr size_t kMostLinesBytes = 16 << 20;
+constexpr size_t kMaxLinesBytes = 16 << 20;
 /// Text that comes with `"encoding": "utf-8"` is taken up to here; no client of today sends it.
-constexpr size_t kMostRawBytes = 1 << 20;
+constexpr size_t kMaxRawBytes = 1 << 20;
 
-[[noreturn]] void malformed(std::string what) { throw Refusal(Reason::malformed, std::move(what)); }
+[[noreturn]] void malformed(std::string what) { throw Refusal(StoreReason::malformed, std::move(what)); }
 
 std::string needed(const JsonValue& value, std::string_view key) {
   auto text = value.text(key);
@@ -35,8 +35,8 @@ void CommitBody::take_text(std::string_view& text) {
   text.remove_prefix(1);
   if (c == '\n') return end_line();
   line_.push_back(c);
-  if (line_.size() > kMostLineBytes || ++line_bytes_ > kMostLinesBytes)
-    throw Refusal(Reason::too_large, "the names and messages of the commit are too long");
+  if (line_.size() > kMaxLineBytes || ++line_bytes_ > kMaxLinesBytes)
+    throw Refusal(StoreReason::too_large, "the names and messages of the commit are too long");
   if (in_string_) {
     if (escaped_)
       escaped_ = false;
@@ -87,7 +87,7 @@ void CommitBody::take_content(std::string_view& text) {
   std::string_view piece = text.substr(0, end);
   text.remove_prefix(end);
   if (piece.find('\n') != std::string_view::npos) malformed("a line of the commit ends inside its content");
-  size_t room = kMostRawBytes - raw_.size();
+  size_t room = kMaxRawBytes - raw_.size();
   raw_.append(piece.substr(0, room));
   more_than_raw_ |= piece.size() > room;
   if (!base64_) return;
@@ -100,7 +100,7 @@ void CommitBody::take_content(std::string_view& text) {
 void CommitBody::keep(std::string_view bytes) {
   inline_bytes_ += bytes.size();
   if (inline_bytes_ > limits_.commit_inline_bytes)
-    throw Refusal(Reason::too_large, "the files in one commit are too large together",
+    throw Refusal(StoreReason::too_large, "the files in one commit are too large together",
         "send large files through LFS, or in several commits");
   content_->append(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
@@ -112,7 +112,7 @@ void CommitBody::add_file(const JsonValue& value) {
   if (encoding == "base64") {
     if (!base64_ || !decoder_.whole()) malformed("a file of the commit is not Base64");
   } else if (encoding == "utf-8") {
-    if (more_than_raw_) throw Refusal(Reason::too_large, "a file in plain text is too large", "send it in Base64");
+    if (more_than_raw_) throw Refusal(StoreReason::too_large, "a file in plain text is too large", "send it in Base64");
     JsonValue text = JsonValue::parse("{\"content\":\"" + raw_ + "\"}");
     inline_bytes_ -= content_->size_bytes();
     content_.emplace(spool_.following());
@@ -136,7 +136,7 @@ void CommitBody::end_line() {
     if (!value) malformed("a line of the commit has no value");
     if (!has_header_ && key != "header") malformed("the first line of a commit is its header");
     if (request_.operations.size() >= limits_.commit_operations)
-      throw Refusal(Reason::too_large, "too many files in one commit");
+      throw Refusal(StoreReason::too_large, "too many files in one commit");
     if (key == "header") {
       if (has_header_) malformed("a commit has one header");
       has_header_ = true;

@@ -7,7 +7,7 @@
 namespace depickle::server::api {
 namespace {
 
-constexpr size_t kMostFiles = 256;
+constexpr size_t kMaxFiles = 256;
 
 bool makes_pull_request(const http::Request& request) { return asks_for(request, "create_pr"); }
 
@@ -32,7 +32,7 @@ http::Response preupload(const Call& call) {
       .git_ignore = body.text("gitIgnore"),
       .git_attributes = body.text("gitAttributes"),
       .inline_up_to_bytes = call.hub.inline_up_to_bytes};
-  if (body.array("files").size() > kMostFiles) refuse(413, "TooLarge", "at most 256 files at once");
+  if (body.array("files").size() > kMaxFiles) refuse(413, "TooLarge", "at most 256 files at once");
   for (const JsonValue& file : body.array("files")) {
     auto sample = base64_decoded(file.text("sample").value_or(""));
     if (!sample) refuse(400, "BadRequest", "a sample is not Base64");

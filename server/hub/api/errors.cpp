@@ -12,19 +12,19 @@ struct Answer {
   std::string_view code;
 };
 
-Answer answer_for(Reason reason) {
+Answer answer_for(StoreReason reason) {
   switch (reason) {
-    case Reason::no_repo: return {404, "RepoNotFound"};
-    case Reason::no_revision: return {404, "RevisionNotFound"};
-    case Reason::no_entry: return {404, "EntryNotFound"};
-    case Reason::no_discussion: return {404, "DiscussionNotFound"};
-    case Reason::no_user: return {404, "UserNotFound"};
-    case Reason::exists:
-    case Reason::conflict: return {409, "Conflict"};
-    case Reason::head_moved: return {412, "PreconditionFailed"};
-    case Reason::malformed: return {400, "BadRequest"};
-    case Reason::too_large: return {413, "TooLarge"};
-    case Reason::denied: return {403, "Forbidden"};
+    case StoreReason::no_repo: return {404, "RepoNotFound"};
+    case StoreReason::no_revision: return {404, "RevisionNotFound"};
+    case StoreReason::no_entry: return {404, "EntryNotFound"};
+    case StoreReason::no_discussion: return {404, "DiscussionNotFound"};
+    case StoreReason::no_user: return {404, "UserNotFound"};
+    case StoreReason::exists:
+    case StoreReason::conflict: return {409, "Conflict"};
+    case StoreReason::head_moved: return {412, "PreconditionFailed"};
+    case StoreReason::malformed: return {400, "BadRequest"};
+    case StoreReason::too_large: return {413, "TooLarge"};
+    case StoreReason::denied: return {403, "Forbidden"};
   }
   return {500, ""};
 }

@@ -7,7 +7,7 @@
 namespace depickle::server::api {
 namespace {
 
-constexpr uint64_t kPage = 1000, kExpandedPage = 50, kMostPaths = 1000;
+constexpr uint64_t kPage = 1000, kExpandedPage = 50, kMaxPaths = 1000;
 
 std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
@@ -110,7 +110,7 @@ http::Response paths_info(const Call& call) {
       if (name == "expand") expand = means_yes(value);
     }
   }
-  if (paths.size() > kMostPaths) refuse(413, "TooLarge", "at most 1000 paths at once");
+  if (paths.size() > kMaxPaths) refuse(413, "TooLarge", "at most 1000 paths at once");
   std::vector<Entry> entries;
   for (const std::string& path : paths)
     if (auto entry = repo.find_entry(commit, path)) entries.push_back(std::move(*entry));

@@ -12,9 +12,9 @@ namespace depickle::server::api {
 namespace {
 
 /// What a client says it has and wants; hundreds of thousands of commits fit.
-constexpr uint64_t kMostWantsBytes = 64 << 20;
+constexpr uint64_t kMaxWantsBytes = 64 << 20;
 /// Each clone is a process, and holds a worker while git computes: half of the workers stay free for everybody else.
-constexpr int kMostClones = 8;
+constexpr int kMaxClones = 8;
 
 bool is_protocol(std::string_view text) {
   return text.size() < 64 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789=:") == std::string_view::npos;
@@ -23,7 +23,7 @@ bool is_protocol(std::string_view text) {
 std::shared_ptr<Child> upload_pack(
     Hub& hub, const http::Request& request, const Repo& repo, bool advertise, int input) {
   std::shared_ptr<Hub> turn(&hub, [](Hub* done) { --done->clones; });
-  if (hub.clones.fetch_add(1) >= kMostClones) refuse(503, "Busy", "too many clones at once: try again");
+  if (hub.clones.fetch_add(1) >= kMaxClones) refuse(503, "Busy", "too many clones at once: try again");
   std::vector<std::string> words{"git", "upload-pack", "--stateless-rpc"};
   if (advertise) words.push_back("--advertise-refs");
   words.push_back(repo.git_folder().string());
@@ -108,7 +108,7 @@ class UploadPackReceiver final : public http::Receiver {
  private:
   void keep(Bytes bytes) {
     kept_ += bytes.size();
-    if (kept_ > kMostWantsBytes) refuse(413, "TooLarge", "the fetch asks for too much at once");
+    if (kept_ > kMaxWantsBytes) refuse(413, "TooLarge", "the fetch asks for too much at once");
     while (!bytes.empty()) {
       ssize_t count = ::write(fd_, bytes.data(), bytes.size());
       if (count < 0) throw system_error(errno, "cannot write", "a temporary file");

@@ -9,11 +9,11 @@ namespace depickle::server::api {
 namespace {
 
 /// A value takes forty bytes of memory and may be two of the body: more than any client sends would be an attack on our memory.
-constexpr size_t kMostValues = 100'000;
+constexpr size_t kMaxValues = 100'000;
 
 JsonValue converted(simdjson::dom::element element, size_t& count) {
   using simdjson::dom::element_type;
-  if (++count > kMostValues) throw Error(Code::limit, "", "the body has too many JSON values");
+  if (++count > kMaxValues) throw Error(Code::limit, "", "the body has too many JSON values");
   JsonValue out;
   switch (element.type()) {
     case element_type::OBJECT: {

@@ -10,8 +10,8 @@ namespace depickle::server::api {
 namespace {
 
 constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
-constexpr size_t kMostObjects = 1000;
-constexpr uint64_t kPartsFromBytes = 100 << 20, kPartBytes = 32 << 20, kMostParts = 9'999;
+constexpr size_t kMaxObjects = 1000;
+constexpr uint64_t kPartsFromBytes = 100 << 20, kPartBytes = 32 << 20, kMaxParts = 9'999;
 constexpr uint64_t kHrefSeconds = 24 * 3600;
 
 /// What an address is good for; all of it is signed, since whoever has the address may use it.
@@ -59,7 +59,7 @@ void write_upload(JsonWriter& json, const Call& call, Ticket ticket, bool may_sp
   std::string base = call.origin() + "/lfs/" + ticket.oid;
   bool split = may_split && ticket.size_bytes > kPartsFromBytes;
   ticket.action = split ? "parts" : "upload";
-  if (split) ticket.chunk_bytes = std::max(kPartBytes, (ticket.size_bytes + kMostParts - 1) / kMostParts);
+  if (split) ticket.chunk_bytes = std::max(kPartBytes, (ticket.size_bytes + kMaxParts - 1) / kMaxParts);
   std::string query = ticket.query(call.hub.signer);
   json.key("authenticated").value(true).key("actions").object().key("upload").object();
   json.key("href").value(base + (split ? "/complete" : "") + query).key("header").object();
@@ -89,7 +89,7 @@ http::Response batch(const Call& call) {
   bool may_split = false;
   for (const JsonValue& transfer : body.array("transfers"))
     may_split |= transfer.as_text() && *transfer.as_text() == "multipart";
-  if (body.array("objects").size() > kMostObjects) refuse(413, "TooLarge", "too many objects at once");
+  if (body.array("objects").size() > kMaxObjects) refuse(413, "TooLarge", "too many objects at once");
   bool any_split = false;
   std::string objects;
   JsonWriter json(objects, JsonWriter::Style::compact);

@@ -11,7 +11,7 @@
 namespace depickle::server {
 namespace {
 
-constexpr uint64_t kMostSmallBytes = 1 << 20;
+constexpr uint64_t kMaxSmallBytes = 1 << 20;
 
 bool is_gits_own(std::string_view path) {
   std::string_view name = path.substr(path.rfind('/') + 1);
@@ -22,7 +22,7 @@ bool is_gits_own(std::string_view path) {
 
 std::optional<std::string> read_small(const Git& git, TreeEditor& editor, const std::string& path) {
   std::optional<TreeEditor::File> file = editor.find_file(path);
-  if (!file || file->mode == GIT_FILEMODE_COMMIT || git.blob_bytes(file->oid) > kMostSmallBytes) return std::nullopt;
+  if (!file || file->mode == GIT_FILEMODE_COMMIT || git.blob_bytes(file->oid) > kMaxSmallBytes) return std::nullopt;
   return git.blob(file->oid);
 }
 
@@ -45,12 +45,12 @@ std::string Change::checked(std::string_view path) const { return checked_path(p
 void Change::apply(std::vector<Operation>& operations) {
   if (operations.size() > parts_.limits.commit_operations) {
     throw Refusal(
-        Reason::too_large, fmt::format("a commit has at most {} operations", grouped(parts_.limits.commit_operations)));
+        StoreReason::too_large, fmt::format("a commit has at most {} operations", grouped(parts_.limits.commit_operations)));
   }
   // They speak for the whole commit, wherever in it they stand.
   for (Operation& operation : operations) {
     auto* add = std::get_if<AddFile>(&operation);
-    if (add && is_gits_own(add->path) && add->content.size_bytes() <= kMostSmallBytes)
+    if (add && is_gits_own(add->path) && add->content.size_bytes() <= kMaxSmallBytes)
       new_attributes_[add->path] = add->content.all();
   }
   for (Operation& operation : operations) std::visit([this](auto& one) { run(one); }, operation);
@@ -61,15 +61,15 @@ void Change::run(AddFile& add) {
   uint64_t size_bytes = add.content.size_bytes();
   inline_bytes_ += size_bytes;
   if (inline_bytes_ > parts_.limits.commit_inline_bytes) {
-    throw Refusal(Reason::too_large,
+    throw Refusal(StoreReason::too_large,
         fmt::format("the files in the body of a commit are too large (at most {})",
             human_bytes(parts_.limits.commit_inline_bytes)),
         "upload large files with git-lfs first");
   }
   bool large = size_bytes > parts_.limits.regular_file_bytes;
-  if (large && is_gits_own(path)) throw Refusal(Reason::too_large, fmt::format("{} is too large", quoted(path)));
+  if (large && is_gits_own(path)) throw Refusal(StoreReason::too_large, fmt::format("{} is too large", quoted(path)));
   // Somebody sends what git-lfs would have: good, if the object is there.
-  std::optional<LfsPointer> pointer = size_bytes <= kMostPointerBytes ? parse_pointer(add.content.all()) : std::nullopt;
+  std::optional<LfsPointer> pointer = size_bytes <= kMaxPointerBytes ? parse_pointer(add.content.all()) : std::nullopt;
   if (pointer) return run(AddLfsFile{path, pointer->oid, pointer->size_bytes});
   if (!may_be_lfs(path, size_bytes) || !(large || attributes_.is_lfs(path))) {
     return editor_.put(path, {git_.write_blob(add.content.all()), GIT_FILEMODE_BLOB});
@@ -83,18 +83,18 @@ void Change::run(AddFile& add) {
 void Change::run(const AddLfsFile& add) {
   std::string path = checked(add.path);
   if (!is_sha256(add.oid))
-    throw Refusal(Reason::malformed, fmt::format("{}: {} is no SHA-256", quoted(path), quoted(add.oid)));
+    throw Refusal(StoreReason::malformed, fmt::format("{}: {} is no SHA-256", quoted(path), quoted(add.oid)));
   if (!parts_.lfs.usable(author_.user.name, repo_.info(), add.oid)) {
-    throw Refusal(Reason::malformed,
+    throw Refusal(StoreReason::malformed,
         fmt::format("{}: no LFS object {} was uploaded by {}", quoted(path), add.oid, author_.user.name),
         "upload the file before the commit");
   }
   LfsPointer pointer{add.oid, parts_.lfs.size_of(add.oid).value_or(0)};
   if (add.size_bytes && *add.size_bytes != pointer.size_bytes) {
-    throw Refusal(Reason::malformed, fmt::format("{}: the LFS object {} has another size (have {} bytes, need {})",
+    throw Refusal(StoreReason::malformed, fmt::format("{}: the LFS object {} has another size (have {} bytes, need {})",
                                          quoted(path), add.oid, grouped(*add.size_bytes), grouped(pointer.size_bytes)));
   }
-  if (is_gits_own(path)) throw Refusal(Reason::malformed, fmt::format("{} cannot be an LFS file", quoted(path)));
+  if (is_gits_own(path)) throw Refusal(StoreReason::malformed, fmt::format("{} cannot be an LFS file", quoted(path)));
   editor_.put(path, {git_.write_blob(pointer_text(pointer)), GIT_FILEMODE_BLOB});
   objects_.insert(pointer.oid);
   lfs_paths_.insert(path);
@@ -103,7 +103,7 @@ void Change::run(const AddLfsFile& add) {
 void Change::run(const DeleteFile& remove) {
   std::string path = checked(remove.path);
   if (!editor_.remove_file(path))
-    throw Refusal(Reason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(path)));
+    throw Refusal(StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(path)));
 }
 
 void Change::run(const DeleteFolder& remove) {
@@ -111,7 +111,7 @@ void Change::run(const DeleteFolder& remove) {
   if (name.ends_with('/')) name.remove_suffix(1);
   std::string path = checked(name);
   if (!editor_.remove_folder(path))
-    throw Refusal(Reason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(remove.path)));
+    throw Refusal(StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(remove.path)));
 }
 
 void Change::run(const CopyFile& copy) {
@@ -119,7 +119,7 @@ void Change::run(const CopyFile& copy) {
   std::string from = copy.from_revision.empty() ? base_commit_ : repo_.commit_at(copy.from_revision);
   Entry entry = repo_.entry_at(from, checked(copy.from_path));
   if (!entry.is_file())
-    throw Refusal(Reason::malformed, fmt::format("{} is a folder: only files are copied", quoted(copy.from_path)));
+    throw Refusal(StoreReason::malformed, fmt::format("{} is a folder: only files are copied", quoted(copy.from_path)));
   if (entry.lfs) return run(AddLfsFile{path, entry.lfs->oid, entry.lfs->size_bytes});
   editor_.put(path, {oid_of(entry.oid), GIT_FILEMODE_BLOB});
 }

@@ -15,7 +15,7 @@ namespace depickle::server {
 namespace {
 
 Refusal no_revision(std::string_view revision) {
-  return Refusal(Reason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
+  return Refusal(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
 }
 
 std::string full_message(const Limits& limits, const CommitRequest& request) {
@@ -30,7 +30,7 @@ void check_parent(const CommitRequest& request, const git_oid& head) {
   std::transform(parent.begin(), parent.end(), parent.begin(),
       [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });
   if (parent.size() < 5 || parent.size() > 40 || !hex(head).starts_with(parent)) {
-    throw Refusal(Reason::head_moved,
+    throw Refusal(StoreReason::head_moved,
         fmt::format("the branch has moved: its head is {}, not {}", hex(head), printable(request.parent)),
         "look at the new commits, then try again");
   }
@@ -65,9 +65,9 @@ static std::string writable_ref(Repo& repo, std::string_view revision) {
     if (name != "refs/pr/" + std::to_string(number)) throw no_revision(revision);
     try {
       if (Discussions(repo).at(number).status == Status::merged)
-        throw Refusal(Reason::conflict, "the pull request is merged already", "open another one");
+        throw Refusal(StoreReason::conflict, "the pull request is merged already", "open another one");
     } catch (const Refusal& refusal) {
-      if (refusal.reason() == Reason::no_discussion) throw no_revision(revision);
+      if (refusal.reason() == StoreReason::no_discussion) throw no_revision(revision);
       throw;
     }
     return name;
@@ -91,7 +91,7 @@ CommitResult Committer::commit(std::string_view revision, CommitRequest request,
   git_oid commit = git.write_commit(change.write(), &*head, author.user.name, message);
   prepare_rows(parts, repo_.info_.key, change.objects());
   if (!git.set_ref(ref, commit, &*head))
-    throw Refusal(Reason::head_moved, "the branch moved during the commit", "try again");
+    throw Refusal(StoreReason::head_moved, "the branch moved during the commit", "try again");
   return {hex(commit), std::nullopt};
 }
 

@@ -12,7 +12,7 @@ namespace depickle::server {
 namespace {
 
 constexpr std::string_view kStatus[] = {"draft", "open", "closed", "merged"};
-constexpr uint64_t kMostCommits = 1000;  // of one pull request, in its events and its merge message
+constexpr uint64_t kMaxCommits = 1000;  // of one pull request, in its events and its merge message
 constexpr const char* kColumns =
     "number, title, author, status, pull_request, created_at, base, merge_commit, "
     "(SELECT COUNT(*) FROM events e WHERE e.repo = d.repo AND e.number = d.number AND e.kind = 0) ";
@@ -63,7 +63,7 @@ std::vector<Event> commit_events(
   git_checked(git_revwalk_push(made, &head), "walk the history");
   for (const git_oid& oid : hidden) git_checked(git_revwalk_hide(made, &oid), "walk the history");
   std::vector<Event> events;
-  for (git_oid oid; events.size() < kMostCommits && git_revwalk_next(&oid, made) == 0;) {
+  for (git_oid oid; events.size() < kMaxCommits && git_revwalk_next(&oid, made) == 0;) {
     Commit commit = repo.commit(hex(oid));
     Event event;
     event.kind = Event::Kind::commit;
@@ -134,7 +134,7 @@ Discussion Discussions::at(uint64_t number) const {
   std::optional<Discussion> found;
   repo_.parts_.database->each(fmt::format("SELECT {} FROM discussions d WHERE repo = ? AND number = ?", kColumns),
       {repo_.info_.key, signed_number(number)}, [&](const Row& row) { found = read_discussion(row); });
-  if (!found) throw Refusal(Reason::no_discussion, fmt::format("there is no discussion {}", number));
+  if (!found) throw Refusal(StoreReason::no_discussion, fmt::format("there is no discussion {}", number));
   return *found;
 }
 
@@ -197,7 +197,7 @@ Discussion Discussions::create_pull_request(std::string_view title, std::string_
 Event Discussions::comment(uint64_t number, std::string_view text, std::string_view by) {
   at(number);
   check_text(repo_.parts_.limits, text);
-  if (text.empty()) throw Refusal(Reason::malformed, "a comment must not be empty");
+  if (text.empty()) throw Refusal(StoreReason::malformed, "a comment must not be empty");
   Event event;
   event.author = by;
   event.text = text;
@@ -209,7 +209,7 @@ Event Discussions::at_comment(uint64_t number, std::string_view comment_id) cons
   repo_.parts_.database->each(
       fmt::format("SELECT {} FROM events WHERE repo = ? AND number = ? AND id = ? AND kind = 0", kEventColumns),
       {repo_.info_.key, signed_number(number), comment_id}, [&](const Row& row) { found = read_event(row); });
-  if (!found) throw Refusal(Reason::no_entry, "there is no such comment");
+  if (!found) throw Refusal(StoreReason::no_entry, "there is no such comment");
   return *found;
 }
 
@@ -245,7 +245,7 @@ Event Discussions::change_title(uint64_t number, std::string_view title, std::st
 Event Discussions::change_status(uint64_t number, Status status, std::string_view comment_text, std::string_view by) {
   StoreParts& parts = repo_.parts_;
   if (status != Status::open && status != Status::closed)
-    throw Refusal(Reason::malformed, "the status can become open or closed");
+    throw Refusal(StoreReason::malformed, "the status can become open or closed");
   Event event;
   event.kind = Event::Kind::status_change;
   event.author = by;
@@ -253,7 +253,7 @@ Event Discussions::change_status(uint64_t number, Status status, std::string_vie
   std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
   std::lock_guard lock(*mutex);  // not in the middle of a merge
   parts.database->transaction([&] {
-    if (at(number).status == Status::merged) throw Refusal(Reason::conflict, "the pull request is merged already");
+    if (at(number).status == Status::merged) throw Refusal(StoreReason::conflict, "the pull request is merged already");
     if (!comment_text.empty()) comment(number, comment_text, by);
     parts.database->run("UPDATE discussions SET status = ? WHERE repo = ? AND number = ?",
         {int64_t(status), repo_.info_.key, signed_number(number)});
@@ -269,16 +269,16 @@ Event Discussions::merge(uint64_t number, std::string_view comment_text, std::st
   std::lock_guard lock(*mutex);
   Discussion discussion = at(number);
   if (!discussion.is_pull_request)
-    throw Refusal(Reason::malformed, fmt::format("discussion {} is no pull request", number));
+    throw Refusal(StoreReason::malformed, fmt::format("discussion {} is no pull request", number));
   if (discussion.status != Status::open && discussion.status != Status::draft) {
-    throw Refusal(Reason::conflict, fmt::format("the pull request is {}", name(discussion.status)));
+    throw Refusal(StoreReason::conflict, fmt::format("the pull request is {}", name(discussion.status)));
   }
   std::optional<Ends> ends = ends_of(git, discussion);
-  if (!ends) throw Refusal(Reason::conflict, "the pull request or its branch is gone");
+  if (!ends) throw Refusal(StoreReason::conflict, "the pull request or its branch is gone");
   TreeEditor editor(git, git_commit_tree_id(git.commit(ends->base).get()));
   std::vector<std::string> conflicts = merge_into(git, editor, ends->common_tree.get(), ends->head_tree.get());
   if (!conflicts.empty()) {
-    throw Refusal(Reason::conflict, fmt::format("the branch has changed {} otherwise", quoted(conflicts.front())),
+    throw Refusal(StoreReason::conflict, fmt::format("the branch has changed {} otherwise", quoted(conflicts.front())),
         "bring the pull request up to date", conflicts);
   }
   std::string message = merge_message(discussion, commit_events(repo_, git, ends->head, {ends->base}));
@@ -288,7 +288,7 @@ Event Discussions::merge(uint64_t number, std::string_view comment_text, std::st
       {hex(commit), repo_.info_.key, signed_number(number)});
   bool moved = git.set_ref(discussion.base, commit, &ends->base);
   settle_merge(parts, repo_.info_, number);
-  if (!moved) throw Refusal(Reason::head_moved, "the branch moved during the merge", "try again");
+  if (!moved) throw Refusal(StoreReason::head_moved, "the branch moved during the merge", "try again");
   Event event;
   parts.database->each(
       fmt::format("SELECT {} FROM events WHERE repo = ? AND number = ? ORDER BY sequence DESC LIMIT 1", kEventColumns),

@@ -104,7 +104,7 @@ uint64_t Git::blob_bytes(const git_oid& oid) const {
 }
 
 std::optional<LfsPointer> Git::pointer(const git_oid& oid, uint64_t blob_bytes) const {
-  if (blob_bytes > kMostPointerBytes) return std::nullopt;
+  if (blob_bytes > kMaxPointerBytes) return std::nullopt;
   return parse_pointer(blob(oid));
 }
 
@@ -162,7 +162,7 @@ void check_ref_name(std::string_view name) {
   if (name.empty() || name.size() > 200 || name.front() == '-' || name.starts_with("refs/") || name == "HEAD" ||
       like_a_commit || name.find('\0') != name.npos || !is_utf8(name) ||
       git_reference_name_is_valid(&valid, full.c_str()) != 0 || !valid) {
-    throw Refusal(Reason::malformed, fmt::format("{} is no name for a branch or tag", quoted(name)));
+    throw Refusal(StoreReason::malformed, fmt::format("{} is no name for a branch or tag", quoted(name)));
   }
 }
 

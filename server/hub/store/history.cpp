@@ -105,11 +105,11 @@ std::string Repo::diff(const std::string& from_commit, const std::string& to_com
   GitOwned<git_diff, git_diff_free> diff(made);
   struct Text {
     std::string text;
-    uint64_t most_bytes;
+    uint64_t max_bytes;
   } out{{}, parts_.limits.diff_bytes};
   auto take = [](const git_diff_delta*, const git_diff_hunk*, const git_diff_line* line, void* to_text) {
     Text& text_out = *static_cast<Text*>(to_text);
-    if (text_out.text.size() + line->content_len > text_out.most_bytes) return 1;
+    if (text_out.text.size() + line->content_len > text_out.max_bytes) return 1;
     if (line->origin == '+' || line->origin == '-' || line->origin == ' ') text_out.text += line->origin;
     text_out.text.append(line->content, line->content_len);
     return 0;

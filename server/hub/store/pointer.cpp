@@ -10,7 +10,7 @@ namespace depickle::server {
 
 std::optional<LfsPointer> parse_pointer(std::string_view blob) {
   constexpr std::string_view kFirst = "version https://git-lfs.github.com/spec/v1\n";
-  if (blob.size() > kMostPointerBytes || !blob.starts_with(kFirst)) return std::nullopt;
+  if (blob.size() > kMaxPointerBytes || !blob.starts_with(kFirst)) return std::nullopt;
   LfsPointer pointer;
   bool has_size = false;
   for (std::string_view rest = blob.substr(kFirst.size()); !rest.empty();) {

@@ -9,7 +9,7 @@
 
 namespace depickle::server {
 
-constexpr uint64_t kMostPointerBytes = 1024;
+constexpr uint64_t kMaxPointerBytes = 1024;
 
 /// Nothing where `blob` is any other content.
 std::optional<LfsPointer> parse_pointer(std::string_view blob);

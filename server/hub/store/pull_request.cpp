@@ -45,7 +45,7 @@ uint64_t next_number(StoreParts& parts, int64_t repo) {
   std::optional<int64_t> number;
   parts.database->transaction([&] {
     number = parts.database->number("SELECT next_number FROM repos WHERE key = ?", {repo});
-    if (!number) throw Refusal(Reason::no_repo, "Repository not found");
+    if (!number) throw Refusal(StoreReason::no_repo, "Repository not found");
     parts.database->run("UPDATE repos SET next_number = next_number + 1 WHERE key = ?", {repo});
   });
   return static_cast<uint64_t>(*number);
@@ -184,16 +184,16 @@ void settle_merge(StoreParts& parts, const RepoInfo& repo, uint64_t number) {
 
 std::string checked_title(const Limits& limits, std::string_view title) {
   std::string_view line = title.substr(0, title.find_first_of("\r\n"));
-  if (line.find_first_not_of(" \t") == line.npos) throw Refusal(Reason::malformed, "a title must not be empty");
+  if (line.find_first_not_of(" \t") == line.npos) throw Refusal(StoreReason::malformed, "a title must not be empty");
   if (line.size() > limits.title_bytes)
-    throw Refusal(Reason::too_large, fmt::format("the title is too long (at most {} bytes)", limits.title_bytes));
+    throw Refusal(StoreReason::too_large, fmt::format("the title is too long (at most {} bytes)", limits.title_bytes));
   return std::string(line);
 }
 
 void check_text(const Limits& limits, std::string_view text) {
   if (text.size() > limits.text_bytes)
     throw Refusal(
-        Reason::too_large, fmt::format("the text is too long (at most {} bytes)", grouped(limits.text_bytes)));
+        StoreReason::too_large, fmt::format("the text is too long (at most {} bytes)", grouped(limits.text_bytes)));
 }
 
 }  // namespace depickle::server

@@ -14,11 +14,11 @@ namespace depickle::server {
 namespace {
 
 Refusal exists_already(std::string_view what, std::string_view name) {
-  return Refusal(Reason::exists, fmt::format("{} {} exists already", what, quoted(name)));
+  return Refusal(StoreReason::exists, fmt::format("{} {} exists already", what, quoted(name)));
 }
 
 void remove_ref(const Git& git, const std::string& full_name, std::string_view name) {
-  if (!git.find_ref(full_name)) throw Refusal(Reason::no_revision, fmt::format("Invalid rev id: {}", printable(name)));
+  if (!git.find_ref(full_name)) throw Refusal(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(name)));
   git_checked(git_reference_remove(git.get(), full_name.c_str()), "remove a ref");
 }
 
@@ -66,7 +66,7 @@ void Repo::create_branch(std::string_view name, std::string_view from) {
 }
 
 void Repo::delete_branch(std::string_view name) {
-  if (name == "main") throw Refusal(Reason::denied, "the branch main stays");
+  if (name == "main") throw Refusal(StoreReason::denied, "the branch main stays");
   check_ref_name(name);
   remove_ref(*git_, "refs/heads/" + std::string(name), name);
 }

@@ -5,21 +5,21 @@
 namespace depickle::server {
 namespace {
 
-Code code_of(Reason reason) {
+Code code_of(StoreReason reason) {
   switch (reason) {
-    case Reason::exists: return Code::io;
-    case Reason::head_moved:
-    case Reason::conflict: return Code::integrity;
-    case Reason::malformed: return Code::malformed;
-    case Reason::too_large: return Code::limit;
-    case Reason::denied: return Code::denied;
+    case StoreReason::exists: return Code::io;
+    case StoreReason::head_moved:
+    case StoreReason::conflict: return Code::integrity;
+    case StoreReason::malformed: return Code::malformed;
+    case StoreReason::too_large: return Code::limit;
+    case StoreReason::denied: return Code::denied;
     default: return Code::not_found;
   }
 }
 
 }  // namespace
 
-Refusal::Refusal(Reason reason, std::string what, std::string hint, std::vector<std::string> paths)
+Refusal::Refusal(StoreReason reason, std::string what, std::string hint, std::vector<std::string> paths)
     : Error(code_of(reason), "", std::move(what), {}, std::move(hint)),
       reason_(reason),
       paths_(std::move(paths)) {}

@@ -9,7 +9,7 @@
 
 namespace depickle::server {
 
-enum class Reason {
+enum class StoreReason {
   no_repo,        ///< 404 RepoNotFound
   no_revision,    ///< 404 RevisionNotFound
   no_entry,       ///< 404 EntryNotFound
@@ -26,14 +26,14 @@ enum class Reason {
 /// An Error that a client caused. Anything else that leaves the store is the server's own trouble (500).
 class Refusal : public Error {
  public:
-  Refusal(Reason reason, std::string what, std::string hint = {}, std::vector<std::string> paths = {});
+  Refusal(StoreReason reason, std::string what, std::string hint = {}, std::vector<std::string> paths = {});
 
-  Reason reason() const noexcept { return reason_; }
+  StoreReason reason() const noexcept { return reason_; }
   /// The files that a merge conflicts in; else empty.
   const std::vector<std::string>& paths() const noexcept { return paths_; }
 
  private:
-  Reason reason_;
+  StoreReason reason_;
   std::vector<std::string> paths_;
 };
 

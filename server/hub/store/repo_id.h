@@ -33,8 +33,8 @@ bool is_name(std::string_view name) noexcept;
 
 /// `path` itself. Throws Refusal{malformed} for what cannot be a file's name in a repository: absolute; empty, `.`, `..`
 /// or `.git` (in any case, and as file systems may spell it: `.git ` or `git~1`) as a component, control characters, backslashes,
-/// bytes that are not UTF-8, more than `most_bytes`. `what` opens the error's text.
-std::string checked_path(std::string_view path, uint64_t most_bytes, std::string_view what = "file name");
+/// bytes that are not UTF-8, more than `max_bytes`. `what` opens the error's text.
+std::string checked_path(std::string_view path, uint64_t max_bytes, std::string_view what = "file name");
 
 /// A branch or tag name that git would take. Throws Refusal{malformed}.
 void check_ref_name(std::string_view name);

@@ -30,7 +30,7 @@ RepoInfo read_info(const Row& row) {
 }
 
 Refusal exists_already(const RepoId& id) {
-  return Refusal(Reason::exists, fmt::format("{} exists already", id.full()), "choose another name");
+  return Refusal(StoreReason::exists, fmt::format("{} exists already", id.full()), "choose another name");
 }
 
 // An ordinary bare repository with one commit. git-lfs finds the objects beside it when it is cloned from the file system.
@@ -115,7 +115,7 @@ void Repos::abandon(const RepoInfo& repo) { remove_repo(parts_, repo.key); }
 
 RepoInfo Repos::create(const RepoId& id, const RepoSettings& settings, const Caller& by) {
   if (!may_create(id, by)) {
-    throw Refusal(Reason::denied,
+    throw Refusal(StoreReason::denied,
         fmt::format("{} may not create a repository under {}", by.user.name, quoted(id.owner)),
         by.may_write ? "use your own name or an organisation's" : "use a write token");
   }
@@ -135,7 +135,7 @@ void Repos::remove(const RepoId& id) {
 
 RepoInfo Repos::move(const RepoId& from, const RepoId& to) {
   RepoInfo info = at(from), moved = info;
-  if (from.type != to.type) throw Refusal(Reason::malformed, "a repository cannot become one of another type");
+  if (from.type != to.type) throw Refusal(StoreReason::malformed, "a repository cannot become one of another type");
   moved.id = to;
   parts_.database->transaction([&] {
     std::optional<int64_t> there = parts_.database->number(
@@ -182,7 +182,7 @@ std::optional<RepoInfo> Repos::find(const RepoId& id) const {
 
 RepoInfo Repos::at(const RepoId& id) const {
   std::optional<RepoInfo> info = find(id);
-  if (!info) throw Refusal(Reason::no_repo, "Repository not found");
+  if (!info) throw Refusal(StoreReason::no_repo, "Repository not found");
   return *info;
 }
 
@@ -231,7 +231,7 @@ bool Repos::may_create(const RepoId& id, const Caller& caller) const {
 }
 
 void Repos::grant(const RepoInfo& repo, std::string_view user) {
-  if (!parts_.users.find(user)) throw Refusal(Reason::no_user, fmt::format("there is no user {}", quoted(user)));
+  if (!parts_.users.find(user)) throw Refusal(StoreReason::no_user, fmt::format("there is no user {}", quoted(user)));
   parts_.database->run("INSERT OR IGNORE INTO grants VALUES(?, ?)", {repo.key, user});
 }
 

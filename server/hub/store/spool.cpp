@@ -27,19 +27,19 @@ struct Shared {
 
 struct Spool::Body {
   std::shared_ptr<Shared> shared;
-  uint64_t most_bytes;
+  uint64_t max_bytes;
   uint64_t start = 0;  // in the temporary
   uint64_t size_bytes = 0;
 };
 
-Spool::Spool(std::filesystem::path folder, uint64_t most_bytes)
-    : body_(new Body{std::make_shared<Shared>(std::move(folder)), most_bytes}) {}
+Spool::Spool(std::filesystem::path folder, uint64_t max_bytes)
+    : body_(new Body{std::make_shared<Shared>(std::move(folder)), max_bytes}) {}
 Spool::~Spool() = default;
 Spool::Spool(Spool&&) noexcept = default;
 Spool& Spool::operator=(Spool&&) noexcept = default;
 
 Spool Spool::following() const {
-  Spool next(body_->shared->folder, body_->most_bytes);
+  Spool next(body_->shared->folder, body_->max_bytes);
   next.body_->shared = body_->shared;
   next.body_->start = body_->shared->size_bytes();
   return next;
@@ -48,9 +48,9 @@ Spool Spool::following() const {
 uint64_t Spool::size_bytes() const noexcept { return body_->size_bytes; }
 
 void Spool::append(Bytes bytes) {
-  if (bytes.size() > body_->most_bytes - body_->size_bytes) {
-    throw Refusal(Reason::too_large,
-        fmt::format("a file in the body of a commit is too large (at most {})", human_bytes(body_->most_bytes)));
+  if (bytes.size() > body_->max_bytes - body_->size_bytes) {
+    throw Refusal(StoreReason::too_large,
+        fmt::format("a file in the body of a commit is too large (at most {})", human_bytes(body_->max_bytes)));
   }
   if (bytes.empty()) return;
   if (!body_->shared->file) body_->shared->file.emplace(body_->shared->folder);

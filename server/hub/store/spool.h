@@ -15,14 +15,14 @@ namespace depickle::server {
 class Spool {
  public:
   /// `folder`: where the temporary goes, on the disk of the store (Store::spool).
-  Spool(std::filesystem::path folder, uint64_t most_bytes);
+  Spool(std::filesystem::path folder, uint64_t max_bytes);
   /// An empty one in the same temporary, behind all that is there. From then on only that one may be appended to.
   Spool following() const;
   ~Spool();
   Spool(Spool&&) noexcept;
   Spool& operator=(Spool&&) noexcept;
 
-  /// Throws Refusal{too_large} beyond `most_bytes`, Error{io}.
+  /// Throws Refusal{too_large} beyond `max_bytes`, Error{io}.
   void append(Bytes bytes);
   uint64_t size_bytes() const noexcept;
 

@@ -26,8 +26,8 @@ int lock_folder(const fs::path& folder) {
   if (fd < 0) throw system_error(errno, "cannot write", (folder / "lock").string());
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     ::close(fd);
-    throw Error(Code::io, "", "another server is using this data folder", Where::in(folder.string()),
-        "stop it, or give another folder with --data");
+    throw Error(
+        Code::io, Reason::folder_in_use, "another server is using this data folder", Where::in(folder.string()));
   }
   return fd;
 }

@@ -16,13 +16,13 @@ Users Users::open(const std::filesystem::path& data_folder) { return Users(Datab
 std::string Users::add_token(std::string_view name, bool may_write) {
   if (!is_name(name)) {
     throw Refusal(
-        Reason::malformed, fmt::format("{} is no user name", quoted(name)), "use letters, digits, `-`, `_` and `.`");
+        StoreReason::malformed, fmt::format("{} is no user name", quoted(name)), "use letters, digits, `-`, `_` and `.`");
   }
   std::string token = "hf_" + random_letters(40);
   database_->transaction([&] {
     if (!find(name)) {
       if (database_->number("SELECT 1 FROM repos WHERE owner = ?", {name})) {
-        throw Refusal(Reason::exists, fmt::format("{} is the name of an organisation with repositories", quoted(name)),
+        throw Refusal(StoreReason::exists, fmt::format("{} is the name of an organisation with repositories", quoted(name)),
             "choose another name");
       }
       std::string id = random_hex(24);

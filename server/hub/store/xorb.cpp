@@ -20,7 +20,7 @@ namespace depickle::server {
 namespace {
 
 [[noreturn]] void broken(std::string_view why) {
-  throw Refusal(Reason::malformed, fmt::format("the xorb is broken: {}", why));
+  throw Refusal(StoreReason::malformed, fmt::format("the xorb is broken: {}", why));
 }
 
 uint32_t u24(Bytes bytes, uint64_t offset) {
@@ -114,7 +114,7 @@ void XorbFile::read(uint64_t offset, MutableBytes out) const {
 void XorbFile::each_chunk(uint32_t begin, uint32_t end, const std::function<void(Bytes)>& take) const {
   if (begin >= end || end > chunks_) {
     throw Refusal(
-        Reason::malformed, fmt::format("the shard names chunks [{}, {}) of a xorb that has {}", begin, end, chunks_));
+        StoreReason::malformed, fmt::format("the shard names chunks [{}, {}) of a xorb that has {}", begin, end, chunks_));
   }
   uint64_t table_begin = size_bytes_ - sizeof(uint32_t) * (uint64_t{chunks_} + 2);
   std::vector<std::byte> data, raw;

@@ -48,7 +48,7 @@ TEST(File, ST01_shorter_than_a_length) {
 TEST(File, ST02_headers_over_the_cap) {
   Folder folder;
   std::string content = file_of(kOne, 4);
-  uint64_t length = kMostHeaderBytes + 1;
+  uint64_t length = kMaxHeaderBytes + 1;
   std::memcpy(content.data(), &length, 8);
   EXPECT_EQ(refusal_of_file(folder, content).rule(), "ST02");
   EXPECT_EQ(refusal_of_file(folder, content).code(), Code::limit);

@@ -52,7 +52,7 @@ TEST(FilePlan, TheHeaderIsPaddedSoThatTheDataIsAligned) {
 }
 
 TEST(FilePlan, ST02_a_header_that_nobody_could_read) {
-  std::string long_name(kMostHeaderBytes + 1, 'n');
+  std::string long_name(kMaxHeaderBytes + 1, 'n');
   Error error = error_of([&] { plan_file(std::vector<TensorSpec>{{long_name, Dtype::U8, kTwo}}); });
   EXPECT_EQ(error.rule(), "ST02");
   EXPECT_EQ(error.code(), Code::limit);

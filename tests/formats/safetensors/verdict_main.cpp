@@ -23,8 +23,7 @@ using namespace depickle;
 using namespace depickle::safetensors;
 namespace dom = simdjson::dom;
 
-constexpr uint64_t kMostHashedBytes =
-    16 << 20;  // larger ones are holes of the file system, and nobody knows their hash
+constexpr uint64_t kMaxHashedBytes = 16 << 20;  // larger ones are holes of the file system, and nobody knows their hash
 
 void write_shape(JsonWriter& json, std::span<const uint64_t> shape) {
   json.key("shape").array();
@@ -47,7 +46,7 @@ void verdict(JsonWriter& json, const std::string& path, Mode mode) {
     json.object().key("name").value(entry.name).key("dtype").value(name(entry.dtype));
     write_shape(json, entry.shape);
     json.key("sha256");
-    if (entry.size_bytes() > kMostHashedBytes)
+    if (entry.size_bytes() > kMaxHashedBytes)
       json.null().end();
     else
       json.value(sha256_hex(file.bytes(entry))).end();

@@ -16,7 +16,7 @@ class Distant final : public ByteSource {
  public:
   explicit Distant(std::string file) : ByteSource("far.bin"), file_(std::move(file)) {}
   uint64_t size_bytes() const noexcept override { return file_.size(); }
-  bool is_distant() const noexcept override { return true; }
+  bool is_remote() const noexcept override { return true; }
   uint64_t looks() const { return looks_; }
   uint64_t asked_bytes() const { return asked_bytes_; }
 

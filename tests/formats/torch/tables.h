@@ -42,7 +42,7 @@ inline std::string listed(const Table& table) {
 /// "path (description, tensors)" of each.
 inline std::string left_in(const Table& table) {
   std::string out;
-  for (const Leftover& left : table.leftovers)
+  for (const Unused& left : table.unused)
     out += (out.empty() ? "" : "; ") + left.path + " (" + left.description + ", " + std::to_string(left.tensors) + ")";
   return out;
 }

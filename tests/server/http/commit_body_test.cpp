@@ -39,7 +39,7 @@ class CommitBodyTest : public testing::Test {
     const AddFile& add = std::get<AddFile>(request.operations.at(0));
     return add.path + "=" + add.content.all();
   }
-  std::optional<Reason> reason(std::string_view text) {
+  std::optional<StoreReason> reason(std::string_view text) {
     try {
       parse(text);
       return std::nullopt;
@@ -47,7 +47,7 @@ class CommitBodyTest : public testing::Test {
       return refusal.reason();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::malformed);
-      return Reason::malformed;
+      return StoreReason::malformed;
     }
   }
 
@@ -111,24 +111,24 @@ TEST_F(CommitBodyTest, RefusesWhatIsNoCommit) {
           with_file(R"({"path":"p","content":"aG)"),
           with_file("{\"path\":\"p\",\"content\":\"aG\nk=\",\"encoding\":\"base64\"}"),
           header + "\n{\"key\":\"lfsFile\",\"value\":{\"path\":\"p\"}}"})
-    EXPECT_EQ(reason(text), Reason::malformed) << text;
+    EXPECT_EQ(reason(text), StoreReason::malformed) << text;
 }
 
 TEST_F(CommitBodyTest, BoundsWhatOneCommitMayCost) {
-  EXPECT_EQ(reason(std::string(kHeader) + "\n" + std::string(2 << 20, '[')), Reason::too_large);
+  EXPECT_EQ(reason(std::string(kHeader) + "\n" + std::string(2 << 20, '[')), StoreReason::too_large);
   EXPECT_EQ(
       reason(with_file("{\"path\":\"p\",\"encoding\":\"utf-8\",\"content\":\"" + std::string(2 << 20, '.') + "\"}")),
-      Reason::too_large)
+      StoreReason::too_large)
       << "plain text";
   limits_.commit_operations = 2;
   std::string deletion = "\n{\"key\":\"deletedFile\",\"value\":{\"path\":\"p\"}}";
   EXPECT_EQ(reason(std::string(kHeader) + deletion), std::nullopt);
-  EXPECT_EQ(reason(std::string(kHeader) + deletion + deletion + deletion), Reason::too_large);
+  EXPECT_EQ(reason(std::string(kHeader) + deletion + deletion + deletion), StoreReason::too_large);
   limits_.commit_inline_bytes = 100;
   std::string half = "\n{\"key\":\"file\",\"value\":{\"path\":\"p\",\"encoding\":\"base64\",\"content\":\"" +
                      std::string(80, 'A') + "\"}}";
   EXPECT_EQ(reason(std::string(kHeader) + half), std::nullopt);
-  EXPECT_EQ(reason(std::string(kHeader) + half + half), Reason::too_large) << "120 bytes in two files of 60";
+  EXPECT_EQ(reason(std::string(kHeader) + half + half), StoreReason::too_large) << "120 bytes in two files of 60";
 }
 
 TEST(Base64, IsDecodedInPiecesOfAnySize) {

@@ -30,7 +30,7 @@ TEST_F(CommitTest, AParentThatIsNotTheHeadIsRefused) {
   Repo repo = store_->repo(info_);
   CommitRequest late = request("late", add("a", "3"));
   late.parent = first;
-  EXPECT_TRUE(refuses(Reason::head_moved, [&] { Committer(repo).commit("main", std::move(late), me_); }));
+  EXPECT_TRUE(refuses(StoreReason::head_moved, [&] { Committer(repo).commit("main", std::move(late), me_); }));
   CommitRequest good = request("good", add("a", "3"));
   good.parent = repo.commit_at("main").substr(0, 5);
   Committer(repo).commit("main", std::move(good), me_);
@@ -44,42 +44,42 @@ TEST_F(CommitTest, HostilePathsAreRefused) {
            std::string(".git. /x"), std::string("GIT~1/x"), std::string(".git::$INDEX_ALLOCATION/x"),
            std::string("a\nb"), std::string("a\x7f"), std::string("a\\b"), std::string("\xff"), nul, endless,
            std::string(256, 'n')}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", add(path, "x")); })) << path;
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", CopyFile{path, ".gitattributes", ""}); })) << path;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", add(path, "x")); })) << path;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", CopyFile{path, ".gitattributes", ""}); })) << path;
   }
   EXPECT_EQ(git(info_, "rev-list --count main"), "1\n");
 }
 
 TEST_F(CommitTest, AFileAndAFolderDoNotShareAName) {
   commit(info_, "one", add("a", "1"), add("f/x", "1"));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", add("a/b", "2")); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", add("f", "2")); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", add("a/b", "2")); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", add("f", "2")); }));
   commit(info_, "in order", DeleteFile{"a"}, add("a/b", "2"), DeleteFile{"f/x"}, add("f", "2"));
   EXPECT_EQ(git(info_, "ls-tree -r --name-only main"), ".gitattributes\na/b\nf\n");
 }
 
 TEST_F(CommitTest, DeletingWhatIsNotThereIsSaidInTheHubsWords) {
   EXPECT_TRUE(refuses(
-      Reason::no_entry, [&] { commit(info_, "x", DeleteFile{"nothing"}); }, "A file with this name doesn't exist"));
+      StoreReason::no_entry, [&] { commit(info_, "x", DeleteFile{"nothing"}); }, "A file with this name doesn't exist"));
   EXPECT_TRUE(refuses(
-      Reason::no_entry, [&] { commit(info_, "x", DeleteFolder{"nothing"}); }, "A file with this name doesn't exist"));
+      StoreReason::no_entry, [&] { commit(info_, "x", DeleteFolder{"nothing"}); }, "A file with this name doesn't exist"));
 }
 
 TEST_F(CommitTest, UnknownBranchesTakeNoCommits) {
   Repo repo = store_->repo(info_);
   for (const char* revision : {"nothing", "refs/pr/1", "refs/pr/01", "refs/pr/x", "", "../main"}) {
-    EXPECT_TRUE(refuses(Reason::no_revision, [&] {
+    EXPECT_TRUE(refuses(StoreReason::no_revision, [&] {
       Committer(repo).commit(revision, request("x", add("a", "1")), me_);
     })) << revision;
   }
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "", add("a", "1")); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "", add("a", "1")); }));
 }
 
 TEST_F(CommitTest, LfsObjectsMustBeKnownToTheAuthor) {
   std::string oid = uploaded("weights", me_);
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", std::string(64, 'a'), 7}); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", "../../etc", 7}); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", oid, 8}); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", std::string(64, 'a'), 7}); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", "../../etc", 7}); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { commit(info_, "x", AddLfsFile{"w.bin", oid, 8}); }));
   commit(info_, "x", AddLfsFile{"w.bin", oid, 7});
   commit(info_, "a copy, without a size", AddLfsFile{"v.bin", oid, std::nullopt});
   EXPECT_EQ(content(info_, "v.bin"), "weights");
@@ -101,9 +101,9 @@ TEST_F(CommitTest, ToKnowAHashIsNotToHaveTheBytes) {
   Repo repo = store_->repo(theirs);
   std::string pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + oid + "\nsize 14\n";
   EXPECT_TRUE(refuses(
-      Reason::malformed, [&] { Committer(repo).commit("main", request("x", AddLfsFile{"w.bin", oid, 14}), thief); }));
+      StoreReason::malformed, [&] { Committer(repo).commit("main", request("x", AddLfsFile{"w.bin", oid, 14}), thief); }));
   EXPECT_TRUE(
-      refuses(Reason::malformed, [&] { Committer(repo).commit("main", request("x", add("w.bin", pointer)), thief); }));
+      refuses(StoreReason::malformed, [&] { Committer(repo).commit("main", request("x", add("w.bin", pointer)), thief); }));
   EXPECT_FALSE(store_->lfs().usable("thief", theirs, oid));
   // A pointer that came by `git push` says nothing either.
   std::string blob = git(theirs, "hash-object -w --stdin <<'X'\n" + pointer + "X\n");
@@ -111,7 +111,7 @@ TEST_F(CommitTest, ToKnowAHashIsNotToHaveTheBytes) {
                   " -c user.name=t -c user.email=t commit-tree -m x $(printf '100644 blob " + blob.substr(0, 40) +
                   "\\tw.bin\\n' | git -C " + repo.git_folder().string() + " mktree))");
   store_->repo(theirs).adopt_push("thief");
-  EXPECT_TRUE(refuses(Reason::no_entry, [&] { content(theirs, "w.bin", "evil", &thief); }));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { content(theirs, "w.bin", "evil", &thief); }));
   // Who has them too, may.
   EXPECT_EQ(uploaded("secret weights", thief), oid);
   store_->repo(theirs).adopt_push("thief");

@@ -36,25 +36,25 @@ TEST_F(LfsTest, AnUploadIsUsableByItsUserAndNoOther) {
 
 TEST_F(LfsTest, AHashThatLiesLeavesNothing) {
   EXPECT_TRUE(refuses(
-      Reason::malformed,
+      StoreReason::malformed,
       [&] {
         LfsUpload upload = store_->lfs().upload("me", std::string(64, 'a'), whole_.size());
         upload.append(bytes(whole_));
         upload.finish();
       },
       "not what it was announced as"));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] {
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] {
     LfsUpload upload = store_->lfs().upload("me", oid_, whole_.size() + 1);
     upload.append(bytes(whole_));
     upload.finish();
   }));
-  EXPECT_TRUE(refuses(Reason::too_large, [&] {
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] {
     LfsUpload upload = store_->lfs().upload("me", oid_, 3);
     upload.append(bytes(whole_));
   }));
-  EXPECT_TRUE(refuses(Reason::too_large, [&] { store_->lfs().upload("me", oid_, 1'000'001); }));
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] { store_->lfs().upload("me", oid_, 1'000'001); }));
   for (const char* oid : {"../../../etc/passwd", "ABCD", "a"})
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->lfs().upload("me", oid, 1); }));
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->lfs().upload("me", oid, 1); }));
   EXPECT_EQ(files_in(store_->folder() / "lfs") + files_in(store_->folder() / "tmp"), 0u);
   EXPECT_FALSE(store_->lfs().size_of(oid_));
 }
@@ -66,7 +66,7 @@ TEST_F(LfsTest, PartsComeInAnyOrderAndOverARestart) {
   EXPECT_TRUE(store_->lfs().has_part("me", oid_, 10, 3));
   EXPECT_FALSE(store_->lfs().has_part("me", oid_, 10, 2));
   EXPECT_TRUE(
-      refuses(Reason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); }, "parts are missing"));
+      refuses(StoreReason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); }, "parts are missing"));
   EXPECT_EQ(send_part(oid_, whole_, 10, 2), sha256_hex(bytes(whole_.substr(10, 10))));
   send_part(oid_, whole_, 10, 2);
   store_->lfs().complete("me", oid_, whole_.size(), 10);
@@ -78,17 +78,17 @@ TEST_F(LfsTest, PartsThatLieLeaveNothing) {
   std::string other(whole_.size(), 'z');
   for (uint64_t number : {1, 2, 3}) send_part(oid_, other, 10, number);
   EXPECT_TRUE(refuses(
-      Reason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); },
+      StoreReason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); },
       "not what it was announced as"));
   EXPECT_EQ(
       files_in(store_->folder() / "lfs") + files_in(store_->folder() / "tmp") + files_in(store_->folder() / "parts"),
       0u);
   for (uint64_t number : {0, 4})
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->lfs().part("me", oid_, 21, 10, number); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->lfs().part("me", oid_, 900'000, 1, 1); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->lfs().part("me", oid_, 21, 0, 1); }));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->lfs().part("me", oid_, 21, 10, 1).finish(); }));
-  EXPECT_TRUE(refuses(Reason::too_large, [&] { store_->lfs().part("me", oid_, 21, 10, 3).append(bytes("xx")); }));
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->lfs().part("me", oid_, 21, 10, number); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->lfs().part("me", oid_, 900'000, 1, 1); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->lfs().part("me", oid_, 21, 0, 1); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->lfs().part("me", oid_, 21, 10, 1).finish(); }));
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] { store_->lfs().part("me", oid_, 21, 10, 3).append(bytes("xx")); }));
 }
 
 TEST_F(LfsTest, ASpoolGivesBackWhatItTook) {
@@ -99,7 +99,7 @@ TEST_F(LfsTest, ASpoolGivesBackWhatItTook) {
   EXPECT_EQ(spool.size_bytes(), text.size());
   EXPECT_EQ(spool.all(), text);
   Spool small(store_->folder() / "tmp", 3);
-  EXPECT_TRUE(refuses(Reason::too_large, [&] { small.append(bytes("four")); }));
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] { small.append(bytes("four")); }));
 }
 
 }  // namespace

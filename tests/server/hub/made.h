@@ -131,7 +131,7 @@ class StoreTest : public testing::Test {
 
 /// The reason of the Refusal that `body` throws.
 template <typename Body>
-testing::AssertionResult refuses(Reason reason, Body body, const std::string& words = "") {
+testing::AssertionResult refuses(StoreReason reason, Body body, const std::string& words = "") {
   try {
     body();
   } catch (const Refusal& refusal) {

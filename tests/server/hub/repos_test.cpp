@@ -22,15 +22,15 @@ TEST_F(ReposTest, ANewRepositoryIsAnOrdinaryGitRepository) {
 
 TEST_F(ReposTest, ANameIsTakenOnceWhateverItsCase) {
   made("me/demo");
-  EXPECT_TRUE(refuses(Reason::exists, [&] { made("me/demo"); }));
-  EXPECT_TRUE(refuses(Reason::exists, [&] { made("me/Demo"); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { made("me/demo"); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { made("me/Demo"); }));
   store_->repos().create(RepoId::parse(RepoType::dataset, "me/demo"), {}, me_);
 }
 
 TEST_F(ReposTest, BadNamesAreRefused) {
   for (const char* name :
       {"demo", "me/", "/demo", "me/a/b", "me/..", "me/.git", "me/x.git", "me/a b", "me/a--b", "../x"}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { id(name); })) << name;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { id(name); })) << name;
   }
 }
 
@@ -44,7 +44,7 @@ TEST_F(ReposTest, AMovedRepositoryAnswersToItsOldName) {
   EXPECT_FALSE(std::filesystem::exists(store_->folder() / "repos/models/me/old.git"));
   made("me/old");
   EXPECT_EQ(store_->repos().at(id("me/old")).id, id("me/old"));
-  EXPECT_TRUE(refuses(Reason::exists, [&] { store_->repos().move(id("me/old"), id("me/new")); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { store_->repos().move(id("me/old"), id("me/new")); }));
 }
 
 TEST_F(ReposTest, ADeletedRepositoryIsGone) {
@@ -53,7 +53,7 @@ TEST_F(ReposTest, ADeletedRepositoryIsGone) {
   store_->repos().remove(id("me/demo"));
   EXPECT_FALSE(std::filesystem::exists(folder));
   EXPECT_FALSE(store_->repos().find(id("me/demo")));
-  EXPECT_TRUE(refuses(Reason::no_repo, [&] { store_->repos().remove(id("me/demo")); }));
+  EXPECT_TRUE(refuses(StoreReason::no_repo, [&] { store_->repos().remove(id("me/demo")); }));
   EXPECT_NE(made("me/demo").key, info.key);
 }
 
@@ -88,7 +88,7 @@ TEST_F(ReposTest, AGateOpensForThoseWhoWereGivenAccess) {
   EXPECT_TRUE(rights("me/gated", &me_).read);
   store_->repos().grant(info, "other");
   EXPECT_TRUE(rights("me/gated", &other).read);
-  EXPECT_TRUE(refuses(Reason::no_user, [&] { store_->repos().grant(info, "nobody"); }));
+  EXPECT_TRUE(refuses(StoreReason::no_user, [&] { store_->repos().grant(info, "nobody"); }));
 }
 
 TEST_F(ReposTest, NobodyReadsADisabledRepository) {
@@ -100,11 +100,11 @@ TEST_F(ReposTest, NobodyReadsADisabledRepository) {
 
 TEST_F(ReposTest, AnothersNamespaceIsClosedAndAnOrganisationIsOpen) {
   Caller other = user("other"), reader = user("other", false);
-  EXPECT_TRUE(refuses(Reason::denied, [&] { store_->repos().create(id("me/x"), {}, other); }));
-  EXPECT_TRUE(refuses(Reason::denied, [&] { store_->repos().create(id("other/x"), {}, reader); }));
+  EXPECT_TRUE(refuses(StoreReason::denied, [&] { store_->repos().create(id("me/x"), {}, other); }));
+  EXPECT_TRUE(refuses(StoreReason::denied, [&] { store_->repos().create(id("other/x"), {}, reader); }));
   store_->repos().create(id("org/x"), {}, other);
   EXPECT_TRUE(rights("org/x", &me_).write);
-  EXPECT_TRUE(refuses(Reason::exists, [&] { store_->users().add_token("org", true); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { store_->users().add_token("org", true); }));
 }
 
 TEST_F(ReposTest, ListsSearchAndPage) {

@@ -32,21 +32,21 @@ TEST_F(TreeTest, RevisionsAreBranchesTagsRefsAndCommits) {
           std::string("refs/pr/1"), std::string(40, '0'), std::string("a\0b", 3), std::string(1000, 'x')}) {
     EXPECT_FALSE(repo.find_commit(revision)) << revision;
   }
-  EXPECT_TRUE(refuses(Reason::no_revision, [&] { repo.commit_at("nothing"); }, "Invalid rev id: nothing"));
+  EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.commit_at("nothing"); }, "Invalid rev id: nothing"));
 }
 
 TEST_F(TreeTest, BranchesAndTagsComeAndGo) {
   Repo repo = store_->repo(info_);
   repo.create_branch("x");
-  EXPECT_TRUE(refuses(Reason::exists, [&] { repo.create_branch("x"); }));
-  EXPECT_TRUE(refuses(Reason::no_revision, [&] { repo.create_branch("y", "nothing"); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch("x"); }));
+  EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.create_branch("y", "nothing"); }));
   for (const std::string& name :
       {std::string("a..b"), std::string("-x"), std::string("a b"), std::string("refs/heads/x"), std::string(""),
           std::string(40, 'a'), std::string("x.lock"), std::string("HEAD")}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { repo.create_branch(name); })) << name;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { repo.create_branch(name); })) << name;
   }
   repo.create_tag("v1", "main", "words", "me");
-  EXPECT_TRUE(refuses(Reason::exists, [&] { repo.create_tag("v1", "main", "", "me"); }));
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_tag("v1", "main", "", "me"); }));
   Refs refs = repo.refs();
   ASSERT_EQ(refs.branches.size(), 2u);
   ASSERT_EQ(refs.tags.size(), 1u);
@@ -55,8 +55,8 @@ TEST_F(TreeTest, BranchesAndTagsComeAndGo) {
   EXPECT_EQ(refs.tags[0].commit, repo.commit_at("main"));
   repo.delete_branch("x");
   repo.delete_tag("v1");
-  EXPECT_TRUE(refuses(Reason::no_revision, [&] { repo.delete_branch("x"); }));
-  EXPECT_TRUE(refuses(Reason::denied, [&] { repo.delete_branch("main"); }));
+  EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.delete_branch("x"); }));
+  EXPECT_TRUE(refuses(StoreReason::denied, [&] { repo.delete_branch("main"); }));
 }
 
 TEST_F(TreeTest, ListsAFolderOrEverythingBelowIt) {
@@ -70,9 +70,9 @@ TEST_F(TreeTest, ListsAFolderOrEverythingBelowIt) {
   EXPECT_EQ(all.entries[4].size_bytes, 2u);
   EXPECT_EQ(all.entries[4].oid + "\n", git(info_, "rev-parse main:a/d.txt"));
   EXPECT_EQ(repo.files(head).size(), 4u);
-  EXPECT_TRUE(refuses(Reason::no_entry, [&] { repo.list(head, {.path = "nothing"}); }));
-  EXPECT_TRUE(refuses(Reason::no_entry, [&] { repo.list(head, {.path = "z.txt"}); }));
-  EXPECT_TRUE(refuses(Reason::no_entry, [&] { repo.entry_at(head, "a/nothing"); }));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { repo.list(head, {.path = "nothing"}); }));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { repo.list(head, {.path = "z.txt"}); }));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { repo.entry_at(head, "a/nothing"); }));
   EXPECT_FALSE(repo.find_entry(head, "../a"));
 }
 
@@ -92,7 +92,7 @@ TEST_F(TreeTest, PagesOfAnyLengthAreTheWhole) {
     } while (!query.cursor.empty());
     EXPECT_EQ(found, whole) << limit;
   }
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { repo.list(head, {.recursive = true, .cursor = "a/nothing"}); }));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { repo.list(head, {.recursive = true, .cursor = "a/nothing"}); }));
 }
 
 TEST_F(TreeTest, TheLastCommitOfAPathIsTheOneThatChangedIt) {

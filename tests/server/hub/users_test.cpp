@@ -35,7 +35,7 @@ TEST_F(UsersTest, TheDatabaseHoldsNoToken) {
 
 TEST_F(UsersTest, BadNamesAreRefused) {
   for (const char* name : {"", ".", "..", "a/b", "-a", "a b", "a\n", "x.git", "a--b"}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { store_->users().add_token(name, true); })) << name;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { store_->users().add_token(name, true); })) << name;
   }
 }
 

@@ -103,25 +103,25 @@ TEST_F(XetTest, LaterShardsNameOldXorbs) {
 TEST_F(XetTest, AnothersXorbIsUnknown) {
   send("me", hash_, xorb_);
   std::string shard = shard_of(file_records(sha(a_), {{hash_, a_.size(), 0, 1}}));
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { take("thief", shard); }, "was not uploaded"));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { take("thief", shard); }, "was not uploaded"));
   take("me", shard);
-  EXPECT_TRUE(refuses(Reason::malformed, [&] { take("thief", shard); }, "was not uploaded"));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { take("thief", shard); }, "was not uploaded"));
 }
 
 TEST_F(XetTest, ForgedShardsAreRefused) {
   send("me", hash_, xorb_);
   std::string good = file_records(sha(a_), {{hash_, a_.size(), 0, 1}}), whole = shard_of(good);
   EXPECT_TRUE(refuses(
-      Reason::malformed, [&] { take("me", shard_of(file_records(sha(b_), {{hash_, a_.size(), 0, 1}}))); }, "SHA-256"));
+      StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(b_), {{hash_, a_.size(), 0, 1}}))); }, "SHA-256"));
   EXPECT_TRUE(refuses(
-      Reason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size() + 1, 0, 1}}))); },
+      StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size() + 1, 0, 1}}))); },
       "shorter"));
   EXPECT_TRUE(refuses(
-      Reason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size() - 1, 0, 1}}))); },
+      StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size() - 1, 0, 1}}))); },
       "longer"));
   for (auto [begin, end] : {std::pair<uint64_t, uint64_t>{0, 5}, {1, 1}, {2, 1}, {4, 5}, {0xffffffff, 0}}) {
     EXPECT_TRUE(refuses(
-        Reason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size(), begin, end}}))); }))
+        StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size(), begin, end}}))); }))
         << begin << " " << end;
   }
   std::string without_sha = whole, endless = whole, version = whole;
@@ -129,10 +129,10 @@ TEST_F(XetTest, ForgedShardsAreRefused) {
   endless[48 + 39] = '\x7f';
   version[32] = 3;
   for (const std::string& bad : {without_sha, endless, version, std::string("HFRepo"), std::string()}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { take("me", bad); }));
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { take("me", bad); }));
   }
   for (size_t length = 0; length < 48 + good.size() + 48; ++length) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { take("me", whole.substr(0, length)); })) << length;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { take("me", whole.substr(0, length)); })) << length;
   }
   EXPECT_FALSE(store_->lfs().size_of(sha(a_)));
   EXPECT_TRUE(std::filesystem::is_empty(store_->folder() / "tmp"));
@@ -143,10 +143,10 @@ TEST_F(XetTest, BrokenXorbsAreRefused) {
   version[0] = 1;
   for (const std::string& bad : {std::string(), version, xorb_.substr(0, xorb_.size() - 1), xorb_ + "1234567",
            framed(3, "x", 1), framed(0, "xy", 1), framed(0, "", 0), framed(1, "x", 0)}) {
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { send("me", hash_, bad); }));
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { send("me", hash_, bad); }));
   }
   for (const char* hash : {"../../x", "", "00"})
-    EXPECT_TRUE(refuses(Reason::malformed, [&] { send("me", hash, xorb_); }));
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { send("me", hash, xorb_); }));
 }
 
 TEST_F(XetTest, ChunksThatLieAboutTheirSizeAreRefused) {
@@ -158,7 +158,7 @@ TEST_F(XetTest, ChunksThatLieAboutTheirSizeAreRefused) {
     std::string hash = "0" + std::to_string(number++) + hash_.substr(2);
     send("me", hash, bad);
     EXPECT_TRUE(refuses(
-        Reason::malformed, [&] { take("me", shard_of(file_records(sha(c_), {{hash, c_.size(), 0, 1}}))); },
+        StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(c_), {{hash, c_.size(), 0, 1}}))); },
         "xorb is broken"))
         << number;
   }
@@ -176,11 +176,11 @@ class XetLimitsTest : public XetTest {
 
 TEST_F(XetLimitsTest, ASmallShardDoesNotFillTheDisk) {
   send("me", hash_, xorb_);
-  EXPECT_TRUE(refuses(Reason::too_large, [&] {
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] {
     take("me", shard_of(file_records(sha(a_), {{hash_, 4001, 0, 1}, {hash_, 4001, 0, 1}, {hash_, 4001, 0, 1}})));
   }));
-  EXPECT_TRUE(refuses(Reason::too_large, [&] { send("me", hash_, std::string(100'001, 'x')); }));
-  EXPECT_TRUE(refuses(Reason::too_large, [&] { take("me", std::string(1001, 'x')); }));
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] { send("me", hash_, std::string(100'001, 'x')); }));
+  EXPECT_TRUE(refuses(StoreReason::too_large, [&] { take("me", std::string(1001, 'x')); }));
 }
 
 }  // namespace

@@ -8,7 +8,7 @@ namespace depickle {
 
 /// Something in the file that is no tensor of the table: training state, a number, an object. One entry for the largest
 /// part that holds no tensor of the table.
-struct Leftover {
+struct Unused {
   std::string path;         ///< keys and attributes from the root, joined by "."
   std::string description;  ///< "dict, 12 items", "int 3", "object argparse.Namespace"
   uint64_t tensors = 0;     ///< tensors inside

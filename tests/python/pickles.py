@@ -1,4 +1,4 @@
-"""Pickles opcode by opcode: what no honest writer writes. Each function returns the opcodes that push one value."""
+"""Makes pickles opcode by opcode, also those that no real writer produces. Each function returns the opcodes that push one value."""
 import struct
 
 
@@ -49,5 +49,5 @@ def stream(value, protocol=2):
 
 
 def one_tensor(numel=6, shape=(2, 3), strides=(3, 1), offset=0, storage_class="FloatStorage", name="w"):
-    """A state dict of one tensor over data/0."""
+    """Returns a state dict of one tensor in data/0."""
     return stream(dict_of({name: tensor(storage("0", numel, storage_class), shape, strides, offset)}))

@@ -1,4 +1,4 @@
-"""The program's commands as a whole: which there are, whichever program has them, and what is said of a wrong line."""
+"""The set of commands, in both programs, and the errors for a wrong command line."""
 import shutil
 import subprocess
 
@@ -16,7 +16,7 @@ def test_all_commands_are_shown(words):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_has_its_help(command):
+def test_each_command_has_help(command):
     done = run(command, "--help")
     assert done.code == YES and f"Usage: depickle {command}" in done.out
 
@@ -28,12 +28,12 @@ def test_each_has_its_help(command):
     (["--color", "never", "inspect"], "ADDR"),
     ([], "subcommand"),
 ])
-def test_a_wrong_line(words, said):
+def test_a_wrong_command_line(words, said):
     done = run(*words)
     assert done.code == COULD_NOT and said in error_line(done) and "depickle --help" in done.err
 
 
-def test_alone_as_in_the_python_package_it_has_no_server(tmp_path):
+def test_without_depickle_server_there_are_no_server_commands(tmp_path):
     alone = shutil.copy(PROGRAM, tmp_path / "depickle")
     call = lambda *words: subprocess.run([alone, *words], capture_output=True, text=True, env=ENVIRONMENT)
     assert call("version").stdout == run("version").out

@@ -1,4 +1,4 @@
-"""A folder of a model: every checkpoint in it gets its safetensors name, the index is rebuilt, and nothing else is touched."""
+"""A model's folder: every checkpoint gets its safetensors name, a new index is written, and other files do not change."""
 import json
 
 import pytest
@@ -15,7 +15,7 @@ def tensors():
 
 @pytest.fixture
 def sharded(tensors, tmp_path):
-    """A sharded model as transformers saves it, with other files beside; `tied` is the same storage as `a`, in the same shard."""
+    """A sharded model as transformers saves it, with other files; `tied` has the same storage as `a`, in the same shard."""
     folder = tmp_path / "model"
     folder.mkdir()
     shards = {"pytorch_model-00001-of-00002.bin": {"a": tensors["a"], "b": tensors["b"], "tied": tensors["a"]}, "pytorch_model-00002-of-00002.bin": {"c": tensors["c"], "d": tensors["d"]}}
@@ -84,7 +84,7 @@ def test_a_pipeline_keeps_its_subfolders_and_variants(tmp_path):
 
 @pytest.mark.parametrize("name, target", [("pytorch_model.bin", "model.safetensors"), ("pytorch_model.fp16.bin", "model.fp16.safetensors"), ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"),
                                           ("yolo.pt", "yolo.safetensors"), ("x.pth", "x.safetensors"), ("last.ckpt", "last.safetensors")])
-def test_without_a_target_the_name_follows_the_source(name, target, tmp_path):
+def test_the_default_target_follows_the_name_of_the_source(name, target, tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / name)
     assert run("convert", tmp_path / name).code == YES
     assert set(snapshot(tmp_path)) == {name, target}
@@ -98,7 +98,7 @@ def test_a_model_with_a_bad_shard_gets_no_index(sharded, tmp_path):
     assert not list((tmp_path / "out").rglob("*.index.json")) and not list((tmp_path / "out").rglob(".*"))
 
 
-def test_an_index_that_lies_is_refused(sharded, tmp_path):
+def test_a_wrong_index_is_refused(sharded, tmp_path):
     index = sharded / "pytorch_model.bin.index.json"
     good = json.loads(index.read_text())
     for change in ({"weight_map": good["weight_map"] | {"ghost": "pytorch_model-00001-of-00002.bin"}}, {"weight_map": good["weight_map"] | {"a": "gone.bin"}},

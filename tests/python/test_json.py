@@ -1,4 +1,4 @@
-"""Every JSON form is what docs/json.md says: the same keys, the same kinds of values."""
+"""Every JSON output has the keys and the types of docs/json.md."""
 import collections
 import json
 import re
@@ -19,7 +19,7 @@ def kind(value):
 
 
 def differences(real, documented, path="$"):
-    """Where the real value has other keys or kinds than the documented one. Lists are compared by the union of their elements' keys."""
+    """Yields the differences in keys and types. For lists, the keys of all elements are merged."""
     if real is None or documented is None:
         return
     if kind(real) != kind(documented):
@@ -46,7 +46,8 @@ def check(name, real):
 
 @pytest.fixture
 def model(tmp_path):
-    """A folder with everything that a conversion can say: a nested checkpoint with tied and unsupported tensors, a sharded model, files to leave, and one that fails."""
+    """A folder for which every field of a report has a value: a nested checkpoint with tied and unsupported tensors, a sharded model,
+    files that are not weights, and one that fails."""
     weight = torch.arange(6.0).view(2, 3)
     torch.save({"state_dict": {"weight": weight, "lm_head.weight": weight, "q": torch.ones(2, dtype=torch.complex128)}, "epoch": 3}, tmp_path / "checkpoint.pt")
     torch.save({"a": weight}, tmp_path / "pytorch_model-00001-of-00001.bin")

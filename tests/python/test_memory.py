@@ -1,4 +1,4 @@
-"""More than 4 GiB in one storage, 100,000 tensors: right to the last bit, and in 64 MiB of memory."""
+"""More than 4 GiB in one storage, 100,000 tensors: correct bit for bit, with at most 64 MiB of memory."""
 import pathlib
 import time
 import zipfile
@@ -20,7 +20,7 @@ MARKS = {offset: offset.to_bytes(8, "little") for offset in (0, 4096 * 7, BYTES 
 
 
 def anonymous_kib(pid):
-    """What the process has for itself (RssAnon), and what those have that it started: whichever does the work."""
+    """Returns the anonymous memory (RssAnon) of a process and its descendants."""
     try:
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         own = sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
@@ -31,7 +31,7 @@ def anonymous_kib(pid):
 
 
 def peak_anonymous_kib(process):
-    """The most of it, looked at every two milliseconds until the process ends."""
+    """Returns the maximum of it, sampled every two milliseconds until the process ends."""
     peak = 0
     while process.poll() is None:
         peak = max(peak, anonymous_kib(process.pid))
@@ -47,8 +47,8 @@ def assert_converts_in_little_memory(source, target, *options):
     assert 0 < peak <= LIMIT_KIB, f"{peak} KiB"
 
 
-def assert_holds_marks(tensor, place=lambda index: index):
-    """Bit for bit: each mark at the index that `place` makes of its place in the source, and 0 everywhere else. Looked at in blocks."""
+def assert_has_marks(tensor, place=lambda index: index):
+    """Asserts that each mark is at the index that `place` returns for its index in the source, and 0 is everywhere else."""
     left = {place((offset + part) // 4): int.from_bytes(data[part:part + 4], "little", signed=True) for offset, data in MARKS.items() for part in (0, 4)}
     flat, step = tensor.view(torch.int32).view(-1), 1 << 26
     for begin in range(0, flat.numel(), step):
@@ -65,7 +65,7 @@ def transposed(index):
 
 @pytest.fixture(scope="module")
 def folder():
-    with big.room(3 * BYTES) as folder:
+    with big.folder_with_space(3 * BYTES) as folder:
         big.save_sparse({"w": big.empty(torch.float32, ROWS, COLUMNS), "after": big.empty(torch.int16, 5)}, folder / "plain.pt")
         big.fill(folder / "plain.pt", "data/0", MARKS)
         big.fill(folder / "plain.pt", "data/1", {0: b"0123456789"})
@@ -75,24 +75,24 @@ def folder():
 def test_more_than_4_gib_in_one_storage(folder):
     source, target = folder / "plain.pt", folder / "plain.safetensors"
     loaded = torch.load(source, mmap=True)
-    assert_holds_marks(loaded["w"])  # so the marks are where torch reads them
+    assert_has_marks(loaded["w"])  # torch reads the marks there too
     assert_converts_in_little_memory(source, target)
     with safe_open(target, "pt") as file:
         assert file.get_tensor("after").view(torch.uint8).tolist() == list(b"0123456789")
-        assert_holds_marks(file.get_tensor("w"))
+        assert_has_marks(file.get_tensor("w"))
     target.unlink()
 
 
 def test_more_than_4_gib_transposed(folder):
-    """The same storage, seen as its transpose; the elements land where torch's own transposition puts them."""
+    """The same storage, transposed; the elements are at the places that torch's transposition gives."""
     source, target = folder / "transposed.pt", folder / "transposed.safetensors"
     big.save_sparse({"w": big.empty(torch.float32, ROWS, COLUMNS).t()}, source)
     big.fill(source, "data/0", MARKS)
-    assert_holds_marks(torch.load(source, mmap=True)["w"].t())
+    assert_has_marks(torch.load(source, mmap=True)["w"].t())
     assert_converts_in_little_memory(source, target)
     with safe_open(target, "pt") as file:
         assert file.get_tensor("w").shape == (COLUMNS, ROWS)
-        assert_holds_marks(file.get_tensor("w"), transposed)
+        assert_has_marks(file.get_tensor("w"), transposed)
     target.unlink()
 
 
@@ -108,8 +108,8 @@ def test_100_000_tensors(options, tmp_path):
     assert run("compare", tmp_path / "many.pt", tmp_path / "many.safetensors").code == YES
 
 
-def test_memory_does_not_follow_the_size_that_a_tensor_claims(tmp_path):
-    """Sixty expanded tensors of 1 MiB from 1 KiB each, and one of 60 MiB."""
+def test_memory_does_not_depend_on_the_declared_size_of_a_tensor(tmp_path):
+    """Sixty tensors of 1 MiB, expanded from 1 KiB, and one of 60 MiB."""
     tensors = {f"e{index}": torch.arange(256.0).expand(1024, 256) for index in range(60)} | {"large": torch.ones(1).expand(15 << 20)}
     torch.save(tensors, tmp_path / "expanded.pt")
     assert_converts_in_little_memory(tmp_path / "expanded.pt", tmp_path / "expanded.safetensors")

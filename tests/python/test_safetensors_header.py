@@ -24,14 +24,14 @@ BLANKS = ["", " ", "\n", "\t", "\r", "  \r\n", "\v", "\f", "\u00a0", "\0", "/**/
 
 
 def text(value, chance):
-    """JSON of a string, sometimes with escapes where none are needed."""
+    """Returns a string as JSON, sometimes with unnecessary escapes."""
     if chance.random() < 0.8:
         return json.dumps(value, ensure_ascii=chance.random() < 0.5)
     return '"' + "".join(f"\\u{unit:04x}" for unit in memoryview(value.encode("utf-16-le")).cast("H")) + '"'
 
 
 def valid(chance):
-    """(members of a header: key text → value text, data bytes): a file that any reader takes."""
+    """Returns (the members of a header as pairs of texts, the size of the data) of a file that every reader accepts."""
     members, offset = [], 0
     for name in chance.sample(NAMES, chance.randrange(5)):
         dtype = chance.choice(list(BITS))
@@ -59,7 +59,7 @@ def valid(chance):
 
 
 def mutated_members(members, chance):
-    """A change that knows what a header is made of."""
+    """Changes a header by its structure."""
     members = list(members)
     kind = chance.randrange(6)
     if kind == 0 and members:
@@ -88,7 +88,7 @@ def mutated_members(members, chance):
 
 
 def mutated_bytes(header, chance):
-    """A change that does not."""
+    """Changes a header byte by byte."""
     header = bytearray(header)
     for _ in range(chance.randrange(1, 3)):
         at = chance.randrange(len(header) + 1)
@@ -122,7 +122,7 @@ def draw(chance):
 
 
 def repeats_a_name(content):
-    """Whether a tensor's name stands twice in a header that is JSON. That is ours alone to refuse."""
+    """Returns whether a tensor's name occurs twice in a valid JSON header. Only depickle refuses that."""
     length = int.from_bytes(content[:8], "little")
     found = []
     try:
@@ -134,7 +134,7 @@ def repeats_a_name(content):
 
 
 @pytest.mark.parametrize("part", range(3))
-def test_mutated_headers_have_the_verdict_of_the_real_library(tmp_path, part):
+def test_mutated_headers_get_the_verdict_of_the_real_library(tmp_path, part):
     chance = random.Random(SEED + part)
     contents = [draw(chance) for _ in range(COUNT)]
     paths = [tmp_path / f"{k}.safetensors" for k in range(COUNT)]
@@ -151,11 +151,11 @@ def test_mutated_headers_have_the_verdict_of_the_real_library(tmp_path, part):
             assert not our["accept"], f"the real library refuses: {their}\n{content}"
             assert our["rule"].startswith("ST"), our
             continue
-        assert our["accept"], f"the real library accepts, we say: {our['error']}\n{content}"
+        assert our["accept"], f"the real library accepts it, depickle: {our['error']}\n{content}"
         assert tensors(our) == {name: tuple(tensor) for name, tensor in their[0].items()}, content
         assert our["metadata"] == their[1], content
         accepted += 1
-    # Too few of either kind, and the comparison would prove little.
+    # The comparison is only meaningful with enough files of both kinds.
     assert COUNT // 4 < accepted < COUNT * 3 // 4, accepted
 
 

@@ -1,4 +1,4 @@
-"""What we write is, byte for byte, what safetensors.torch.save_file writes."""
+"""depickle writes the same bytes as safetensors.torch.save_file."""
 import json
 import random
 
@@ -16,7 +16,7 @@ ODD_NAMES = ["", " ", "a\"b", "a\\b", "a/b", "tab\t", "line\n", "\b\f\r", "nul\0
 
 
 def random_tensor(dtype, shape, chance):
-    """(tensor, logical shape). An F4 element is half a byte, which torch counts in pairs."""
+    """Returns (tensor, logical shape, bytes). An element of F4 has 4 bits; torch counts pairs of them."""
     count = 1
     for dimension in shape:
         count *= dimension
@@ -40,7 +40,7 @@ def written(tmp_path, tensors, metadata=None, align=8):
 
 
 def both(tmp_path, named, metadata=None):
-    """The bytes of our file and of the real one. `named`: name → (dtype, shape)."""
+    """Returns the bytes of our file and of the real one. `named` is {name: (dtype, shape)}."""
     chance = random.Random(1)
     ours, real = {}, {}
     for name, (dtype, shape) in named.items():
@@ -63,7 +63,7 @@ def test_each_dtype_alone(tmp_path, dtype):
 
 def test_scalars_and_empty_tensors(tmp_path):
     ours, real = both(tmp_path, {"scalar": ("F32", []), "empty": ("F32", [0]), "none": ("I64", [2, 0, 3]), "b.empty": ("BOOL", [0]), "w": ("F16", [1, 1, 1, 1, 1])})
-    # Which of two empty tensors at one place comes first is decided by the name, as for all others.
+    # Empty tensors at the same offset are sorted by name, like all others.
     assert ours == real
 
 
@@ -104,7 +104,7 @@ def test_random_tables(tmp_path):
         assert ours == real, named
 
 
-def test_metadata_is_sorted_so_that_files_are_reproducible(tmp_path):
+def test_metadata_is_sorted_and_files_are_reproducible(tmp_path):
     metadata = {k: k for k in "zebra"}
     first = written(tmp_path, {"w": ("U8", [1], b"x")}, metadata)
     assert first == written(tmp_path, {"w": ("U8", [1], b"x")}, dict(reversed(metadata.items())))
@@ -129,7 +129,7 @@ def test_six_bit_dtypes(tmp_path):
     assert content.endswith(b"defghiabc")
 
 
-def test_what_no_reader_would_take_is_refused(tmp_path):
+def test_a_table_that_no_reader_accepts_is_not_written(tmp_path):
     def rule(tensors):
         (answer,) = ask("write", [request(tmp_path / "x", tensors)])
         assert not (tmp_path / "x").exists()

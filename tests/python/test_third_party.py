@@ -1,4 +1,4 @@
-"""Files that others made from torch's, or without torch: archives zipped again, pickles of numpy arrays and of tensors."""
+"""Files of other tools: archives that were zipped again, pickles of numpy arrays and of tensors."""
 import io
 import pickle
 import zipfile
@@ -58,8 +58,8 @@ def test_records_in_another_order_and_folder_entries(tensors, tmp_path):
     assert_converts(tmp_path / "shuffled.pt", tensors)
 
 
-def test_the_byteorder_record_is_obeyed(tmp_path):
-    """Torch's own archive, its storages swapped by hand; no machine of ours writes such a file."""
+def test_big_endian_storages_are_swapped(tmp_path):
+    """An archive of torch whose storages the test swaps, because no big-endian machine is available."""
     tensors = {"f": torch.arange(3.0), "d": torch.ones(2).double(), "h": torch.ones(2).half(), "u": torch.tensor([1, 2], dtype=torch.uint16), "c": torch.tensor([1 + 2j, 3]), "b": torch.tensor([1, 2], dtype=torch.uint8)}
     torch.save(tensors, tmp_path / "little.pt")
     sizes = [4, 8, 2, 2, 4, 1]
@@ -107,13 +107,13 @@ def test_a_plain_pickle_of_torch_tensors(protocol, tmp_path):
     assert_converts(tmp_path / "model.pkl", tensors)
 
 
-def test_numpy_objects_and_texts_are_not_tensors(tmp_path):
+def test_numpy_objects_and_strings_are_not_tensors(tmp_path):
     arrays = {"object": np.array([1, "a", None], dtype=object), "text": np.array(["a", "bc"]), "record": np.zeros(2, dtype=[("a", "<i4")]), "date": np.array(["2020-01-01"], dtype="M8[D]"), "w": np.ones(3)}
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(arrays))
     assert [tensor["name"] for tensor in inspect(tmp_path / "model.pkl", "--root", ".")["tensors"]] == ["w"]
 
 
-def test_honest_files_are_tensors_only(tensors, tmp_path):
+def test_ordinary_files_are_tensors_only(tensors, tmp_path):
     deflate(tmp_path / "model.pt", tmp_path / "deflated.pt")
     (tmp_path / "arrays.pkl").write_bytes(pickle.dumps(ARRAYS))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Zip archives byte by byte: what no honest tool writes."""
+"""Makes zip archives byte by byte, also those that no real tool produces."""
 import dataclasses
 import struct
 import zlib
@@ -8,8 +8,7 @@ STORED, DEFLATED = 0, 8
 
 @dataclasses.dataclass
 class Entry:
-    """A record. `local` and `central` are what the two headers say where that is not the truth: name, flags, method, crc, csize, usize
-    and, for `central`, offset."""
+    """A record. `local` and `central` override fields of the two headers: name, flags, method, crc, csize, usize and, for `central`, offset."""
     name: str
     data: bytes = b""
     method: int = STORED
@@ -45,7 +44,7 @@ def end_record(entries, size, offset, comment=b""):
 
 
 def archive(entries, *, between=b"", end=None, comment=b""):
-    """The archive; `between` stands between records and directory, `end` is what the end record says (entries, size, offset)."""
+    """Returns an archive with `between` between records and directory; `end` overrides the end record (entries, size, offset)."""
     out, directory = b"", b""
     for entry in entries:
         truth = entry.truth(len(out))
@@ -57,7 +56,7 @@ def archive(entries, *, between=b"", end=None, comment=b""):
 
 
 def checkpoint(pickle, storages, *, extra=(), **options):
-    """A torch checkpoint around this pickle; `storages` are the bytes of data/0, data/1, …"""
+    """Returns a torch checkpoint with this pickle; `storages` are the bytes of data/0, data/1, …"""
     entries = [Entry("archive/data.pkl", pickle), Entry("archive/byteorder", b"little")]
     entries += [Entry(f"archive/data/{key}", data) for key, data in enumerate(storages)]
     return archive([*entries, Entry("archive/version", b"3\n"), *extra], **options)

@@ -1,4 +1,5 @@
-"""Large checkpoints that need little disk space and time: torch omits the bytes of the storages, and tests write a few of them."""
+"""Large checkpoints that need little space and time: storages are holes, and tests write a few of their bytes."""
+
 import contextlib
 import pathlib
 import shutil
@@ -22,7 +23,7 @@ def folder_with_space(bytes_needed):
 
 
 def save_sparse(tensors, path):
-    """Writes what torch.save writes, with holes instead of the bytes of storages, and without checksums, which would be wrong."""
+    """Writes what torch.save writes, with holes instead of storages, and without checksums, which would be wrong."""
     with config.patch({"save.compute_crc32": False}), torch.serialization.skip_data():
         torch.save(tensors, path)
 
@@ -33,7 +34,7 @@ def empty(dtype, *shape):
 
 
 def fill(path, record, values):
-    """Writes {byte offset: bytes} into the record `data/…` of an archive, at the place where torch's reader finds it."""
+    """Writes {byte offset: bytes} into the record `data/…` of an archive, where torch's reader finds it."""
     begin = torch._C.PyTorchFileReader(str(path)).get_record_offset(record)
     with open(path, "r+b") as file:
         for offset, data in values.items():

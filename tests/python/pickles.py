@@ -1,4 +1,4 @@
-"""Makes pickles opcode by opcode, also those that no real writer produces. Each function returns the opcodes that push one value."""
+"""Makes pickles opcode by opcode. Each function returns the opcodes that push one value."""
 import struct
 
 
@@ -37,7 +37,16 @@ def storage(key, numel, storage_class="FloatStorage"):
 
 
 def tensor(stored, shape, strides, offset=0):
-    return call("torch._utils", "_rebuild_tensor_v2", stored, integer(offset), integers(shape), integers(strides), b"\x89", call("collections", "OrderedDict"))
+    return call(
+        "torch._utils",
+        "_rebuild_tensor_v2",
+        stored,
+        integer(offset),
+        integers(shape),
+        integers(strides),
+        b"\x89",
+        call("collections", "OrderedDict"),
+    )
 
 
 def dict_of(items):

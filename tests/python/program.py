@@ -9,7 +9,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 PROGRAM = pathlib.Path(os.environ.get("DEPICKLE_BIN_DIR", ROOT / "build/release/bin")) / "depickle"
 SANITIZED = PROGRAM.exists() and b"__asan_init" in PROGRAM.read_bytes()
-ENVIRONMENT = os.environ | {"NO_COLOR": "1", "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+ENVIRONMENT = os.environ | {
+    "NO_COLOR": "1",
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 
 YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -28,15 +32,25 @@ class Done:
 def run(*words, prefix=(), timeout=120, **options):
     """Runs `depickle WORDS…`. A crash, a sanitizer report or a timeout fails the test, whatever the test expects."""
     command = [*map(str, prefix), str(PROGRAM), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options)
-    assert done.returncode in (YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED), f"{command} ended with {done.returncode}: {done.stderr}"
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options
+    )
+    is_known = done.returncode in (YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED)
+    assert is_known, f"{command} ended with {done.returncode}: {done.stderr}"
     assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
 
 
 def start(*words, **options):
     """Starts the program, without waiting for its end."""
-    return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
+    return subprocess.Popen(
+        [str(PROGRAM), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        **options,
+    )
 
 
 def inspect(path, *options):
@@ -69,7 +83,7 @@ def error_line(done):
 
 
 def assert_refused(done, path, *words, hint=None):
-    """Asserts that the program failed with one error line that contains the file and `words`, and that the hint contains `hint`."""
+    """Asserts that the program failed, with the file and `words` in the one error line and `hint` in the hint."""
     assert done.code == COULD_NOT, (done.code, done.out, done.err)
     line = error_line(done)
     assert str(path) in line, line

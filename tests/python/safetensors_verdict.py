@@ -11,7 +11,12 @@ VERDICT = PROGRAM.with_name("safetensors_verdict")
 def ask(mode, requests):
     """Returns one answer of `safetensors_verdict MODE` for each request: a path, or a dict that is sent as JSON."""
     lines = [json.dumps(request) if isinstance(request, dict) else str(request) for request in requests]
-    done = subprocess.run([str(VERDICT), mode], input="".join(f"{line}\n" for line in lines).encode(), capture_output=True, env=ENVIRONMENT)
+    done = subprocess.run(
+        [str(VERDICT), mode],
+        input="".join(f"{line}\n" for line in lines).encode(),
+        capture_output=True,
+        env=ENVIRONMENT,
+    )
     assert done.returncode == 0, done.stderr.decode()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(lines)
@@ -30,7 +35,8 @@ import hashlib, json, sys
 import safetensors
 for path in sys.stdin.read().splitlines():
     try:
-        said = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in safetensors.deserialize(open(path, "rb").read())}
+        tensors = safetensors.deserialize(open(path, "rb").read())
+        said = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in tensors}
         with safetensors.safe_open(path, framework="np") as file:
             said = [said, file.metadata()]
     except safetensors.SafetensorError as error:
@@ -40,7 +46,9 @@ for path in sys.stdin.read().splitlines():
 
 
 def ask_real(paths):
-    """Returns, for each file, the real library's tensors and metadata, or the text of its error. Runs in another process: it may panic."""
-    done = subprocess.run([sys.executable, "-c", REAL], input="\n".join(map(str, paths)), capture_output=True, text=True)
+    """Returns the real library's tensors and metadata, or its error, for each file, from a process that may panic."""
+    done = subprocess.run(
+        [sys.executable, "-c", REAL], input="\n".join(map(str, paths)), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -9,9 +9,10 @@ from program import YES, run
 
 # The dtypes of torch that safetensors can store.
 NAMES = {
-    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.uint16: "U16", torch.int32: "I32", torch.uint32: "U32",
-    torch.int64: "I64", torch.uint64: "U64", torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64",
-    torch.complex64: "C64", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2", torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
+    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.uint16: "U16",
+    torch.int32: "I32", torch.uint32: "U32", torch.int64: "I64", torch.uint64: "U64", torch.float16: "F16",
+    torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64", torch.complex64: "C64",
+    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2", torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
     torch.float8_e5m2fnuz: "F8_E5M2FNUZ", torch.float8_e8m0fnu: "F8_E8M0", torch.float4_e2m1fn_x2: "F4",
 }
 
@@ -38,13 +39,18 @@ def load(path):
 
 def differences(got, expected):
     """Returns the names whose dtype, shape or bits differ."""
-    return [name for name in sorted(got.keys() | expected.keys())
-            if name not in got or name not in expected
-            or (got[name].dtype, got[name].shape) != (expected[name].dtype, expected[name].shape) or raw(got[name]) != raw(expected[name])]
+    return [
+        name
+        for name in sorted(got.keys() | expected.keys())
+        if name not in got
+        or name not in expected
+        or (got[name].dtype, got[name].shape) != (expected[name].dtype, expected[name].shape)
+        or raw(got[name]) != raw(expected[name])
+    ]
 
 
 def assert_converts(source, expected, *options, target=None):
-    """Converts `source`, and asserts that the real safetensors package finds `expected` under all names. Returns the aliases."""
+    """Converts `source`, and asserts that the real safetensors package reads `expected`. Returns the aliases."""
     target = target or source.with_name("converted.safetensors")
     done = run("convert", source, "-o", target, *options)
     assert done.code == YES, done.err

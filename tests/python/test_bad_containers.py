@@ -1,4 +1,5 @@
-"""Files of other formats and archives with wrong headers: each is refused clearly, leaves no file, and is never `tensors-only`."""
+"""Files of other formats, archives with wrong headers: each is refused, leaves no file, and is never `tensors-only`."""
+
 import gzip
 import json
 import struct
@@ -73,7 +74,11 @@ WRONG_FILES = {
     "text": (b"abc", [], None),
     "zeros": (bytes(1000), [], None),
     "empty zip": (zips.archive([]), ["zip"], None),
-    "zip without data.pkl": (zips.archive([Entry("readme.txt", b"hello"), Entry("model.json", b"{}")]), ["data.pkl"], None),
+    "zip without data.pkl": (
+        zips.archive([Entry("readme.txt", b"hello"), Entry("model.json", b"{}")]),
+        ["data.pkl"],
+        None,
+    ),
 }
 
 
@@ -98,12 +103,20 @@ WRONG_HEADERS = {
     "offset past the end": {"data/0": {"central": {"offset": 1 << 30}}},
     "offset on nothing": {"data/0": {"central": {"offset": 7}}},
     "same offset twice": {"version": {"central": {"offset": 0, "name": "archive/version"}}},
-    "size past the end": {"data/0": {"local": {"csize": 1 << 30, "usize": 1 << 30}, "central": {"csize": 1 << 30, "usize": 1 << 30}}},
-    "overlapping the next record": {"data/0": {"local": {"csize": 60, "usize": 60}, "central": {"csize": 60, "usize": 60}}},
+    "size past the end": {
+        "data/0": {"local": {"csize": 1 << 30, "usize": 1 << 30}, "central": {"csize": 1 << 30, "usize": 1 << 30}}
+    },
+    "overlapping the next record": {
+        "data/0": {"local": {"csize": 60, "usize": 60}, "central": {"csize": 60, "usize": 60}}
+    },
     "stored with two sizes": {"data/0": {"local": {"usize": 4000}, "central": {"usize": 4000}}},
     "bzip2": {"data/0": {"local": {"method": 12}, "central": {"method": 12}}},
-    "deflated to less than declared": {"data/0": {"method": zips.DEFLATED, "local": {"usize": 28}, "central": {"usize": 28}}},
-    "deflated to more than declared": {"data/0": {"method": zips.DEFLATED, "local": {"usize": 20}, "central": {"usize": 20}}},
+    "deflated to less than declared": {
+        "data/0": {"method": zips.DEFLATED, "local": {"usize": 28}, "central": {"usize": 28}}
+    },
+    "deflated to more than declared": {
+        "data/0": {"method": zips.DEFLATED, "local": {"usize": 20}, "central": {"usize": 20}}
+    },
     "not deflated": {"data/0": {"local": {"method": 8}, "central": {"method": 8}}},
     "wrong crc": {"data/0": {"local": {"crc": 1}, "central": {"crc": 1}}},
     "NUL in a name": {"version": {"name": "archive/ver\0sion"}},
@@ -144,8 +157,17 @@ def test_an_ambiguous_or_broken_archive_is_refused(content, tmp_path):
 
 def test_a_wrong_flag_or_name_does_not_hide_code(tmp_path):
     evil = pickles.stream(pickles.call("posix", "system", pickles.text("echo evil")))
-    for number, changes in enumerate([{"local": {"flags": 1}, "central": {"flags": 1}}, {"local": {"name": "archive/datap.kl"}}, {"local": {"crc": 1}, "central": {"crc": 1}}]):
-        assert verdict(write(tmp_path, zips.archive(entries(**{"data.pkl": changes | {"data": evil}})), f"{number}.bin")) == "has-code"
+    for number, changes in enumerate(
+        [
+            {"local": {"flags": 1}, "central": {"flags": 1}},
+            {"local": {"name": "archive/datap.kl"}},
+            {"local": {"crc": 1}, "central": {"crc": 1}},
+        ]
+    ):
+        assert (
+            verdict(write(tmp_path, zips.archive(entries(**{"data.pkl": changes | {"data": evil}})), f"{number}.bin"))
+            == "has-code"
+        )
     doubled = zips.archive(entries() + [Entry("archive/data.pkl", evil)])
     assert verdict(write(tmp_path, doubled, "doubled.bin")) == "has-code"
 
@@ -168,7 +190,12 @@ def test_a_safetensors_file_needs_no_conversion(tmp_path):
 def test_a_name_cannot_control_the_terminal(tmp_path):
     bomb = "\x1b]0;owned\x07\u202e"
     path = write(tmp_path, zips.checkpoint(pickles.one_tensor(name=bomb), [DATA]), "\x1b[31m.bin")
-    for words in (["inspect", path], ["scan", path], ["convert", path, "-o", tmp_path / "out.safetensors", "--dry-run"], ["inspect", tmp_path / "\x1b[31mgone"]):
+    for words in (
+        ["inspect", path],
+        ["scan", path],
+        ["convert", path, "-o", tmp_path / "out.safetensors", "--dry-run"],
+        ["inspect", tmp_path / "\x1b[31mgone"],
+    ):
         done = run(*words)
         assert "\x1b" not in done.out + done.err and "\u202e" not in done.out + done.err
     assert json.loads(run("inspect", path, "--json").out)["tensors"][0]["name"] == bomb

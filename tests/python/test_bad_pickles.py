@@ -47,8 +47,18 @@ GEOMETRY = {
     "size of the wrong kind": stream(dict_of({"w": tensor(storage("0", 6), [2], [1]).replace(integer(6), text("6"))})),
     "storage class unknown": pickles.one_tensor(storage_class="NoStorage"),
     "key with a slash": stream(dict_of({"w": tensor(storage("../data/0", 6), [6], [1])})),
-    "one key, two sizes": stream(dict_of({"a": tensor(storage("0", 6), [6], [1]), "b": tensor(storage("0", 3, "DoubleStorage"), [2], [1]), "c": tensor(storage("0", 5), [2], [1])})),
-    "one key, two classes": stream(dict_of({"a": tensor(storage("0", 6), [6], [1]), "b": tensor(storage("0", 6, "IntStorage"), [6], [1])})),
+    "one key, two sizes": stream(
+        dict_of(
+            {
+                "a": tensor(storage("0", 6), [6], [1]),
+                "b": tensor(storage("0", 3, "DoubleStorage"), [2], [1]),
+                "c": tensor(storage("0", 5), [2], [1]),
+            }
+        )
+    ),
+    "one key, two classes": stream(
+        dict_of({"a": tensor(storage("0", 6), [6], [1]), "b": tensor(storage("0", 6, "IntStorage"), [6], [1])})
+    ),
     "tensor over no storage": stream(dict_of({"w": tensor(text("0"), [1], [1])})),
 }
 
@@ -72,10 +82,13 @@ def test_an_expansion_of_ordinary_size_is_allowed(tmp_path):
 
 
 def doubling(opcodes, levels):
-    """Returns nested pairs that share their elements, made with DUP or with the memo: 2^levels leaves in a few bytes."""
-    return {"DUP": b"K\x01" + b"2\x86" * levels,
-            "memo": b"K\x01" + b"".join(b"r" + struct.pack("<I", n) + b"j" + struct.pack("<I", n) + b"\x86" for n in range(levels)),
-            "dict": b"}" + b"".join(b"r" + struct.pack("<I", n) + b"0}(" + text("a") + b"j" + struct.pack("<I", n) + text("b") + b"j" + struct.pack("<I", n) + b"u" for n in range(levels))}[opcodes]
+    """Returns nested pairs that share elements, made with DUP or the memo: 2^levels leaves in a few bytes."""
+    if opcodes == "DUP":
+        return b"K\x01" + b"2\x86" * levels
+    put_and_get = [(b"r" + struct.pack("<I", n), b"j" + struct.pack("<I", n)) for n in range(levels)]
+    if opcodes == "memo":
+        return b"K\x01" + b"".join(put + get + b"\x86" for put, get in put_and_get)
+    return b"}" + b"".join(put + b"0}(" + text("a") + get + text("b") + get + b"u" for put, get in put_and_get)
 
 
 REBUILD = pickles.named("torch._tensor", "_rebuild_from_type_v2")
@@ -109,9 +122,15 @@ BOMBS = {
 def test_a_bomb_costs_little_time_and_memory(pickle, tmp_path):
     """It is refused or read correctly, in seconds and within one GiB, and never crashes."""
     path = write(tmp_path, pickle)
-    for words in (["scan", path], ["inspect", path, "--json"], ["inspect", path, "--json", "--root", "."], ["convert", path, "-o", tmp_path / "out.safetensors"]):
+    for words in (
+        ["scan", path],
+        ["inspect", path, "--json"],
+        ["inspect", path, "--json", "--root", "."],
+        ["convert", path, "-o", tmp_path / "out.safetensors"],
+    ):
         done = run(*words, prefix=LIMIT, timeout=60)
-        assert done.code in (YES, COULD_NOT) or (words[0] == "scan" and done.code == NO), done.err  # a call of a computed value is code
+        # scan: a call of a computed value is code.
+        assert done.code in (YES, COULD_NOT) or (words[0] == "scan" and done.code == NO), done.err
         assert "bad_alloc" not in done.err and "memory" not in done.err
 
 

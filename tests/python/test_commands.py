@@ -6,10 +6,32 @@ import pytest
 
 from program import COULD_NOT, ENVIRONMENT, PROGRAM, YES, error_line, run
 
-COMMANDS = ["inspect", "convert", "compare", "verify", "scan", "check", "pr", "download", "serve", "user", "completions", "version"]
+COMMANDS = [
+    "inspect",
+    "convert",
+    "compare",
+    "verify",
+    "scan",
+    "check",
+    "pr",
+    "download",
+    "serve",
+    "user",
+    "completions",
+    "version",
+]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-q", "--help"], ["completions", "bash"], ["--color", "never", "completions", "zsh"], ["completions", "fish"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["-q", "--help"],
+        ["completions", "bash"],
+        ["--color", "never", "completions", "zsh"],
+        ["completions", "fish"],
+    ],
+)
 def test_all_commands_are_shown(words):
     done = run(*words)
     assert done.code == YES and [name for name in COMMANDS if name not in done.out] == []
@@ -39,4 +61,8 @@ def test_without_depickle_server_there_are_no_server_commands(tmp_path):
     assert call("version").stdout == run("version").out
     assert "convert" in call("--help").stdout and "serve" not in call("--help").stdout
     refused = call("serve", "--port", "0")
-    assert refused.returncode == COULD_NOT and 'no command "serve"' in refused.stderr and "Python package" in refused.stderr
+    assert (
+        refused.returncode == COULD_NOT
+        and 'no command "serve"' in refused.stderr
+        and "Python package" in refused.stderr
+    )

@@ -16,20 +16,35 @@ def findings(a, b):
     done = run("compare", a, b, "--json")
     report = done.json
     assert report["schema"] == "depickle.compare/1" and report["identical"] == (done.code == YES)
-    return {tensor["name"]: tensor["finding"] for tensor in report["tensors"] if tensor["finding"] not in ("identical", "tied")}
+    return {
+        tensor["name"]: tensor["finding"]
+        for tensor in report["tensors"]
+        if tensor["finding"] not in ("identical", "tied")
+    }
 
 
 @pytest.fixture
 def pair(tmp_path):
     base = random_bits(torch.float32, 30, 20)
-    tensors = {"w": base, "t": base.t(), "tied": base, "zero": torch.zeros(2), "nan": NAN_A, "h": random_bits(torch.float16, 100001)}
+    tensors = {
+        "w": base,
+        "t": base.t(),
+        "tied": base,
+        "zero": torch.zeros(2),
+        "nan": NAN_A,
+        "h": random_bits(torch.float16, 100001),
+    }
     torch.save(tensors, tmp_path / "a.pt")
     return tensors, tmp_path / "a.pt", tmp_path / "b.pt"
 
 
 def test_containers_and_layouts_do_not_matter(pair, tmp_path):
     tensors, a, b = pair
-    torch.save({name: tensor.contiguous().clone() for name, tensor in reversed(tensors.items())}, b, _use_new_zipfile_serialization=False)
+    torch.save(
+        {name: tensor.contiguous().clone() for name, tensor in reversed(tensors.items())},
+        b,
+        _use_new_zipfile_serialization=False,
+    )
     save_file({name: tensor.contiguous().clone() for name, tensor in tensors.items()}, tmp_path / "c.safetensors")
     assert findings(a, b) == findings(a, tmp_path / "c.safetensors") == findings(tmp_path / "c.safetensors", b) == {}
 
@@ -47,7 +62,11 @@ def test_one_changed_bit_is_found(pair, name, value):
 
 def test_names_dtypes_and_shapes_are_compared(pair):
     tensors, a, b = pair
-    changed = {name: tensor for name, tensor in tensors.items() if name != "nan"} | {"new": torch.ones(1), "zero": torch.zeros(2, dtype=torch.int32), "w": tensors["w"].view(20, 30)}
+    changed = {name: tensor for name, tensor in tensors.items() if name != "nan"} | {
+        "new": torch.ones(1),
+        "zero": torch.zeros(2, dtype=torch.int32),
+        "w": tensors["w"].view(20, 30),
+    }
     torch.save(changed, b)
     assert findings(a, b) == {"nan": "missing", "new": "added", "zero": "dtype", "w": "shape"}
     assert run("compare", a, b).code == NO

@@ -40,7 +40,9 @@ def source(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
     torch.save({"a": torch.arange(300_000.0)}, folder / "pytorch_model-00001-of-00001.bin")
-    (folder / "pytorch_model.bin.index.json").write_text('{"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}')
+    (folder / "pytorch_model.bin.index.json").write_text(
+        '{"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}'
+    )
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Every file of ../shared: checkpoints of torch 1.13, 2.x and 2.13 and of others, and hostile pickles, which only depickle opens."""
+"""Every file of ../shared: checkpoints of several torch versions, and hostile pickles, which only depickle opens."""
 import hashlib
 import json
 
@@ -13,7 +13,13 @@ pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared does no
 
 
 def files(folder, *patterns):
-    return sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.suffix != ".json") if folder.is_dir() else []
+    return (
+        sorted(
+            path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.suffix != ".json"
+        )
+        if folder.is_dir()
+        else []
+    )
 
 
 def names(paths):
@@ -34,7 +40,7 @@ DTYPES = {str(dtype)[6:]: name for dtype, name in NAMES.items()}
 
 
 def table(path, tmp_path):
-    """Converts everything in a file. Returns {name: (dtype, shape, sha256)} with aliases, and the names that safetensors cannot store."""
+    """Converts a file. Returns {name: (dtype, shape, sha256)} with aliases, and the names that were unsupported."""
     target = tmp_path / "all.safetensors"
     report = inspect(path, "--root", ".")
     unsupported = [entry["name"] for entry in report["unsupported"]]
@@ -45,7 +51,10 @@ def table(path, tmp_path):
     assert done.code == YES, done.err
     tensors, aliases = load(target)
     tensors |= {dropped: tensors[kept] for dropped, kept in aliases.items()}
-    return {name: (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()) for name, tensor in tensors.items()}, unsupported
+    return {
+        name: (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest())
+        for name, tensor in tensors.items()
+    }, unsupported
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -57,7 +66,10 @@ def test_a_file_of_torch_2_13(name, tmp_path):
         assert done.code == COULD_NOT and not (tmp_path / "x.safetensors").exists(), done.err
         return
     got, unsupported = table(path, tmp_path)
-    expected = {UNNAMED.get(tensor, tensor): (entry["dtype"], entry["shape"], entry["sha256"]) for tensor, entry in EXPECTED[name]["tensors"].items()}
+    expected = {
+        UNNAMED.get(tensor, tensor): (entry["dtype"], entry["shape"], entry["sha256"])
+        for tensor, entry in EXPECTED[name]["tensors"].items()
+    }
     for tensor, entry in expected.items():
         if tensor in got:
             assert got[tensor] == entry, tensor
@@ -70,7 +82,14 @@ def test_a_file_of_torch_2_13(name, tmp_path):
 
 # The verdicts of scan on files of torch 2.13 that are not `tensors-only`.
 NOT_PLAIN = {
-    "has-code": {"t213_hostile.pt", "t213_module.pt", "t213_objects.pt", "t213_subclass.pt", "t213_dtensor.pt", "t213_dcp.metadata"},
+    "has-code": {
+        "t213_hostile.pt",
+        "t213_module.pt",
+        "t213_objects.pt",
+        "t213_subclass.pt",
+        "t213_dtensor.pt",
+        "t213_dcp.metadata",
+    },
     "unreadable": {"t213_concat.pt", "t213_dup.pt", "t213_prefix.pt", "t213_dcp.distcp"},
 }
 
@@ -98,7 +117,14 @@ def flatten(value, name, out):
     return out
 
 
-HARMLESS = [path for path in [*files(FIXTURES, "zip_*.pt", "leg_*.pt*", "py2_od.pt", "v3_f8.pt", "re_d*.pt", "re_case.pt"), *files(CORPUS / "torch", "*.pt")] if path.name not in ("re_dup.pt", "broken.pt")]
+HARMLESS = [
+    path
+    for path in [
+        *files(FIXTURES, "zip_*.pt", "leg_*.pt*", "py2_od.pt", "v3_f8.pt", "re_d*.pt", "re_case.pt"),
+        *files(CORPUS / "torch", "*.pt"),
+    ]
+    if path.name not in ("re_dup.pt", "broken.pt")
+]
 
 
 @pytest.mark.parametrize("path", HARMLESS, ids=names(HARMLESS))
@@ -112,12 +138,27 @@ def test_a_harmless_file_gives_the_tensors_of_torch(path, tmp_path):
         if tensor.is_sparse or tensor.is_quantized or tensor.device.type == "meta" or tensor.layout != torch.strided:
             assert name in unsupported
         elif name:
-            assert got[name] == (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()), name
+            assert got[name] == (
+                str(tensor.dtype)[6:],
+                list(tensor.shape),
+                hashlib.sha256(raw(tensor)).hexdigest(),
+            ), name
         else:
             assert hashlib.sha256(raw(tensor)).hexdigest() in {digest for _, _, digest in got.values()}
 
 
-@pytest.mark.parametrize("name, tensors", [("zip_mod.pt", 7), ("leg_mod.pt", 7), ("leg_order.pth", 2), ("leg_view.pth", 2), ("anc.tar.pth", 3), ("ts.pt", 7), ("py2_od.pt", 1)])
+@pytest.mark.parametrize(
+    "name, tensors",
+    [
+        ("zip_mod.pt", 7),
+        ("leg_mod.pt", 7),
+        ("leg_order.pth", 2),
+        ("leg_view.pth", 2),
+        ("anc.tar.pth", 3),
+        ("ts.pt", 7),
+        ("py2_od.pt", 1),
+    ],
+)
 def test_files_that_torch_no_longer_loads_are_read(name, tensors):
     assert len(inspect(FIXTURES / name)["tensors"]) == tensors
 

@@ -1,4 +1,4 @@
-"""Interruptions and errors during a conversion: the target is the complete old or new file, and no other file remains."""
+"""Interruptions and errors during a conversion: the target is the old or the new file, and no other file remains."""
 import contextlib
 import os
 import resource
@@ -153,7 +153,11 @@ def open_folder():
     """A folder in which every user may write."""
     with big.folder_with_space(1 << 20) as folder:
         folder.chmod(0o777)
-        if os.geteuid() == 0 and subprocess.run([PROGRAM, "version"], preexec_fn=nobody, capture_output=True, check=False).returncode != 0:
+        if (
+            os.geteuid() == 0
+            and subprocess.run([PROGRAM, "version"], preexec_fn=nobody, capture_output=True, check=False).returncode
+            != 0
+        ):
             pytest.skip("only root can reach the program")
         yield folder
 
@@ -171,7 +175,9 @@ def test_a_read_only_folder_is_refused(open_folder, small):
     (open_folder / "model.pt").chmod(0o644)
     (open_folder / "sealed").mkdir(mode=0o555)
     target = open_folder / "sealed" / "x.safetensors"
-    assert_refused(run("convert", open_folder / "model.pt", "-o", target, preexec_fn=nobody), target, "permission denied")
+    assert_refused(
+        run("convert", open_folder / "model.pt", "-o", target, preexec_fn=nobody), target, "permission denied"
+    )
     assert snapshot(open_folder / "sealed") == {}
 
 
@@ -222,10 +228,18 @@ def test_a_limit_on_the_file_size_leaves_no_files(small, tmp_path):
 def test_a_full_disk_leaves_no_files(small, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False).returncode != 0:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
+        ).returncode
+        != 0
+    ):
         pytest.skip("cannot mount a small disk; the test above covers a limit on the file size")
     try:
-        assert_refused(run("convert", small, "-o", disk / "x.safetensors"), disk / "x.safetensors", "space", hint="space")
+        assert_refused(
+            run("convert", small, "-o", disk / "x.safetensors"), disk / "x.safetensors", "space", hint="space"
+        )
         assert snapshot(disk) == {}
     finally:
         subprocess.run(["umount", disk], check=True)

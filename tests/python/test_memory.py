@@ -16,7 +16,10 @@ LIMIT_KIB = 64 << 10
 ROWS, COLUMNS = 40_000, 30_200  # of float32: 4.5 GiB
 BYTES = ROWS * COLUMNS * 4
 # Bytes at both ends, around 4 GiB, and in between.
-MARKS = {offset: offset.to_bytes(8, "little") for offset in (0, 4096 * 7, BYTES // 3 // 8 * 8, (1 << 32) - 8, 1 << 32, BYTES - 8)}
+MARKS = {
+    offset: offset.to_bytes(8, "little")
+    for offset in (0, 4096 * 7, BYTES // 3 // 8 * 8, (1 << 32) - 8, 1 << 32, BYTES - 8)
+}
 
 
 def anonymous_kib(pid):
@@ -48,8 +51,12 @@ def assert_converts_in_little_memory(source, target, *options):
 
 
 def assert_has_marks(tensor, place=lambda index: index):
-    """Asserts that each mark is at the index that `place` returns for its index in the source, and 0 is everywhere else."""
-    left = {place((offset + part) // 4): int.from_bytes(data[part:part + 4], "little", signed=True) for offset, data in MARKS.items() for part in (0, 4)}
+    """Asserts that each mark is at the index that `place` returns for its index in the source, and all else is 0."""
+    left = {
+        place((offset + part) // 4): int.from_bytes(data[part : part + 4], "little", signed=True)
+        for offset, data in MARKS.items()
+        for part in (0, 4)
+    }
     flat, step = tensor.view(torch.int32).view(-1), 1 << 26
     for begin in range(0, flat.numel(), step):
         block = flat[begin:begin + step]
@@ -66,7 +73,9 @@ def transposed(index):
 @pytest.fixture(scope="module")
 def folder():
     with big.folder_with_space(3 * BYTES) as folder:
-        big.save_sparse({"w": big.empty(torch.float32, ROWS, COLUMNS), "after": big.empty(torch.int16, 5)}, folder / "plain.pt")
+        big.save_sparse(
+            {"w": big.empty(torch.float32, ROWS, COLUMNS), "after": big.empty(torch.int16, 5)}, folder / "plain.pt"
+        )
         big.fill(folder / "plain.pt", "data/0", MARKS)
         big.fill(folder / "plain.pt", "data/1", {0: b"0123456789"})
         yield folder
@@ -98,7 +107,10 @@ def test_more_than_4_gib_transposed(folder):
 
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "legacy"])
 def test_100_000_tensors(options, tmp_path):
-    tensors = {f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32) for index in range(100_000)}
+    tensors = {
+        f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32)
+        for index in range(100_000)
+    }
     torch.save(tensors, tmp_path / "many.pt", **options)
     assert_converts_in_little_memory(tmp_path / "many.pt", tmp_path / "many.safetensors")
     with safe_open(tmp_path / "many.safetensors", "pt") as file:
@@ -110,14 +122,19 @@ def test_100_000_tensors(options, tmp_path):
 
 def test_memory_does_not_depend_on_the_declared_size_of_a_tensor(tmp_path):
     """Sixty tensors of 1 MiB, expanded from 1 KiB, and one of 60 MiB."""
-    tensors = {f"e{index}": torch.arange(256.0).expand(1024, 256) for index in range(60)} | {"large": torch.ones(1).expand(15 << 20)}
+    tensors = {f"e{index}": torch.arange(256.0).expand(1024, 256) for index in range(60)} | {
+        "large": torch.ones(1).expand(15 << 20)
+    }
     torch.save(tensors, tmp_path / "expanded.pt")
     assert_converts_in_little_memory(tmp_path / "expanded.pt", tmp_path / "expanded.safetensors")
 
 
 def test_a_deflated_storage_of_half_a_gib(tmp_path):
     torch.save({"w": torch.zeros(1 << 27), "v": torch.ones(3)}, tmp_path / "stored.pt")
-    with zipfile.ZipFile(tmp_path / "stored.pt") as old, zipfile.ZipFile(tmp_path / "deflated.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+    with (
+        zipfile.ZipFile(tmp_path / "stored.pt") as old,
+        zipfile.ZipFile(tmp_path / "deflated.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
         for info in old.infolist():
             with old.open(info) as source, new.open(info.filename, "w", force_zip64=True) as record:
                 while block := source.read(1 << 22):

@@ -87,6 +87,8 @@ def test_changed_bytes_do_not_crash_the_program(tmp_path):
         paths = []
         for position in range(0, len(content), 2 * STEP):
             paths.append(tmp_path / f"{name} {position}")
-            paths[-1].write_bytes(content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1:])
+            paths[-1].write_bytes(
+                content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1 :]
+            )
         each(paths, lambda path: run("inspect", path, "--root", "."))
         scan(*paths)

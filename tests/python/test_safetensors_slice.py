@@ -15,7 +15,9 @@ def draw_index(shape, chance):
         if chance.random() < 0.3 and size:
             items.append(chance.randrange(-size, size))
         else:
-            bound = lambda: chance.choice([None, chance.randrange(-size - 3, size + 4), chance.choice([-(1 << 63), (1 << 63) - 1])])
+            bound = lambda: chance.choice(
+                [None, chance.randrange(-size - 3, size + 4), chance.choice([-(1 << 63), (1 << 63) - 1])]
+            )
             items.append([bound(), bound(), chance.choice([None, 1, 1, 2, 3, -1, -2, -(1 << 63), (1 << 63) - 1])])
     if chance.random() < 0.3:
         items.insert(chance.randrange(len(items) + 1), "...")
@@ -44,7 +46,9 @@ def test_random_slices_equal_those_of_numpy(tmp_path):
     chance = random.Random(3)
     requests, expected = [], []
     for number in range(150):
-        shape = [chance.choice([0, 1, 2, 3, 4, 5, 7]) if chance.random() < 0.9 else 0 for _ in range(chance.randrange(5))]
+        shape = [
+            chance.choice([0, 1, 2, 3, 4, 5, 7]) if chance.random() < 0.9 else 0 for _ in range(chance.randrange(5))
+        ]
         count = int(numpy.prod(shape, dtype=int))
         dtype = chance.choice(DTYPES)
         array = numpy.frombuffer(chance.randbytes(count * numpy.dtype(dtype).itemsize), dtype).reshape(shape)
@@ -55,7 +59,13 @@ def test_random_slices_equal_those_of_numpy(tmp_path):
             items = draw_index(shape, chance)
             requests.append({"path": str(path), "name": "x", "index": items})
             part = array[as_numpy(items)]
-            expected.append((list(part.shape), part.tobytes().hex(), ranges_of(numpy.asarray(places[as_numpy(items)]).ravel().tolist(), array.itemsize)))
+            expected.append(
+                (
+                    list(part.shape),
+                    part.tobytes().hex(),
+                    ranges_of(numpy.asarray(places[as_numpy(items)]).ravel().tolist(), array.itemsize),
+                )
+            )
     for request, answer, (shape, data, ranges) in zip(requests, ask("slice", requests), expected, strict=True):
         assert answer["accept"], (request, answer)
         assert (answer["shape"], answer["hex"], answer["ranges"]) == (shape, data, ranges), request

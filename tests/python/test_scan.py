@@ -29,8 +29,12 @@ def line(value):
 CALLS = {
     "GLOBAL and REDUCE": stream(SYSTEM),
     "STACK_GLOBAL": stream(short("posix") + short("system") + b"\x93" + ARGUMENTS + b"R", 4),
-    "STACK_GLOBAL of strings from the memo": b"Vos\np2\n0Vsystem\np3\n0Vtorch\np0\n0VLongStorage\np1\n0g2\ng3\n\x93" + ARGUMENTS + b"R.",
-    "STACK_GLOBAL of strings in another order on the stack": stream(short("system") + b"q\x000" + short("os") + b"h\x00\x93" + ARGUMENTS + b"R", 4),
+    "STACK_GLOBAL of strings from the memo": b"Vos\np2\n0Vsystem\np3\n0Vtorch\np0\n0VLongStorage\np1\n0g2\ng3\n\x93"
+    + ARGUMENTS
+    + b"R.",
+    "STACK_GLOBAL of strings in another order on the stack": stream(
+        short("system") + b"q\x000" + short("os") + b"h\x00\x93" + ARGUMENTS + b"R", 4
+    ),
     "INST": b"(" + line(COMMAND) + b"ios\nsystem\n.",
     "OBJ": stream(b"(" + named("os", "system") + text(COMMAND) + b"o"),
     "OBJ with its result dropped": stream(b"(" + named("os", "system") + text(COMMAND) + b"o0N"),
@@ -43,8 +47,12 @@ CALLS = {
     "in the items of a state dict": stream(dict_of({"w": tensor(storage("0", 6), [6], [1]), "x": SYSTEM})),
     "as the key of a dict": stream(b"}" + SYSTEM + b"Ns"),
     "as an argument of a builder": stream(call("torch._utils", "_rebuild_tensor_v2", SYSTEM, integer(0))),
-    "as the function of from_type_v2": stream(call("torch._tensor", "_rebuild_from_type_v2", named("os", "system"), named("torch", "Tensor"), ARGUMENTS, b"N")),
-    "as the class of a storage": stream(pickles.tuple_of(text("storage"), named("os", "system"), text("0"), text("cpu"), integer(6)) + b"Q"),
+    "as the function of from_type_v2": stream(
+        call("torch._tensor", "_rebuild_from_type_v2", named("os", "system"), named("torch", "Tensor"), ARGUMENTS, b"N")
+    ),
+    "as the class of a storage": stream(
+        pickles.tuple_of(text("storage"), named("os", "system"), text("0"), text("cpu"), integer(6)) + b"Q"
+    ),
     "as a persistent id": stream(SYSTEM + b"Q"),
     "the state of a function": stream(named("os", "system") + b"}" + text("a") + b"Nsb"),
     "an extension code": stream(b"\x82\x07" + ARGUMENTS + b"R"),
@@ -54,8 +62,12 @@ CALLS = {
     "before an unknown opcode": stream(SYSTEM)[:-1] + b"\xff",
     "before a bad frame": b"\x80\x04" + SYSTEM + b"\x95" + struct.pack("<Q", 1 << 40) + b".",
     "in a second pickle": stream(b"}") + stream(SYSTEM),
-    "in a pickle inside bytes": stream(call("pickle", "loads", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3),
-    "in what _load_from_bytes reads": stream(call("torch.storage", "_load_from_bytes", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3),
+    "in a pickle inside bytes": stream(
+        call("pickle", "loads", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3
+    ),
+    "in what _load_from_bytes reads": stream(
+        call("torch.storage", "_load_from_bytes", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3
+    ),
     "from runpy": stream(call("runpy", "_run_code", text("print(1)"))),
     "from pip": stream(call("pip", "main", text("install"))),
 }
@@ -66,7 +78,16 @@ CALLS = {
 def test_code_is_found_in_every_place(pickle, shape, tmp_path):
     path = tmp_path / "model.bin"
     legacy = b"".join([stream(integer(0x1950A86A20F9469CFC6C)), stream(integer(1001)), stream(b"}"), pickle])
-    path.write_bytes({"bare": pickle, "zip": zips.checkpoint(pickle, [DATA]), "legacy": legacy, "hidden record": zips.checkpoint(pickles.one_tensor(), [DATA], extra=[zips.Entry("archive/notes.txt", pickle)])}[shape])
+    path.write_bytes(
+        {
+            "bare": pickle,
+            "zip": zips.checkpoint(pickle, [DATA]),
+            "legacy": legacy,
+            "hidden record": zips.checkpoint(
+                pickles.one_tensor(), [DATA], extra=[zips.Entry("archive/notes.txt", pickle)]
+            ),
+        }[shape]
+    )
     assert verdict(path) == "has-code"
 
 
@@ -90,12 +111,19 @@ def test_a_global_that_builds_tensors_is_counted_and_is_not_a_finding(tmp_path):
     torch.save({f"w{index}": torch.ones(2) for index in range(5)}, tmp_path / "model.pt")
     code, (file,) = scan(tmp_path / "model.pt")
     assert code == YES and file["verdict"] == "tensors-only" and file["findings"] == []
-    assert {entry["name"]: entry["count"] for entry in file["globals"]}["torch._utils._rebuild_tensor_v2"] in (1, 5)  # once, or once per use
+    counts = {entry["name"]: entry["count"] for entry in file["globals"]}
+    assert counts["torch._utils._rebuild_tensor_v2"] in (1, 5)  # once, or once per use
 
 
 def test_a_second_archive_in_the_file_is_scanned(tmp_path):
     good, evil = zips.checkpoint(pickles.one_tensor(), [DATA]), zips.checkpoint(stream(SYSTEM), [DATA])
-    for name, content in {"behind": good + evil, "before": evil + good, "prefixed": bytes(16) + evil, "cut off": evil[:-22], "no directory": evil[:evil.index(b"PK\1\2")]}.items():
+    for name, content in {
+        "behind": good + evil,
+        "before": evil + good,
+        "prefixed": bytes(16) + evil,
+        "cut off": evil[:-22],
+        "no directory": evil[: evil.index(b"PK\1\2")],
+    }.items():
         (tmp_path / name).write_bytes(content)
         assert verdict(tmp_path / name) == "has-code", name
 
@@ -122,7 +150,9 @@ def test_a_computed_magic_number_is_code(tmp_path):
 def test_torchscript_is_code(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "model.pt")
     with zipfile.ZipFile(tmp_path / "model.pt", "a") as archive:
-        archive.writestr("model/code/__torch__.py", "class Evil(Module):\n  def forward(self):\n    ops.aten.save(...)\n")
+        archive.writestr(
+            "model/code/__torch__.py", "class Evil(Module):\n  def forward(self):\n    ops.aten.save(...)\n"
+        )
     assert verdict(tmp_path / "model.pt") == "has-code"
 
 

@@ -25,13 +25,14 @@ def original_name(bundled):
     return re.sub(r"-[0-9a-f]{8}(?=\.)", "", pathlib.PurePath(bundled).name, count=1)
 
 
-def package_of(library):
-    """The Debian package that installed this shared library."""
-    found = subprocess.run(["dpkg-query", "-S", f"*/{library}"], capture_output=True, text=True, check=False).stdout
-    packages = {line.split(":")[0] for line in found.splitlines()}
-    if len(packages) != 1:
-        raise SystemExit(f"error: {library} belongs to {len(packages)} Debian packages instead of one: {sorted(packages)}")
-    return packages.pop()
+def packages_of(libraries):
+    """The Debian packages that installed these shared libraries."""
+    command = ["dpkg-query", "-S", *(f"*/{library}" for library in libraries)]
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
+    found = {pathlib.PurePath(line.split(": ")[1]).name: line.split(":")[0] for line in lines}
+    if missing := set(libraries) - found.keys():
+        raise SystemExit(f"error: no Debian package installed {sorted(missing)}")
+    return set(found.values())
 
 
 def debian_notices(packages):
@@ -77,7 +78,7 @@ def main(path):
         libraries = [original_name(name) for name in archive.namelist() if ".libs/" in name and not name.endswith("/")]
     if not libraries:
         raise SystemExit(f"error: {wheel}: no bundled libraries; run auditwheel repair first")
-    packages = {package_of(library) for library in libraries} | set(HEADER_ONLY)
+    packages = packages_of(libraries) | set(HEADER_ONLY)
     add(wheel, debian_notices(packages) | nanobind_notices())
 
 

@@ -29,7 +29,7 @@ class Goal:
 class Case:
     name: str
     title: str
-    sources: list          # files that the page cache must hold before each sample
+    sources: list          # files that must be in the page cache before each sample
     prewarm_bytes: int     # allocated and freed before each sample
     sides: list
     goals: list

@@ -77,7 +77,7 @@ class Native(Side):
 
 
 class Call(Side):
-    """A peer's call in this process. `load` returns a value, a dict of tensors if touched; it is freed after the timing."""
+    """A peer's call in this process. `load` returns a value (a dict of tensors if touched), freed after the timing."""
 
     def __init__(self, name, load, times=1, **options):
         super().__init__(name, **options)

@@ -1,4 +1,4 @@
-"""Measures depickle against its peers, side by side and interleaved, and prints tables in Markdown. bench/run is the way in."""
+"""Measures depickle and its peers in turn, and prints tables in Markdown. bench/run builds everything and runs this."""
 import argparse
 import collections
 import datetime
@@ -21,16 +21,30 @@ GROUPS = cases.GROUPS | python_cases.GROUPS
 
 def arguments():
     parser = argparse.ArgumentParser(prog="bench/run", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*CASES, *GROUPS, "memory"], metavar="NAME", help="one case (again for more): %(choices)s")
-    parser.add_argument("--rounds", type=int, default=9, help="at least 9 for a table to quote (%(default)s)")
-    parser.add_argument("--patience", type=float, default=20, metavar="SECONDS", help="that a round waits, in all, for others to leave the machine alone (%(default)s)")
-    parser.add_argument("--quick", action="store_true", help="a smoke run: tiny files, 2 rounds; the figures mean nothing")
-    parser.add_argument("--clean", action="store_true", help="delete the checkpoints that were made, and do nothing else")
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=[*CASES, *GROUPS, "memory"],
+        metavar="NAME",
+        help="one case; repeat it for more: %(choices)s",
+    )
+    parser.add_argument("--rounds", type=int, default=9, help="use at least 9 for published tables (%(default)s)")
+    parser.add_argument(
+        "--max-wait",
+        type=float,
+        default=20,
+        metavar="SECONDS",
+        help="how long a round waits for a quiet machine (%(default)s)",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="a quick test: tiny files, 2 rounds; the figures mean nothing"
+    )
+    parser.add_argument("--clean", action="store_true", help="delete the generated checkpoints, and do nothing else")
     return parser.parse_args()
 
 
 class Results:
-    """Milliseconds of each side of each case, round by round."""
+    """The milliseconds of each side of each case, in the order of the rounds."""
 
     def __init__(self):
         self.ms = collections.defaultdict(list)
@@ -47,10 +61,10 @@ class Results:
         return [b / a if goal.kind == "faster" else a / b for a, b in zip(ours, peer)]
 
 
-def sample(case, side, patience, results):
-    """Everything but the sample itself is untimed."""
+def sample(case, side, max_wait_seconds, results):
+    """Runs one side once. Only the sample itself is timed."""
     side.prepare()
-    machine.wait_until_quiet(patience)
+    machine.wait_until_quiet(max_wait_seconds)
     machine.prewarm(case.prewarm_bytes)
     for path in case.sources:
         machine.make_resident(path)
@@ -60,13 +74,18 @@ def sample(case, side, patience, results):
     return side.result()
 
 
-def run_round(case, number, patience, results):
+def run_round(case, number, max_wait_seconds, results):
     turn = number % len(case.sides)
     sums = {}
     for side in case.sides[turn:] + case.sides[:turn]:
-        sums[side] = sample(case, side, patience / len(case.sides), results)
+        sums[side] = sample(case, side, max_wait_seconds / len(case.sides), results)
     if len({total for total in sums.values() if total is not None}) > 1:
-        raise SystemExit(f"error: {case.name}: not all sides saw the same bytes: { {side.name: total for side, total in sums.items()} }")
+        totals = {side.name: total for side, total in sums.items()}
+        raise SystemExit(f"error: {case.name}: not all sides saw the same bytes: {totals}")
+
+
+def print_row(*cells):
+    print(f"| {' | '.join(cells)} |")
 
 
 def text_ms(ms):
@@ -78,50 +97,65 @@ def text_mib(mib):
 
 
 def print_times(all_cases, results, peaks):
-    print("| case | who | data | median ms | min | max | peak MiB |\n|---|---|---|--:|--:|--:|--:|")
+    print("| case | side | data | median ms | min | max | peak MiB |\n|---|---|---|--:|--:|--:|--:|")
     for case in all_cases:
         for side in case.sides:
             ms = results.of(case, side.name, side.touched)
             touched = side.touched or ("" if side.output or not case.check else "untouched")
-            print(f"| {case.title} | {side.name} | {touched} | {text_ms(statistics.median(ms))} | {text_ms(min(ms))} | {text_ms(max(ms))} | {text_mib(peaks[case.name, side])} |")
+            times = map(text_ms, (statistics.median(ms), min(ms), max(ms)))
+            print_row(case.title, side.name, touched, *times, text_mib(peaks[case.name, side]))
 
 
 def verdict(met, quick):
-    return "not judged" if quick else "met" if met else "MISSED"
+    return "not checked" if quick else "met" if met else "MISSED"
 
 
 def print_goals(all_cases, results, quick):
-    print("\n| case | measure, a round at a time | median | min | max | goal | |\n|---|---|--:|--:|--:|--:|---|")
+    print("\n| case | ratio in one round | median | min | max | goal | |\n|---|---|--:|--:|--:|--:|---|")
     for case in all_cases:
         for goal in case.goals:
             ratios = results.ratios(case, goal)
             median = statistics.median(ratios)
             met = median >= goal.bound if goal.kind == "faster" else median <= goal.bound
-            measure = {"faster": f"{goal.peer} / {goal.ours}", "within": f"{goal.ours} / {goal.peer}", "below": f"{goal.ours}, ms"}[goal.kind]
+            measure = {
+                "faster": f"{goal.peer} / {goal.ours}",
+                "within": f"{goal.ours} / {goal.peer}",
+                "below": f"{goal.ours}, ms",
+            }[goal.kind]
             measure += f", {goal.touched}" if goal.touched else ""
-            print(f"| {case.title} | {measure} | {median:.2f} | {min(ratios):.2f} | {max(ratios):.2f} | {'≥' if goal.kind == 'faster' else '≤'} {goal.bound} | {verdict(met, quick)} |")
+            figures = (f"{ratio:.2f}" for ratio in (median, min(ratios), max(ratios)))
+            bound = f"{'≥' if goal.kind == 'faster' else '≤'} {goal.bound}"
+            print_row(case.title, measure, *figures, bound, verdict(met, quick))
 
 
 def print_memory(rows, quick):
-    print(f"\n| convert, all of its processes | peak of RssAnon, MiB | peak of RSS, with the mapped files | goal | |\n|---|--:|--:|--:|---|")
+    print("\n| convert, all of its processes | peak of RssAnon, MiB | peak of RSS, with mapped files | goal | |")
+    print("|---|--:|--:|--:|---|")
     for what, anonymous_mib, resident_mib in rows:
-        print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:,.1f} | ≤ {memory.LIMIT_MIB} | {verdict(0 < anonymous_mib <= memory.LIMIT_MIB, quick)} |")
+        met = 0 < anonymous_mib <= memory.LIMIT_MIB
+        figures = f"{anonymous_mib:.1f}", f"{resident_mib:,.1f}"
+        print_row(what, *figures, f"≤ {memory.LIMIT_MIB}", verdict(met, quick))
 
 
 def print_hub_memory(rows, quick):
-    print(f"\n| Hub | peak of RssAnon, MiB | peak of VmHWM, with program, libraries and mapped files | goal | |\n|---|--:|--:|--:|---|")
+    print("\n| Hub | peak of RssAnon, MiB | peak of VmHWM, with program, libraries and mapped files | goal | |")
+    print("|---|--:|--:|--:|---|")
     for what, is_ours, anonymous_mib, resident_mib in rows:
-        goal, judged = (f"≤ {hub.LIMIT_MIB}", verdict(0 < resident_mib <= hub.LIMIT_MIB, quick)) if is_ours else ("", "")
-        print(f"| {what} | {anonymous_mib:.1f} | {resident_mib:.1f} | {goal} | {judged} |")
+        met = 0 < resident_mib <= hub.LIMIT_MIB
+        goal = (f"≤ {hub.LIMIT_MIB}", verdict(met, quick)) if is_ours else ("", "")
+        print_row(what, f"{anonymous_mib:.1f}", f"{resident_mib:.1f}", *goal)
 
 
-def print_setting(options):
+def print_environment(options):
     version = subprocess.run([PROGRAM, "version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
     openssl = subprocess.run(["openssl", "version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    peers = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("torch", "safetensors", "numpy", "huggingface_hub"))
+    names = ("torch", "safetensors", "numpy", "huggingface_hub")
+    peers = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
     print(f"{datetime.date.today()}: bench/run {' '.join(sys.argv[1:])}".rstrip())
     print(f"\n{version}; {peers}, OpenSSL {openssl}, Python {sys.version.split()[0]}\n{machine.description()}")
-    print(f"{options.rounds} rounds, each side once a round, in turn; page cache warm; sources read again before each sample\n")
+    print(
+        f"{options.rounds} rounds; each side once per round; warm page cache; sources read again before each sample\n"
+    )
 
 
 def main():
@@ -129,12 +163,14 @@ def main():
     if options.clean:
         return data.clean()
     if options.quick:
-        options.rounds, options.patience = 2, 0
+        options.rounds, options.max_wait = 2, 0
     wanted = [name for word in options.only or [*CASES, "memory"] for name in GROUPS.get(word, [word])]
     timed = {name: CASES[name] for name in CASES if name in wanted}
-    needed = {file for _, files in timed.values() for file in files} | (set(memory.CASES) if "memory" in wanted else set())
+    needed = {file for _, files in timed.values() for file in files} | (
+        set(memory.CASES) if "memory" in wanted else set()
+    )
     files = data.prepare(sorted(needed), options.quick)
-    print_setting(options)
+    print_environment(options)
 
     all_cases = [make(files, options.quick) for make, _ in timed.values()]
     peaks, results = {}, Results()
@@ -145,11 +181,12 @@ def main():
     for number in range(options.rounds):
         for case in all_cases:
             print(f"round {number + 1} of {options.rounds}: {case.name}", file=sys.stderr)
-            run_round(case, number, options.patience, results)
+            run_round(case, number, options.max_wait, results)
     if all_cases:
         print_times(all_cases, results, peaks)
         print_goals(all_cases, results, options.quick)
-        print(f"\nOthers had {statistics.median(results.foreign):.0%} of the processors during the samples (median; at most {max(results.foreign):.0%}).")
+        median, most = statistics.median(results.foreign), max(results.foreign)
+        print(f"\nOther processes used {median:.0%} of the processors during the samples (median; at most {most:.0%}).")
     if hub_cases := [case for case in all_cases if case.name in GROUPS["hub"]]:
         print_hub_memory([row for case in hub_cases for row in hub.memory_rows(case)], options.quick)
     if "memory" in wanted:

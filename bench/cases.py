@@ -1,4 +1,4 @@
-"""The cases: who is measured against whom, and what the outcome is to be."""
+"""The cases: which sides are compared, and the goals."""
 import dataclasses
 import hashlib
 import json
@@ -16,8 +16,8 @@ from sides import BYTES, PROGRAM, Call, Fresh, Native, Program
 
 @dataclasses.dataclass
 class Goal:
-    """`faster`: the peer's time over ours, at least `bound`. `within`: our time over the peer's, at most `bound`. `below`: ours, at most `bound` ms.
-    `touched` is that of both sides."""
+    """`faster`: the peer's time divided by ours is at least `bound`. `within`: our time divided by the peer's is at
+    most `bound`. `below`: our time is at most `bound` ms. `touched` selects the samples of both sides."""
     kind: str
     bound: float
     ours: str
@@ -29,11 +29,11 @@ class Goal:
 class Case:
     name: str
     title: str
-    sources: list          # files that the page cache must hold before each sample
-    prewarm_bytes: int     # taken and given back before each sample
+    sources: list          # files that must be in the page cache before each sample
+    prewarm_bytes: int     # allocated and freed before each sample
     sides: list
     goals: list
-    check: object = None   # once, before the first round: both see the same tensors
+    check: object = None   # called once before the first round: all sides read the same tensors
 
 
 def names_of(path):
@@ -43,20 +43,24 @@ def names_of(path):
 
 def same_table_as_torch(path):
     tensors = torch.load(path, weights_only=True, mmap=True)
-    assert list(sides.table_of(path).items()) == [(name, ("F32", list(tensor.shape))) for name, tensor in tensors.items()], path
+    assert list(sides.table_of(path).items()) == [
+        (name, ("F32", list(tensor.shape))) for name, tensor in tensors.items()
+    ], path
 
 
 def same_table_as_safetensors(path):
     with safe_open(path, "pt") as file:
         slices = {name: file.get_slice(name) for name in file.keys()}
-        assert sides.table_of(path) == {name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()}, path
+        assert sides.table_of(path) == {
+            name: (part.get_dtype(), part.get_shape()) for name, part in slices.items()
+        }, path
 
 
 def open_bin(files, quick):
     path = files["gpt2.bin"]
     load = lambda **options: torch.load(path, weights_only=True, **options)
     return Case(
-        "open-bin", "open a .bin, have its table", [path], 3 * path.stat().st_size,
+        "open-bin", "open a .bin and list its tensors", [path], 3 * path.stat().st_size,
         [
             Native(path, 1 if quick else 20),
             Call("torch.load", load),
@@ -73,7 +77,7 @@ def open_bin(files, quick):
 def open_safetensors(files, quick):
     path = files["gpt2.safetensors"]
     return Case(
-        "open-safetensors", "open a .safetensors, have its table", [path], 64 << 20,
+        "open-safetensors", "open a .safetensors and list its tensors", [path], 64 << 20,
         [
             Native(path, 1 if quick else 50),
             Call("safe_open + keys", lambda: names_of(path), 1 if quick else 50),
@@ -98,11 +102,14 @@ def convert(files, quick):
     path = files["gpt2.bin"]
     ours, cached, copy, theirs, first, synced, whole = (
         path.with_name("out-" + name) for name in ("ours", "cached", "copy", "theirs", "first", "synced", "whole"))
-    # Those that wait for the disk, and those that do not.
+    # Sides that wait for the disk, and sides that do not.
     waiting, not_waiting = "depickle convert", "depickle convert --no-sync"
-    peers = {"convert.py": not_waiting, "convert.py, first call": not_waiting, "convert.py, first call, + sync": waiting, "convert.py, whole program": not_waiting}
+    peers = {
+        "convert.py": not_waiting, "convert.py, first call": not_waiting, "convert.py, first call, + sync": waiting,
+        "convert.py, whole program": not_waiting,
+    }
     return Case(
-        "convert", "convert, with the comparison", [path], 3 * path.stat().st_size,
+        "convert", "convert and compare", [path], 3 * path.stat().st_size,
         [
             Program(waiting, PROGRAM, "convert", path, "-o", ours, output=ours),
             Program(not_waiting, PROGRAM, "convert", path, "-o", cached, "--no-sync", output=cached),
@@ -127,8 +134,11 @@ def receipt(files, quick):
 
     command = [PROGRAM, "convert", path, "-o", output, "--force", "--receipt", written]
     return Case(
-        "receipt", "convert, with the comparison and a receipt", [path], 3 * path.stat().st_size,
-        [Program("depickle convert --receipt", *command, output=output, check=same_digest), Program("openssl dgst -sha256", "openssl", "dgst", "-sha256", path)],
+        "receipt", "convert and compare, with a receipt", [path], 3 * path.stat().st_size,
+        [
+            Program("depickle convert --receipt", *command, output=output, check=same_digest),
+            Program("openssl dgst -sha256", "openssl", "dgst", "-sha256", path),
+        ],
         [Goal("within", 2.5, "depickle convert --receipt", "openssl dgst -sha256")])
 
 
@@ -156,7 +166,7 @@ def hub_upload(files, quick):
         [Goal("faster", 1, contenders[0].name, peer.name) for peer in contenders[1:]])
 
 
-# name → what makes the case, and the files that it needs
+# name → (the function that makes the case, the files that it needs)
 CASES = {
     "open-bin": (open_bin, ["gpt2.bin"]),
     "open-safetensors": (open_safetensors, ["gpt2.safetensors"]),

@@ -1,4 +1,4 @@
-"""The checkpoints that the bench works on, written by real torch and the real safetensors."""
+"""The checkpoints for the benchmarks, written by real torch and the real safetensors."""
 import multiprocessing
 import pathlib
 import shutil
@@ -17,12 +17,13 @@ import big  # noqa: E402
 
 
 def gpt2(layers, width, words):
-    """Names and shapes of a GPT-2; 160 tensors and 548 MB for 12 layers, a width of 768 and 50,257 words."""
+    """Yields names and shapes of a GPT-2: 160 tensors, 548 MB for 12 layers, width 768 and 50,257 words."""
     yield "wte.weight", (words, width)
     yield "wpe.weight", (1024, width)
     for layer in (f"h.{number}." for number in range(layers)):
         yield layer + "attn.bias", (1, 1, 1024, 1024)
-        for name, rows, columns in (("attn.c_attn", 1, 3), ("attn.c_proj", 1, 1), ("mlp.c_fc", 1, 4), ("mlp.c_proj", 4, 1)):
+        linears = (("attn.c_attn", 1, 3), ("attn.c_proj", 1, 1), ("mlp.c_fc", 1, 4), ("mlp.c_proj", 4, 1))
+        for name, rows, columns in linears:
             yield layer + name + ".weight", (rows * width, columns * width)
             yield layer + name + ".bias", (columns * width,)
         for name in ("ln_1.weight", "ln_1.bias", "ln_2.weight", "ln_2.bias"):
@@ -42,7 +43,8 @@ def make_gpt2(path, quick):
 
 
 def many(count):
-    return {f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32) for index in range(count)}
+    return {f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32)
+            for index in range(count)}
 
 
 def make_many(path, quick):
@@ -51,21 +53,22 @@ def make_many(path, quick):
 
 
 def make_small(path, quick):
-    """A thousand tensors of 16 KiB, as adapters and experts have them."""
+    """Writes a thousand tensors of 16 KiB, like adapters and experts."""
     torch.manual_seed(3)
     save_file({f"layers.{index}.weight": torch.randn(64, 64) for index in range(50 if quick else 1000)}, path)
 
 
 def make_large(path, quick):
-    """4.5 GiB of holes and a few bytes."""
+    """Writes a tensor of 4.5 GiB: holes and a few bytes."""
     rows, columns = (4000, 3020) if quick else (40_000, 30_200)
     tensor = big.empty(torch.float32, rows, columns)
     big.save_sparse({"w": tensor.t() if path.stem.startswith("transposed") else tensor}, path)
-    big.fill(path, "data/0", {offset: offset.to_bytes(8, "little") for offset in (0, rows * columns // 3 * 4, rows * columns * 4 - 8)})
+    offsets = (0, rows * columns // 3 * 4, rows * columns * 4 - 8)
+    big.fill(path, "data/0", {offset: offset.to_bytes(8, "little") for offset in offsets})
 
 
 def make_random(path, quick):
-    """Bytes that nothing can be saved on, enough for an upload in parts."""
+    """Writes random bytes, which cannot be compressed, enough for an upload in parts."""
     generator = numpy.random.default_rng(3)
     with open(path, "wb") as file:
         for _ in range(112 if quick else 1024):
@@ -91,7 +94,7 @@ def make(name, path, quick):
 
 
 def prepare(names, quick):
-    """name → path. Files that are missing are made, in a process of their own, so that this one stays as small as it is."""
+    """Returns {name: path}. Missing files are made in another process, so that this process does not grow."""
     folder = FOLDER / ("quick" if quick else "full")
     folder.mkdir(parents=True, exist_ok=True)
     needed = (1 if quick else 12) << 30

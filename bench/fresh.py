@@ -1,4 +1,5 @@
-"""A peer's call in a process of its own: imports, says so, waits for a line, and tells the seconds and MiB that the call alone took."""
+"""Runs a peer's call in a new process: prints "ready", waits for a line, prints the seconds and MiB of the call."""
+
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ def convert(source, target):
 
 
 def convert_and_sync(source, target):
-    """Ends, as depickle does, when the bytes are on the disk."""
+    """Returns after the bytes are on the disk, as depickle does."""
     convert(source, target)
     with open(target, "rb") as file:
         os.fsync(file.fileno())

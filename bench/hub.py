@@ -1,4 +1,4 @@
-"""The Hub on loopback: one large file up and down, depickle's client and the real huggingface_hub against the same embedded Hub."""
+"""Uploads and downloads of one large file: depickle's client and huggingface_hub, with the embedded Hub on loopback."""
 import atexit
 import hashlib
 import json
@@ -17,7 +17,7 @@ REPO, FILE = "me/bench", "model.safetensors"
 
 
 class Server:
-    """`depickle serve` over `data`, with a user and, where `data` is new, the repository. `path` is the file that goes to and fro."""
+    """Runs `depickle serve` with a user and, in a new data folder, a repository. `path` is the file to transfer."""
 
     def __init__(self, path, name):
         self.data, self.process = path.with_name(name), None
@@ -27,15 +27,19 @@ class Server:
             self.digest = hashlib.file_digest(file, "sha256").hexdigest()
 
     def start(self):
-        token = subprocess.run([PROGRAM, "user", "add", "me", "--data", self.data], capture_output=True, text=True, check=True).stdout.strip()
-        self.process = subprocess.Popen([PROGRAM, "serve", "--port", "0", "--data", self.data], stdout=subprocess.PIPE, text=True)
+        add_user = [PROGRAM, "user", "add", "me", "--data", self.data]
+        token = subprocess.run(add_user, capture_output=True, text=True, check=True).stdout.strip()
+        serve = [PROGRAM, "serve", "--port", "0", "--data", self.data]
+        self.process = subprocess.Popen(serve, stdout=subprocess.PIPE, text=True)
         url = self.process.stdout.readline().split()[-1]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
         self.environment = kept | {
-            "HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONDONTWRITEBYTECODE": "1",
+            "HF_ENDPOINT": url, "HF_TOKEN": token, "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONDONTWRITEBYTECODE": "1",
         }
         if not (self.data / "made").exists():
-            self.request("/api/repos/create", json.dumps({"name": REPO.split("/")[1], "type": "model"}).encode()).close()
+            body = json.dumps({"name": REPO.split("/")[1], "type": "model"})
+            self.request("/api/repos/create", body.encode()).close()
             (self.data / "made").touch()
 
     def stop(self):
@@ -50,8 +54,8 @@ class Server:
 
 
 class Client(Side):
-    """A process that works with the server: `command` from its start to its end or, where it `waits`, from the line that it waits for.
-    Server and home are new for each sample: nothing that an earlier one sent or fetched is there."""
+    """A process that uses the server. `command` is timed from its start to its end or, if it `waits`, from the line
+    that it waits for. Each sample has a new server and a new home: nothing from earlier samples is there."""
 
     def __init__(self, name, server, command, waits=False, **environment):
         super().__init__(name)
@@ -74,7 +78,8 @@ class Client(Side):
 
     def popen(self, **options):
         environment = self.server.environment | {"HF_HOME": str(self.home)} | self.environment
-        return subprocess.Popen(self.command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, **options)
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+        return subprocess.Popen(self.command, env=environment, **pipes, **options)
 
     def sample(self):
         start = time.perf_counter()
@@ -90,23 +95,23 @@ class Client(Side):
         with self.arrived() as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != self.server.digest:
-            raise SystemExit(f"error: {self.name}: not the bytes that were sent")
+            raise SystemExit(f"error: {self.name}: received other bytes than were sent")
         self.server.stop()
         shutil.rmtree(self.home, ignore_errors=True)
         self.process = None
         return digest
 
     def peak_mib(self):
-        """Of the client; `peaks` keeps (RssAnon, VmHWM) of the server too."""
+        """Returns the peak of the client. `peaks` contains (RssAnon, VmHWM) of client and server."""
         self.prepare()
-        processes = lambda: {"client": self.process, "server": self.server.process} if self.process else {"server": self.server.process}
-        self.peaks = machine.Watch(processes).run(self.sample)
+        client = lambda: {"client": self.process} if self.process else {}
+        self.peaks = machine.Watch(lambda: client() | {"server": self.server.process}).run(self.sample)
         self.result()
         return self.peaks["client"][1]
 
 
 class Download(Client):
-    """Into an empty cache."""
+    """A download into an empty cache."""
 
     def arrived(self):
         (path,) = self.home.glob(f"hub/models--{REPO.replace('/', '--')}/snapshots/*/{FILE}")
@@ -114,7 +119,7 @@ class Download(Client):
 
 
 class Upload(Client):
-    """To a Hub that holds nothing."""
+    """An upload to an empty Hub."""
 
     def prepare_server(self):
         shutil.rmtree(self.server.data, ignore_errors=True)
@@ -124,12 +129,12 @@ class Upload(Client):
 
 
 def call(name, *words, whole=False):
-    """A call in a fresh process: the command, and whether it waits."""
+    """Returns the command for a call in a new process, and whether it waits."""
     return [sys.executable, HERE / "hub_calls.py", "now" if whole else "wait", name, *words, REPO, FILE], not whole
 
 
 def stored(path):
-    """A server that holds the file, stopped; and the file where it keeps it."""
+    """Returns a stopped server that has the file, and the path of the file in its data folder."""
     server = Server(path, "hub-down")
     filling = Upload("filling", server, *call("upload_native", NATIVE_FILE, path))
     filling.prepare()
@@ -159,7 +164,8 @@ def upload_sides(path):
 
 
 def memory_rows(case):
-    """(what, whether it is ours, peak of RssAnon, peak of VmHWM), in MiB."""
+    """Yields (process, whether it is ours, peak of RssAnon, peak of VmHWM), in MiB."""
     for side in case.sides:
         for who, (anonymous_mib, resident_mib) in sorted(side.peaks.items()):
-            yield f"{case.title}, {side.name}: {who}", who == "server" or "depickle" in side.name, anonymous_mib, resident_mib
+            is_ours = who == "server" or "depickle" in side.name
+            yield f"{case.title}, {side.name}: {who}", is_ours, anonymous_mib, resident_mib

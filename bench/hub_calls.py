@@ -1,5 +1,8 @@
-"""A call that hub.py measures, in a process that imports nothing else. `now CALL WORDS…`: at once. `wait CALL WORDS…`: says that it is ready, waits for a line,
-and tells the seconds that the call alone took."""
+"""A call that hub.py measures, in a process that imports nothing else.
+
+`now CALL WORDS…` runs it immediately. `wait CALL WORDS…` prints "ready", waits for a line, and prints the seconds.
+"""
+
 import os
 import sys
 import time

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""The page's server under load: watchers of events, queued conversions, requests meanwhile; prints tables in Markdown.
+"""Puts the page's server under load: clients of event streams, queued conversions, requests. Prints Markdown tables.
 
 usage: load.py [--watchers 200] [--jobs 50] [--mib 8] [--seconds 10]     (bench/load builds what it needs and runs this)
 """
+
 import argparse
 import asyncio
 import pathlib
@@ -21,9 +22,12 @@ import torch
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = ROOT / "build/release/bin/depickle"
 sys.path.insert(0, str(ROOT / "tests/python/app"))
-from crowd import Browser  # noqa: E402: the browsers of the tests
+from crowd import Browser  # noqa: E402: the clients of the tests
 
-PATHS = {"the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about", "API: a job": "/api/v1/jobs/{job}", "Hub: a model": "/api/models/load/m00"}
+PATHS = {
+    "the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about",
+    "API: a job": "/api/v1/jobs/{job}", "Hub: a model": "/api/models/load/m00",
+}
 
 
 def write_models(folder, count, mib):
@@ -37,7 +41,7 @@ def write_models(folder, count, mib):
 
 
 class Memory(threading.Thread):
-    """The most that the server, and any process it started, had in memory: RSS and what of it is no page of a file, MiB."""
+    """Samples the memory of the server and of its child processes: the peaks of RSS and anonymous memory in MiB."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
@@ -74,7 +78,7 @@ def milliseconds(samples):
 
 
 async def probe(port, paths, samples, until):
-    """Each path in turn from one browser, 20 ms apart."""
+    """Requests each path in turn from one client, every 20 ms."""
     browser = Browser(port)
     while not until():
         for name, path in paths.items():
@@ -87,7 +91,7 @@ async def probe(port, paths, samples, until):
 
 
 async def crowd(port, options):
-    """All jobs queued, each by a visitor of its own; all watchers on the later half of them. → figures."""
+    """Queues all jobs, each from another visitor, and watches the second half of them. Returns the figures."""
     posted, ids = [], []
     for number in range(options.jobs):
         browser = Browser(port)
@@ -111,7 +115,8 @@ async def crowd(port, options):
                 ends.setdefault(job, []).append(at)
 
     samples, over = {}, asyncio.Event()
-    prober = asyncio.create_task(probe(port, {name: path.format(job=ids[-1]) for name, path in PATHS.items()}, samples, over.is_set))
+    paths = {name: path.format(job=ids[-1]) for name, path in PATHS.items()}
+    prober = asyncio.create_task(probe(port, paths, samples, over.is_set))
     await asyncio.gather(*map(watcher, range(options.watchers)))
     seconds = time.monotonic() - begin
     over.set()
@@ -122,10 +127,12 @@ async def crowd(port, options):
 
 
 def wrk(port, path, seconds):
-    """What wrk says of 64 connections that ask for one path: (requests a second, p50, p99)."""
-    said = subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True).stdout
+    """Runs wrk with 64 connections on one path. Returns (requests per second, p50, p99)."""
+    command = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", f"http://127.0.0.1:{port}{path}"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "Non-2xx" not in said, said
-    rate, p50, p99 = (re.search(pattern, said)[1] for pattern in (r"Requests/sec:\s+(\S+)", r"50%\s+(\S+)", r"99%\s+(\S+)"))
+    patterns = (r"Requests/sec:\s+(\S+)", r"50%\s+(\S+)", r"99%\s+(\S+)")
+    rate, p50, p99 = (re.search(pattern, said)[1] for pattern in patterns)
     return f"{float(rate):,.0f} | {p50} | {p99}"
 
 
@@ -138,7 +145,18 @@ def main():
     server = None
     try:
         write_models(folder / "models", options.jobs, options.mib)
-        server = subprocess.Popen([PROGRAM, "serve", "--personal", "--port", "0", "--data", folder / "data", "--import", folder / "models"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        serve = [
+            PROGRAM,
+            "serve",
+            "--personal",
+            "--port",
+            "0",
+            "--data",
+            folder / "data",
+            "--import",
+            folder / "models",
+        ]
+        server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         port = int(server.stdout.readline().rsplit(":", 1)[1])
         memory = Memory(server.pid)
         idle = memory._of(server.pid)
@@ -156,15 +174,24 @@ def main():
         if server:
             server.kill()
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{options.watchers} watchers, {options.jobs} conversions of {options.mib} MiB queued at once, each with its pull request: {seconds:.1f} s, {events:,} events, no watcher without its end.\n")
-    print("| meanwhile | samples | median ms | p99 | max |\n|---|--:|--:|--:|--:|")
+    print(
+        f"{options.watchers} clients of event streams, {options.jobs} conversions of {options.mib} MiB queued at once, "
+        f"each with a pull request: {seconds:.1f} s, {events:,} events, every client received the end.\n"
+    )
+    print("| request under load | samples | median ms | p99 | max |\n|---|--:|--:|--:|--:|")
     print(f"| queue a job | {len(posted)} | {milliseconds(posted)} |")
     print(f"| open a stream of events | {len(opened)} | {milliseconds(opened)} |")
-    print(f"| the end of a job: from its first watcher to its last | {len(spread)} | {milliseconds(spread)} |")
+    print(
+        f"| end of a job: from the first client that receives it to the last | {len(spread)} | {milliseconds(spread)} |"
+    )
     for name, taken in samples.items():
         print(f"| {name} | {len(taken)} | {milliseconds(taken)} |")
-    print("\n| memory, MiB | RSS | of it anonymous |\n|---|--:|--:|")
-    for name, (rss, anonymous) in {"server, started": idle, "server, after wrk": before, "server, peak under load": memory.server_peak, "a worker, peak": memory.worker_peak}.items():
+    print("\n| memory, MiB | RSS | anonymous |\n|---|--:|--:|")
+    rows = {
+        "server, started": idle, "server, after wrk": before, "server, peak under load": memory.server_peak,
+        "a sandboxed process, peak": memory.worker_peak,
+    }
+    for name, (rss, anonymous) in rows.items():
         print(f"| {name} | {rss:.1f} | {anonymous:.1f} |")
     if rates:
         print("\n| wrk, 64 connections, before the load | requests a second | p50 | p99 |\n|---|--:|--:|--:|")

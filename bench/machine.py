@@ -1,4 +1,4 @@
-"""The machine under the bench: made quiet, warm and known before each sample. docs/performance.md says why."""
+"""Prepares the machine before each sample: caches, memory, other processes. bench/README.md describes it."""
 import ctypes
 import mmap
 import os
@@ -18,8 +18,8 @@ LIBC.mincore.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p]
 
 
 def prewarm(size):
-    """Takes and gives back `size` bytes, in huge pages and in small ones: a virtual machine that has given free memory back to its host
-    pays up to thirty times for the first touch, and no sample shall."""
+    """Allocates and frees `size` bytes, in huge and in small pages. After a virtual machine has returned free memory to
+    its host, the first touch costs up to thirty times as much; this must not happen in a sample."""
     for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_NOHUGEPAGE):
         with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
             memory.madvise(advice)
@@ -29,7 +29,7 @@ def prewarm(size):
 
 
 def reread(path):
-    """Every byte once, in large reads, so that the page cache holds it, and holds it in the same way for all sides."""
+    """Reads every byte once, in large reads, so that the page cache contains the file in the same way for all sides."""
     buffer = bytearray(8 << 20)
     with open(path, "rb", buffering=0) as file:
         while file.readinto(buffer):
@@ -37,9 +37,10 @@ def reread(path):
 
 
 def resident(path):
-    """The part of the file that the page cache holds, 0 to 1."""
+    """Returns the fraction of the file that is in the page cache, 0 to 1."""
     size = os.path.getsize(path)
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ) as memory:
+    options = {"flags": mmap.MAP_PRIVATE, "prot": mmap.PROT_READ}
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), size, **options) as memory:
         view = numpy.frombuffer(memory, dtype=numpy.uint8)
         pages = numpy.zeros((size + PAGE - 1) // PAGE, dtype=numpy.uint8)
         if LIBC.mincore(view.ctypes.data, size, pages.ctypes.data) != 0:
@@ -57,8 +58,8 @@ def make_resident(path):
 
 
 def settle(path):
-    """The file goes to the disk and out of the cache, and comes back by reading: the cache is then as it is after a download or a start of
-    the machine, in large pieces. In small ones, as writing or partial eviction leaves them, mapping costs ten times as much."""
+    """Syncs the file, drops it from the page cache, and reads it again. The cache then has large pages, as after a
+    boot. Writing or partial eviction leaves small pages, and mapping them costs ten times as much."""
     with open(path, "rb") as file:
         os.fsync(file.fileno())
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -66,7 +67,7 @@ def settle(path):
 
 
 class Clock:
-    """How much of the processors' time went to others than this process and its children, from start() on."""
+    """Measures the share of processor time that other processes used since start()."""
 
     def start(self):
         self.wall, self.idle, self.own = time.monotonic(), idle_seconds(), own_seconds()
@@ -85,7 +86,8 @@ def idle_seconds():
 
 
 def own_seconds():
-    ended = sum(used.ru_utime + used.ru_stime for used in (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)))
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    ended = sum(used.ru_utime + used.ru_stime for used in usages)
     return ended + sum(map(seconds_of, living_children()))
 
 
@@ -103,9 +105,9 @@ def seconds_of(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def wait_until_quiet(patience):
-    """Returns once others leave the machine alone for 50 ms, or after `patience` seconds."""
-    end = time.monotonic() + patience
+def wait_until_quiet(max_seconds):
+    """Returns when other processes were idle for 50 ms, or after `max_seconds`."""
+    end = time.monotonic() + max_seconds
     while True:
         clock = Clock().start()
         time.sleep(0.05)
@@ -114,7 +116,7 @@ def wait_until_quiet(patience):
 
 
 def status_kib(pid, *fields):
-    """Fields of /proc/PID/status, in KiB; empty once the process has ended."""
+    """Returns fields of /proc/PID/status in KiB, or an empty list after the process has ended."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             found = dict(line.split(":", 1) for line in status)
@@ -124,19 +126,18 @@ def status_kib(pid, *fields):
 
 
 def family_of(pid):
-    """The process and those that it started, and so on."""
+    """Returns the process and its descendants."""
     family = [pid]
     for children in pathlib.Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             family += [member for child in children.read_text().split() for member in family_of(int(child))]
         except OSError:
-            pass  # it has ended
+            pass  # the process has ended
     return family
 
 
 def peaks_mib(command):
-    """Runs `command`; the most that it and its processes have had in memory together (VmRSS), and for themselves alone (RssAnon), looked
-    at every millisecond."""
+    """Runs `command`. Returns the peaks of VmRSS and RssAnon of all its processes, sampled every millisecond."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     resident_kib = anonymous_kib = 0
     while process.poll() is None:
@@ -150,8 +151,8 @@ def peaks_mib(command):
 
 
 class Watch:
-    """The most that processes have had in memory, looked at every millisecond while `work` runs: {name: (RssAnon, VmHWM)} in MiB.
-    `processes` gives {name: process}, of those that there are by then."""
+    """Samples the memory of processes every millisecond while `work` runs. run() returns {name: (RssAnon, VmHWM)}, the
+    peaks in MiB. `processes` returns {name: process} of the processes that exist."""
 
     def __init__(self, processes):
         self.processes, self.seen = processes, {}
@@ -160,23 +161,24 @@ class Watch:
         working = threading.Thread(target=work)
         working.start()
         while working.is_alive():
-            self.look()
+            self.sample()
             time.sleep(0.001)
         return self.seen
 
-    def look(self):
+    def sample(self):
         for name, process in self.processes().items():
             if found := status_kib(process.pid, "RssAnon", "VmHWM"):
-                self.seen[name] = tuple(max(kib / 1024, before) for kib, before in zip(found, self.seen.get(name, (0, 0))))
+                before = self.seen.get(name, (0, 0))
+                self.seen[name] = tuple(max(kib / 1024, peak) for kib, peak in zip(found, before))
 
 
 def growth_mib(work):
-    """The most that `work` adds to the memory of a process like this one: it runs in a copy of it."""
+    """Returns the MiB that `work` adds to the memory of this process. It runs in a fork."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         with open("/proc/self/clear_refs", "w", encoding="ascii") as reset:
-            reset.write("5")  # the peak counts from here
+            reset.write("5")  # resets the peak
         before = status_kib("self", "VmRSS")[0]
         work()
         os.write(writer, str(status_kib("self", "VmHWM")[0] - before).encode())

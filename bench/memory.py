@@ -1,4 +1,4 @@
-"""How much memory of its own a conversion takes, whatever the checkpoint is like. Looked at while it runs; no time is measured."""
+"""Measures the memory of a conversion while it runs, for several checkpoints; measures no time."""
 import machine
 from sides import PROGRAM
 
@@ -11,12 +11,14 @@ CASES = {
 
 
 def rows(files):
-    """(what, peak of RssAnon, peak of RSS), in MiB."""
+    """Yields (case, peak of RssAnon, peak of RSS), in MiB."""
     for name, title in CASES.items():
-        for options, suffix in (((), ""), (("--receipt", files[name].with_name("out-receipt.json")), ", with a receipt")):
+        receipt = ("--receipt", files[name].with_name("out-receipt.json"))
+        for options, suffix in (((), ""), (receipt, ", with a receipt")):
             if options and name != "many.bin":
                 continue
             output = files[name].with_name("out-memory")
-            resident_mib, anonymous_mib = machine.peaks_mib([PROGRAM, "convert", files[name], "-o", output, "--force", "-q", *options])
+            command = [PROGRAM, "convert", files[name], "-o", output, "--force", "-q", *options]
+            resident_mib, anonymous_mib = machine.peaks_mib(command)
             output.unlink()
             yield title + suffix, anonymous_mib, resident_mib

@@ -1,4 +1,4 @@
-// What the bench measures in the process that runs the peers too: plain functions for Python's ctypes.
+// The calls of depickle that the benchmarks measure in the process of the peers: plain functions for Python's ctypes.
 #include <chrono>
 #include <cstdint>
 #include <cstring>
@@ -12,7 +12,7 @@ namespace {
 
 using namespace depickle;
 
-// Something of every field, so that no part of the table can be left unmade.
+// Uses every field, so that no part of the table can be optimized away.
 uint64_t digest(const Weights& weights) {
   uint64_t sum = 0;
   for (const Tensor& tensor : weights.tensors()) {
@@ -48,8 +48,8 @@ std::string table_text(const Weights& weights) {
 
 extern "C" {
 
-/// Opens the file `times` times, reads its whole table and closes it. Seconds for one; below 0 where it cannot be opened.
-/// The table's digest goes to `*digested`.
+/// Opens the file `times` times, reads its table and closes it. Returns the seconds for one, or -1 on an error.
+/// Writes the digest of the table to `*digested`.
 double bench_open(const char* path, uint64_t times, uint64_t* digested) try {
   const auto start = std::chrono::steady_clock::now();
   for (uint64_t i = 0; i < times; ++i) *digested = digest(depickle::open(path));
@@ -58,7 +58,7 @@ double bench_open(const char* path, uint64_t times, uint64_t* digested) try {
   return -1;
 }
 
-/// The sum of the 8-byte words of every tensor, each of which is contiguous. Seconds with opening and closing.
+/// Writes the sum of the 8-byte words of all tensors, which must be contiguous. Returns the seconds.
 double bench_open_and_sum(const char* path, uint64_t* sum) try {
   const auto start = std::chrono::steady_clock::now();
   {
@@ -74,12 +74,12 @@ double bench_open_and_sum(const char* path, uint64_t* sum) try {
   return -1;
 }
 
-/// The same sum for memory that a peer holds.
+/// Returns the same sum for memory of a peer.
 uint64_t bench_sum(const void* data, uint64_t size_bytes) {
   return sum_of_words(static_cast<const std::byte*>(data), size_bytes);
 }
 
-/// The sum of every 4096th byte and the last: a look at every page, and at little else.
+/// Returns the sum of every 4096th byte and the last byte: touches every page, and little else.
 uint64_t bench_touch(const void* data, uint64_t size_bytes) {
   const auto* bytes = static_cast<const uint8_t*>(data);
   uint64_t sum = size_bytes ? bytes[size_bytes - 1] : 0;
@@ -87,7 +87,7 @@ uint64_t bench_touch(const void* data, uint64_t size_bytes) {
   return sum;
 }
 
-/// The table as text, as much as fits. Bytes of the whole text; 0 where the file cannot be opened.
+/// Writes the table as text, up to `capacity` bytes. Returns the size of the whole text, or 0 on an error.
 uint64_t bench_table(const char* path, char* out, uint64_t capacity) try {
   const std::string text = table_text(depickle::open(path));
   std::memcpy(out, text.data(), std::min<uint64_t>(text.size(), capacity));
@@ -96,7 +96,7 @@ uint64_t bench_table(const char* path, char* out, uint64_t capacity) try {
   return 0;
 }
 
-/// Uploads the file to the repository's main branch, in a commit. 0 where that went well.
+/// Uploads the file to the main branch of the repository. Returns 0 on success.
 int bench_upload(const char* endpoint, const char* token, const char* path, const char* repo, const char* name) try {
   hub::Settings settings;
   settings.endpoint = endpoint;

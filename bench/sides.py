@@ -1,4 +1,4 @@
-"""What is measured: a library's call in this process, the same in a fresh one, or a whole program. Each is a Side."""
+"""The sides of a case: a call in this process, a call in a new process, or a whole program."""
 import ctypes
 import mmap
 import os
@@ -24,37 +24,38 @@ NATIVE.bench_sum.argtypes = NATIVE.bench_touch.argtypes = [ctypes.c_void_p, ctyp
 NATIVE.bench_table.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint64]
 
 
-# How much of what was opened is looked at within the sample: nothing unless a side says otherwise.
+# Which bytes of the opened tensors a sample reads; none by default.
 BYTES, PAGES = "every byte read", "every page touched"
 
 
 class Side:
-    """One contender. `touched`: BYTES or PAGES of all its tensors. `output`: the file that it writes; where `summed`, the same bytes as other sides write."""
+    """One side. `touched`: BYTES or PAGES of all its tensors. `output`: the file that it writes; if `summed`, its bytes
+    are those of the other sides."""
 
     def __init__(self, name, touched="", output=None, summed=True):
         self.name, self.touched, self.output, self.summed = name, touched, output, summed
         self.sum = None
 
     def prepare(self):
-        """Before each sample, not measured."""
+        """Runs before each sample; not timed."""
         if self.output and self.output.exists():
             self.output.unlink()
-            os.sync()  # what freeing the space sets off is waited for
+            os.sync()  # waits until the space is free
 
     def sample(self):
-        """Seconds."""
+        """Returns the seconds."""
         raise NotImplementedError
 
     def result(self):
-        """Of the last sample, the sum of the bytes read or written: the same for all sides of a case that have one. Not measured."""
+        """Returns the sum of the bytes that the last sample read or wrote, equal for all sides of a case. Not timed."""
         return sum_of_file(self.output) if self.output and self.summed else self.sum
 
     def peak_mib(self):
-        """The most memory that the work takes, files in memory included; measured apart from the time."""
+        """Returns the peak of memory, with mapped files; measured separately from the time."""
 
 
 class Native(Side):
-    """depickle, opening a file; as many times in one sample as make it measurable."""
+    """depickle opens a file, `times` times in one sample, so that the time is measurable."""
 
     def __init__(self, path, times=1, touched=""):
         super().__init__("depickle", touched)
@@ -62,7 +63,10 @@ class Native(Side):
 
     def sample(self):
         number = ctypes.c_uint64()
-        seconds = NATIVE.bench_open_and_sum(self.path, number) if self.touched else NATIVE.bench_open(self.path, self.times, number)
+        if self.touched:
+            seconds = NATIVE.bench_open_and_sum(self.path, number)
+        else:
+            seconds = NATIVE.bench_open(self.path, self.times, number)
         if seconds < 0:
             raise SystemExit(f"error: {self.path.decode()}: depickle could not open it")
         self.sum = number.value if self.touched else None
@@ -73,7 +77,7 @@ class Native(Side):
 
 
 class Call(Side):
-    """A peer's call in this process. `load` gives a value that is let go after the clock has stopped; a dictionary of tensors where touched."""
+    """A peer's call in this process. `load` returns a value (a dict of tensors if touched), freed after the timing."""
 
     def __init__(self, name, load, times=1, **options):
         super().__init__(name, **options)
@@ -89,16 +93,17 @@ class Call(Side):
 
     def peak_mib(self):
         if self.output:
-            return None  # torch's threads do not survive in the copy of this process that growth_mib makes
+            return None  # growth_mib forks, and the threads of torch do not survive a fork
         return machine.growth_mib(self.sample)
 
 
 class Fresh(Side):
-    """A peer's call, the first one in a process that has imported everything already. fresh.py knows the calls."""
+    """A peer's first call in a new process that has imported everything. fresh.py defines the calls."""
 
     def __init__(self, name, call, *words, output=None):
         super().__init__(name, output=output)
-        self.command, self.process, self.grown_mib = [sys.executable, str(HERE / "fresh.py"), call, *map(str, words)], None, None
+        self.command = [sys.executable, str(HERE / "fresh.py"), call, *map(str, words)]
+        self.process, self.grown_mib = None, None
 
     def prepare(self):
         super().prepare()
@@ -119,7 +124,7 @@ class Fresh(Side):
 
 
 class Program(Side):
-    """A whole program, from its start to its end. `check` looks at what it did."""
+    """A whole program, from its start to its end. `check` verifies its output."""
 
     def __init__(self, name, *command, times=1, check=None, **options):
         super().__init__(name, **options)
@@ -146,7 +151,7 @@ class Program(Side):
 
 
 def sum_of_tensors(tensors, add_up):
-    """With NATIVE.bench_sum, what NATIVE.bench_open_and_sum says of the same tensors; added up by the same code."""
+    """Returns the sum of all tensors. NATIVE.bench_sum gives the same sum as NATIVE.bench_open_and_sum."""
     return sum(add_up(address_of(tensor), tensor.nbytes) for tensor in tensors.values()) % 2**64
 
 
@@ -163,7 +168,7 @@ def sum_of_file(path):
 
 
 def table_of(path):
-    """{name: (dtype, shape)} as depickle sees the file."""
+    """Returns {name: (dtype, shape)} as depickle reads the file."""
     size = NATIVE.bench_table(str(path).encode(), None, 0)
     text = ctypes.create_string_buffer(size)
     NATIVE.bench_table(str(path).encode(), text, size)

@@ -1,4 +1,5 @@
-"""safetensors' own converter: `convert_file` of the convert.py in its source distribution, which bench/run fetched. As it is there."""
+"""The converter of safetensors: `convert_file` of convert.py in its source distribution, which bench/run downloads."""
+
 import importlib.util
 import pathlib
 import sys

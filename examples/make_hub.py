@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes hub/samples beside this script: the models with which ./run opens, as real libraries write them.
+"""Writes hub/samples into this folder: the sample models of ./run, written by real libraries.
 
 usage: make_hub.py   (needs torch, transformers, diffusers and build/release/bin/depickle; the result is committed)
 """
@@ -20,13 +20,18 @@ SAMPLES = EXAMPLES / "hub/samples"
 
 TEXTS = {
     "single": ("One file", "A tiny BERT with random weights in one `pytorch_model.bin`. Convert it."),
-    "sharded": ("In shards", "The same BERT in two shards with an index. Converting it writes two safetensors files and their index."),
-    "pipeline": ("A diffusers pipeline", "Shaped like Stable Diffusion, with random weights: four models in four folders, each in a pickle. Converting it finds all four."),
-    "with-code": ("With code inside", (
-        "What a malicious upload looks like, with the harm taken out: beside its weights, `pytorch_model.bin` holds a call of `os.system` that only prints a line. "
-        "Python's unpickler would run it; depickle names it, does not run it, and converts the weights.")),
+    "sharded": ("Sharded", (
+        "The same BERT in two shards with an index. The conversion writes two safetensors files and an index.")),
+    "pipeline": ("A diffusers pipeline", (
+        "A pipeline like Stable Diffusion, with random weights: four models in four folders, each in a pickle. "
+        "The conversion finds all four.")),
+    "with-code": ("With code", (
+        "A harmless example of a malicious upload: `pytorch_model.bin` contains weights and a call of `os.system` that "
+        "only prints a line. Python's unpickler would run it; depickle reports it, does not run it, and converts the "
+        "weights.")),
     "tampered": ("With a tampered pull request", (
-        "Pull request 1 offers this model as safetensors, and says that nothing has changed. One bit of one weight has. Check it.")),
+        "Pull request 1 adds this model as safetensors and claims that nothing has changed, but one bit of one weight "
+        "is different. Check it.")),
 }
 PULL_REQUEST = """Adding `safetensors` variant of this model
 
@@ -38,7 +43,8 @@ class Greeting:
     """Calls os.system when it is unpickled."""
 
     def __reduce__(self):
-        return os.system, ("echo 'This line was printed by a model file while it was loaded. It could have been anything.'",)
+        line = "This line was printed by a model file while it was loaded. It could have been anything."
+        return os.system, (f"echo '{line}'",)
 
 
 def with_code(folder):
@@ -52,7 +58,8 @@ def tampered(folder):
     pull_request = folder.with_name("tampered@1")
     pull_request.mkdir()
     target = pull_request / "model.safetensors"
-    subprocess.run([DEPICKLE, "convert", folder / "pytorch_model.bin", "-o", target], check=True, stdout=subprocess.DEVNULL)
+    command = [DEPICKLE, "convert", folder / "pytorch_model.bin", "-o", target]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     content = bytearray(target.read_bytes())
     content[-1000] ^= 1  # the lowest bit of one number
     target.write_bytes(content)
@@ -61,7 +68,8 @@ def tampered(folder):
 
 if __name__ == "__main__":
     shutil.rmtree(SAMPLES, ignore_errors=True)
-    for name, make in {"single": models.single, "sharded": models.sharded, "pipeline": models.pipeline, "with-code": with_code, "tampered": tampered}.items():
+    makers = {"single": models.single, "sharded": models.sharded, "pipeline": models.pipeline}
+    for name, make in (makers | {"with-code": with_code, "tampered": tampered}).items():
         torch.manual_seed(7)
         make(SAMPLES / name)
         title, text = TEXTS[name]

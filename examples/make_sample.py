@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes pytorch_model.bin beside this script: a toy of GPT-2's shape, saved by real torch, that ./run converts.
+"""Writes pytorch_model.bin into this folder: a tiny model in the shape of GPT-2, saved by real torch.
 
 usage: make_sample.py   (needs torch; the result is committed)
 """
@@ -12,18 +12,21 @@ VOCABULARY, POSITIONS, WIDTH = 24, 8, 8
 
 def state_dict():
     torch.manual_seed(2)
-    tensors = {"transformer.wte.weight": torch.randn(VOCABULARY, WIDTH), "transformer.wpe.weight": torch.randn(POSITIONS, WIDTH)}
+    tensors = {
+        "transformer.wte.weight": torch.randn(VOCABULARY, WIDTH),
+        "transformer.wpe.weight": torch.randn(POSITIONS, WIDTH),
+    }
     block = {
         "ln_1.weight": torch.ones(WIDTH),
         "ln_1.bias": torch.zeros(WIDTH),
-        "attn.c_attn.weight": torch.randn(3 * WIDTH, WIDTH).t(),  # transposed: its bytes in the file are not in order
+        "attn.c_attn.weight": torch.randn(3 * WIDTH, WIDTH).t(),  # transposed: not contiguous in the file
         "attn.c_attn.bias": torch.zeros(3 * WIDTH),
         "attn.c_proj.weight": torch.randn(WIDTH, WIDTH),
         "mlp.c_fc.weight": torch.randn(WIDTH, 2 * WIDTH).to(torch.bfloat16),
         "mlp.c_proj.weight": torch.randn(2 * WIDTH, WIDTH),
     }
     tensors |= {f"transformer.h.0.{name}": tensor for name, tensor in block.items()}
-    tensors["lm_head.weight"] = tensors["transformer.wte.weight"]  # tied: one storage under two names
+    tensors["lm_head.weight"] = tensors["transformer.wte.weight"]  # tied: one storage, two names
     return tensors
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Adds up JUnit files: prints `N passed, N failed, N skipped` and fails where a test failed.
+"""Adds up JUnit files: prints `N passed, N failed, N skipped`, and fails if a test failed.
 
-usage: add_up.py FOLDER NAME...   reads FOLDER/NAME.xml of each runner; a file that is missing, or in which no test ran, is a failure too
+usage: add_up.py FOLDER NAME...   reads FOLDER/NAME.xml of each runner; a missing file or one without tests is a failure
 """
 import collections
 import pathlib
@@ -17,7 +17,7 @@ def outcome(case):
 
 
 def count(path):
-    """What became of the tests in one file, and why it does not count, if so."""
+    """Returns the outcomes of the tests in one file, and what is wrong with the file, or None."""
     try:
         cases = list(xml.parse(path).iter("testcase"))
     except FileNotFoundError:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks who includes whom, against the arrows of docs/architecture.md. Prints `file:line: what` for each include that breaks them.
+"""Checks the includes of every module against docs/architecture.md. Prints `file:line: error` for each wrong include.
 
 usage: check_layers.py [ROOT]
 """
@@ -23,10 +23,28 @@ ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LI
 ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}
 
 # Third-party headers stay inside .cpp files: nobody who includes ours needs them.
-THIRD_PARTY = ("simdjson", "fmt/", "CLI/", "openssl/", "zlib", "curl/", "boost/", "git2", "sqlite3", "lz4", "seccomp", "nanobind/")
+THIRD_PARTY = (
+    "simdjson",
+    "fmt/",
+    "CLI/",
+    "openssl/",
+    "zlib",
+    "curl/",
+    "boost/",
+    "git2",
+    "sqlite3",
+    "lz4",
+    "seccomp",
+    "nanobind/",
+)
 
 # Headers whose job it is to own a library's handles; only their own folder sees them.
-OWNERS = {"server/hub/store/git.h": "git2.h", "server/http/state.h": "boost/asio/", "server/http/workers.h": "boost/asio/", "python/src/bind.h": "nanobind/"}
+OWNERS = {
+    "server/hub/store/git.h": "git2.h",
+    "server/http/state.h": "boost/asio/",
+    "server/http/workers.h": "boost/asio/",
+    "python/src/bind.h": "nanobind/",
+}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -38,10 +56,14 @@ def module_of(path):
 
 
 def trouble(path, quote, included):
-    """What is wrong with this include of this file, or None."""
+    """Returns what is wrong with this include of this file, or None."""
     module, target = module_of(path), module_of(included)
     if included.startswith(THIRD_PARTY):
-        return None if path.endswith(".cpp") or included.startswith(OWNERS.get(path, "\0")) else f"third-party header {included} outside a .cpp file"
+        return (
+            None
+            if path.endswith(".cpp") or included.startswith(OWNERS.get(path, "\0"))
+            else f"third-party header {included} outside a .cpp file"
+        )
     if quote == "<":
         return f'project header {included} in angle brackets' if target in ARROWS else None
     if module not in ARROWS:
@@ -54,8 +76,13 @@ def trouble(path, quote, included):
 
 
 def check(root):
-    """(complaints, number of files seen)."""
-    files = [path for top in ("depickle", "cli", "server", "python") for path in sorted(root.glob(f"{top}/**/*")) if path.suffix in (".h", ".cpp", ".inc")]
+    """Returns (complaints, number of files)."""
+    files = [
+        path
+        for top in ("depickle", "cli", "server", "python")
+        for path in sorted(root.glob(f"{top}/**/*"))
+        if path.suffix in (".h", ".cpp", ".inc")
+    ]
     complaints = []
     for file in files:
         path = file.relative_to(root).as_posix()

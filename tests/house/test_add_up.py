@@ -1,11 +1,14 @@
-"""The closing line of ./test."""
+"""tools/add_up.py, which prints the last line of ./test."""
 import pathlib
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parents[2]
 PASSED = '<testsuite tests="2"><testcase name="a" status="run"/><testcase name="b"/></testsuite>'
-MIXED = '<testsuites><testsuite><testcase name="a"><failure/></testcase><testcase name="b"><error/></testcase><testcase name="c"><skipped/></testcase><testcase name="d"/></testsuite></testsuites>'
+MIXED = (
+    '<testsuites><testsuite><testcase name="a"><failure/></testcase><testcase name="b"><error/></testcase>'
+    '<testcase name="c"><skipped/></testcase><testcase name="d"/></testsuite></testsuites>'
+)
 
 
 def add_up(folder, *names):
@@ -19,12 +22,12 @@ def test_the_runners_are_added_up(tmp_path):
     assert add_up(tmp_path, "one", "two") == (0, "4 passed, 0 failed, 0 skipped", "")
 
 
-def test_failures_errors_and_skips_are_told_apart(tmp_path):
+def test_failures_errors_and_skips_are_counted(tmp_path):
     (tmp_path / "one.xml").write_text(MIXED)
     assert add_up(tmp_path, "one")[:2] == (1, "1 passed, 2 failed, 1 skipped")
 
 
-def test_a_runner_that_wrote_nothing_is_a_failure(tmp_path):
+def test_a_runner_without_a_result_is_a_failure(tmp_path):
     (tmp_path / "one.xml").write_text(PASSED)
     assert add_up(tmp_path, "one", "gone") == (1, "2 passed, 1 failed, 0 skipped", "gone: did not run to its end\n")
 

@@ -1,4 +1,4 @@
-"""The installed library, as somebody else's project finds it: by find_package and by pkg-config."""
+"""The installed library in another project, found by find_package and by pkg-config."""
 import os
 import pathlib
 import subprocess
@@ -19,7 +19,7 @@ def call(*words, **environment):
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory):
-    """The library installed in a folder of its own, then moved: nothing in it may name the place it was installed to."""
+    """The installed library, moved afterwards: no file in it may contain the path of the installation."""
     first, moved = (tmp_path_factory.mktemp("installed") / name for name in ("first", "moved"))
     call("cmake", "--install", BUILD, "--prefix", first)
     first.rename(moved)
@@ -36,24 +36,26 @@ def lists_the_sample(program):
     return "transformer.wte.weight F32" in lines and "transformer.h.0.mlp.c_fc.weight BF16" in lines
 
 
-def test_find_package_finds_it(prefix, tmp_path):
-    call("cmake", "-S", CONSUMER, "-B", tmp_path, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror")
+def test_find_package(prefix, tmp_path):
+    flags = "-DCMAKE_CXX_FLAGS=-Wall -Wextra -Wpedantic -Werror"
+    call("cmake", "-S", CONSUMER, "-B", tmp_path, "-G", "Ninja", f"-DCMAKE_PREFIX_PATH={prefix}", flags)
     call("cmake", "--build", tmp_path)
     assert lists_the_sample(tmp_path / "consumer")
 
 
-def test_pkg_config_finds_it(prefix, tmp_path):
-    call("g++", "-std=c++20", CONSUMER / "main.cpp", "-o", tmp_path / "consumer", *pkg_config(prefix, "--cflags", "--libs"))
+def test_pkg_config(prefix, tmp_path):
+    flags = pkg_config(prefix, "--cflags", "--libs")
+    call("g++", "-std=c++20", CONSUMER / "main.cpp", "-o", tmp_path / "consumer", *flags)
     assert lists_the_sample(tmp_path / "consumer")
 
 
-def test_nothing_of_the_projects_own_flags_leaks(prefix):
+def test_the_compile_flags_of_the_project_are_not_exported(prefix):
     assert all(flag.startswith("-I") for flag in pkg_config(prefix, "--cflags"))
     targets = "".join(file.read_text() for file in prefix.glob("**/depickle-targets*.cmake"))
     assert "INTERFACE_COMPILE_OPTIONS" not in targets and "depickle_options" not in targets
 
 
-def test_every_header_is_installed_and_needs_nothing_else(prefix, tmp_path):
+def test_every_header_is_installed_and_compiles_alone(prefix, tmp_path):
     headers = sorted(path.relative_to(prefix / "include").as_posix() for path in prefix.glob("include/**/*.h"))
     assert headers == sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("depickle/**/*.h"))
     source = tmp_path / "all.cpp"

@@ -1,4 +1,4 @@
-"""The script that guards the layering of includes, and the tree under it."""
+"""tools/check_layers.py, which checks the includes of every module."""
 import pathlib
 import subprocess
 import sys
@@ -13,7 +13,7 @@ def check(root):
     return done.returncode, done.stdout
 
 
-def test_the_tree_keeps_its_layers():
+def test_the_includes_of_the_tree_are_allowed():
     code, said = check(ROOT)
     assert code == 0, said
 
@@ -33,7 +33,7 @@ def test_the_tree_keeps_its_layers():
     ("depickle/base/text.cpp", "#include <depickle/base/text.h>", "project header depickle/base/text.h in angle brackets"),
     ("depickle/extra/new.cpp", '#include "depickle/base/text.h"', "module depickle/extra is not in the table of layers"),
 ])
-def test_a_broken_layer_is_named_with_file_and_line(tmp_path, path, line, complaint):
+def test_a_wrong_include_is_reported_with_file_and_line(tmp_path, path, line, complaint):
     file = tmp_path / path
     file.parent.mkdir(parents=True)
     file.write_text(f"// A file.\n#include <string>\n{line}\n")
@@ -42,12 +42,14 @@ def test_a_broken_layer_is_named_with_file_and_line(tmp_path, path, line, compla
     assert said.startswith(f"{path}:3: ") and complaint in said
 
 
-def test_what_the_arrows_allow_is_allowed(tmp_path):
+def test_an_allowed_include_is_accepted(tmp_path):
     file = tmp_path / "depickle/convert/plan.cpp"
     file.parent.mkdir(parents=True)
-    file.write_text('#include "depickle/convert/plan.h"\n#include <fmt/format.h>\n#include "depickle/weights/weights.h"\n// #include "cli/output.h"\n')
+    file.write_text(
+        '#include "depickle/convert/plan.h"\n#include <fmt/format.h>\n#include "depickle/weights/weights.h"\n'
+        '// #include "cli/output.h"\n')
     assert check(tmp_path)[0] == 0
 
 
-def test_an_empty_tree_is_a_failure(tmp_path):
+def test_a_tree_without_files_is_a_failure(tmp_path):
     assert check(tmp_path)[0] == 1

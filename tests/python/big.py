@@ -1,4 +1,5 @@
-"""Large checkpoints that take little room and no time: torch leaves the bytes of the storages out, and a few are written in by hand."""
+"""Large checkpoints that need little space and time: storages are holes, and tests write a few of their bytes."""
+
 import contextlib
 import pathlib
 import shutil
@@ -10,8 +11,8 @@ from torch.utils.serialization import config
 
 
 @contextlib.contextmanager
-def room(bytes_needed):
-    """A folder on a disk with that much room, removed again whatever happens."""
+def folder_with_space(bytes_needed):
+    """Yields a folder on a disk with that much free space, and removes it afterwards."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="depickle-"))
     try:
         if shutil.disk_usage(folder).free < bytes_needed:
@@ -22,18 +23,18 @@ def room(bytes_needed):
 
 
 def save_sparse(tensors, path):
-    """What torch.save writes, but with holes in place of the storages' bytes, and no checksums, which would not fit them."""
+    """Writes what torch.save writes, with holes instead of storages, and without checksums, which would be wrong."""
     with config.patch({"save.compute_crc32": False}), torch.serialization.skip_data():
         torch.save(tensors, path)
 
 
 def empty(dtype, *shape):
-    """A tensor whose memory is never touched."""
+    """Returns a tensor whose memory is never touched."""
     return torch.empty(shape, dtype=dtype)
 
 
 def fill(path, record, values):
-    """Writes {byte offset: bytes} into the record `data/…` of an archive, found where torch's own reader finds it."""
+    """Writes {byte offset: bytes} into the record `data/…` of an archive, where torch's reader finds it."""
     begin = torch._C.PyTorchFileReader(str(path)).get_record_offset(record)
     with open(path, "r+b") as file:
         for offset, data in values.items():

@@ -1,6 +1,6 @@
-"""Tests of the program from outside, against real torch and the real safetensors.
+"""Tests of the program with real torch and the real safetensors.
 
-The program is build/release/bin/depickle, or that of the folder in DEPICKLE_BIN_DIR.
+The program is build/release/bin/depickle, or the one in the folder DEPICKLE_BIN_DIR.
 """
 import warnings
 
@@ -11,8 +11,10 @@ from program import PROGRAM
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "release: measures memory or takes gigabytes; for the program without sanitizers")
-    warnings.filterwarnings("ignore", message=".*(TypedStorage|quantize|Sparse|nested|complex32|ComplexHalf|non-writable).*")
+    config.addinivalue_line("markers", "release: measures memory or needs gigabytes; runs without sanitizers")
+    warnings.filterwarnings(
+        "ignore", message=".*(TypedStorage|quantize|Sparse|nested|complex32|ComplexHalf|non-writable).*"
+    )
     if not PROGRAM.exists():
         raise pytest.UsageError(f"{PROGRAM} is not built: ./test builds it")
 

@@ -1,4 +1,4 @@
-"""Pickles opcode by opcode: what no honest writer writes. Each function returns the opcodes that push one value."""
+"""Makes pickles opcode by opcode. Each function returns the opcodes that push one value."""
 import struct
 
 
@@ -37,7 +37,16 @@ def storage(key, numel, storage_class="FloatStorage"):
 
 
 def tensor(stored, shape, strides, offset=0):
-    return call("torch._utils", "_rebuild_tensor_v2", stored, integer(offset), integers(shape), integers(strides), b"\x89", call("collections", "OrderedDict"))
+    return call(
+        "torch._utils",
+        "_rebuild_tensor_v2",
+        stored,
+        integer(offset),
+        integers(shape),
+        integers(strides),
+        b"\x89",
+        call("collections", "OrderedDict"),
+    )
 
 
 def dict_of(items):
@@ -49,5 +58,5 @@ def stream(value, protocol=2):
 
 
 def one_tensor(numel=6, shape=(2, 3), strides=(3, 1), offset=0, storage_class="FloatStorage", name="w"):
-    """A state dict of one tensor over data/0."""
+    """Returns a state dict of one tensor in data/0."""
     return stream(dict_of({name: tensor(storage("0", numel, storage_class), shape, strides, offset)}))

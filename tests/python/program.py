@@ -1,4 +1,4 @@
-"""Calling the `depickle` program, and what every answer of it must keep to."""
+"""Runs the `depickle` program, and checks what all its output has in common."""
 import dataclasses
 import json
 import os
@@ -9,7 +9,11 @@ ROOT = pathlib.Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"
 PROGRAM = pathlib.Path(os.environ.get("DEPICKLE_BIN_DIR", ROOT / "build/release/bin")) / "depickle"
 SANITIZED = PROGRAM.exists() and b"__asan_init" in PROGRAM.read_bytes()
-ENVIRONMENT = os.environ | {"NO_COLOR": "1", "ASAN_OPTIONS": "exitcode=99:detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+ENVIRONMENT = os.environ | {
+    "NO_COLOR": "1",
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
 
 YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -26,17 +30,27 @@ class Done:
 
 
 def run(*words, prefix=(), timeout=120, **options):
-    """Runs `depickle WORDS…`. A crash, a sanitizer's report or a hang fails the test, whatever was expected."""
+    """Runs `depickle WORDS…`. A crash, a sanitizer report or a timeout fails the test, whatever the test expects."""
     command = [*map(str, prefix), str(PROGRAM), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options)
-    assert done.returncode in (YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED), f"{command} ended with {done.returncode}: {done.stderr}"
+    done = subprocess.run(
+        command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options
+    )
+    is_known = done.returncode in (YES, NO, COULD_NOT, NOTHING_TO_DO, INTERRUPTED)
+    assert is_known, f"{command} ended with {done.returncode}: {done.stderr}"
     assert "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)
 
 
 def start(*words, **options):
-    """The same without waiting for the end."""
-    return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT, **options)
+    """Starts the program, without waiting for its end."""
+    return subprocess.Popen(
+        [str(PROGRAM), *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        **options,
+    )
 
 
 def inspect(path, *options):
@@ -47,7 +61,7 @@ def inspect(path, *options):
 
 
 def scan(*paths):
-    """(exit code, the `files` of the report)."""
+    """Returns (exit code, the `files` of the report)."""
     done = run("scan", *paths, "--json")
     assert done.out, done.err
     assert done.json["schema"] == "depickle.scan/1"
@@ -56,7 +70,7 @@ def scan(*paths):
 
 
 def verdict(path):
-    """The verdict on one file, which must agree with the exit code."""
+    """Returns the verdict on one file, and checks that the exit code agrees."""
     code, (file,) = scan(path)
     assert code == {"tensors-only": YES, "has-code": NO, "unreadable": COULD_NOT}[file["verdict"]]
     return file["verdict"]
@@ -69,7 +83,7 @@ def error_line(done):
 
 
 def assert_refused(done, path, *words, hint=None):
-    """The program could not do it and says so in one line that names the file and `words`; `hint` must stand in the hint."""
+    """Asserts that the program failed, with the file and `words` in the one error line and `hint` in the hint."""
     assert done.code == COULD_NOT, (done.code, done.out, done.err)
     line = error_line(done)
     assert str(path) in line, line
@@ -81,7 +95,7 @@ def assert_refused(done, path, *words, hint=None):
 
 
 def assert_not_converted(source, *words, hint=None, options=()):
-    """convert refuses `source`, and leaves its folder as it was."""
+    """Asserts that convert refuses `source` and does not change its folder."""
     before = snapshot(source.parent)
     target = source.with_name("converted.safetensors")
     assert_refused(run("convert", source, "-o", target, *options), source, *words, hint=hint)
@@ -89,5 +103,5 @@ def assert_not_converted(source, *words, hint=None, options=()):
 
 
 def snapshot(folder):
-    """Names, sizes and times of change of everything in a folder, hidden files too."""
+    """Returns names, sizes and modification times of everything in a folder, hidden files too."""
     return {path.name: (path.lstat().st_size, path.lstat().st_mtime_ns) for path in folder.iterdir()}

@@ -1,4 +1,4 @@
-"""Asking this library and the real one about the same safetensors files."""
+"""Reads the same safetensors files with this library and with the real one."""
 import json
 import subprocess
 import sys
@@ -9,9 +9,14 @@ VERDICT = PROGRAM.with_name("safetensors_verdict")
 
 
 def ask(mode, requests):
-    """One answer of `safetensors_verdict MODE` for each request: a path, or what becomes a JSON object."""
+    """Returns one answer of `safetensors_verdict MODE` for each request: a path, or a dict that is sent as JSON."""
     lines = [json.dumps(request) if isinstance(request, dict) else str(request) for request in requests]
-    done = subprocess.run([str(VERDICT), mode], input="".join(f"{line}\n" for line in lines).encode(), capture_output=True, env=ENVIRONMENT)
+    done = subprocess.run(
+        [str(VERDICT), mode],
+        input="".join(f"{line}\n" for line in lines).encode(),
+        capture_output=True,
+        env=ENVIRONMENT,
+    )
     assert done.returncode == 0, done.stderr.decode()
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(lines)
@@ -19,7 +24,7 @@ def ask(mode, requests):
 
 
 def tensors(answer):
-    """What a file holds, by name; None where it is refused."""
+    """Returns the tensors of a file by name, or None if it is refused."""
     if not answer["accept"]:
         return None
     return {tensor["name"]: (tensor["dtype"], tensor["shape"], tensor["sha256"]) for tensor in answer["tensors"]}
@@ -30,7 +35,8 @@ import hashlib, json, sys
 import safetensors
 for path in sys.stdin.read().splitlines():
     try:
-        said = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in safetensors.deserialize(open(path, "rb").read())}
+        tensors = safetensors.deserialize(open(path, "rb").read())
+        said = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in tensors}
         with safetensors.safe_open(path, framework="np") as file:
             said = [said, file.metadata()]
     except safetensors.SafetensorError as error:
@@ -40,7 +46,9 @@ for path in sys.stdin.read().splitlines():
 
 
 def ask_real(paths):
-    """The real library's tensors by name and its metadata, or the text of its error. In another process: it may panic."""
-    done = subprocess.run([sys.executable, "-c", REAL], input="\n".join(map(str, paths)), capture_output=True, text=True)
+    """Returns the real library's tensors and metadata, or its error, for each file, from a process that may panic."""
+    done = subprocess.run(
+        [sys.executable, "-c", REAL], input="\n".join(map(str, paths)), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

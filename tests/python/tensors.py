@@ -1,4 +1,4 @@
-"""Tensors as real torch and the real safetensors see them, compared bit by bit."""
+"""Reads tensors with real torch and the real safetensors, and compares them bit for bit."""
 import ctypes
 import json
 
@@ -7,17 +7,18 @@ from safetensors import safe_open
 
 from program import YES, run
 
-# The torch dtypes that safetensors has a name for.
+# The dtypes of torch that safetensors can store.
 NAMES = {
-    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.uint16: "U16", torch.int32: "I32", torch.uint32: "U32",
-    torch.int64: "I64", torch.uint64: "U64", torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64",
-    torch.complex64: "C64", torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2", torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
+    torch.bool: "BOOL", torch.uint8: "U8", torch.int8: "I8", torch.int16: "I16", torch.uint16: "U16",
+    torch.int32: "I32", torch.uint32: "U32", torch.int64: "I64", torch.uint64: "U64", torch.float16: "F16",
+    torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64", torch.complex64: "C64",
+    torch.float8_e4m3fn: "F8_E4M3", torch.float8_e5m2: "F8_E5M2", torch.float8_e4m3fnuz: "F8_E4M3FNUZ",
     torch.float8_e5m2fnuz: "F8_E5M2FNUZ", torch.float8_e8m0fnu: "F8_E8M0", torch.float4_e2m1fn_x2: "F4",
 }
 
 
 def raw(tensor):
-    """The logical elements in C order, little-endian, with conjugation and negation carried out."""
+    """Returns the elements in C order, little-endian, with conjugation and negation applied."""
     tensor = tensor.detach().resolve_conj().resolve_neg().contiguous()
     return ctypes.string_at(tensor.data_ptr(), tensor.numel() * tensor.element_size()) if tensor.numel() else b""
 
@@ -28,7 +29,7 @@ def header(path):
 
 
 def load(path):
-    """(tensors by name, aliases as {dropped: kept}) of a safetensors file, as the real package reads it."""
+    """Returns (tensors by name, aliases as {dropped: kept}) of a safetensors file, read by the real package."""
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         metadata = file.metadata()
@@ -37,14 +38,19 @@ def load(path):
 
 
 def differences(got, expected):
-    """Names under which the two tables do not hold the same dtype, shape and bits."""
-    return [name for name in sorted(got.keys() | expected.keys())
-            if name not in got or name not in expected
-            or (got[name].dtype, got[name].shape) != (expected[name].dtype, expected[name].shape) or raw(got[name]) != raw(expected[name])]
+    """Returns the names whose dtype, shape or bits differ."""
+    return [
+        name
+        for name in sorted(got.keys() | expected.keys())
+        if name not in got
+        or name not in expected
+        or (got[name].dtype, got[name].shape) != (expected[name].dtype, expected[name].shape)
+        or raw(got[name]) != raw(expected[name])
+    ]
 
 
 def assert_converts(source, expected, *options, target=None):
-    """Converts `source`; the real safetensors package must then find `expected` in it, under all its names. Returns the aliases."""
+    """Converts `source`, and asserts that the real safetensors package reads `expected`. Returns the aliases."""
     target = target or source.with_name("converted.safetensors")
     done = run("convert", source, "-o", target, *options)
     assert done.code == YES, done.err
@@ -55,13 +61,13 @@ def assert_converts(source, expected, *options, target=None):
 
 
 def save_and_load(checkpoint, path, **options):
-    """Writes with torch.save and returns what torch.load makes of it."""
+    """Writes with torch.save and returns the result of torch.load."""
     torch.save(checkpoint, path, **options)
     return torch.load(path, weights_only=False)
 
 
 def random_bits(dtype, *shape):
-    """Every bit pattern may come: NaN payloads, -0.0, denormals. bool holds 0 and 1 only."""
+    """Returns a tensor with any bit patterns: NaN payloads, -0.0, denormals. bool has 0 and 1 only."""
     if dtype == torch.bool:
         return torch.randint(0, 2, shape, dtype=torch.uint8).to(torch.bool)
     size = torch.empty(0, dtype=dtype).element_size()

@@ -1,4 +1,5 @@
-"""Files that are not what their name says, and archives that lie: a clear refusal each, nothing left behind, nothing called harmless."""
+"""Files of other formats, archives with wrong headers: each is refused, leaves no file, and is never `tensors-only`."""
+
 import gzip
 import json
 import struct
@@ -25,7 +26,7 @@ def write(folder, content, name="model.bin"):
 
 
 def entries(**changes):
-    """The records of a small checkpoint; changes={"data.pkl": {"local": …}} alters one of them."""
+    """Returns the records of a small checkpoint; changes={"data.pkl": {"local": …}} changes one of them."""
     made = [Entry("archive/data.pkl", PICKLE), Entry("archive/data/0", DATA), Entry("archive/version", b"3\n")]
     for entry in made:
         for field, value in changes.get(entry.name.split("/", 1)[1], {}).items():
@@ -33,7 +34,7 @@ def entries(**changes):
     return made
 
 
-def test_the_archive_that_the_others_are_made_from_is_good(tmp_path):
+def test_the_unchanged_archive_is_accepted(tmp_path):
     path = write(tmp_path, zips.archive(entries()))
     assert run("convert", path, "-o", tmp_path / "good.safetensors").code == YES
     assert torch.equal(load(tmp_path / "good.safetensors")[0]["w"], torch.arange(6.0).view(2, 3))
@@ -42,8 +43,8 @@ def test_the_archive_that_the_others_are_made_from_is_good(tmp_path):
 
 @pytest.mark.parametrize("size", [4, 5_000_003], ids=["small", "in many pieces"])
 @pytest.mark.parametrize("at", [0, -1], ids=["first byte", "last byte"])
-def test_a_storage_that_was_damaged_after_it_was_written(tmp_path, size, at):
-    """torch.load takes it in silence: the checksum that the archive records is no longer that of the bytes."""
+def test_a_damaged_storage_fails_its_checksum(tmp_path, size, at):
+    """torch.load accepts it: the checksum in the archive does not match the bytes."""
     tensors = {"whole": torch.arange(size, dtype=torch.uint8), "other": torch.ones(3)}
     torch.save(tensors, tmp_path / "good.pt")
     content = bytearray((tmp_path / "good.pt").read_bytes())
@@ -73,19 +74,23 @@ WRONG_FILES = {
     "text": (b"abc", [], None),
     "zeros": (bytes(1000), [], None),
     "empty zip": (zips.archive([]), ["zip"], None),
-    "zip without data.pkl": (zips.archive([Entry("readme.txt", b"hello"), Entry("model.json", b"{}")]), ["data.pkl"], None),
+    "zip without data.pkl": (
+        zips.archive([Entry("readme.txt", b"hello"), Entry("model.json", b"{}")]),
+        ["data.pkl"],
+        None,
+    ),
 }
 
 
 @pytest.mark.parametrize("content, words, hint", WRONG_FILES.values(), ids=WRONG_FILES)
-def test_a_file_that_is_something_else_is_named_as_what_it_is(content, words, hint, tmp_path):
+def test_a_file_of_another_kind_is_named(content, words, hint, tmp_path):
     path = write(tmp_path, content)
     assert_not_converted(path, *words, hint=hint)
     assert_refused(run("inspect", path), path, *words, hint=hint)
     assert verdict(path) == "unreadable"
 
 
-LIES = {
+WRONG_HEADERS = {
     "local name": {"data.pkl": {"local": {"name": "archive/datap.kl"}}},
     "local method": {"data/0": {"local": {"method": zips.DEFLATED}}},
     "local size": {"data/0": {"local": {"usize": 23}}},
@@ -98,24 +103,32 @@ LIES = {
     "offset past the end": {"data/0": {"central": {"offset": 1 << 30}}},
     "offset on nothing": {"data/0": {"central": {"offset": 7}}},
     "same offset twice": {"version": {"central": {"offset": 0, "name": "archive/version"}}},
-    "size past the end": {"data/0": {"local": {"csize": 1 << 30, "usize": 1 << 30}, "central": {"csize": 1 << 30, "usize": 1 << 30}}},
-    "overlapping its neighbour": {"data/0": {"local": {"csize": 60, "usize": 60}, "central": {"csize": 60, "usize": 60}}},
+    "size past the end": {
+        "data/0": {"local": {"csize": 1 << 30, "usize": 1 << 30}, "central": {"csize": 1 << 30, "usize": 1 << 30}}
+    },
+    "overlapping the next record": {
+        "data/0": {"local": {"csize": 60, "usize": 60}, "central": {"csize": 60, "usize": 60}}
+    },
     "stored with two sizes": {"data/0": {"local": {"usize": 4000}, "central": {"usize": 4000}}},
     "bzip2": {"data/0": {"local": {"method": 12}, "central": {"method": 12}}},
-    "deflated to less than declared": {"data/0": {"method": zips.DEFLATED, "local": {"usize": 28}, "central": {"usize": 28}}},
-    "deflated to more than declared": {"data/0": {"method": zips.DEFLATED, "local": {"usize": 20}, "central": {"usize": 20}}},
+    "deflated to less than declared": {
+        "data/0": {"method": zips.DEFLATED, "local": {"usize": 28}, "central": {"usize": 28}}
+    },
+    "deflated to more than declared": {
+        "data/0": {"method": zips.DEFLATED, "local": {"usize": 20}, "central": {"usize": 20}}
+    },
     "not deflated": {"data/0": {"local": {"method": 8}, "central": {"method": 8}}},
     "wrong crc": {"data/0": {"local": {"crc": 1}, "central": {"crc": 1}}},
     "NUL in a name": {"version": {"name": "archive/ver\0sion"}},
     "backslash in a name": {"version": {"name": "archive\\version"}},
-    "way out in a name": {"version": {"name": "archive/../../etc/passwd"}},
+    "parent folder in a name": {"version": {"name": "archive/../../etc/passwd"}},
     "absolute name": {"version": {"name": "/archive/version"}},
     "name that is not UTF-8": {"version": {"local": {"name": b"archive/\xff"}, "central": {"name": b"archive/\xff"}}},
 }
 
 
-@pytest.mark.parametrize("changes", LIES.values(), ids=LIES)
-def test_an_archive_whose_headers_lie_is_refused(changes, tmp_path):
+@pytest.mark.parametrize("changes", WRONG_HEADERS.values(), ids=WRONG_HEADERS)
+def test_an_archive_with_wrong_headers_is_refused(changes, tmp_path):
     assert_not_converted(write(tmp_path, zips.archive(entries(**changes))))
 
 
@@ -132,32 +145,41 @@ ARCHIVES = {
     "too few entries": zips.archive(entries(), end={"entries": 2}),
     "too many entries": zips.archive(entries(), end={"entries": 60000}),
     "two archives back to back": zips.archive(entries()) + zips.archive(entries(**{"data/0": {"data": DATA[::-1]}})),
-    "byteorder of no machine": zips.archive(entries() + [Entry("archive/byteorder", b"middle")]),
+    "unknown byteorder": zips.archive(entries() + [Entry("archive/byteorder", b"middle")]),
     "two data.pkl": zips.archive(entries() + [Entry("other/data.pkl", PICKLE)]),
 }
 
 
 @pytest.mark.parametrize("content", ARCHIVES.values(), ids=ARCHIVES)
-def test_an_archive_that_can_be_read_in_two_ways_or_in_none_is_refused(content, tmp_path):
+def test_an_ambiguous_or_broken_archive_is_refused(content, tmp_path):
     assert_not_converted(write(tmp_path, content))
 
 
-def test_a_flag_or_name_that_lies_does_not_hide_code(tmp_path):
+def test_a_wrong_flag_or_name_does_not_hide_code(tmp_path):
     evil = pickles.stream(pickles.call("posix", "system", pickles.text("echo evil")))
-    for number, changes in enumerate([{"local": {"flags": 1}, "central": {"flags": 1}}, {"local": {"name": "archive/datap.kl"}}, {"local": {"crc": 1}, "central": {"crc": 1}}]):
-        assert verdict(write(tmp_path, zips.archive(entries(**{"data.pkl": changes | {"data": evil}})), f"{number}.bin")) == "has-code"
+    for number, changes in enumerate(
+        [
+            {"local": {"flags": 1}, "central": {"flags": 1}},
+            {"local": {"name": "archive/datap.kl"}},
+            {"local": {"crc": 1}, "central": {"crc": 1}},
+        ]
+    ):
+        assert (
+            verdict(write(tmp_path, zips.archive(entries(**{"data.pkl": changes | {"data": evil}})), f"{number}.bin"))
+            == "has-code"
+        )
     doubled = zips.archive(entries() + [Entry("archive/data.pkl", evil)])
     assert verdict(write(tmp_path, doubled, "doubled.bin")) == "has-code"
 
 
-def test_bytes_that_no_record_owns_are_reported(tmp_path):
+def test_bytes_outside_all_records_are_reported(tmp_path):
     path = write(tmp_path, zips.archive(entries(), between=b"hidden" * 10))
     done = run("inspect", path, "--json")
     assert done.code == COULD_NOT or any("60" in note for note in done.json["notes"])
 
 
-def test_a_safetensors_file_is_nothing_to_convert(tmp_path):
-    path = write(tmp_path, save({"a": torch.ones(2)}))  # called model.bin: what it is, its content says
+def test_a_safetensors_file_needs_no_conversion(tmp_path):
+    path = write(tmp_path, save({"a": torch.ones(2)}))  # called model.bin: the content decides, not the name
     before = snapshot(tmp_path)
     done = run("convert", path, "-o", tmp_path / "out.safetensors")
     assert done.code == NOTHING_TO_DO and "safetensors" in done.out + done.err
@@ -165,16 +187,21 @@ def test_a_safetensors_file_is_nothing_to_convert(tmp_path):
     assert verdict(path) == "tensors-only"
 
 
-def test_a_name_cannot_speak_to_the_terminal(tmp_path):
+def test_a_name_cannot_control_the_terminal(tmp_path):
     bomb = "\x1b]0;owned\x07\u202e"
     path = write(tmp_path, zips.checkpoint(pickles.one_tensor(name=bomb), [DATA]), "\x1b[31m.bin")
-    for words in (["inspect", path], ["scan", path], ["convert", path, "-o", tmp_path / "out.safetensors", "--dry-run"], ["inspect", tmp_path / "\x1b[31mgone"]):
+    for words in (
+        ["inspect", path],
+        ["scan", path],
+        ["convert", path, "-o", tmp_path / "out.safetensors", "--dry-run"],
+        ["inspect", tmp_path / "\x1b[31mgone"],
+    ):
         done = run(*words)
         assert "\x1b" not in done.out + done.err and "\u202e" not in done.out + done.err
     assert json.loads(run("inspect", path, "--json").out)["tensors"][0]["name"] == bomb
 
 
-def test_scan_answers_for_each_file(tmp_path):
+def test_scan_reports_each_file(tmp_path):
     good, bad = write(tmp_path, zips.archive(entries()), "good"), write(tmp_path, b"", "bad")
     code, files = scan(good, bad)
     assert code == COULD_NOT

@@ -1,4 +1,4 @@
-"""Checkpoints of real torch, container by container and layout by layout: the same tensors come out, bit for bit."""
+"""Checkpoints of real torch, in every container and layout: the same tensors come out, bit for bit."""
 import collections
 
 import pytest
@@ -10,13 +10,16 @@ from torch.utils.serialization import config
 from program import YES, inspect, run
 from tensors import assert_converts, header, load, random_bits, raw, save_and_load
 
-CONTAINERS = {"zip": {}, "legacy": {"_use_new_zipfile_serialization": False}} | {f"protocol {n}": {"pickle_protocol": n} for n in (2, 3, 4, 5)} | {
-    f"legacy protocol {n}": {"_use_new_zipfile_serialization": False, "pickle_protocol": n} for n in (3, 4, 5)}
+CONTAINERS = (
+    {"zip": {}, "legacy": {"_use_new_zipfile_serialization": False}}
+    | {f"protocol {n}": {"pickle_protocol": n} for n in (2, 3, 4, 5)}
+    | {f"legacy protocol {n}": {"_use_new_zipfile_serialization": False, "pickle_protocol": n} for n in (3, 4, 5)}
+)
 
 
 @pytest.fixture(params=CONTAINERS)
 def container(request):
-    """The options of torch.save that bring this container."""
+    """The options of torch.save for this container."""
     return CONTAINERS[request.param]
 
 
@@ -49,7 +52,7 @@ def test_layouts_are_written_in_c_order(container, tmp_path):
     report = {tensor["name"]: tensor for tensor in inspect(tmp_path / "model.pt")["tensors"]}
     assert report["transposed"]["shape"] == [17, 300] and report["transposed"]["strides"] == [1, 17]
     assert report["expanded"]["strides"] == [0, 0]
-    with open(tmp_path / "model.pt", "rb") as file:  # the offset of a tensor that lies in the file as it is
+    with open(tmp_path / "model.pt", "rb") as file:  # a contiguous tensor has an offset in the file
         file.seek(report["base"]["offset"])
         assert file.read(report["base"]["bytes"]) == raw(expected["base"])
     assert report["transposed"]["offset"] is None
@@ -57,15 +60,43 @@ def test_layouts_are_written_in_c_order(container, tmp_path):
 
 def test_conjugated_and_negated_views_are_resolved(container, tmp_path):
     c = random_bits(torch.complex64, 4, 5)
-    views = {"conj": c.conj(), "conj transposed": c.conj().t(), "negative": c.clone().conj().imag, "real": c.clone().real, "imaginary": c.clone().imag, "both": torch._neg_view(c.clone()).conj()}
+    views = {
+        "conj": c.conj(),
+        "conj transposed": c.conj().t(),
+        "negative": c.clone().conj().imag,
+        "real": c.clone().real,
+        "imaginary": c.clone().imag,
+        "both": torch._neg_view(c.clone()).conj(),
+    }
     assert torch.is_conj(views["conj"]) and views["negative"].is_neg()
     assert_converts(tmp_path / "model.pt", save_and_load(views, tmp_path / "model.pt", **container))
 
 
 def test_a_contiguous_state_dict_gives_the_bytes_of_save_file(container, tmp_path):
-    """Every dtype at once, names that need escapes: order, padding and escapes are upstream's."""
-    tensors = {f"z.{index}": random_bits(dtype, 3, 2) for index, dtype in enumerate([torch.float32, torch.bfloat16, torch.int64, torch.bool, torch.float16, torch.uint8, torch.float64, torch.complex64])}
-    tensors |= {'quote " backslash \\ slash /': torch.ones(3), "tab\tnewline\nbell\x07 del\x7f": torch.ones(1), "Ünïcode 🥒 \u2028": torch.ones(2), "scalar": torch.tensor(7), "empty": torch.empty(0), "": torch.ones(1)}
+    """Every dtype at once, and names that need escapes: order, padding and escapes are those of upstream."""
+    tensors = {
+        f"z.{index}": random_bits(dtype, 3, 2)
+        for index, dtype in enumerate(
+            [
+                torch.float32,
+                torch.bfloat16,
+                torch.int64,
+                torch.bool,
+                torch.float16,
+                torch.uint8,
+                torch.float64,
+                torch.complex64,
+            ]
+        )
+    }
+    tensors |= {
+        'quote " backslash \\ slash /': torch.ones(3),
+        "tab\tnewline\nbell\x07 del\x7f": torch.ones(1),
+        "Ünïcode 🥒 \u2028": torch.ones(2),
+        "scalar": torch.tensor(7),
+        "empty": torch.empty(0),
+        "": torch.ones(1),
+    }
     torch.save(tensors, tmp_path / "model.pt", **container)
     save_file(tensors, tmp_path / "upstream.safetensors", metadata={"format": "pt"})
     assert run("convert", tmp_path / "model.pt", "-o", tmp_path / "ours.safetensors").code == YES
@@ -89,24 +120,51 @@ def test_tied_tensors_are_stored_once_and_recorded(container, tmp_path):
 
 def test_tied_tensors_can_be_stored_twice(tmp_path):
     shared = random_bits(torch.float32, 5, 4)
-    assert assert_converts(tmp_path / "model.pt", save_and_load({"a": shared, "b": shared}, tmp_path / "model.pt"), "--tied", "copy") == {}
+    assert (
+        assert_converts(
+            tmp_path / "model.pt", save_and_load({"a": shared, "b": shared}, tmp_path / "model.pt"), "--tied", "copy"
+        )
+        == {}
+    )
 
 
 def test_overlaps_that_are_not_equal_are_written_in_full(container, tmp_path):
-    """What upstream refuses: another shape, a slice, a transposed view, another dtype of the same bytes, disjoint halves."""
+    """Upstream refuses these: another shape, a slice, a transposed view, another dtype, disjoint halves."""
     qkv, pair, twice = random_bits(torch.float32, 12, 4), random_bits(torch.float32, 10), random_bits(torch.int32, 2, 3)
-    tensors = {"qkv": qkv, "q": qkv[:4], "k": qkv[4:8], "qkv.t": qkv.t(), "flat": qkv.view(-1), "left": pair[:5], "right": pair[5:], "overlap": pair[3:7], "i": twice, "i again": twice.view(6)}
+    tensors = {
+        "qkv": qkv,
+        "q": qkv[:4],
+        "k": qkv[4:8],
+        "qkv.t": qkv.t(),
+        "flat": qkv.view(-1),
+        "left": pair[:5],
+        "right": pair[5:],
+        "overlap": pair[3:7],
+        "i": twice,
+        "i again": twice.view(6),
+    }
     assert assert_converts(tmp_path / "model.pt", save_and_load(tensors, tmp_path / "model.pt", **container)) == {}
 
 
-def test_one_storage_seen_as_several_dtypes(tmp_path):
+def test_one_storage_with_several_dtypes(tmp_path):
     x = torch.randint(0, 256, (24,), dtype=torch.uint8)
-    tensors = {"u32": x.view(torch.uint32), "f8": x.view(torch.float8_e4m3fn), "u8": x, "u16": x.view(torch.uint16)[3:7]}
+    tensors = {
+        "u32": x.view(torch.uint32),
+        "f8": x.view(torch.float8_e4m3fn),
+        "u8": x,
+        "u16": x.view(torch.uint16)[3:7],
+    }
     assert assert_converts(tmp_path / "model.pt", save_and_load(tensors, tmp_path / "model.pt")) == {}
 
 
-def test_names_that_fold_together_stay_apart(tmp_path):
-    tensors = {"Weight": torch.ones(2), "weight": torch.zeros(2), "e\u0301": torch.ones(1), "\u00e9": torch.zeros(1), " ": torch.ones(3)}
+def test_names_that_differ_in_case_or_unicode_form_stay_distinct(tmp_path):
+    tensors = {
+        "Weight": torch.ones(2),
+        "weight": torch.zeros(2),
+        "e\u0301": torch.ones(1),
+        "\u00e9": torch.zeros(1),
+        " ": torch.ones(3),
+    }
     assert_converts(tmp_path / "model.pt", save_and_load(tensors, tmp_path / "model.pt"))
 
 
@@ -124,8 +182,10 @@ def test_the_data_can_be_aligned(alignment, tmp_path):
         assert (8 + int.from_bytes(file.read(8), "little")) % alignment == 0
 
 
-@pytest.mark.parametrize("setting", [{"save.storage_alignment": 1}, {"save.storage_alignment": 4096}, {"save.compute_crc32": False}], ids=str)
-def test_torchs_own_settings_for_saving_do_not_matter(setting, tmp_path):
+@pytest.mark.parametrize(
+    "setting", [{"save.storage_alignment": 1}, {"save.storage_alignment": 4096}, {"save.compute_crc32": False}], ids=str
+)
+def test_the_settings_of_torch_save_do_not_matter(setting, tmp_path):
     with config.patch(setting):
         torch.save({"a": torch.arange(6.0), "b": torch.ones(3, dtype=torch.uint16)}, tmp_path / "model.pt")
     assert_converts(tmp_path / "model.pt", torch.load(tmp_path / "model.pt"))

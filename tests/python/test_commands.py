@@ -1,4 +1,4 @@
-"""The program's commands as a whole: which there are, whichever program has them, and what is said of a wrong line."""
+"""The set of commands, in both programs, and the errors for a wrong command line."""
 import shutil
 import subprocess
 
@@ -6,17 +6,39 @@ import pytest
 
 from program import COULD_NOT, ENVIRONMENT, PROGRAM, YES, error_line, run
 
-COMMANDS = ["inspect", "convert", "compare", "verify", "scan", "check", "pr", "download", "serve", "user", "completions", "version"]
+COMMANDS = [
+    "inspect",
+    "convert",
+    "compare",
+    "verify",
+    "scan",
+    "check",
+    "pr",
+    "download",
+    "serve",
+    "user",
+    "completions",
+    "version",
+]
 
 
-@pytest.mark.parametrize("words", [["--help"], ["-q", "--help"], ["completions", "bash"], ["--color", "never", "completions", "zsh"], ["completions", "fish"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["-q", "--help"],
+        ["completions", "bash"],
+        ["--color", "never", "completions", "zsh"],
+        ["completions", "fish"],
+    ],
+)
 def test_all_commands_are_shown(words):
     done = run(*words)
     assert done.code == YES and [name for name in COMMANDS if name not in done.out] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_has_its_help(command):
+def test_each_command_has_help(command):
     done = run(command, "--help")
     assert done.code == YES and f"Usage: depickle {command}" in done.out
 
@@ -28,15 +50,19 @@ def test_each_has_its_help(command):
     (["--color", "never", "inspect"], "ADDR"),
     ([], "subcommand"),
 ])
-def test_a_wrong_line(words, said):
+def test_a_wrong_command_line(words, said):
     done = run(*words)
     assert done.code == COULD_NOT and said in error_line(done) and "depickle --help" in done.err
 
 
-def test_alone_as_in_the_python_package_it_has_no_server(tmp_path):
+def test_without_depickle_server_there_are_no_server_commands(tmp_path):
     alone = shutil.copy(PROGRAM, tmp_path / "depickle")
     call = lambda *words: subprocess.run([alone, *words], capture_output=True, text=True, env=ENVIRONMENT)
     assert call("version").stdout == run("version").out
     assert "convert" in call("--help").stdout and "serve" not in call("--help").stdout
     refused = call("serve", "--port", "0")
-    assert refused.returncode == COULD_NOT and 'no command "serve"' in refused.stderr and "Python package" in refused.stderr
+    assert (
+        refused.returncode == COULD_NOT
+        and 'no command "serve"' in refused.stderr
+        and "Python package" in refused.stderr
+    )

@@ -1,4 +1,4 @@
-"""Every dtype that torch has, in both containers: written as safetensors, or refused by name."""
+"""Every dtype of torch, in both containers: written as safetensors, or refused by name."""
 import pytest
 import torch
 
@@ -18,9 +18,15 @@ def by_name(dtypes):
 @pytest.mark.parametrize("container", CONTAINERS)
 @pytest.mark.parametrize("dtype", by_name(NAMES), ids=str)
 def test_a_dtype_of_safetensors_keeps_its_bits(dtype, container, tmp_path):
-    tensors = {"matrix": random_bits(dtype, 3, 10), "scalarlike": random_bits(dtype, 1), "empty": torch.empty(0, 4, dtype=dtype)}
+    tensors = {
+        "matrix": random_bits(dtype, 3, 10),
+        "scalarlike": random_bits(dtype, 1),
+        "empty": torch.empty(0, 4, dtype=dtype),
+    }
     torch.save(tensors, tmp_path / "model.pt", **CONTAINERS[container])
-    assert_converts(tmp_path / "model.pt", tensors)  # not what torch.load gives: it cannot read all that it writes into the legacy container
+    assert_converts(
+        tmp_path / "model.pt", tensors
+    )  # not the result of torch.load, which cannot read every legacy file that torch.save writes
     stored = header(tmp_path / "converted.safetensors")["matrix"]
     assert stored["dtype"] == NAMES[dtype]
     assert stored["shape"] == [3, 20 if NAMES[dtype] == "F4" else 10]
@@ -33,7 +39,7 @@ def test_a_transposed_tensor_of_each_dtype_is_gathered(dtype, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", by_name(REFUSED), ids=str)
-def test_a_dtype_without_a_name_in_safetensors_is_refused_and_can_be_skipped(dtype, tmp_path):
+def test_a_dtype_that_safetensors_lacks_is_refused_and_can_be_skipped(dtype, tmp_path):
     source, target = tmp_path / "model.pt", tmp_path / "model.safetensors"
     keep = torch.arange(5.0)
     torch.save({"keep": keep, "odd.one": torch.arange(1, 33, dtype=torch.uint8).view(dtype)}, source)
@@ -51,7 +57,10 @@ def test_a_dtype_without_a_name_in_safetensors_is_refused_and_can_be_skipped(dty
 def test_sparse_and_quantized_tensors_are_refused_by_name(tmp_path):
     source = tmp_path / "model.pt"
     quantized = torch.quantize_per_tensor(torch.arange(6.0), 0.1, 3, torch.qint8)
-    torch.save({"coo": torch.eye(3).to_sparse(), "csr": torch.eye(3).to_sparse_csr(), "q": quantized, "w": torch.ones(2)}, source)
+    torch.save(
+        {"coo": torch.eye(3).to_sparse(), "csr": torch.eye(3).to_sparse_csr(), "q": quantized, "w": torch.ones(2)},
+        source,
+    )
     done = run("convert", source, "-o", tmp_path / "model.safetensors")
     assert done.code == COULD_NOT and not (tmp_path / "model.safetensors").exists()
     for name in ("coo", "csr", "q"):
@@ -59,7 +68,7 @@ def test_sparse_and_quantized_tensors_are_refused_by_name(tmp_path):
     assert {entry["name"] for entry in inspect(source)["unsupported"]} == {"coo", "csr", "q"}
 
 
-def test_no_dtype_of_torch_is_forgotten():
+def test_the_lists_cover_every_dtype_of_torch():
     for dtype in UNSAVEABLE:
         with pytest.raises(KeyError):
             torch.save(torch.empty(4, dtype=torch.uint8).view(dtype), "/dev/null")

@@ -1,4 +1,4 @@
-"""What is on the disk when the program ends: counted by a library that stands between it and fsync."""
+"""Which files are on the disk when the program ends: a preloaded library records every fsync."""
 import subprocess
 
 import pytest
@@ -40,7 +40,9 @@ def source(tmp_path):
     folder = tmp_path / "source"
     folder.mkdir()
     torch.save({"a": torch.arange(300_000.0)}, folder / "pytorch_model-00001-of-00001.bin")
-    (folder / "pytorch_model.bin.index.json").write_text('{"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}')
+    (folder / "pytorch_model.bin.index.json").write_text(
+        '{"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}'
+    )
     return folder
 
 
@@ -48,12 +50,12 @@ def synced(counter, tmp_path, *words):
     log = tmp_path / "synced"
     log.write_text("")
     between = ("env", f"LD_PRELOAD={counter}", f"SYNCED={log}", "ASAN_OPTIONS=verify_asan_link_order=0")
-    done = run("convert", *words, "--no-sandbox", prefix=between)  # a worker gets no environment
+    done = run("convert", *words, "--no-sandbox", prefix=between)  # a sandboxed process gets no environment
     assert done.code == YES, done.err
     return {name.replace(".depickle-tmp", "").rsplit("/", 1)[1].lstrip(".") for name in log.read_text().splitlines()}
 
 
-def test_everything_is_on_the_disk_before_it_has_its_name_and_nothing_waits_with_no_sync(counter, source, tmp_path):
+def test_files_are_synced_before_they_get_their_names_unless_no_sync(counter, source, tmp_path):
     options = [source, "--receipt", tmp_path / "receipt.json", "-o"]
     files = {"model-00001-of-00001.safetensors", "model.safetensors.index.json", "receipt.json"}
     assert files <= synced(counter, tmp_path, *options, tmp_path / "durable")

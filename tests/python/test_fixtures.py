@@ -1,4 +1,4 @@
-"""Every file of ../shared: checkpoints of torch 1.13, 2.x and 2.13 and of others, and hostile pickles. Those are opened by our program only."""
+"""Every file of ../shared: checkpoints of several torch versions, and hostile pickles, which only depickle opens."""
 import hashlib
 import json
 
@@ -9,11 +9,17 @@ from program import COULD_NOT, NO, NOTHING_TO_DO, SHARED, YES, inspect, run, ver
 from tensors import NAMES, load, raw
 
 FIXTURES, CORPUS = SHARED / "fixtures/torch", SHARED / "corpus"
-pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared is not here")
+pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared does not exist")
 
 
 def files(folder, *patterns):
-    return sorted(path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.suffix != ".json") if folder.is_dir() else []
+    return (
+        sorted(
+            path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and path.suffix != ".json"
+        )
+        if folder.is_dir()
+        else []
+    )
 
 
 def names(paths):
@@ -26,15 +32,15 @@ def expected_tensors():
 
 
 EXPECTED = expected_tensors()
-# The directory of these can be read in two ways, or the file starts with something else: refused, whatever torch makes of them.
-# Fields that the pickle holds by their place only: a frozen dataclass with slots, a generator's state.
+# Fields that the pickle stores by position only: a frozen dataclass with slots, the state of a generator.
 UNNAMED = {"frozen.w": "frozen.1", "generator.state": "generator.2"}
+# Refused, whatever torch does: the directory is ambiguous, or the file starts with something else.
 REFUSED = {"t213_concat.pt", "t213_dup.pt", "t213_prefix.pt", "t213_dcp.distcp"}
 DTYPES = {str(dtype)[6:]: name for dtype, name in NAMES.items()}
 
 
 def table(path, tmp_path):
-    """Everything in a file, after conversion: {name: (dtype, shape, sha256)} with aliases, and the names that safetensors cannot hold."""
+    """Converts a file. Returns {name: (dtype, shape, sha256)} with aliases, and the names that were unsupported."""
     target = tmp_path / "all.safetensors"
     report = inspect(path, "--root", ".")
     unsupported = [entry["name"] for entry in report["unsupported"]]
@@ -45,19 +51,25 @@ def table(path, tmp_path):
     assert done.code == YES, done.err
     tensors, aliases = load(target)
     tensors |= {dropped: tensors[kept] for dropped, kept in aliases.items()}
-    return {name: (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()) for name, tensor in tensors.items()}, unsupported
+    return {
+        name: (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest())
+        for name, tensor in tensors.items()
+    }, unsupported
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_a_file_of_torch_2_13(name, tmp_path):
-    """All that is expected comes out with its bits, or is named as unsupported; nothing else comes out."""
+    """Every expected tensor comes out bit for bit, or is listed as unsupported; no other tensor comes out."""
     path = FIXTURES / name
     if name in REFUSED:
         done = run("convert", path, "-o", tmp_path / "x.safetensors")
         assert done.code == COULD_NOT and not (tmp_path / "x.safetensors").exists(), done.err
         return
     got, unsupported = table(path, tmp_path)
-    expected = {UNNAMED.get(tensor, tensor): (entry["dtype"], entry["shape"], entry["sha256"]) for tensor, entry in EXPECTED[name]["tensors"].items()}
+    expected = {
+        UNNAMED.get(tensor, tensor): (entry["dtype"], entry["shape"], entry["sha256"])
+        for tensor, entry in EXPECTED[name]["tensors"].items()
+    }
     for tensor, entry in expected.items():
         if tensor in got:
             assert got[tensor] == entry, tensor
@@ -68,9 +80,16 @@ def test_a_file_of_torch_2_13(name, tmp_path):
         assert {tensor for tensor, (dtype, _, _) in expected.items() if dtype in DTYPES} == got.keys()
 
 
-# What a scan says of each file of torch 2.13; those that are not here only build tensors and plain containers.
+# The verdicts of scan on files of torch 2.13 that are not `tensors-only`.
 NOT_PLAIN = {
-    "has-code": {"t213_hostile.pt", "t213_module.pt", "t213_objects.pt", "t213_subclass.pt", "t213_dtensor.pt", "t213_dcp.metadata"},
+    "has-code": {
+        "t213_hostile.pt",
+        "t213_module.pt",
+        "t213_objects.pt",
+        "t213_subclass.pt",
+        "t213_dtensor.pt",
+        "t213_dcp.metadata",
+    },
     "unreadable": {"t213_concat.pt", "t213_dup.pt", "t213_prefix.pt", "t213_dcp.distcp"},
 }
 
@@ -82,10 +101,10 @@ def test_the_verdict_on_a_file_of_torch_2_13(name):
 
 
 def oracle(path):
-    """What torch makes of a file that is known to be harmless; None where it refuses."""
+    """Returns the result of torch.load for a file that is known to be harmless, or None if torch refuses it."""
     try:
         return torch.load(path, weights_only=True)
-    except Exception:  # noqa: BLE001, many classes of error, all of them mean the same
+    except Exception:  # noqa: BLE001: torch raises many classes
         return None
 
 
@@ -98,13 +117,20 @@ def flatten(value, name, out):
     return out
 
 
-HARMLESS = [path for path in [*files(FIXTURES, "zip_*.pt", "leg_*.pt*", "py2_od.pt", "v3_f8.pt", "re_d*.pt", "re_case.pt"), *files(CORPUS / "torch", "*.pt")] if path.name not in ("re_dup.pt", "broken.pt")]
+HARMLESS = [
+    path
+    for path in [
+        *files(FIXTURES, "zip_*.pt", "leg_*.pt*", "py2_od.pt", "v3_f8.pt", "re_d*.pt", "re_case.pt"),
+        *files(CORPUS / "torch", "*.pt"),
+    ]
+    if path.name not in ("re_dup.pt", "broken.pt")
+]
 
 
 @pytest.mark.parametrize("path", HARMLESS, ids=names(HARMLESS))
-def test_a_harmless_file_gives_what_torch_gives(path, tmp_path):
+def test_a_harmless_file_gives_the_tensors_of_torch(path, tmp_path):
     loaded = oracle(path)
-    if loaded is None:  # a whole module, a leftover of torch 1.13, …: only that it is read, and that nothing is lost without a word
+    if loaded is None:  # a whole module, a file of torch 1.13 …: only check that it does not crash
         assert run("inspect", path, "--root", ".").code in (YES, COULD_NOT)
         return
     got, unsupported = table(path, tmp_path)
@@ -112,13 +138,28 @@ def test_a_harmless_file_gives_what_torch_gives(path, tmp_path):
         if tensor.is_sparse or tensor.is_quantized or tensor.device.type == "meta" or tensor.layout != torch.strided:
             assert name in unsupported
         elif name:
-            assert got[name] == (str(tensor.dtype)[6:], list(tensor.shape), hashlib.sha256(raw(tensor)).hexdigest()), name
+            assert got[name] == (
+                str(tensor.dtype)[6:],
+                list(tensor.shape),
+                hashlib.sha256(raw(tensor)).hexdigest(),
+            ), name
         else:
             assert hashlib.sha256(raw(tensor)).hexdigest() in {digest for _, _, digest in got.values()}
 
 
-@pytest.mark.parametrize("name, tensors", [("zip_mod.pt", 7), ("leg_mod.pt", 7), ("leg_order.pth", 2), ("leg_view.pth", 2), ("anc.tar.pth", 3), ("ts.pt", 7), ("py2_od.pt", 1)])
-def test_what_torch_will_not_load_any_more_is_read(name, tensors):
+@pytest.mark.parametrize(
+    "name, tensors",
+    [
+        ("zip_mod.pt", 7),
+        ("leg_mod.pt", 7),
+        ("leg_order.pth", 2),
+        ("leg_view.pth", 2),
+        ("anc.tar.pth", 3),
+        ("ts.pt", 7),
+        ("py2_od.pt", 1),
+    ],
+)
+def test_files_that_torch_no_longer_loads_are_read(name, tensors):
     assert len(inspect(FIXTURES / name)["tensors"]) == tensors
 
 
@@ -129,7 +170,7 @@ def test_a_broken_fixture_is_refused(name, tmp_path):
 
 
 BENIGN = {"benign0_v0.pkl", "benign0_v3.pkl", "benign0_v4.pkl", "pytorch_model.bin", "new_pytorch_model.bin"}
-# No pickle in them that we can reach: an archive of 7z, an encrypted one that holds a text, a picture, a text.
+# They contain no readable pickle: a 7z archive, an encrypted archive, a file that is not a checkpoint.
 UNREADABLE = {"malicious1.7z", "benign_password_protected.zip", "bad_pytorch.pt"}
 PICKLES = files(CORPUS / "pickles", "*")
 
@@ -141,7 +182,7 @@ def test_the_verdict_on_a_pickle_of_the_corpus(path):
         assert got == "tensors-only"
     elif path.name in UNREADABLE:
         assert got == "unreadable"
-    elif path.name == "not_a_pickle.bin":  # a text that happens to read "GLOBAL mod" and ends there
+    elif path.name == "not_a_pickle.bin":  # a text that begins like a GLOBAL opcode and ends there
         assert got in ("unreadable", "has-code")
     else:
         assert got == "has-code"
@@ -155,7 +196,7 @@ def test_real_models_of_the_corpus_convert(name, tensors, tmp_path):
     assert run("compare", source, target).code == YES
 
 
-def test_nothing_of_the_corpus_crashes_or_converts_by_a_call(tmp_path):
+def test_no_file_of_the_corpus_crashes_the_program_or_leaves_a_temporary_file(tmp_path):
     for path in PICKLES:
         done = run("convert", path, "-o", tmp_path / (path.name + ".safetensors"))
         assert done.code in (YES, COULD_NOT, NOTHING_TO_DO), path

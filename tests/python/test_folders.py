@@ -1,4 +1,4 @@
-"""A folder of a model: every checkpoint in it gets its safetensors name, the index is rebuilt, and nothing else is touched."""
+"""A model's folder: every checkpoint is converted, a new index is written, and other files do not change."""
 import json
 
 import pytest
@@ -10,18 +10,29 @@ from tensors import differences, load, random_bits
 
 @pytest.fixture
 def tensors():
-    return {"a": random_bits(torch.float32, 3, 4), "b": random_bits(torch.bfloat16, 5), "c": random_bits(torch.int64, 2), "d": random_bits(torch.float16, 2, 2)}
+    return {
+        "a": random_bits(torch.float32, 3, 4),
+        "b": random_bits(torch.bfloat16, 5),
+        "c": random_bits(torch.int64, 2),
+        "d": random_bits(torch.float16, 2, 2),
+    }
 
 
 @pytest.fixture
 def sharded(tensors, tmp_path):
-    """A sharded model as transformers saves it, with other files beside; `tied` is the same storage as `a`, in the same shard."""
+    """A sharded model as transformers saves it, with other files; `tied` has the storage of `a`, in the same shard."""
     folder = tmp_path / "model"
     folder.mkdir()
-    shards = {"pytorch_model-00001-of-00002.bin": {"a": tensors["a"], "b": tensors["b"], "tied": tensors["a"]}, "pytorch_model-00002-of-00002.bin": {"c": tensors["c"], "d": tensors["d"]}}
+    shards = {
+        "pytorch_model-00001-of-00002.bin": {"a": tensors["a"], "b": tensors["b"], "tied": tensors["a"]},
+        "pytorch_model-00002-of-00002.bin": {"c": tensors["c"], "d": tensors["d"]},
+    }
     for name, shard in shards.items():
         torch.save(shard, folder / name)
-    index = {"metadata": {"total_size": 1}, "weight_map": {tensor: name for name, shard in shards.items() for tensor in shard}}
+    index = {
+        "metadata": {"total_size": 1},
+        "weight_map": {tensor: name for name, shard in shards.items() for tensor in shard},
+    }
     (folder / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     (folder / "config.json").write_text("{}")
     torch.save({"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": []}, folder / "optimizer.pt")
@@ -34,7 +45,11 @@ def test_a_sharded_model(sharded, tensors, tmp_path):
     done = run("convert", sharded, "-o", target)
     assert done.code == YES, done.err
     names = {path.name for path in target.rglob("*") if path.is_file()}
-    assert names >= {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"}
+    assert names >= {
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+    }
     assert not {name for name in names if "optimizer" in name or "training_args" in name}
     assert "optimizer.pt" in done.out + done.err and "training_args.bin" in done.out + done.err
 
@@ -70,8 +85,14 @@ def test_a_second_run_has_nothing_to_do(sharded):
 
 def test_a_pipeline_keeps_its_subfolders_and_variants(tmp_path):
     source = tmp_path / "pipeline"
-    files = {"unet/diffusion_pytorch_model.bin": "unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.bin": "unet/diffusion_pytorch_model.fp16.safetensors",
-             "text_encoder/pytorch_model.bin": "text_encoder/model.safetensors", "text_encoder/pytorch_model.fp16.bin": "text_encoder/model.fp16.safetensors", "vae/other.pth": "vae/other.safetensors", "last.ckpt": "last.safetensors"}
+    files = {
+        "unet/diffusion_pytorch_model.bin": "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.bin": "unet/diffusion_pytorch_model.fp16.safetensors",
+        "text_encoder/pytorch_model.bin": "text_encoder/model.safetensors",
+        "text_encoder/pytorch_model.fp16.bin": "text_encoder/model.fp16.safetensors",
+        "vae/other.pth": "vae/other.safetensors",
+        "last.ckpt": "last.safetensors",
+    }
     for number, name in enumerate(files):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         torch.save({"w": torch.full((3,), float(number))}, source / name)
@@ -82,9 +103,18 @@ def test_a_pipeline_keeps_its_subfolders_and_variants(tmp_path):
         assert torch.equal(load(target / name)[0]["w"], torch.full((3,), float(number))), name
 
 
-@pytest.mark.parametrize("name, target", [("pytorch_model.bin", "model.safetensors"), ("pytorch_model.fp16.bin", "model.fp16.safetensors"), ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"),
-                                          ("yolo.pt", "yolo.safetensors"), ("x.pth", "x.safetensors"), ("last.ckpt", "last.safetensors")])
-def test_without_a_target_the_name_follows_the_source(name, target, tmp_path):
+@pytest.mark.parametrize(
+    "name, target",
+    [
+        ("pytorch_model.bin", "model.safetensors"),
+        ("pytorch_model.fp16.bin", "model.fp16.safetensors"),
+        ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.safetensors"),
+        ("yolo.pt", "yolo.safetensors"),
+        ("x.pth", "x.safetensors"),
+        ("last.ckpt", "last.safetensors"),
+    ],
+)
+def test_the_default_target_follows_the_name_of_the_source(name, target, tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / name)
     assert run("convert", tmp_path / name).code == YES
     assert set(snapshot(tmp_path)) == {name, target}
@@ -98,11 +128,17 @@ def test_a_model_with_a_bad_shard_gets_no_index(sharded, tmp_path):
     assert not list((tmp_path / "out").rglob("*.index.json")) and not list((tmp_path / "out").rglob(".*"))
 
 
-def test_an_index_that_lies_is_refused(sharded, tmp_path):
+def test_a_wrong_index_is_refused(sharded, tmp_path):
     index = sharded / "pytorch_model.bin.index.json"
     good = json.loads(index.read_text())
-    for change in ({"weight_map": good["weight_map"] | {"ghost": "pytorch_model-00001-of-00002.bin"}}, {"weight_map": good["weight_map"] | {"a": "gone.bin"}},
-                   {"weight_map": good["weight_map"] | {"a": "../../etc/passwd"}}, {"weight_map": good["weight_map"] | {"a": "/etc/passwd"}}, {"weight_map": []}, {"weight_map": {"a": 1}}):
+    for change in (
+        {"weight_map": good["weight_map"] | {"ghost": "pytorch_model-00001-of-00002.bin"}},
+        {"weight_map": good["weight_map"] | {"a": "gone.bin"}},
+        {"weight_map": good["weight_map"] | {"a": "../../etc/passwd"}},
+        {"weight_map": good["weight_map"] | {"a": "/etc/passwd"}},
+        {"weight_map": []},
+        {"weight_map": {"a": 1}},
+    ):
         index.write_text(json.dumps(good | change))
         done = run("inspect", index)
         assert done.code == COULD_NOT, change

@@ -1,4 +1,4 @@
-"""What goes wrong in the middle: the target is the old file or the new one, complete, and nothing else is left."""
+"""Interruptions and errors during a conversion: the target is the old or the new file, and no other file remains."""
 import contextlib
 import os
 import resource
@@ -18,8 +18,8 @@ BYTES = 1 << 30
 
 @pytest.fixture(scope="module")
 def large():
-    """A folder with a checkpoint that takes long enough to be interrupted."""
-    with big.room(4 * BYTES) as folder:
+    """A folder with a checkpoint whose conversion takes long enough to be interrupted."""
+    with big.folder_with_space(4 * BYTES) as folder:
         big.save_sparse({"w": big.empty(torch.uint8, BYTES)}, folder / "large.pt")
         yield folder
 
@@ -32,7 +32,7 @@ def small(tmp_path):
 
 @contextlib.contextmanager
 def converting(folder, *options):
-    """A conversion of the large checkpoint, caught while its temporary file grows; its target is yielded too."""
+    """Starts to convert the large checkpoint, and yields the process and the target while the temporary file grows."""
     target = folder / "out.safetensors"
     process = start("convert", folder / "large.pt", "-o", target, *options)
     deadline = time.monotonic() + 60
@@ -56,7 +56,7 @@ def end(process):
 
 @pytest.mark.release
 @pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_leaves_nothing(large, interrupt):
+def test_ctrl_c_leaves_no_files(large, interrupt):
     with converting(large) as (process, target):
         process.send_signal(interrupt)
         code, err = end(process)
@@ -94,7 +94,7 @@ def test_kill_9_keeps_the_old_target(large):
 
 
 @pytest.mark.release
-def test_a_second_run_for_the_same_target_is_refused_while_the_first_is_at_work(large, small):
+def test_a_second_run_for_the_same_target_is_refused_while_the_first_runs(large, small):
     with converting(large) as (process, target):
         assert_refused(run("convert", small, "-o", target), target, "another process")
         process.send_signal(signal.SIGINT)
@@ -103,7 +103,7 @@ def test_a_second_run_for_the_same_target_is_refused_while_the_first_is_at_work(
 
 @pytest.mark.release
 @pytest.mark.parametrize("change", ["cut short", "changed"])
-def test_a_source_that_changes_meanwhile_is_no_success(large, change):
+def test_a_source_that_changes_during_the_conversion_is_an_error(large, change):
     source = large / "large.pt"
     size = source.stat().st_size
     try:
@@ -122,7 +122,7 @@ def test_a_source_that_changes_meanwhile_is_no_success(large, change):
         big.save_sparse({"w": big.empty(torch.uint8, BYTES)}, source)
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_a_missing_file(tmp_path):
     for verb in (["inspect"], ["scan"], ["convert"]):
         done = run(*verb, tmp_path / "gone.bin")
         assert done.code == COULD_NOT and "gone.bin" in done.out + done.err
@@ -131,7 +131,7 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero", "/proc/self/mem"])
-def test_what_is_not_a_file_of_bytes_is_refused(path, tmp_path):
+def test_a_special_file_is_refused(path, tmp_path):
     assert_refused(run("convert", path, "-o", tmp_path / "x", timeout=10), path)
 
 
@@ -141,7 +141,7 @@ def test_a_pipe_does_not_hang(tmp_path):
 
 
 def nobody():
-    """Called in the child: gives up the rights of root, to which no file is unreadable."""
+    """Runs in the child: drops the rights of root, who can read every file."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
@@ -150,11 +150,15 @@ def nobody():
 
 @pytest.fixture
 def open_folder():
-    """A folder that everybody may enter and write to."""
-    with big.room(1 << 20) as folder:
+    """A folder in which every user may write."""
+    with big.folder_with_space(1 << 20) as folder:
         folder.chmod(0o777)
-        if os.geteuid() == 0 and subprocess.run([PROGRAM, "version"], preexec_fn=nobody, capture_output=True, check=False).returncode != 0:
-            pytest.skip("the program lies where only root can reach it")
+        if (
+            os.geteuid() == 0
+            and subprocess.run([PROGRAM, "version"], preexec_fn=nobody, capture_output=True, check=False).returncode
+            != 0
+        ):
+            pytest.skip("only root can reach the program")
         yield folder
 
 
@@ -166,12 +170,14 @@ def test_an_unreadable_file_is_refused(open_folder):
     assert set(snapshot(open_folder)) == {"secret.pt"}
 
 
-def test_a_folder_that_cannot_be_written_to_is_refused(open_folder, small):
+def test_a_read_only_folder_is_refused(open_folder, small):
     torch.save({"w": torch.ones(2)}, open_folder / "model.pt")
     (open_folder / "model.pt").chmod(0o644)
     (open_folder / "sealed").mkdir(mode=0o555)
     target = open_folder / "sealed" / "x.safetensors"
-    assert_refused(run("convert", open_folder / "model.pt", "-o", target, preexec_fn=nobody), target, "permission denied")
+    assert_refused(
+        run("convert", open_folder / "model.pt", "-o", target, preexec_fn=nobody), target, "permission denied"
+    )
     assert snapshot(open_folder / "sealed") == {}
 
 
@@ -184,7 +190,7 @@ def test_an_existing_target_is_kept_unless_forced(small, tmp_path):
     assert "w" in load(target)[0]
 
 
-def test_a_link_as_target_is_kept_and_what_it_points_to_replaced(small, tmp_path):
+def test_a_link_as_target_is_followed(small, tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "model").write_text("old")
     (tmp_path / "link").symlink_to("real/model")
@@ -213,19 +219,27 @@ def limit_file_size():
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
 
-def test_a_file_that_may_not_grow_leaves_nothing(small, tmp_path):
+def test_a_limit_on_the_file_size_leaves_no_files(small, tmp_path):
     done = run("convert", small, "-o", tmp_path / "x.safetensors", preexec_fn=limit_file_size, restore_signals=False)
     assert_refused(done, tmp_path / "x.safetensors")
     assert set(snapshot(tmp_path)) == {"small.pt"}
 
 
-def test_a_full_disk_leaves_nothing(small, tmp_path):
+def test_a_full_disk_leaves_no_files(small, tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False).returncode != 0:
-        pytest.skip("cannot mount a small disk here; a limit on the size of files is tested above")
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, check=False
+        ).returncode
+        != 0
+    ):
+        pytest.skip("cannot mount a small disk; the test above covers a limit on the file size")
     try:
-        assert_refused(run("convert", small, "-o", disk / "x.safetensors"), disk / "x.safetensors", "space", hint="space")
+        assert_refused(
+            run("convert", small, "-o", disk / "x.safetensors"), disk / "x.safetensors", "space", hint="space"
+        )
         assert snapshot(disk) == {}
     finally:
         subprocess.run(["umount", disk], check=True)

@@ -1,4 +1,4 @@
-"""Every JSON form is what docs/json.md says: the same keys, the same kinds of values."""
+"""Every JSON output has the keys and the types of docs/json.md."""
 import collections
 import json
 import re
@@ -11,7 +11,10 @@ import pickles
 import zips
 from program import ROOT, run
 
-DOCUMENTED = {name: json.loads(text) for name, text in re.findall(r"```json (\w+)\n(.*?)```", (ROOT / "docs/json.md").read_text(), re.S)}
+DOCUMENTED = {
+    name: json.loads(text)
+    for name, text in re.findall(r"```json (\w+)\n(.*?)```", (ROOT / "docs/json.md").read_text(), re.S)
+}
 
 
 def kind(value):
@@ -19,7 +22,7 @@ def kind(value):
 
 
 def differences(real, documented, path="$"):
-    """Where the real value has other keys or kinds than the documented one. Lists are compared by the union of their elements' keys."""
+    """Yields the differences in keys and types. For lists, the keys of all elements are merged."""
     if real is None or documented is None:
         return
     if kind(real) != kind(documented):
@@ -46,11 +49,20 @@ def check(name, real):
 
 @pytest.fixture
 def model(tmp_path):
-    """A folder with everything that a conversion can say: a nested checkpoint with tied and unsupported tensors, a sharded model, files to leave, and one that fails."""
+    """A folder that fills every field of a report: a nested checkpoint with tied and unsupported tensors, a sharded
+    model, files that are not weights, and a broken file."""
     weight = torch.arange(6.0).view(2, 3)
-    torch.save({"state_dict": {"weight": weight, "lm_head.weight": weight, "q": torch.ones(2, dtype=torch.complex128)}, "epoch": 3}, tmp_path / "checkpoint.pt")
+    torch.save(
+        {
+            "state_dict": {"weight": weight, "lm_head.weight": weight, "q": torch.ones(2, dtype=torch.complex128)},
+            "epoch": 3,
+        },
+        tmp_path / "checkpoint.pt",
+    )
     torch.save({"a": weight}, tmp_path / "pytorch_model-00001-of-00001.bin")
-    (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}}))
+    (tmp_path / "pytorch_model.bin.index.json").write_text(
+        json.dumps({"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}})
+    )
     torch.save({"state": {}}, tmp_path / "optimizer.pt")
     (tmp_path / "broken.bin").write_bytes(b"")
     torch.save({"b": weight}, tmp_path / "twin.bin")
@@ -82,7 +94,12 @@ def test_convert(words, model, tmp_path):
 
 
 def test_events(model, tmp_path):
-    lines = [json.loads(line) for line in run("convert", model / "checkpoint.pt", "-o", tmp_path / "out.safetensors", "--skip-unsupported", "--events").out.splitlines()]
+    lines = [
+        json.loads(line)
+        for line in run(
+            "convert", model / "checkpoint.pt", "-o", tmp_path / "out.safetensors", "--skip-unsupported", "--events"
+        ).out.splitlines()
+    ]
     assert len(lines) > 1
     for line in lines[:-1]:
         assert list(differences(line, DOCUMENTED["event"])) == []
@@ -91,7 +108,9 @@ def test_events(model, tmp_path):
 
 def test_compare(tmp_path):
     save_file({"w": torch.ones(3), "v": torch.ones(2)}, tmp_path / "a.safetensors")
-    save_file({"w": torch.tensor([1.0, 1.0, 2.0]), "v": torch.ones(2).half()}, tmp_path / "b.safetensors", metadata={"t": "w"})
+    save_file(
+        {"w": torch.tensor([1.0, 1.0, 2.0]), "v": torch.ones(2).half()}, tmp_path / "b.safetensors", metadata={"t": "w"}
+    )
     save_file({"w": torch.ones(3), "v": torch.ones(2), "t": torch.ones(3)}, tmp_path / "a.safetensors")
     check("compare", run("compare", tmp_path / "a.safetensors", tmp_path / "b.safetensors", "--json").json)
 

@@ -1,4 +1,4 @@
-"""More than 4 GiB in one storage, 100,000 tensors: right to the last bit, and in 64 MiB of memory."""
+"""More than 4 GiB in one storage, 100,000 tensors: correct bit for bit, with at most 64 MiB of memory."""
 import pathlib
 import time
 import zipfile
@@ -16,11 +16,14 @@ LIMIT_KIB = 64 << 10
 ROWS, COLUMNS = 40_000, 30_200  # of float32: 4.5 GiB
 BYTES = ROWS * COLUMNS * 4
 # Bytes at both ends, around 4 GiB, and in between.
-MARKS = {offset: offset.to_bytes(8, "little") for offset in (0, 4096 * 7, BYTES // 3 // 8 * 8, (1 << 32) - 8, 1 << 32, BYTES - 8)}
+MARKS = {
+    offset: offset.to_bytes(8, "little")
+    for offset in (0, 4096 * 7, BYTES // 3 // 8 * 8, (1 << 32) - 8, 1 << 32, BYTES - 8)
+}
 
 
 def anonymous_kib(pid):
-    """What the process has for itself (RssAnon), and what those have that it started: whichever does the work."""
+    """Returns the anonymous memory (RssAnon) of a process and its descendants."""
     try:
         status = pathlib.Path(f"/proc/{pid}/status").read_text()
         own = sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon:"))
@@ -31,7 +34,7 @@ def anonymous_kib(pid):
 
 
 def peak_anonymous_kib(process):
-    """The most of it, looked at every two milliseconds until the process ends."""
+    """Returns the maximum of it, sampled every two milliseconds until the process ends."""
     peak = 0
     while process.poll() is None:
         peak = max(peak, anonymous_kib(process.pid))
@@ -47,9 +50,13 @@ def assert_converts_in_little_memory(source, target, *options):
     assert 0 < peak <= LIMIT_KIB, f"{peak} KiB"
 
 
-def assert_holds_marks(tensor, place=lambda index: index):
-    """Bit for bit: each mark at the index that `place` makes of its place in the source, and 0 everywhere else. Looked at in blocks."""
-    left = {place((offset + part) // 4): int.from_bytes(data[part:part + 4], "little", signed=True) for offset, data in MARKS.items() for part in (0, 4)}
+def assert_has_marks(tensor, place=lambda index: index):
+    """Asserts that each mark is at the index that `place` returns for its index in the source, and all else is 0."""
+    left = {
+        place((offset + part) // 4): int.from_bytes(data[part : part + 4], "little", signed=True)
+        for offset, data in MARKS.items()
+        for part in (0, 4)
+    }
     flat, step = tensor.view(torch.int32).view(-1), 1 << 26
     for begin in range(0, flat.numel(), step):
         block = flat[begin:begin + step]
@@ -65,8 +72,10 @@ def transposed(index):
 
 @pytest.fixture(scope="module")
 def folder():
-    with big.room(3 * BYTES) as folder:
-        big.save_sparse({"w": big.empty(torch.float32, ROWS, COLUMNS), "after": big.empty(torch.int16, 5)}, folder / "plain.pt")
+    with big.folder_with_space(3 * BYTES) as folder:
+        big.save_sparse(
+            {"w": big.empty(torch.float32, ROWS, COLUMNS), "after": big.empty(torch.int16, 5)}, folder / "plain.pt"
+        )
         big.fill(folder / "plain.pt", "data/0", MARKS)
         big.fill(folder / "plain.pt", "data/1", {0: b"0123456789"})
         yield folder
@@ -75,30 +84,33 @@ def folder():
 def test_more_than_4_gib_in_one_storage(folder):
     source, target = folder / "plain.pt", folder / "plain.safetensors"
     loaded = torch.load(source, mmap=True)
-    assert_holds_marks(loaded["w"])  # so the marks are where torch reads them
+    assert_has_marks(loaded["w"])  # torch reads the marks there too
     assert_converts_in_little_memory(source, target)
     with safe_open(target, "pt") as file:
         assert file.get_tensor("after").view(torch.uint8).tolist() == list(b"0123456789")
-        assert_holds_marks(file.get_tensor("w"))
+        assert_has_marks(file.get_tensor("w"))
     target.unlink()
 
 
 def test_more_than_4_gib_transposed(folder):
-    """The same storage, seen as its transpose; the elements land where torch's own transposition puts them."""
+    """The same storage, transposed; the elements are at the places that torch's transposition gives."""
     source, target = folder / "transposed.pt", folder / "transposed.safetensors"
     big.save_sparse({"w": big.empty(torch.float32, ROWS, COLUMNS).t()}, source)
     big.fill(source, "data/0", MARKS)
-    assert_holds_marks(torch.load(source, mmap=True)["w"].t())
+    assert_has_marks(torch.load(source, mmap=True)["w"].t())
     assert_converts_in_little_memory(source, target)
     with safe_open(target, "pt") as file:
         assert file.get_tensor("w").shape == (COLUMNS, ROWS)
-        assert_holds_marks(file.get_tensor("w"), transposed)
+        assert_has_marks(file.get_tensor("w"), transposed)
     target.unlink()
 
 
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "legacy"])
 def test_100_000_tensors(options, tmp_path):
-    tensors = {f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32) for index in range(100_000)}
+    tensors = {
+        f"model.layers.{index // 10}.block.{index % 10}.weight": torch.tensor([index, -index], dtype=torch.int32)
+        for index in range(100_000)
+    }
     torch.save(tensors, tmp_path / "many.pt", **options)
     assert_converts_in_little_memory(tmp_path / "many.pt", tmp_path / "many.safetensors")
     with safe_open(tmp_path / "many.safetensors", "pt") as file:
@@ -108,16 +120,21 @@ def test_100_000_tensors(options, tmp_path):
     assert run("compare", tmp_path / "many.pt", tmp_path / "many.safetensors").code == YES
 
 
-def test_memory_does_not_follow_the_size_that_a_tensor_claims(tmp_path):
-    """Sixty expanded tensors of 1 MiB from 1 KiB each, and one of 60 MiB."""
-    tensors = {f"e{index}": torch.arange(256.0).expand(1024, 256) for index in range(60)} | {"large": torch.ones(1).expand(15 << 20)}
+def test_memory_does_not_depend_on_the_declared_size_of_a_tensor(tmp_path):
+    """Sixty tensors of 1 MiB, expanded from 1 KiB, and one of 60 MiB."""
+    tensors = {f"e{index}": torch.arange(256.0).expand(1024, 256) for index in range(60)} | {
+        "large": torch.ones(1).expand(15 << 20)
+    }
     torch.save(tensors, tmp_path / "expanded.pt")
     assert_converts_in_little_memory(tmp_path / "expanded.pt", tmp_path / "expanded.safetensors")
 
 
 def test_a_deflated_storage_of_half_a_gib(tmp_path):
     torch.save({"w": torch.zeros(1 << 27), "v": torch.ones(3)}, tmp_path / "stored.pt")
-    with zipfile.ZipFile(tmp_path / "stored.pt") as old, zipfile.ZipFile(tmp_path / "deflated.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new:
+    with (
+        zipfile.ZipFile(tmp_path / "stored.pt") as old,
+        zipfile.ZipFile(tmp_path / "deflated.pt", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+    ):
         for info in old.infolist():
             with old.open(info) as source, new.open(info.filename, "w", force_zip64=True) as record:
                 while block := source.read(1 << 22):

@@ -1,4 +1,4 @@
-"""A download that broke off: every prefix of a small file of each kind is refused, and none is taken for harmless."""
+"""Truncated downloads: every prefix of a small file of each kind is refused, and none is `tensors-only`."""
 import concurrent.futures
 import io
 
@@ -10,7 +10,7 @@ import program
 from program import COULD_NOT, SANITIZED, YES, run, scan
 
 TENSORS = {"w": torch.arange(6.0), "b": torch.ones(2, dtype=torch.bfloat16)}
-# Where each prefix is a process of its own, only some: other ones with sanitizers than without.
+# If each prefix needs a process, only every STEP-th is tested; with sanitizers, different ones.
 STEP = 17 if SANITIZED else 4
 
 
@@ -31,7 +31,7 @@ FILES = {
 
 @pytest.fixture(params=FILES)
 def prefixes(request, tmp_path):
-    """The prefixes as files, shortest first; the last is the whole file."""
+    """The prefixes as files, shortest first; the last one is the whole file."""
     content = FILES[request.param]()
     paths = [tmp_path / f"{length:05}.bin" for length in range(len(content) + 1)]
     for length, path in enumerate(paths):
@@ -64,7 +64,7 @@ def test_no_prefix_is_opened(prefixes):
         program.assert_refused(done, path)
 
 
-def test_no_prefix_is_called_harmless(prefixes):
+def test_no_prefix_is_tensors_only(prefixes):
     *cut, whole = prefixes
     code, files = scan(*prefixes)
     assert code == COULD_NOT
@@ -72,7 +72,7 @@ def test_no_prefix_is_called_harmless(prefixes):
     assert {file["verdict"] for file in files[:-1]} == {"unreadable"}
 
 
-def test_a_cut_archive_is_called_truncated(tmp_path):
+def test_the_error_for_a_cut_archive_says_truncated(tmp_path):
     content = saved()
     for length in (100, len(content) // 2, len(content) - 30):
         path = tmp_path / "model.bin"
@@ -80,13 +80,15 @@ def test_a_cut_archive_is_called_truncated(tmp_path):
         program.assert_refused(run("inspect", path), path, "truncated")
 
 
-def test_changed_bytes_crash_nothing(tmp_path):
-    """Each byte of a small file of each kind, changed: any answer will do, but an answer it must be."""
+def test_changed_bytes_do_not_crash_the_program(tmp_path):
+    """Changes single bytes of a small file of each kind: any result is allowed, but no crash."""
     for name, make in FILES.items():
         content = make()
         paths = []
         for position in range(0, len(content), 2 * STEP):
             paths.append(tmp_path / f"{name} {position}")
-            paths[-1].write_bytes(content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1:])
+            paths[-1].write_bytes(
+                content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1 :]
+            )
         each(paths, lambda path: run("inspect", path, "--root", "."))
         scan(*paths)

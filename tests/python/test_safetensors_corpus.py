@@ -1,4 +1,4 @@
-"""The 263 files about which the real library was asked once: we say the same."""
+"""263 files with the recorded verdicts of the real library: depickle's verdicts are the same."""
 import json
 
 import pytest
@@ -8,12 +8,12 @@ from safetensors_verdict import ask, tensors
 
 FOLDER = SHARED / "corpus" / "safetensors"
 if not FOLDER.exists():
-    pytest.skip("no corpus beside the checkout", allow_module_level=True)
+    pytest.skip("../shared does not exist", allow_module_level=True)
 VERDICTS = json.loads((FOLDER / "verdicts.json").read_text())
 
 
 def make(recipe, path):
-    """A file too large to keep; its last run of zeros stays a hole of the file system."""
+    """Writes a file that is too large for the corpus; its zeros at the end are a hole in the file."""
     with open(path, "wb") as out:
         for text, times in recipe:
             if text == "00":
@@ -35,7 +35,7 @@ def paths(tmp_path_factory):
         path.unlink()
 
 
-def test_reference_mode_is_the_real_library(paths):
+def test_reference_mode_agrees_with_the_real_library(paths):
     assert len(paths) == 263
     wrong = {}
     for (name, verdict), answer in zip(VERDICTS.items(), ask("reference", paths.values()), strict=True):
@@ -47,7 +47,7 @@ def test_reference_mode_is_the_real_library(paths):
     assert not wrong
 
 
-def test_strict_mode_is_the_letter_of_the_format(paths):
+def test_strict_mode_follows_the_format_literally(paths):
     wrong = {}
     for (name, verdict), answer in zip(VERDICTS.items(), ask("strict", paths.values()), strict=True):
         if verdict["strict"] != "unclear" and answer["accept"] != (verdict["strict"] == "accept"):
@@ -55,7 +55,7 @@ def test_strict_mode_is_the_letter_of_the_format(paths):
     assert not wrong
 
 
-def test_every_refusal_names_its_rule_and_its_file(paths):
+def test_every_refusal_names_the_rule_and_the_file(paths):
     for mode in ("reference", "strict"):
         for path, answer in zip(paths.values(), ask(mode, paths.values()), strict=True):
             if not answer["accept"]:

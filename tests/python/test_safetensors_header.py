@@ -1,4 +1,4 @@
-"""Random mutations of valid headers: the reference mode and the real library accept the same files, tensor by tensor."""
+"""Randomly changed headers: the reference mode and the real library accept the same files and read the same tensors."""
 import collections
 import json
 import os
@@ -11,27 +11,44 @@ from safetensors_verdict import ask, ask_real, tensors
 
 SEED = int(os.environ.get("DEPICKLE_TEST_SEED", "20261124"))
 COUNT = 2000
-BITS = {"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-        "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
-NAMES = ["a", "b", "model.layers.0.weight", "", "é", "😀", "quote\"", "back\\slash", "tab\t", "nul\0", "dtype", "__metadata__\0", "a" * 40, "x/y", "\u2028"]
-NUMBERS = ["0", "1", "4", "-0", "-1", "00", "01", "1.0", "1.", ".5", "1e0", "1E+2", "1e", "1e-999", "0e999", "1e308", "1e309", "17976931348623157e292", "1.7976931348623158e308", "2e308", "-1e309",
-           "18446744073709551615", "18446744073709551616", "9223372036854775808", "-9223372036854775809", "9" * 308, "9" * 310, "1" + "0" * 400 + "e-400", "0." + "0" * 400 + "1e500", "0.1844674407370955161599e310",
-           "18446744073709551615.99e290", "184467440737095516159.0e289", "123456789012345678901234567890.5e279", "1e99999999999", "0e99999999999", "1e-99999999999", "2147483647e2147483647", "1e+", "+1", "1_0", "0x1", "NaN", "Infinity"]
-VALUES = ["null", "true", "false", "nul", "True", "\"\"", "\"F32\"", "\"f32\"", "\"\\u0046\\u0033\\u0032\"", "[]", "{}", "[1,]", "{\"a\":1,}", "{\"F32\":null}", "{\"F32\":{}}", "{\"F32\":null,\"I32\":null}", "{\"a\":1,\"a\":2}",
-          "[" * 125 + "]" * 125, "[" * 126 + "]" * 126, "{\"x\":" * 125 + "1" + "}" * 125, "{\"x\":" * 126 + "1" + "}" * 126, "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83dx\"", "\"\\ud83d\\u0041\"", "\"\\uD83\"",
-          "\"\\x41\"", "\"\\/\\b\\f\\n\\r\\t\"", "\"\x01\"", "\"\x7f\"", "[[1],[0,4]]", "[\"F32\",[1],[0,4]]", "[0,4]", "[4,0]", "[0,4,4]", "[0]"] + NUMBERS
+BITS = {
+    "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32,
+    "C64": 64, "F64": 64, "I64": 64, "U64": 64,
+}
+NAMES = [
+    "a", "b", "model.layers.0.weight", "", "é", "😀", "quote\"", "back\\slash", "tab\t", "nul\0", "dtype",
+    "__metadata__\0", "a" * 40, "x/y", "\u2028",
+]
+NUMBERS = [
+    "0", "1", "4", "-0", "-1", "00", "01", "1.0", "1.", ".5", "1e0", "1E+2", "1e", "1e-999", "0e999", "1e308", "1e309",
+    "17976931348623157e292", "1.7976931348623158e308", "2e308", "-1e309", "18446744073709551615",
+    "18446744073709551616", "9223372036854775808", "-9223372036854775809", "9" * 308, "9" * 310,
+    "1" + "0" * 400 + "e-400", "0." + "0" * 400 + "1e500", "0.1844674407370955161599e310",
+    "18446744073709551615.99e290", "184467440737095516159.0e289", "123456789012345678901234567890.5e279",
+    "1e99999999999", "0e99999999999", "1e-99999999999", "2147483647e2147483647", "1e+", "+1", "1_0", "0x1", "NaN",
+    "Infinity",
+]
+VALUES = [
+    "null", "true", "false", "nul", "True", "\"\"", "\"F32\"", "\"f32\"", "\"\\u0046\\u0033\\u0032\"", "[]", "{}",
+    "[1,]", "{\"a\":1,}", "{\"F32\":null}", "{\"F32\":{}}", "{\"F32\":null,\"I32\":null}", "{\"a\":1,\"a\":2}",
+    "[" * 125 + "]" * 125, "[" * 126 + "]" * 126, "{\"x\":" * 125 + "1" + "}" * 125, "{\"x\":" * 126 + "1" + "}" * 126,
+    "\"\\ud83d\\ude00\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83dx\"", "\"\\ud83d\\u0041\"", "\"\\uD83\"", "\"\\x41\"",
+    "\"\\/\\b\\f\\n\\r\\t\"", "\"\x01\"", "\"\x7f\"", "[[1],[0,4]]", "[\"F32\",[1],[0,4]]", "[0,4]", "[4,0]", "[0,4,4]",
+    "[0]",
+] + NUMBERS
 BLANKS = ["", " ", "\n", "\t", "\r", "  \r\n", "\v", "\f", "\u00a0", "\0", "/**/", "\ufeff"]
 
 
 def text(value, chance):
-    """JSON of a string, sometimes with escapes where none are needed."""
+    """Returns a string as JSON, sometimes with unnecessary escapes."""
     if chance.random() < 0.8:
         return json.dumps(value, ensure_ascii=chance.random() < 0.5)
     return '"' + "".join(f"\\u{unit:04x}" for unit in memoryview(value.encode("utf-16-le")).cast("H")) + '"'
 
 
 def valid(chance):
-    """(members of a header: key text → value text, data bytes): a file that any reader takes."""
+    """Returns (the members of a header as pairs of texts, the size of the data) of a file that every reader accepts."""
     members, offset = [], 0
     for name in chance.sample(NAMES, chance.randrange(5)):
         dtype = chance.choice(list(BITS))
@@ -42,24 +59,35 @@ def valid(chance):
         for dimension in shape:
             count *= dimension
         end = offset + count * BITS[dtype] // 8
-        fields = [f'"dtype":"{dtype}"', f'"shape":{json.dumps(shape, separators=(",", ":"))}', f'"data_offsets":[{offset},{end}]']
+        fields = [
+            f'"dtype":"{dtype}"',
+            f'"shape":{json.dumps(shape, separators=(",", ":"))}',
+            f'"data_offsets":[{offset},{end}]',
+        ]
         if chance.random() < 0.15:
             fields.append(f'"extra":{chance.choice(VALUES)}')
         if chance.random() < 0.15:
             chance.shuffle(fields)
-        value = "{" + ",".join(fields) + "}" if chance.random() < 0.95 else f'["{dtype}",{json.dumps(shape)},[{offset},{end}]]'
+        value = (
+            "{" + ",".join(fields) + "}"
+            if chance.random() < 0.95
+            else f'["{dtype}",{json.dumps(shape)},[{offset},{end}]]'
+        )
         members.append((text(name, chance), value))
         offset = end
     if chance.random() < 0.3:
         chance.shuffle(members)
     if chance.random() < 0.4:
         metadata = {chance.choice("abc") + str(k): chance.choice(NAMES) for k in range(chance.randrange(3))}
-        members.insert(chance.randrange(len(members) + 1), (text("__metadata__", chance), chance.choice([json.dumps(metadata)] * 200 + VALUES)))
+        members.insert(
+            chance.randrange(len(members) + 1),
+            (text("__metadata__", chance), chance.choice([json.dumps(metadata)] * 200 + VALUES)),
+        )
     return members, offset
 
 
 def mutated_members(members, chance):
-    """A change that knows what a header is made of."""
+    """Changes a header by its structure."""
     members = list(members)
     kind = chance.randrange(6)
     if kind == 0 and members:
@@ -75,12 +103,22 @@ def mutated_members(members, chance):
             numbers = list(re.finditer(r"(?<=[\[,])\d+", value))
             if numbers:
                 found = chance.choice(numbers)
-                value = value[:found.start()] + chance.choice(NUMBERS + ["2", "8", str(1 << 63), str((1 << 64) - 1), str(1 << 62)]) + value[found.end():]
+                value = (
+                    value[: found.start()]
+                    + chance.choice(NUMBERS + ["2", "8", str(1 << 63), str((1 << 64) - 1), str(1 << 62)])
+                    + value[found.end() :]
+                )
         elif kind == 4:
             tokens = list(re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}:,]|\d+', value))
             found = chance.choice(tokens) if tokens else None
             if found:
-                value = value[:found.start()] + chance.choice(["", found.group() * 2, chance.choice(VALUES), chance.choice(BLANKS) + found.group()]) + value[found.end():]
+                value = (
+                    value[: found.start()]
+                    + chance.choice(
+                        ["", found.group() * 2, chance.choice(VALUES), chance.choice(BLANKS) + found.group()]
+                    )
+                    + value[found.end() :]
+                )
         else:
             key = text(chance.choice(NAMES), chance)
         members[at] = key, value
@@ -88,7 +126,7 @@ def mutated_members(members, chance):
 
 
 def mutated_bytes(header, chance):
-    """A change that does not."""
+    """Changes a header byte by byte."""
     header = bytearray(header)
     for _ in range(chance.randrange(1, 3)):
         at = chance.randrange(len(header) + 1)
@@ -96,7 +134,9 @@ def mutated_bytes(header, chance):
         if kind == 0 and at < len(header):
             header[at] = chance.choice([chance.randrange(256), ord(chance.choice('"{}[]:,0123456789.eE-\\u \n'))])
         elif kind == 1:
-            header[at:at] = bytes([chance.choice([chance.randrange(256), ord(chance.choice('"{}[]:,0123456789.eE-\\u \n'))])])
+            header[at:at] = bytes(
+                [chance.choice([chance.randrange(256), ord(chance.choice('"{}[]:,0123456789.eE-\\u \n'))])]
+            )
         elif kind == 2:
             del header[at:at + chance.randrange(1, 4)]
         else:
@@ -122,7 +162,7 @@ def draw(chance):
 
 
 def repeats_a_name(content):
-    """Whether a tensor's name stands twice in a header that is JSON. That is ours alone to refuse."""
+    """Returns whether a tensor's name occurs twice in a valid JSON header. Only depickle refuses that."""
     length = int.from_bytes(content[:8], "little")
     found = []
     try:
@@ -134,7 +174,7 @@ def repeats_a_name(content):
 
 
 @pytest.mark.parametrize("part", range(3))
-def test_mutated_headers_have_the_verdict_of_the_real_library(tmp_path, part):
+def test_mutated_headers_get_the_verdict_of_the_real_library(tmp_path, part):
     chance = random.Random(SEED + part)
     contents = [draw(chance) for _ in range(COUNT)]
     paths = [tmp_path / f"{k}.safetensors" for k in range(COUNT)]
@@ -151,11 +191,11 @@ def test_mutated_headers_have_the_verdict_of_the_real_library(tmp_path, part):
             assert not our["accept"], f"the real library refuses: {their}\n{content}"
             assert our["rule"].startswith("ST"), our
             continue
-        assert our["accept"], f"the real library accepts, we say: {our['error']}\n{content}"
+        assert our["accept"], f"the real library accepts it, depickle: {our['error']}\n{content}"
         assert tensors(our) == {name: tuple(tensor) for name, tensor in their[0].items()}, content
         assert our["metadata"] == their[1], content
         accepted += 1
-    # Too few of either kind, and the comparison would prove little.
+    # The comparison is only meaningful with enough files of both kinds.
     assert COUNT // 4 < accepted < COUNT * 3 // 4, accepted
 
 

@@ -1,4 +1,4 @@
-"""What we write is, byte for byte, what safetensors.torch.save_file writes."""
+"""depickle writes the same bytes as safetensors.torch.save_file."""
 import json
 import random
 
@@ -9,14 +9,21 @@ from safetensors.torch import load_file, save_file
 
 from safetensors_verdict import ask
 
-DTYPES = {"BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "F8_E5M2": torch.float8_e5m2, "F8_E4M3": torch.float8_e4m3fn, "F8_E8M0": torch.float8_e8m0fnu,
-          "F8_E4M3FNUZ": torch.float8_e4m3fnuz, "F8_E5M2FNUZ": torch.float8_e5m2fnuz, "I16": torch.int16, "U16": torch.uint16, "F16": torch.float16, "BF16": torch.bfloat16,
-          "I32": torch.int32, "U32": torch.uint32, "F32": torch.float32, "C64": torch.complex64, "F64": torch.float64, "I64": torch.int64, "U64": torch.uint64, "F4": torch.float4_e2m1fn_x2}
-ODD_NAMES = ["", " ", "a\"b", "a\\b", "a/b", "tab\t", "line\n", "\b\f\r", "nul\0", "\x01\x1f\x7f", "é", "😀", "\u2028", "\ufeff", "__metadata__ ", "dtype", "a" * 300]
+DTYPES = {
+    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3": torch.float8_e4m3fn, "F8_E8M0": torch.float8_e8m0fnu, "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz, "I16": torch.int16, "U16": torch.uint16, "F16": torch.float16,
+    "BF16": torch.bfloat16, "I32": torch.int32, "U32": torch.uint32, "F32": torch.float32, "C64": torch.complex64,
+    "F64": torch.float64, "I64": torch.int64, "U64": torch.uint64, "F4": torch.float4_e2m1fn_x2,
+}
+ODD_NAMES = [
+    "", " ", "a\"b", "a\\b", "a/b", "tab\t", "line\n", "\b\f\r", "nul\0", "\x01\x1f\x7f", "é", "😀", "\u2028", "\ufeff",
+    "__metadata__ ", "dtype", "a" * 300,
+]
 
 
 def random_tensor(dtype, shape, chance):
-    """(tensor, logical shape). An F4 element is half a byte, which torch counts in pairs."""
+    """Returns (tensor, logical shape, bytes). An element of F4 has 4 bits; torch counts pairs of them."""
     count = 1
     for dimension in shape:
         count *= dimension
@@ -28,8 +35,15 @@ def random_tensor(dtype, shape, chance):
 
 
 def request(target, tensors, metadata=None, align=8):
-    return {"target": str(target), "metadata": metadata, "align": align,
-            "tensors": [{"name": name, "dtype": dtype, "shape": shape, "hex": data.hex()} for name, (dtype, shape, data) in tensors.items()]}
+    return {
+        "target": str(target),
+        "metadata": metadata,
+        "align": align,
+        "tensors": [
+            {"name": name, "dtype": dtype, "shape": shape, "hex": data.hex()}
+            for name, (dtype, shape, data) in tensors.items()
+        ],
+    }
 
 
 def written(tmp_path, tensors, metadata=None, align=8):
@@ -40,7 +54,7 @@ def written(tmp_path, tensors, metadata=None, align=8):
 
 
 def both(tmp_path, named, metadata=None):
-    """The bytes of our file and of the real one. `named`: name → (dtype, shape)."""
+    """Returns the bytes of our file and of the real one. `named` is {name: (dtype, shape)}."""
     chance = random.Random(1)
     ours, real = {}, {}
     for name, (dtype, shape) in named.items():
@@ -62,8 +76,17 @@ def test_each_dtype_alone(tmp_path, dtype):
 
 
 def test_scalars_and_empty_tensors(tmp_path):
-    ours, real = both(tmp_path, {"scalar": ("F32", []), "empty": ("F32", [0]), "none": ("I64", [2, 0, 3]), "b.empty": ("BOOL", [0]), "w": ("F16", [1, 1, 1, 1, 1])})
-    # Which of two empty tensors at one place comes first is decided by the name, as for all others.
+    ours, real = both(
+        tmp_path,
+        {
+            "scalar": ("F32", []),
+            "empty": ("F32", [0]),
+            "none": ("I64", [2, 0, 3]),
+            "b.empty": ("BOOL", [0]),
+            "w": ("F16", [1, 1, 1, 1, 1]),
+        },
+    )
+    # Empty tensors at the same offset are sorted by name, like all others.
     assert ours == real
 
 
@@ -99,12 +122,15 @@ def test_random_tables(tmp_path):
     chance = random.Random(7)
     for _ in range(30):
         names = chance.sample(ODD_NAMES + [f"layer.{k}.weight" for k in range(40)], chance.randrange(12))
-        named = {name: (chance.choice(list(DTYPES)), [chance.randrange(5) for _ in range(chance.randrange(1, 4))]) for name in names}
+        named = {
+            name: (chance.choice(list(DTYPES)), [chance.randrange(5) for _ in range(chance.randrange(1, 4))])
+            for name in names
+        }
         ours, real = both(tmp_path, named, chance.choice([{"format": "pt"}, {"a": "b"}, None]))
         assert ours == real, named
 
 
-def test_metadata_is_sorted_so_that_files_are_reproducible(tmp_path):
+def test_metadata_is_sorted_and_files_are_reproducible(tmp_path):
     metadata = {k: k for k in "zebra"}
     first = written(tmp_path, {"w": ("U8", [1], b"x")}, metadata)
     assert first == written(tmp_path, {"w": ("U8", [1], b"x")}, dict(reversed(metadata.items())))
@@ -120,7 +146,9 @@ def test_the_data_section_begins_aligned(tmp_path, align):
         content = written(tmp_path, {"n" * length: ("F32", [2], bytes(range(8)))}, align=align)
         begin = 8 + int.from_bytes(content[:8], "little")
         assert begin % align == 0 and content[begin:] == bytes(range(8))
-        assert torch.equal(load_file(tmp_path / "ours.safetensors")["n" * length].view(torch.uint8), torch.arange(8, dtype=torch.uint8))
+        assert torch.equal(
+            load_file(tmp_path / "ours.safetensors")["n" * length].view(torch.uint8), torch.arange(8, dtype=torch.uint8)
+        )
 
 
 def test_six_bit_dtypes(tmp_path):
@@ -129,7 +157,7 @@ def test_six_bit_dtypes(tmp_path):
     assert content.endswith(b"defghiabc")
 
 
-def test_what_no_reader_would_take_is_refused(tmp_path):
+def test_a_table_that_no_reader_accepts_is_not_written(tmp_path):
     def rule(tensors):
         (answer,) = ask("write", [request(tmp_path / "x", tensors)])
         assert not (tmp_path / "x").exists()

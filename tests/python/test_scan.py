@@ -1,4 +1,4 @@
-"""What a pickle would do: each way to name or call something is found, with its place, and none is taken for harmless."""
+"""scan finds every way to name or call something, with its offset."""
 import io
 import struct
 import zipfile
@@ -25,37 +25,49 @@ def line(value):
     return f"V{value}\n".encode()
 
 
-# Each calls os.system in its own way; all are pickles that Python would run.
+# Different ways to execute code; Python would run all of these pickles.
 CALLS = {
     "GLOBAL and REDUCE": stream(SYSTEM),
     "STACK_GLOBAL": stream(short("posix") + short("system") + b"\x93" + ARGUMENTS + b"R", 4),
-    "STACK_GLOBAL of texts from the memo": b"Vos\np2\n0Vsystem\np3\n0Vtorch\np0\n0VLongStorage\np1\n0g2\ng3\n\x93" + ARGUMENTS + b"R.",
-    "STACK_GLOBAL of texts shuffled on the stack": stream(short("system") + b"q\x000" + short("os") + b"h\x00\x93" + ARGUMENTS + b"R", 4),
+    "STACK_GLOBAL of strings from the memo": b"Vos\np2\n0Vsystem\np3\n0Vtorch\np0\n0VLongStorage\np1\n0g2\ng3\n\x93"
+    + ARGUMENTS
+    + b"R.",
+    "STACK_GLOBAL of strings in another order on the stack": stream(
+        short("system") + b"q\x000" + short("os") + b"h\x00\x93" + ARGUMENTS + b"R", 4
+    ),
     "INST": b"(" + line(COMMAND) + b"ios\nsystem\n.",
     "OBJ": stream(b"(" + named("os", "system") + text(COMMAND) + b"o"),
-    "OBJ thrown away": stream(b"(" + named("os", "system") + text(COMMAND) + b"o0N"),
-    "REDUCE thrown away": stream(SYSTEM + b"0}"),
+    "OBJ with its result dropped": stream(b"(" + named("os", "system") + text(COMMAND) + b"o0N"),
+    "REDUCE with its result dropped": stream(SYSTEM + b"0}"),
     "NEWOBJ": stream(named("os", "system") + ARGUMENTS + b"\x81"),
     "NEWOBJ_EX": stream(named("subprocess", "Popen") + ARGUMENTS + b"}\x92", 4),
     "Python 2's name": stream(call("__builtin__", "eval", text("1"))),
     "a dotted name": stream(short("bdb") + short("Bdb.run") + b"\x93" + ARGUMENTS + b"R", 4),
-    "an attribute of an innocent module": stream(call("torch.serialization", "os.system", text(COMMAND)), 4),
+    "an attribute of a harmless module": stream(call("torch.serialization", "os.system", text(COMMAND)), 4),
     "in the items of a state dict": stream(dict_of({"w": tensor(storage("0", 6), [6], [1]), "x": SYSTEM})),
     "as the key of a dict": stream(b"}" + SYSTEM + b"Ns"),
     "as an argument of a builder": stream(call("torch._utils", "_rebuild_tensor_v2", SYSTEM, integer(0))),
-    "as the function of from_type_v2": stream(call("torch._tensor", "_rebuild_from_type_v2", named("os", "system"), named("torch", "Tensor"), ARGUMENTS, b"N")),
-    "as the class of a storage": stream(pickles.tuple_of(text("storage"), named("os", "system"), text("0"), text("cpu"), integer(6)) + b"Q"),
+    "as the function of from_type_v2": stream(
+        call("torch._tensor", "_rebuild_from_type_v2", named("os", "system"), named("torch", "Tensor"), ARGUMENTS, b"N")
+    ),
+    "as the class of a storage": stream(
+        pickles.tuple_of(text("storage"), named("os", "system"), text("0"), text("cpu"), integer(6)) + b"Q"
+    ),
     "as a persistent id": stream(SYSTEM + b"Q"),
-    "state for a function": stream(named("os", "system") + b"}" + text("a") + b"Nsb"),
+    "the state of a function": stream(named("os", "system") + b"}" + text("a") + b"Nsb"),
     "an extension code": stream(b"\x82\x07" + ARGUMENTS + b"R"),
-    "a name that is only named": stream(dict_of({"x": named("builtins", "eval")})),
+    "a global that is not called": stream(dict_of({"x": named("builtins", "eval")})),
     "an unknown class": stream(call("evil_package", "Thing")),
-    "then breaking off": stream(SYSTEM)[:-1],
-    "then an unknown opcode": stream(SYSTEM)[:-1] + b"\xff",
+    "before the stream breaks off": stream(SYSTEM)[:-1],
+    "before an unknown opcode": stream(SYSTEM)[:-1] + b"\xff",
     "before a bad frame": b"\x80\x04" + SYSTEM + b"\x95" + struct.pack("<Q", 1 << 40) + b".",
     "in a second pickle": stream(b"}") + stream(SYSTEM),
-    "in a pickle inside bytes": stream(call("pickle", "loads", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3),
-    "in what _load_from_bytes reads": stream(call("torch.storage", "_load_from_bytes", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3),
+    "in a pickle inside bytes": stream(
+        call("pickle", "loads", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3
+    ),
+    "in what _load_from_bytes reads": stream(
+        call("torch.storage", "_load_from_bytes", b"\x43" + bytes([len(stream(SYSTEM))]) + stream(SYSTEM)), 3
+    ),
     "from runpy": stream(call("runpy", "_run_code", text("print(1)"))),
     "from pip": stream(call("pip", "main", text("install"))),
 }
@@ -63,14 +75,23 @@ CALLS = {
 
 @pytest.mark.parametrize("pickle", CALLS.values(), ids=CALLS)
 @pytest.mark.parametrize("shape", ["bare", "zip", "hidden record", "legacy"])
-def test_code_is_found_wherever_it_stands(pickle, shape, tmp_path):
+def test_code_is_found_in_every_place(pickle, shape, tmp_path):
     path = tmp_path / "model.bin"
     legacy = b"".join([stream(integer(0x1950A86A20F9469CFC6C)), stream(integer(1001)), stream(b"}"), pickle])
-    path.write_bytes({"bare": pickle, "zip": zips.checkpoint(pickle, [DATA]), "legacy": legacy, "hidden record": zips.checkpoint(pickles.one_tensor(), [DATA], extra=[zips.Entry("archive/notes.txt", pickle)])}[shape])
+    path.write_bytes(
+        {
+            "bare": pickle,
+            "zip": zips.checkpoint(pickle, [DATA]),
+            "legacy": legacy,
+            "hidden record": zips.checkpoint(
+                pickles.one_tensor(), [DATA], extra=[zips.Entry("archive/notes.txt", pickle)]
+            ),
+        }[shape]
+    )
     assert verdict(path) == "has-code"
 
 
-def test_a_finding_has_its_place_and_words(tmp_path):
+def test_a_finding_has_an_offset_and_a_description(tmp_path):
     path = tmp_path / "model.bin"
     pickle = CALLS["in the items of a state dict"]
     path.write_bytes(zips.checkpoint(pickle, [DATA]))
@@ -78,7 +99,7 @@ def test_a_finding_has_its_place_and_words(tmp_path):
     (finding,) = file["findings"]
     assert code == NO and finding["record"].endswith("data.pkl")
     assert "system" in finding["what"] and COMMAND in finding["what"] and finding["words"]
-    # At the opcode of the call, R, or at the name that it calls.
+    # The offset of the call, R, or of the global that is called.
     assert finding["offset"] in (pickle.index(b"cposix"), pickle.index(b"R", pickle.index(COMMAND.encode())))
     by_name = {entry["name"]: entry for entry in file["globals"]}
     assert by_name["torch._utils._rebuild_tensor_v2"]["count"] == 1
@@ -86,21 +107,28 @@ def test_a_finding_has_its_place_and_words(tmp_path):
     assert text_report.code == NO and COMMAND in text_report.out and str(finding["offset"]) in text_report.out
 
 
-def test_a_name_that_builds_tensors_is_counted_not_blamed(tmp_path):
+def test_a_global_that_builds_tensors_is_counted_and_is_not_a_finding(tmp_path):
     torch.save({f"w{index}": torch.ones(2) for index in range(5)}, tmp_path / "model.pt")
     code, (file,) = scan(tmp_path / "model.pt")
     assert code == YES and file["verdict"] == "tensors-only" and file["findings"] == []
-    assert {entry["name"]: entry["count"] for entry in file["globals"]}["torch._utils._rebuild_tensor_v2"] in (1, 5)  # named once, or as often as used
+    counts = {entry["name"]: entry["count"] for entry in file["globals"]}
+    assert counts["torch._utils._rebuild_tensor_v2"] in (1, 5)  # once, or once per use
 
 
-def test_a_second_archive_behind_the_first_is_looked_into(tmp_path):
+def test_a_second_archive_in_the_file_is_scanned(tmp_path):
     good, evil = zips.checkpoint(pickles.one_tensor(), [DATA]), zips.checkpoint(stream(SYSTEM), [DATA])
-    for name, content in {"behind": good + evil, "before": evil + good, "prefixed": bytes(16) + evil, "cut off": evil[:-22], "no directory": evil[:evil.index(b"PK\1\2")]}.items():
+    for name, content in {
+        "behind": good + evil,
+        "before": evil + good,
+        "prefixed": bytes(16) + evil,
+        "cut off": evil[:-22],
+        "no directory": evil[: evil.index(b"PK\1\2")],
+    }.items():
         (tmp_path / name).write_bytes(content)
         assert verdict(tmp_path / name) == "has-code", name
 
 
-def test_code_behind_a_legacy_file_and_in_its_other_pickles(tmp_path):
+def test_code_after_a_legacy_file_and_in_its_other_pickles(tmp_path):
     buffer = io.BytesIO()
     torch.save({"w": torch.ones(2)}, buffer, _use_new_zipfile_serialization=False)
     legacy = buffer.getvalue()
@@ -113,7 +141,7 @@ def test_code_behind_a_legacy_file_and_in_its_other_pickles(tmp_path):
     assert verdict(tmp_path / "among") == "has-code"
 
 
-def test_a_magic_number_that_is_computed_is_not_a_magic_number(tmp_path):
+def test_a_computed_magic_number_is_code(tmp_path):
     computed = stream(call("__builtin__", "eval", text("0x1950A86A20F9469CFC6C")))
     (tmp_path / "model.pt").write_bytes(computed + stream(integer(1001)) + stream(b"}") + stream(b"}") + stream(b"]"))
     assert verdict(tmp_path / "model.pt") == "has-code"
@@ -122,11 +150,13 @@ def test_a_magic_number_that_is_computed_is_not_a_magic_number(tmp_path):
 def test_torchscript_is_code(tmp_path):
     torch.save({"w": torch.ones(2)}, tmp_path / "model.pt")
     with zipfile.ZipFile(tmp_path / "model.pt", "a") as archive:
-        archive.writestr("model/code/__torch__.py", "class Evil(Module):\n  def forward(self):\n    ops.aten.save(...)\n")
+        archive.writestr(
+            "model/code/__torch__.py", "class Evil(Module):\n  def forward(self):\n    ops.aten.save(...)\n"
+        )
     assert verdict(tmp_path / "model.pt") == "has-code"
 
 
-def test_sarif_names_the_file_the_place_and_the_rule(tmp_path):
+def test_sarif_has_the_file_the_offset_and_the_rule(tmp_path):
     evil, archived, broken = (tmp_path / name for name in ("evil.pkl", "archived.bin", "broken.bin"))
     evil.write_bytes(stream(SYSTEM))
     archived.write_bytes(zips.checkpoint(stream(SYSTEM), [DATA]))
@@ -142,12 +172,12 @@ def test_sarif_names_the_file_the_place_and_the_rule(tmp_path):
     place, inside_place = (result["locations"][0]["physicalLocation"] for result in (called, inside))
     assert place["artifactLocation"]["uri"] == str(evil) and inside_place["artifactLocation"]["uri"] == str(archived)
     assert evil.read_bytes()[place["region"]["byteOffset"]:][:1] == b"R", "the byte of the call"
-    assert "region" not in inside_place, "a byte of a record is no byte of the file"
+    assert "region" not in inside_place, "an offset in a record is not an offset in the file"
     assert all(COMMAND in result["message"]["text"] and result["level"] == "error" for result in (called, inside))
     assert unread["level"] == "warning" and "broken.bin" in unread["message"]["text"]
 
 
-def test_nothing_that_is_scanned_runs(tmp_path):
+def test_no_command_runs_the_code_of_a_file(tmp_path):
     target = tmp_path / "ran"
     path = tmp_path / "model.bin"
     path.write_bytes(zips.checkpoint(stream(call("posix", "system", text(f"touch {target}"))), [DATA]))

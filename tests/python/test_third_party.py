@@ -1,4 +1,4 @@
-"""Files that others made from torch's, or without torch: archives zipped again, pickles of numpy arrays and of tensors."""
+"""Files of other tools: archives that were zipped again, pickles of numpy arrays and of tensors."""
 import io
 import pickle
 import zipfile
@@ -28,13 +28,25 @@ def deflate(source, target):
 @pytest.fixture
 def tensors(tmp_path):
     base = random_bits(torch.float32, 40, 30)
-    return save_and_load({"w": base, "t": base.t(), "row": base[3], "h": random_bits(torch.bfloat16, 1000), "tied": base, "e": torch.empty(0)}, tmp_path / "model.pt")
+    return save_and_load(
+        {
+            "w": base,
+            "t": base.t(),
+            "row": base[3],
+            "h": random_bits(torch.bfloat16, 1000),
+            "tied": base,
+            "e": torch.empty(0),
+        },
+        tmp_path / "model.pt",
+    )
 
 
 def test_a_deflated_archive(tensors, tmp_path):
     deflate(tmp_path / "model.pt", tmp_path / "deflated.pt")
     assert_converts(tmp_path / "deflated.pt", tensors)
-    assert all(tensor["offset"] is None for tensor in inspect(tmp_path / "deflated.pt")["tensors"] if tensor["bytes"] > 0)
+    assert all(
+        tensor["offset"] is None for tensor in inspect(tmp_path / "deflated.pt")["tensors"] if tensor["bytes"] > 0
+    )
 
 
 def test_an_archive_of_unaligned_stored_records_with_zip64_headers(tensors, tmp_path):
@@ -58,9 +70,16 @@ def test_records_in_another_order_and_folder_entries(tensors, tmp_path):
     assert_converts(tmp_path / "shuffled.pt", tensors)
 
 
-def test_the_byteorder_record_is_obeyed(tmp_path):
-    """Torch's own archive, its storages swapped by hand; no machine of ours writes such a file."""
-    tensors = {"f": torch.arange(3.0), "d": torch.ones(2).double(), "h": torch.ones(2).half(), "u": torch.tensor([1, 2], dtype=torch.uint16), "c": torch.tensor([1 + 2j, 3]), "b": torch.tensor([1, 2], dtype=torch.uint8)}
+def test_big_endian_storages_are_swapped(tmp_path):
+    """An archive of torch whose storages the test swaps, because no big-endian machine is available."""
+    tensors = {
+        "f": torch.arange(3.0),
+        "d": torch.ones(2).double(),
+        "h": torch.ones(2).half(),
+        "u": torch.tensor([1, 2], dtype=torch.uint16),
+        "c": torch.tensor([1 + 2j, 3]),
+        "b": torch.tensor([1, 2], dtype=torch.uint8),
+    }
     torch.save(tensors, tmp_path / "little.pt")
     sizes = [4, 8, 2, 2, 4, 1]
     with zipfile.ZipFile(tmp_path / "little.pt") as old, zipfile.ZipFile(tmp_path / "big.pt", "w") as new:
@@ -76,9 +95,10 @@ def test_the_byteorder_record_is_obeyed(tmp_path):
 
 
 ARRAYS = {
-    "f8": np.arange(3.0), "fortran": np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3)), "big endian": np.arange(3, dtype=">i2"), "zero-dim": np.array(3),
-    "bool": np.array([True, False]), "c8": np.array([1 + 2j], dtype="c8"), "empty": np.zeros((0, 2)), "strided": np.arange(10, dtype="u1")[::3], "f2": np.ones(2, "f2"), "u8": np.array([2**63], dtype="u8"),
-    "above 127": np.arange(256, dtype="u1"),
+    "f8": np.arange(3.0), "fortran": np.asfortranarray(np.arange(6, dtype="f4").reshape(2, 3)),
+    "big endian": np.arange(3, dtype=">i2"), "zero-dim": np.array(3), "bool": np.array([True, False]),
+    "c8": np.array([1 + 2j], dtype="c8"), "empty": np.zeros((0, 2)), "strided": np.arange(10, dtype="u1")[::3],
+    "f2": np.ones(2, "f2"), "u8": np.array([2**63], dtype="u8"), "above 127": np.arange(256, dtype="u1"),
 }
 
 
@@ -95,7 +115,12 @@ def test_a_pickle_of_numpy_arrays(protocol, tmp_path):
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_numpy_arrays_in_a_torch_file(protocol, tmp_path):
     torch.save(ARRAYS | {"w": torch.ones(2)}, tmp_path / "model.pt", pickle_protocol=protocol)
-    assert_converts(tmp_path / "model.pt", {name: as_tensor(array) for name, array in ARRAYS.items()} | {"w": torch.ones(2)}, "--root", ".")
+    assert_converts(
+        tmp_path / "model.pt",
+        {name: as_tensor(array) for name, array in ARRAYS.items()} | {"w": torch.ones(2)},
+        "--root",
+        ".",
+    )
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -107,13 +132,19 @@ def test_a_plain_pickle_of_torch_tensors(protocol, tmp_path):
     assert_converts(tmp_path / "model.pkl", tensors)
 
 
-def test_numpy_objects_and_texts_are_not_tensors(tmp_path):
-    arrays = {"object": np.array([1, "a", None], dtype=object), "text": np.array(["a", "bc"]), "record": np.zeros(2, dtype=[("a", "<i4")]), "date": np.array(["2020-01-01"], dtype="M8[D]"), "w": np.ones(3)}
+def test_numpy_objects_and_strings_are_not_tensors(tmp_path):
+    arrays = {
+        "object": np.array([1, "a", None], dtype=object),
+        "text": np.array(["a", "bc"]),
+        "record": np.zeros(2, dtype=[("a", "<i4")]),
+        "date": np.array(["2020-01-01"], dtype="M8[D]"),
+        "w": np.ones(3),
+    }
     (tmp_path / "model.pkl").write_bytes(pickle.dumps(arrays))
     assert [tensor["name"] for tensor in inspect(tmp_path / "model.pkl", "--root", ".")["tensors"]] == ["w"]
 
 
-def test_honest_files_are_tensors_only(tensors, tmp_path):
+def test_ordinary_files_are_tensors_only(tensors, tmp_path):
     deflate(tmp_path / "model.pt", tmp_path / "deflated.pt")
     (tmp_path / "arrays.pkl").write_bytes(pickle.dumps(ARRAYS))
     buffer = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Zip archives byte by byte: what no honest tool writes."""
+"""Makes zip archives byte by byte, also those that no real tool produces."""
 import dataclasses
 import struct
 import zlib
@@ -8,8 +8,8 @@ STORED, DEFLATED = 0, 8
 
 @dataclasses.dataclass
 class Entry:
-    """A record. `local` and `central` are what the two headers say where that is not the truth: name, flags, method, crc, csize, usize
-    and, for `central`, offset."""
+    """A record. `local` and `central` override fields of the two headers: name, flags, method, crc, csize, usize, and
+    offset in `central`."""
     name: str
     data: bytes = b""
     method: int = STORED
@@ -23,7 +23,15 @@ class Entry:
         return deflate.compress(self.data) + deflate.flush()
 
     def truth(self, offset):
-        return {"name": self.name, "flags": 0, "method": self.method, "crc": zlib.crc32(self.data), "csize": len(self.packed()), "usize": len(self.data), "offset": offset}
+        return {
+            "name": self.name,
+            "flags": 0,
+            "method": self.method,
+            "crc": zlib.crc32(self.data),
+            "csize": len(self.packed()),
+            "usize": len(self.data),
+            "offset": offset,
+        }
 
 
 def as_bytes(name):
@@ -32,12 +40,50 @@ def as_bytes(name):
 
 def local_header(says):
     name = as_bytes(says["name"])
-    return struct.pack("<IHHHHHIIIHH", 0x04034B50, 20, says["flags"], says["method"], 0, 0, says["crc"], says["csize"], says["usize"], len(name), 0) + name
+    return (
+        struct.pack(
+            "<IHHHHHIIIHH",
+            0x04034B50,
+            20,
+            says["flags"],
+            says["method"],
+            0,
+            0,
+            says["crc"],
+            says["csize"],
+            says["usize"],
+            len(name),
+            0,
+        )
+        + name
+    )
 
 
 def central_header(says):
     name = as_bytes(says["name"])
-    return struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 20, 20, says["flags"], says["method"], 0, 0, says["crc"], says["csize"], says["usize"], len(name), 0, 0, 0, 0, 0, says["offset"]) + name
+    return (
+        struct.pack(
+            "<IHHHHHHIIIHHHHHII",
+            0x02014B50,
+            20,
+            20,
+            says["flags"],
+            says["method"],
+            0,
+            0,
+            says["crc"],
+            says["csize"],
+            says["usize"],
+            len(name),
+            0,
+            0,
+            0,
+            0,
+            0,
+            says["offset"],
+        )
+        + name
+    )
 
 
 def end_record(entries, size, offset, comment=b""):
@@ -45,7 +91,7 @@ def end_record(entries, size, offset, comment=b""):
 
 
 def archive(entries, *, between=b"", end=None, comment=b""):
-    """The archive; `between` stands between records and directory, `end` is what the end record says (entries, size, offset)."""
+    """Returns an archive. `between` follows the records; `end` overrides the end record (entries, size, offset)."""
     out, directory = b"", b""
     for entry in entries:
         truth = entry.truth(len(out))
@@ -57,7 +103,7 @@ def archive(entries, *, between=b"", end=None, comment=b""):
 
 
 def checkpoint(pickle, storages, *, extra=(), **options):
-    """A torch checkpoint around this pickle; `storages` are the bytes of data/0, data/1, …"""
+    """Returns a torch checkpoint with this pickle; `storages` are the bytes of data/0, data/1, …"""
     entries = [Entry("archive/data.pkl", pickle), Entry("archive/byteorder", b"little")]
     entries += [Entry(f"archive/data/{key}", data) for key, data in enumerate(storages)]
     return archive([*entries, Entry("archive/version", b"3\n"), *extra], **options)

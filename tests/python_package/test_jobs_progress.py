@@ -23,7 +23,7 @@ import big  # noqa: E402
 @pytest.fixture(scope="module")
 def large():
     """A folder with a checkpoint that takes long enough to be interrupted."""
-    with big.room(4 << 30) as folder:
+    with big.folder_with_space(4 << 30) as folder:
         big.save_sparse({"w": big.empty(torch.uint8, 1 << 30)}, folder / "large.pt")
         yield folder
 

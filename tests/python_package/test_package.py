@@ -23,8 +23,8 @@ WHEEL_MOST_BYTES = 10_000_000
 SDIST_MOST_BYTES = 1_000_000
 # What manylinux lets a wheel take from the system; it must bring anything else.
 OF_THE_SYSTEM = {
-    "ld-linux-x86-64", "libc", "libdl", "libgcc_s", "libm", "libpthread", "libresolv", "librt", "libstdc++", "linux-vdso",
-    "libz",
+    "ld-linux-x86-64", "libc", "libdl", "libgcc_s", "libm", "libpthread", "libresolv", "librt", "libstdc++", "libz",
+    "linux-vdso",
 }
 
 
@@ -73,9 +73,10 @@ def built(sdist, place):
 
 @pytest.fixture(scope="module")
 def wheel(built, place):
-    """The same with the libraries that it needs, which is what one would publish."""
+    """The wheel with the libraries that it needs and their licenses, as it would be published."""
     call(sys.executable, "-m", "auditwheel", "repair", built, "--strip", "-w", place / "repaired", env=TOOLS)
     (found,) = (place / "repaired").iterdir()
+    call(sys.executable, ROOT / "tools/add_notices.py", found)
     return found
 
 
@@ -97,7 +98,7 @@ def test_the_source_distribution_holds_what_a_build_needs_and_no_more(sdist):
     with tarfile.open(sdist) as tar:
         names = [name.partition("/")[2] for name in tar.getnames()]
     folders, files = {"cli", "cmake", "depickle", "python"}, {"CHANGELOG.md", "CMakeLists.txt", "PKG-INFO", "README.md"}
-    assert {name.split("/")[0] for name in names} == folders | files | {"pyproject.toml"}
+    assert {name.split("/")[0] for name in names} == folders | files | {"LICENSE", "NOTICE", "pyproject.toml"}
     assert {"python/src/module.cpp", "python/depickle/py.typed", "cli/main.cpp", "depickle/base/error.h"} <= set(names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".so", ".pyc"))]
     assert sdist.name == f"depickle-{VERSION}.tar.gz" and sdist.stat().st_size < SDIST_MOST_BYTES
@@ -116,6 +117,21 @@ def test_the_wheel_is_small_and_says_what_it_is(wheel):
     assert {"depickle/py.typed", "depickle/__init__.pyi", "depickle/bin/depickle"} <= set(names)
     sources = (ROOT / "python/depickle").rglob("*.py")
     assert {f"depickle/{path.relative_to(ROOT / 'python/depickle')}" for path in sources} <= set(names)
+
+
+def test_the_wheel_has_the_license_of_every_library_in_it(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        libraries = [name for name in archive.namelist() if ".libs/" in name]
+        record = archive.read(f"depickle-{VERSION}.dist-info/RECORD").decode()
+        folder = f"depickle-{VERSION}.dist-info/licenses/"
+        notices = {name.removeprefix(folder): archive.read(name).decode()
+                   for name in archive.namelist() if name.startswith(folder) and not name.endswith("/")}
+    assert "Apache License" in notices["LICENSE"] and "The depickle authors" in notices["NOTICE"]
+    expected = ["libcurl4", "libssl3", "libfmt9", "libsimdjson14", "libcli11-dev", "nanobind", "robin_map"]
+    assert [name for name in expected if f"bundled/{name}.txt" not in notices] == []
+    assert len([name for name in notices if name.endswith(".txt")]) > len(libraries) // 2
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in notices["bundled/common-licenses/LGPL-3"]
+    assert all(len(text) > 100 and f"{folder}{name},sha256=" in record for name, text in notices.items())
 
 
 def test_no_library_of_the_server_weighs_on_the_wheel(wheel):

@@ -7,7 +7,7 @@
 namespace depickle::server::web {
 
 struct File {
-  std::string_view path;  ///< from web/: "index.html", "hub/repository.js"
+  std::string_view path;  ///< from web/: "tasks/index.html", "hub/repository.js"
   std::string_view etag;  ///< quoted; changes with the content
   std::string_view content;
 };

@@ -57,8 +57,8 @@ http::Response file_response(const http::Request& request, std::string_view path
 
 void add_page_routes(http::Router& router) {
   for (std::string_view path : {"/", "/check", "/inspect", "/jobs", "/jobs/{id}"})
-    router.add("GET", path, document("index.html"));
-  router.add("GET", "/favicon.ico", document("icon.svg"));
+    router.add("GET", path, document("tasks/index.html"));
+  router.add("GET", "/favicon.ico", document("shared/icon.svg"));
   router.add(
       "GET", "/-/{path:path}", [](http::Request& request) { return file_response(request, request.captured("path")); });
 }

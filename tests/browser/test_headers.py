@@ -16,7 +16,7 @@ def ask(server, path, **headers):
     return answer
 
 
-@pytest.mark.parametrize("path, kind", [("/", "text/html"), ("/check", "text/html"), ("/jobs/aaaaaaaaaaaaaaaaaaaa", "text/html"), ("/-/style.css", "text/css"), ("/-/page.js", "text/javascript"), ("/-/icon.svg", "image/svg+xml")])
+@pytest.mark.parametrize("path, kind", [("/", "text/html"), ("/check", "text/html"), ("/jobs/aaaaaaaaaaaaaaaaaaaa", "text/html"), ("/-/shared/style.css", "text/css"), ("/-/tasks/main.js", "text/javascript"), ("/-/shared/icon.svg", "image/svg+xml")])
 def test_every_file_comes_with_its_type_its_policy_and_an_etag(server, path, kind):
     answer = ask(server, path)
     assert answer.status == 200

@@ -1,6 +1,6 @@
 // Shows what a commit or a pull request changes: every file, and the lines of those that are text.
-import { element, nameCell, numberCell, section, table } from "../dom.js";
-import { bytes, grouped, name, plural, visible } from "../text.js";
+import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
+import { bytes, grouped, name, plural, visible } from "../shared/text.js";
 import * as address from "./address.js";
 import { textOf } from "./file.js";
 import { link } from "./frame.js";

@@ -1,6 +1,6 @@
 // The history of a revision, and one commit.
-import { copyButton, element, section, table } from "../dom.js";
-import { grouped, moment, name, short } from "../text.js";
+import { copyButton, element, section, table } from "../shared/dom.js";
+import { grouped, moment, name, short } from "../shared/text.js";
 import * as address from "./address.js";
 import { listed } from "./ask.js";
 import { changedSections, changeSentence } from "./changed.js";

@@ -1,6 +1,6 @@
 // One discussion or pull request: what it wants, what it changes, what was said.
-import { code, element, section } from "../dom.js";
-import { moment, name, plural, short, visible } from "../text.js";
+import { code, element, section } from "../shared/dom.js";
+import { moment, name, plural, short, visible } from "../shared/text.js";
 import * as address from "./address.js";
 import { answer } from "./ask.js";
 import { changedSections, changeSentence } from "./changed.js";

@@ -1,6 +1,6 @@
 // The discussions and pull requests of a repository.
-import { element, table } from "../dom.js";
-import { grouped, moment, name } from "../text.js";
+import { element, table } from "../shared/dom.js";
+import { grouped, moment, name } from "../shared/text.js";
 import * as address from "./address.js";
 import { answer } from "./ask.js";
 import { head, link } from "./frame.js";

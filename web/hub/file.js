@@ -1,6 +1,6 @@
 // One file: its text where it is text, what it is where it is not.
-import { element, section } from "../dom.js";
-import { bytes, grouped, moment, name, short } from "../text.js";
+import { element, section } from "../shared/dom.js";
+import { bytes, grouped, moment, name, short } from "../shared/text.js";
 import * as address from "./address.js";
 import { account, answer, ask, Refused } from "./ask.js";
 import { head, link, revisions, trail } from "./frame.js";

@@ -1,6 +1,6 @@
 // The files of a folder, a thousand at a time.
-import { announce, element, nameCell, numberCell, table } from "../dom.js";
-import { bytes, grouped, moment, name, short } from "../text.js";
+import { announce, element, nameCell, numberCell, table } from "../shared/dom.js";
+import { bytes, grouped, moment, name, short } from "../shared/text.js";
 import * as address from "./address.js";
 import { listed } from "./ask.js";
 import { head, link, more, revisions, trail } from "./frame.js";

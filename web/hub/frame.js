@@ -1,6 +1,6 @@
 // What the pages of a repository have in common: the way to it, its parts, its revisions, lists that go on, and the token's field.
-import { announce, element } from "../dom.js";
-import { name, plural, visible } from "../text.js";
+import { announce, element } from "../shared/dom.js";
+import { name, plural, visible } from "../shared/text.js";
 import * as address from "./address.js";
 import { account, answer, enter, leave, listed } from "./ask.js";
 

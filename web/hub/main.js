@@ -1,5 +1,5 @@
 // The embedded Hub's own pages: which one the address asks for, and turning from one to the next without a new document.
-import { announce, element, title } from "../dom.js";
+import { announce, element, title } from "../shared/dom.js";
 import { place } from "./address.js";
 import { turn } from "./ask.js";
 import { commitPage, commitsPage } from "./commits.js";

@@ -1,6 +1,6 @@
 // A small, safe part of Markdown, for READMEs and comments: what it knows becomes elements, all else stays the text that it is. HTML is text.
-import { element, table } from "../dom.js";
-import { visible } from "../text.js";
+import { element, table } from "../shared/dom.js";
+import { visible } from "../shared/text.js";
 import { link } from "./frame.js";
 
 const kMostCharacters = 256 * 1024;

@@ -1,6 +1,6 @@
 // What a page says where it cannot be shown: what happened, and what to do next.
-import { element } from "../dom.js";
-import { name, visible } from "../text.js";
+import { element } from "../shared/dom.js";
+import { name, visible } from "../shared/text.js";
 import * as address from "./address.js";
 import { account } from "./ask.js";
 import { link, tokenForm } from "./frame.js";

@@ -1,6 +1,6 @@
 // What a user or an organisation has: models, datasets, spaces.
-import { element, nameCell, section, table } from "../dom.js";
-import { grouped, moment, name } from "../text.js";
+import { element, nameCell, section, table } from "../shared/dom.js";
+import { grouped, moment, name } from "../shared/text.js";
 import * as address from "./address.js";
 import { account, listed } from "./ask.js";
 import { link, more, tokenForm } from "./frame.js";

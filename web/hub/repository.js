@@ -1,6 +1,6 @@
 // A repository: what it is, what its weights are kept in, its files, its README.
-import { element, nameCell, numberCell, section, table } from "../dom.js";
-import { bytes, moment, name, plural } from "../text.js";
+import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
+import { bytes, moment, name, plural } from "../shared/text.js";
 import * as address from "./address.js";
 import { answer, listed } from "./ask.js";
 import { entryTable } from "./files.js";

@@ -1,6 +1,6 @@
 // Commenting, merging and closing: with a token that was typed into this page, and a merge with the repository's name typed too.
-import { announce, element, section } from "../dom.js";
-import { name, visible } from "../text.js";
+import { announce, element, section } from "../shared/dom.js";
+import { name, visible } from "../shared/text.js";
 import * as address from "./address.js";
 import { account, answer } from "./ask.js";
 import { again, tokenForm } from "./frame.js";

@@ -1,5 +1,5 @@
 // What a file is, by its name alone: weights in pickle, in safetensors, in another format, or something else. What is inside, Inspect tells.
-import { element } from "../dom.js";
+import { element } from "../shared/dom.js";
 
 
 const kPickle = [".bin", ".pt", ".pth", ".ckpt", ".pth.tar", ".pkl", ".pickle", ".ptl", ".joblib"];

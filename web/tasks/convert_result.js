@@ -1,16 +1,16 @@
 // What a conversion came to: the sentence, where the pull request is, how to use it now, and the evidence.
-import { code, copyButton, element, numberCell, section, table } from "./dom.js";
+import { code, copyButton, element, numberCell, section, table } from "../shared/dom.js";
 import { mergeSection } from "./merge.js";
 import { filesTable, notes } from "./plan.js";
 import { checkPath, hubLink, previousSection } from "./previous.js";
 import { scanSection } from "./scan.js";
 import { sharesSection } from "./shares.js";
 import { TensorTable } from "./tensors.js";
-import { bytes, duration, grouped, name, visible } from "./text.js";
+import { bytes, duration, grouped, name, visible } from "../shared/text.js";
 
 const kTone = { yes: "", no: ".no", nothing: ".nothing" };
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function convertResult(page, job) {
   const { result } = job;
   return [

@@ -1,6 +1,6 @@
 // Where the bytes are: a bar for the eye, a table that says the same.
-import { element, numberCell, section } from "./dom.js";
-import { bytes, name, percent, plural, visible } from "./text.js";
+import { element, numberCell, section } from "../shared/dom.js";
+import { bytes, name, percent, plural, visible } from "../shared/text.js";
 
 const kTints = 8; // then "other", which has the last
 

@@ -1,12 +1,12 @@
 // The plan: which files become what, what is left alone and why, and what others have done before.
 import { post } from "./api.js";
-import { code, element, nameCell, numberCell, section, table } from "./dom.js";
+import { code, element, nameCell, numberCell, section, table } from "../shared/dom.js";
 import { accountField, problemLine } from "./form.js";
 import { hubLink, previousSection } from "./previous.js";
 import { scanSection } from "./scan.js";
-import { bytes, grouped, name, plural, short, visible } from "./text.js";
+import { bytes, grouped, name, plural, short, visible } from "../shared/text.js";
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function planResult(page, job) {
   const { result } = job;
   const words = job.answer === "nothing" ? "nothing" : job.answer === "no" ? "no" : null;

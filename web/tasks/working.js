@@ -1,8 +1,8 @@
 // A job under way: its phases as a line of words, and how far the one it is in has come.
 import { post } from "./api.js";
-import { announce, element } from "./dom.js";
+import { announce, element } from "../shared/dom.js";
 import { problemLine } from "./form.js";
-import { bytes, cut, duration, grouped, name, percent } from "./text.js";
+import { bytes, cut, duration, grouped, name, percent } from "../shared/text.js";
 
 export class Working {
   constructor(job) {

@@ -1,8 +1,8 @@
 // The front page: an address, and models to try it with.
 import { about } from "./api.js";
-import { element, title } from "./dom.js";
+import { element, title } from "../shared/dom.js";
 import { addressForm, taskHead } from "./form.js";
-import { name } from "./text.js";
+import { name } from "../shared/text.js";
 
 /** The form that asks for a plan. */
 export const planForm = (page, address) => addressForm(page, {
@@ -11,7 +11,7 @@ export const planForm = (page, address) => addressForm(page, {
 
 export const kConvertHeading = "Take a model out of pickle";
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function convertView(page) {
   title(kConvertHeading);
   const form = planForm(page, page.query.get("address") ?? "");

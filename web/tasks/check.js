@@ -1,12 +1,12 @@
 // A pull request against what it says it converts: which files change, and every tensor, bit by bit.
-import { element, nameCell, numberCell, section, table, title } from "./dom.js";
+import { element, nameCell, numberCell, section, table, title } from "../shared/dom.js";
 import { addressForm, taskHead } from "./form.js";
 import { mergeSection } from "./merge.js";
 import { notes } from "./plan.js";
 import { hubLink } from "./previous.js";
 import { sharesSection } from "./shares.js";
 import { TensorTable } from "./tensors.js";
-import { bytes, cut, grouped, name, plural, short, visible } from "./text.js";
+import { bytes, cut, grouped, name, plural, short, visible } from "../shared/text.js";
 
 const kHeading = "Check a pull request";
 const kMostRows = 200;
@@ -16,7 +16,7 @@ export function checkHead(page, address, number) {
   return { node: taskHead(page, kHeading, form, null), form };
 }
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function checkView(page) {
   title(kHeading);
   const { node, form } = checkHead(page, page.query.get("address") ?? "", page.query.get("number") ?? "");
@@ -26,7 +26,7 @@ export function checkView(page) {
   else if (matchMedia("(hover: hover)").matches) form.input.focus();
 }
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function checkResult(page, job) {
   const { result } = job;
   const good = job.answer === "yes";

@@ -1,6 +1,6 @@
 // What the pickle named, in plain words: first what would have run, then what builds tensors.
-import { element, nameCell, numberCell, section, table } from "./dom.js";
-import { cut, grouped, name, plural, visible } from "./text.js";
+import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
+import { cut, grouped, name, plural, visible } from "../shared/text.js";
 
 const kMostRows = 100;
 

@@ -2,7 +2,7 @@
 import { about } from "./api.js";
 import { checkView } from "./check.js";
 import { convertView } from "./convert.js";
-import { element } from "./dom.js";
+import { element } from "../shared/dom.js";
 import { inspectView } from "./inspect.js";
 import { jobView } from "./job.js";
 import { jobsView } from "./jobs.js";

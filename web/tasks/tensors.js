@@ -1,7 +1,7 @@
 // The table of every tensor: rows are fetched in windows and drawn where they are looked at, so that a hundred thousand cost what fifty do.
 import { get } from "./api.js";
-import { copy, copyButton, announce, element, section } from "./dom.js";
-import { cut, grouped, name, plural, shape, visible } from "./text.js";
+import { copy, copyButton, announce, element, section } from "../shared/dom.js";
+import { cut, grouped, name, plural, shape, visible } from "../shared/text.js";
 
 const kWindow = 200;          // rows asked for at once
 const kMostWindows = 30;      // kept

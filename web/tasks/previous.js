@@ -1,6 +1,6 @@
 // Pull requests that others, or we, have opened before, and the way to check one.
-import { element, numberCell, section, table } from "./dom.js";
-import { name, visible } from "./text.js";
+import { element, numberCell, section, table } from "../shared/dom.js";
+import { name, visible } from "../shared/text.js";
 
 /** Where Check begins with this pull request filled in. */
 export const checkPath = ({ repo, number }) => `/check?${new URLSearchParams({ address: repo, number: String(number) })}`;

@@ -1,7 +1,7 @@
 // The one thing to type and the one thing to press: an address, perhaps a number, perhaps a token; it starts a job.
 import { about, post } from "./api.js";
-import { element } from "./dom.js";
-import { visible } from "./text.js";
+import { element } from "../shared/dom.js";
+import { visible } from "../shared/text.js";
 
 let fields = 0;
 
@@ -51,7 +51,7 @@ export function problemLine(input) {
 
 /**
  * The form that asks for a job of `kind` and goes to its page.
- * @param {import("./page.js").Page} page
+ * @param {import("./main.js").Page} page
  * @param {{kind: string, label: string, press: string, address?: string, number?: string, withNumber?: boolean}} what
  */
 export function addressForm(page, { kind, label, press, address = "", number = "", withNumber = false }) {

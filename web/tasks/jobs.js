@@ -1,14 +1,14 @@
 // One's own jobs, newest first, with their places in the line.
 import { get } from "./api.js";
-import { announce, element, table, title } from "./dom.js";
+import { announce, element, table, title } from "../shared/dom.js";
 import { problemLine } from "./form.js";
-import { grouped, moment, name, percent, visible } from "./text.js";
+import { grouped, moment, name, percent, visible } from "../shared/text.js";
 
 const kAgainMilliseconds = 2000;
 const kPage = 50;
 const kStates = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function jobsView(page) {
   title("Jobs");
   const place = element("div");

@@ -3,11 +3,11 @@ import { get, post, watch } from "./api.js";
 import { checkHead, checkResult } from "./check.js";
 import { convertResult } from "./convert_result.js";
 import { kConvertHeading, planForm } from "./convert.js";
-import { announce, element, title } from "./dom.js";
+import { announce, element, title } from "../shared/dom.js";
 import { problemLine, problemText, taskHead } from "./form.js";
 import { inspectHead, inspectResult } from "./inspect.js";
 import { planResult } from "./plan.js";
-import { duration, moment, name, visible } from "./text.js";
+import { duration, moment, name, visible } from "../shared/text.js";
 import { Working } from "./working.js";
 
 const kTasks = { plan: "/", convert: "/", check: "/check", inspect: "/inspect" };
@@ -16,7 +16,7 @@ const kDoing = { plan: "Planning", convert: "Converting", check: "Checking", ins
 /** The job's subject in words: the repository, or what was typed where there is none yet. */
 const subject = (job) => (job.kind === "check" && job.number ? `${job.repo || job.address} #${job.number}` : job.repo || job.address);
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function jobView(page, id) {
   let stop = () => {};
   let left = false;

@@ -1,11 +1,11 @@
 // What is inside, without downloading it.
-import { element, nameCell, numberCell, section, table, title } from "./dom.js";
+import { element, nameCell, numberCell, section, table, title } from "../shared/dom.js";
 import { addressForm, taskHead } from "./form.js";
 import { notes } from "./plan.js";
 import { scanSection } from "./scan.js";
 import { sharesSection } from "./shares.js";
 import { TensorTable } from "./tensors.js";
-import { cut, grouped, name, short, visible } from "./text.js";
+import { cut, grouped, name, short, visible } from "../shared/text.js";
 
 const kHeading = "Look inside a model";
 
@@ -14,7 +14,7 @@ export function inspectHead(page, address) {
   return { node: taskHead(page, kHeading, form, null), form };
 }
 
-/** @param {import("./page.js").Page} page */
+/** @param {import("./main.js").Page} page */
 export function inspectView(page) {
   title(kHeading);
   const { node, form } = inspectHead(page, page.query.get("address") ?? "");

@@ -1,9 +1,9 @@
 // Merging, by somebody who types what they are about to change.
 import { about, post } from "./api.js";
-import { announce, code, element, section } from "./dom.js";
+import { announce, code, element, section } from "../shared/dom.js";
 import { problemLine, tokenField } from "./form.js";
 import { hubLink } from "./previous.js";
-import { short, visible } from "./text.js";
+import { short, visible } from "../shared/text.js";
 
 /** The form; or why there is none; or nothing. @returns {HTMLElement[]} */
 export function mergeSection(job) {

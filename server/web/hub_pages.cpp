@@ -21,7 +21,7 @@ std::vector<std::string_view> segments(std::string_view path) {
   return parts;
 }
 
-/// Whether web/hub/address.js knows a page of this form.
+/// Whether web/hub/urls.js knows a page of this form.
 bool is_page(std::string_view raw_path) {
   static constexpr std::string_view kKinds[] = {"tree", "blob", "commits", "commit", "discussions"};
   std::vector<std::string_view> parts = segments(raw_path);

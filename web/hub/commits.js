@@ -1,11 +1,11 @@
 // The history of a revision, and one commit.
 import { copyButton, element, section, table } from "../shared/dom.js";
 import { grouped, moment, name, short } from "../shared/text.js";
-import * as address from "./address.js";
-import { listed } from "./ask.js";
-import { changedSections, changeSentence } from "./changed.js";
-import { changesBetween } from "./changes.js";
-import { head, link, more, revisions } from "./frame.js";
+import * as address from "./urls.js";
+import { listed } from "./hub_api.js";
+import { changedSections, changeSentence } from "./diff_view.js";
+import { changesBetween } from "./compare_commits.js";
+import { head, link, more, revisions } from "./layout.js";
 import { block } from "./markdown.js";
 
 const kPage = 100;

@@ -1,14 +1,14 @@
 // One discussion or pull request: what it wants, what it changes, what was said.
 import { code, element, section } from "../shared/dom.js";
 import { moment, name, plural, short, visible } from "../shared/text.js";
-import * as address from "./address.js";
-import { answer } from "./ask.js";
-import { changedSections, changeSentence } from "./changed.js";
-import { changesBetween } from "./changes.js";
+import * as address from "./urls.js";
+import { answer } from "./hub_api.js";
+import { changedSections, changeSentence } from "./diff_view.js";
+import { changesBetween } from "./compare_commits.js";
 import { kindOf } from "./discussions.js";
-import { head, link } from "./frame.js";
+import { head, link } from "./layout.js";
 import { markdown } from "./markdown.js";
-import { takePart } from "./take_part.js";
+import { takePart } from "./discussion_forms.js";
 
 const when = (time) => element("time", { datetime: time }, moment(time));
 

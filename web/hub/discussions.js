@@ -1,9 +1,9 @@
 // The discussions and pull requests of a repository.
 import { element, table } from "../shared/dom.js";
 import { grouped, moment, name } from "../shared/text.js";
-import * as address from "./address.js";
-import { answer } from "./ask.js";
-import { head, link } from "./frame.js";
+import * as address from "./urls.js";
+import { answer } from "./hub_api.js";
+import { head, link } from "./layout.js";
 
 const kPage = 50;
 const kFilters = { open: "Open", closed: "Closed and merged", all: "All" };

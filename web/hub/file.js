@@ -1,11 +1,11 @@
 // One file: its text where it is text, what it is where it is not.
 import { element, section } from "../shared/dom.js";
 import { bytes, grouped, moment, name, short } from "../shared/text.js";
-import * as address from "./address.js";
-import { account, answer, ask, Refused } from "./ask.js";
-import { head, link, revisions, trail } from "./frame.js";
+import * as address from "./urls.js";
+import { account, answer, ask, Refused } from "./hub_api.js";
+import { head, link, revisions, trail } from "./layout.js";
 import { visibleLines } from "./markdown.js";
-import { weightsKind } from "./weights.js";
+import { weightsKind } from "./file_kind.js";
 
 const kMostText = 512 * 1024;
 const kMostInMemory = 64e6; // a private file that the page itself brings

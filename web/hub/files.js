@@ -1,10 +1,10 @@
 // The files of a folder, a thousand at a time.
 import { announce, element, nameCell, numberCell, table } from "../shared/dom.js";
 import { bytes, grouped, moment, name, short } from "../shared/text.js";
-import * as address from "./address.js";
-import { listed } from "./ask.js";
-import { head, link, more, revisions, trail } from "./frame.js";
-import { kindCell } from "./weights.js";
+import * as address from "./urls.js";
+import { listed } from "./hub_api.js";
+import { head, link, more, revisions, trail } from "./layout.js";
+import { kindCell } from "./file_kind.js";
 
 const kDated = 50; // rows whose last commit is asked for; the history is walked for it
 

@@ -1,14 +1,14 @@
 // The embedded Hub's own pages: which one the address asks for, and turning from one to the next without a new document.
 import { announce, element, title } from "../shared/dom.js";
-import { place } from "./address.js";
-import { turn } from "./ask.js";
+import { place } from "./urls.js";
+import { turn } from "./hub_api.js";
 import { commitPage, commitsPage } from "./commits.js";
 import { discussionPage } from "./discussion.js";
 import { discussionsPage } from "./discussions.js";
 import { filePage } from "./file.js";
 import { filesPage } from "./files.js";
-import { accountFoot, again } from "./frame.js";
-import { missingPage, problemPage } from "./missing.js";
+import { accountFoot, again } from "./layout.js";
+import { missingPage, problemPage } from "./error_pages.js";
 import { ownerPage } from "./owner.js";
 import { repositoryPage } from "./repository.js";
 

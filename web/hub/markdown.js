@@ -1,7 +1,7 @@
 // A small, safe part of Markdown, for READMEs and comments: what it knows becomes elements, all else stays the text that it is. HTML is text.
 import { element, table } from "../shared/dom.js";
 import { visible } from "../shared/text.js";
-import { link } from "./frame.js";
+import { link } from "./layout.js";
 
 const kMostCharacters = 256 * 1024;
 const kMostInline = 8 * 1024; // a longer paragraph is only text: finding pairs in it would cost its square

@@ -1,9 +1,9 @@
 // What a user or an organisation has: models, datasets, spaces.
 import { element, nameCell, section, table } from "../shared/dom.js";
 import { grouped, moment, name } from "../shared/text.js";
-import * as address from "./address.js";
-import { account, listed } from "./ask.js";
-import { link, more, tokenForm } from "./frame.js";
+import * as address from "./urls.js";
+import { account, listed } from "./hub_api.js";
+import { link, more, tokenForm } from "./layout.js";
 
 function row(type, info) {
   const [owner, title] = String(info.id).split("/");

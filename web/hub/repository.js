@@ -1,13 +1,13 @@
 // A repository: what it is, what its weights are kept in, its files, its README.
 import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
 import { bytes, moment, name, plural } from "../shared/text.js";
-import * as address from "./address.js";
-import { answer, listed } from "./ask.js";
+import * as address from "./urls.js";
+import { answer, listed } from "./hub_api.js";
 import { entryTable } from "./files.js";
 import { textOf } from "./file.js";
-import { head, link, revisions } from "./frame.js";
+import { head, link, revisions } from "./layout.js";
 import { markdown } from "./markdown.js";
-import { kindCell, weightsKind } from "./weights.js";
+import { kindCell, weightsKind } from "./file_kind.js";
 
 const kMostWeights = 50;
 const kMostFiles = 12;

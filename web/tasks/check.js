@@ -3,9 +3,9 @@ import { element, nameCell, numberCell, section, table, title } from "../shared/
 import { addressForm, taskHead } from "./form.js";
 import { mergeSection } from "./merge.js";
 import { notes } from "./plan.js";
-import { hubLink } from "./previous.js";
-import { sharesSection } from "./shares.js";
-import { TensorTable } from "./tensors.js";
+import { hubLink } from "./pull_requests.js";
+import { sharesSection } from "./size_charts.js";
+import { TensorTable } from "./tensor_table.js";
 import { bytes, cut, grouped, name, plural, short, visible } from "../shared/text.js";
 
 const kHeading = "Check a pull request";

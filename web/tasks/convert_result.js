@@ -2,10 +2,10 @@
 import { code, copyButton, element, numberCell, section, table } from "../shared/dom.js";
 import { mergeSection } from "./merge.js";
 import { filesTable, notes } from "./plan.js";
-import { checkPath, hubLink, previousSection } from "./previous.js";
+import { checkPath, hubLink, previousSection } from "./pull_requests.js";
 import { scanSection } from "./scan.js";
-import { sharesSection } from "./shares.js";
-import { TensorTable } from "./tensors.js";
+import { sharesSection } from "./size_charts.js";
+import { TensorTable } from "./tensor_table.js";
 import { bytes, duration, grouped, name, visible } from "../shared/text.js";
 
 const kTone = { yes: "", no: ".no", nothing: ".nothing" };

@@ -3,8 +3,8 @@ import { element, nameCell, numberCell, section, table, title } from "../shared/
 import { addressForm, taskHead } from "./form.js";
 import { notes } from "./plan.js";
 import { scanSection } from "./scan.js";
-import { sharesSection } from "./shares.js";
-import { TensorTable } from "./tensors.js";
+import { sharesSection } from "./size_charts.js";
+import { TensorTable } from "./tensor_table.js";
 import { cut, grouped, name, short, visible } from "../shared/text.js";
 
 const kHeading = "Look inside a model";

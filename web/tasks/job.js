@@ -8,7 +8,7 @@ import { problemLine, problemText, taskHead } from "./form.js";
 import { inspectHead, inspectResult } from "./inspect.js";
 import { planResult } from "./plan.js";
 import { duration, moment, name, visible } from "../shared/text.js";
-import { Working } from "./working.js";
+import { Working } from "./job_progress.js";
 
 const kTasks = { plan: "/", convert: "/", check: "/check", inspect: "/inspect" };
 const kDoing = { plan: "Planning", convert: "Converting", check: "Checking", inspect: "Inspecting" };

@@ -2,7 +2,7 @@
 import { about, post } from "./api.js";
 import { announce, code, element, section } from "../shared/dom.js";
 import { problemLine, tokenField } from "./form.js";
-import { hubLink } from "./previous.js";
+import { hubLink } from "./pull_requests.js";
 import { short, visible } from "../shared/text.js";
 
 /** The form; or why there is none; or nothing. @returns {HTMLElement[]} */

@@ -2,7 +2,7 @@
 import { post } from "./api.js";
 import { code, element, nameCell, numberCell, section, table } from "../shared/dom.js";
 import { accountField, problemLine } from "./form.js";
-import { hubLink, previousSection } from "./previous.js";
+import { hubLink, previousSection } from "./pull_requests.js";
 import { scanSection } from "./scan.js";
 import { bytes, grouped, name, plural, short, visible } from "../shared/text.js";
 

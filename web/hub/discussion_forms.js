@@ -1,9 +1,9 @@
 // Commenting, merging and closing: with a token that was typed into this page, and a merge with the repository's name typed too.
 import { announce, element, section } from "../shared/dom.js";
 import { name, visible } from "../shared/text.js";
-import * as address from "./address.js";
-import { account, answer } from "./ask.js";
-import { again, tokenForm } from "./frame.js";
+import * as address from "./urls.js";
+import { account, answer } from "./hub_api.js";
+import { again, tokenForm } from "./layout.js";
 
 /** Sends `json`; then the page is drawn again with what has come of it. What goes wrong is told at `problem`. */
 async function act(button, problem, path, json, done) {

@@ -1,6 +1,6 @@
 // What differs between two commits: folders that are the same are not looked into, for git names a folder by its content.
-import * as address from "./address.js";
-import { listed, Refused } from "./ask.js";
+import * as address from "./urls.js";
+import { listed, Refused } from "./hub_api.js";
 
 const kMostFiles = 2000;
 const kMostRequests = 400;

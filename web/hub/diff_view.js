@@ -1,17 +1,17 @@
 // Shows what a commit or a pull request changes: every file, and the lines of those that are text.
 import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
 import { bytes, grouped, name, plural, visible } from "../shared/text.js";
-import * as address from "./address.js";
+import * as address from "./urls.js";
 import { textOf } from "./file.js";
-import { link } from "./frame.js";
-import { differentLines } from "./lines.js";
-import { kindCell, weightsKind } from "./weights.js";
+import { link } from "./layout.js";
+import { differentLines } from "./line_diff.js";
+import { kindCell, weightsKind } from "./file_kind.js";
 
 const kMostText = 128 * 1024;
 const kMostOpen = 3;
 const kMostListed = 50;
 
-/** @typedef {import("./changes.js").Change} Change */
+/** @typedef {import("./compare_commits.js").Change} Change */
 
 const wordOf = (change) => (!change.before ? "added" : !change.after ? "removed" : "changed");
 

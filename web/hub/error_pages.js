@@ -1,9 +1,9 @@
 // What a page says where it cannot be shown: what happened, and what to do next.
 import { element } from "../shared/dom.js";
 import { name, visible } from "../shared/text.js";
-import * as address from "./address.js";
-import { account } from "./ask.js";
-import { link, tokenForm } from "./frame.js";
+import * as address from "./urls.js";
+import { account } from "./hub_api.js";
+import { link, tokenForm } from "./layout.js";
 
 const said = (heading, ...rest) => [element("section", {}, element("h1", {}, heading), ...rest)];
 const words = (...children) => element("p.lead", {}, ...children);
@@ -27,7 +27,7 @@ function restricted(here, problem) {
     tokenForm(account.name ? "Another token" : "Token of this Hub"));
 }
 
-/** @param {import("./ask.js").Refused} problem */
+/** @param {import("./hub_api.js").Refused} problem */
 export function problemPage(here, problem) {
   const { repo } = here;
   const page = (title, parts) => ({ title, parts });

@@ -1,8 +1,8 @@
 // What the pages of a repository have in common: the way to it, its parts, its revisions, lists that go on, and the token's field.
 import { announce, element } from "../shared/dom.js";
 import { name, plural, visible } from "../shared/text.js";
-import * as address from "./address.js";
-import { account, answer, enter, leave, listed } from "./ask.js";
+import * as address from "./urls.js";
+import { account, answer, enter, leave, listed } from "./hub_api.js";
 
 /** A link to another page of this Hub: it is turned to without a new document, so that a token that was typed stays in memory. */
 export const link = (href, ...children) => element("a", { href, "data-page": true }, children);

@@ -1,60 +1,83 @@
-// What differs between two commits: folders that are the same are not looked into, for git names a folder by its content.
-import * as address from "./urls.js";
-import { listed, Refused } from "./hub_api.js";
+// Finds the files that differ between two commits. Equal folders are not requested: git names a folder by its content.
+import { ApiError } from "../shared/api.js";
+import { requestPage } from "./hub_api.js";
+import * as urls from "./urls.js";
 
-const kMostFiles = 2000;
-const kMostRequests = 400;
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Entry} Entry */
+/** @typedef {import("./hub_types").Change} Change */
+/** @typedef {import("./hub_types").Comparison} Comparison */
 
-/**
- * @typedef {{path: string, type: string, oid: string, size: number, lfs?: object}} Entry
- * @typedef {{path: string, before: Entry?, after: Entry?}} Change at least one of both
- */
+const maxFiles = 2000;
+const maxRequests = 400;
 
-/** Counts what a comparison asks for, and ends it where it grows beyond what a page can show. */
-class Walk {
+/** Compares folders recursively, up to a number of files and requests. */
+class FolderComparison {
+  /** @param {Repo} repo */
   constructor(repo) {
-    Object.assign(this, { repo, changes: [], requests: 0, cut: false });
+    this.repo = repo;
+    /** @type {Change[]} */
+    this.changes = [];
+    this.requestCount = 0;
+    this.isTruncated = false;
   }
 
-  /** The entries of a folder by path; of no commit, none. */
+  /**
+   * The entries of a folder by path. There are none if `commit` is "".
+   * @param {string} commit
+   * @param {string} path
+   */
   async entries(commit, path) {
-    const all = new Map();
-    if (!commit) return all;
-    for (let next = address.api(this.repo, "tree", commit, path); next;) {
-      if (++this.requests > kMostRequests) { this.cut = true; break; }
-      const page = await listed(next);
-      for (const entry of page.items) all.set(entry.path, entry);
+    /** @type {Map<string, Entry>} */
+    const entries = new Map();
+    if (!commit) return entries;
+    for (let next = urls.api(this.repo, "tree", commit, path); next;) {
+      if (++this.requestCount > maxRequests) { this.isTruncated = true; break; }
+      const page = await requestPage(next);
+      for (const entry of page.items) entries.set(entry.path, entry);
       next = page.next;
     }
-    return all;
+    return entries;
   }
 
-  async compare(before, after, path) {
-    const [old, now] = await Promise.all([this.entries(before, path), this.entries(after, path)]);
-    for (const at of new Set([...old.keys(), ...now.keys()])) {
-      const [was, is] = [old.get(at), now.get(at)];
-      if (was?.oid === is?.oid && was?.type === is?.type) continue;
-      if (this.changes.length >= kMostFiles) { this.cut = true; return; }
-      const file = { path: at, before: was?.type === "file" ? was : null, after: is?.type === "file" ? is : null };
-      if (file.before || file.after) this.changes.push(file);
-      const folders = [was?.type === "directory" ? before : "", is?.type === "directory" ? after : ""];
-      if (folders[0] || folders[1]) await this.compare(folders[0], folders[1], at);
+  /**
+   * Adds the changes of a folder and of those below it.
+   * @param {string} before a commit, or "" for no files
+   * @param {string} after a commit, or "" for no files
+   * @param {string} folder
+   */
+  async compare(before, after, folder) {
+    const [oldEntries, newEntries] = await Promise.all([this.entries(before, folder), this.entries(after, folder)]);
+    for (const path of new Set([...oldEntries.keys(), ...newEntries.keys()])) {
+      const [oldEntry, newEntry] = [oldEntries.get(path), newEntries.get(path)];
+      if (oldEntry?.oid === newEntry?.oid && oldEntry?.type === newEntry?.type) continue;
+      if (this.changes.length >= maxFiles) { this.isTruncated = true; return; }
+      const oldFile = oldEntry?.type === "file" ? oldEntry : null;
+      const newFile = newEntry?.type === "file" ? newEntry : null;
+      if (oldFile) this.changes.push({ path, before: oldFile, after: newFile });
+      else if (newFile) this.changes.push({ path, before: null, after: newFile });
+      const oldFolder = oldEntry?.type === "directory" ? before : "";
+      const newFolder = newEntry?.type === "directory" ? after : "";
+      if (oldFolder || newFolder) await this.compare(oldFolder, newFolder, path);
     }
   }
 }
 
 /**
- * @param {string} before a commit, or "" for nothing at all
- * @returns {Promise<{changes: Change[], cut: boolean}>} by path; cut where there is more than a page can show
+ * @param {Repo} repo
+ * @param {string} before a commit, or "" for no files
+ * @param {string} after a commit
+ * @returns {Promise<Comparison>} the changes sorted by path
  */
-export async function changesBetween(repo, before, after) {
-  const walk = new Walk(repo);
+export async function compareCommits(repo, before, after) {
+  const comparison = new FolderComparison(repo);
   try {
-    await walk.compare(before, after, "");
-  } catch (problem) {
-    // A commit without any file has no root to list.
-    if (!(problem instanceof Refused && problem.code === "EntryNotFound")) throw problem;
+    await comparison.compare(before, after, "");
+  } catch (error) {
+    // A commit without files has no root folder.
+    if (!(error instanceof ApiError && error.code === "EntryNotFound")) throw error;
   }
-  walk.changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  return { changes: walk.changes, cut: walk.cut };
+  const { changes, isTruncated } = comparison;
+  changes.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return { changes, isTruncated };
 }

@@ -1,90 +1,123 @@
-// Shows what a commit or a pull request changes: every file, and the lines of those that are text.
-import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
-import { bytes, grouped, name, plural, visible } from "../shared/text.js";
-import * as address from "./urls.js";
-import { textOf } from "./file.js";
-import { link } from "./layout.js";
-import { differentLines } from "./line_diff.js";
-import { kindCell, weightsKind } from "./file_kind.js";
+// Shows the changes of a commit or a pull request: the files, and the lines of text files.
+import { element, numberCell, section, table } from "../shared/dom.js";
+import { problemNodes } from "../shared/problem.js";
+import { formatBytes, formatNumber, nameNode, plural, visible } from "../shared/text.js";
+import { readText } from "./file.js";
+import { kindCell, mayExecute, weightsKind } from "./file_kind.js";
+import { linkCell } from "./layout.js";
+import { diffLines } from "./line_diff.js";
+import * as urls from "./urls.js";
 
-const kMostText = 128 * 1024;
-const kMostOpen = 3;
-const kMostListed = 50;
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Entry} Entry */
+/** @typedef {import("./hub_types").Change} Change */
+/** @typedef {import("./hub_types").Comparison} Comparison */
+/** @typedef {{from: string, to: string}} Revisions the commits that are compared */
 
-/** @typedef {import("./compare_commits.js").Change} Change */
+const maxTextBytes = 128 * 1024;
+const maxOpen = 3;
+const maxListed = 50;
 
-const wordOf = (change) => (!change.before ? "added" : !change.after ? "removed" : "changed");
+/** @param {Change} change */
+const kindOfChange = ({ before, after }) => (!before ? "added" : !after ? "removed" : "changed");
 
+/** @param {Change} change */
 function sizes({ before, after }) {
-  if (!before) return bytes(after.size);
-  if (!after) return element("s", {}, bytes(before.size));
-  return before.size === after.size ? bytes(after.size) : `${bytes(before.size)} → ${bytes(after.size)}`;
+  if (!before) return formatBytes(after.size);
+  if (!after) return element("s", {}, formatBytes(before.size));
+  if (before.size === after.size) return formatBytes(after.size);
+  return `${formatBytes(before.size)} → ${formatBytes(after.size)}`;
 }
 
-function row(repo, change, from, to) {
-  const cell = nameCell("");
-  cell.append(link(address.file(repo, change.after ? to : from, change.path), name(change.path)));
-  return element("tr", {}, cell, kindCell(change.path), element("td", {}, wordOf(change)), numberCell(sizes(change)));
+/** @param {Repo} repo @param {Change} change @param {Revisions} revisions */
+function row(repo, change, { from, to }) {
+  return element("tr", {}, linkCell(urls.file(repo, change.after ? to : from, change.path), change.path),
+    kindCell(change.path), element("td", {}, kindOfChange(change)), numberCell(sizes(change)));
 }
 
-const isText = (entry) => !entry || (!entry.lfs && entry.size <= kMostText);
-const hasLines = (change) => isText(change.before) && isText(change.after) && !weightsKind(change.path);
+/** @param {Entry | null} entry */
+const isSmallText = (entry) => !entry || (!entry.lfs && entry.size <= maxTextBytes);
+/** @param {Change} change */
+const hasLines = ({ path, before, after }) => isSmallText(before) && isSmallText(after) && !weightsKind(path);
 
-async function linesOf(repo, change, from, to) {
-  const [before, after] = await Promise.all([
-    change.before ? textOf(repo, from, change.before, kMostText) : "", change.after ? textOf(repo, to, change.after, kMostText) : ""]);
-  if (before === null || after === null) return element("p.quiet", {}, "Not text.");
-  const words = { "+": "added", "-": "removed" };
-  const lines = differentLines(before, after).map(({ mark, text }) => {
-    if (mark === "@") return element("span.fold", {}, `${text}\n`);
-    return element(`span.${{ "+": "plus", "-": "minus", " ": "same" }[mark]}`, {}, words[mark] && element("span.unseen", {}, `${words[mark]}: `),
-      `${mark} ${visible(text.replaceAll("\t", "    "))}\n`);
-  });
-  if (lines.length === 0) return element("p.quiet", {}, "The same lines.");
-  return element("div.listing", { tabindex: "0", role: "region", "aria-label": `Lines of ${visible(change.path)}` }, element("pre.diff", {}, lines));
+/** @param {Repo} repo @param {Change} change @param {Revisions} revisions */
+async function changedLines(repo, { path, before, after }, { from, to }) {
+  const [oldText, newText] = await Promise.all([
+    before ? readText(repo, from, before, maxTextBytes) : "", after ? readText(repo, to, after, maxTextBytes) : ""]);
+  if (oldText === null || newText === null) return element("p.muted", {}, "This is not a text file.");
+  const lines = diffLines(oldText, newText).map(lineNode);
+  if (lines.length === 0) return element("p.muted", {}, "No line differs.");
+  return element("div.listing", { tabindex: "0", role: "region", "aria-label": `Lines of ${visible(path)}` },
+    element("pre.diff", {}, lines));
 }
 
-/** The lines are brought when they are looked at. */
-function linesBox(repo, change, from, to, open) {
-  const box = element("details.change", {}, element("summary", {}, name(change.path), element("span.quiet", {}, ` ${wordOf(change)}`)));
+/** @param {import("./line_diff.js").DiffLine} line */
+function lineNode({ mark, text }) {
+  if (mark === "@") return element("span.skipped", {}, `${text}\n`);
+  const className = { "+": "added", "-": "removed", " ": "unchanged" }[mark];
+  return element(`span.${className}`, {}, mark !== " " && element("span.visually-hidden", {}, `${className}: `),
+    `${mark} ${visible(text.replaceAll("\t", "    "))}\n`);
+}
+
+/**
+ * A box that loads the lines when it is opened.
+ * @param {Repo} repo
+ * @param {Change} change
+ * @param {Revisions} revisions
+ * @param {boolean} isOpen
+ */
+function linesBox(repo, change, revisions, isOpen) {
+  const box = element("details.change", {}, element("summary", {},
+    nameNode(change.path), element("span.muted", {}, ` ${kindOfChange(change)}`)));
   box.addEventListener("toggle", async () => {
     if (!box.open || box.childElementCount > 1) return;
-    const wait = element("p.quiet", {}, "…");
-    box.append(wait);
+    const placeholder = element("p.muted", {}, "…");
+    box.append(placeholder);
     try {
-      wait.replaceWith(await linesOf(repo, change, from, to));
-    } catch (problem) {
-      wait.textContent = visible(problem.message);
+      placeholder.replaceWith(await changedLines(repo, change, revisions));
+    } catch (error) {
+      placeholder.replaceChildren(...problemNodes(error));
     }
   });
-  box.open = open;
+  box.open = isOpen;
   return box;
 }
 
 /**
- * The sections that tell of `changes`.
- * @param {{changes: Change[], cut: boolean}} found
- * @param {string} from the revision where removed files still are
- * @param {string} to the revision that has the added ones
+ * The sections with the changed files and lines.
+ * @param {Repo} repo
+ * @param {Comparison} comparison
+ * @param {string} from the commit before the changes
+ * @param {string} to the commit after the changes
  */
-export function changedSections(repo, { changes, cut }, from, to) {
-  if (changes.length === 0) return [section("Changed files", element("p.quiet", {}, "It changes no file."))];
-  const made = table("Changed files", ["file", "kind", "change", ["size", "number"]], changes.map((change) => row(repo, change, from, to)));
+export function changedSections(repo, { changes, isTruncated }, from, to) {
+  if (changes.length === 0) return [section("Changed files", element("p.muted", {}, "No files change."))];
+
+  const revisions = { from, to };
+  const rows = changes.map((change) => row(repo, change, revisions));
+  const heading = "Changed files";
+  const sections = [section(heading, table(heading, ["file", "kind", "change", ["size", "number"]], rows),
+    isTruncated && element("p.muted", {}, `Only the first ${formatNumber(changes.length)} changed files are shown.`))];
   const texts = changes.filter(hasLines);
-  return [
-    section("Changed files", made, cut && element("p.quiet", {}, `It changes more than these ${grouped(changes.length)}; the page looks no further.`)),
-    texts.length > 0 && section("Changed lines", texts.slice(0, kMostListed).map((change, i) => linesBox(repo, change, from, to, i < kMostOpen)),
-      texts.length > kMostListed && element("p.quiet", {}, `${plural(texts.length - kMostListed, "more text file")} differ.`)),
-  ];
+  if (texts.length === 0) return sections;
+  const boxes = texts.slice(0, maxListed).map((change, i) => linesBox(repo, change, revisions, i < maxOpen));
+  const moreCount = texts.length - maxListed;
+  return [...sections, section("Changed lines", boxes,
+    moreCount > 0 && element("p.muted", {}, `${plural(moreCount, "more text file")} changed.`))];
 }
 
-/** One sentence on what kinds of files change. */
-export function changeSentence({ changes, cut }) {
-  if (changes.length === 0) return "It changes no file.";
-  const added = changes.filter((change) => !change.before);
-  const only = !cut && added.length === changes.length && added.every((change) => weightsKind(change.path) === "safetensors" || change.path.endsWith(".safetensors.index.json"));
-  if (only) return `It adds ${plural(added.length, "file")} of safetensors and changes nothing else. Whether the tensors are the same, Check tells.`;
-  const code = changes.filter((change) => change.after && (weightsKind(change.path) === "pickle" || /\.(py|sh|ipynb)$/i.test(change.path)));
-  const many = `It changes ${cut ? "more than " : ""}${plural(changes.length, "file")}`;
-  return code.length > 0 ? `${many}, ${grouped(code.length)} of which can run something when opened.` : `${many}.`;
+/**
+ * What kind of files change, in one or two sentences.
+ * @param {Comparison} comparison
+ */
+export function changeSummary({ changes, isTruncated }) {
+  if (changes.length === 0) return "No files change.";
+  const isSafetensors = (/** @type {Change} */ { path }) =>
+    weightsKind(path) === "safetensors" || path.endsWith(".safetensors.index.json");
+  if (!isTruncated && changes.every((change) => !change.before && isSafetensors(change))) {
+    return `Adds ${plural(changes.length, "safetensors file")} and changes nothing else. Check compares the tensors.`;
+  }
+  const count = `Changes ${isTruncated ? "more than " : ""}${plural(changes.length, "file")}`;
+  const executable = changes.filter(({ path, after }) => after && mayExecute(path)).length;
+  return executable > 0 ? `${count}. ${formatNumber(executable)} of them may execute code when opened.` : `${count}.`;
 }

@@ -1,99 +1,138 @@
-// Commenting, merging and closing: with a token that was typed into this page, and a merge with the repository's name typed too.
+// The forms of a discussion: comment, merge, close, reopen. They need a token.
+import { ApiError, describeError, isAborted } from "../shared/api.js";
 import { announce, element, section } from "../shared/dom.js";
-import { name, visible } from "../shared/text.js";
-import * as address from "./urls.js";
-import { account, answer } from "./hub_api.js";
-import { again, tokenForm } from "./layout.js";
+import { problemLine } from "../shared/problem.js";
+import { nameNode } from "../shared/text.js";
+import { isActive, kindOf } from "./discussions.js";
+import { account, requestJson } from "./hub_api.js";
+import { navigation } from "./navigation.js";
+import { signInForm } from "./sign_in.js";
+import * as urls from "./urls.js";
 
-/** Sends `json`; then the page is drawn again with what has come of it. What goes wrong is told at `problem`. */
-async function act(button, problem, path, json, done) {
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Discussion} Discussion */
+/** @typedef {import("../shared/problem.js").ProblemLine} ProblemLine */
+
+/**
+ * Runs an action, with its button disabled, and shows what went wrong.
+ * @param {HTMLButtonElement} button
+ * @param {ProblemLine} problem
+ * @param {() => Promise<void>} action
+ */
+async function run(button, problem, action) {
   button.disabled = true;
-  problem.replaceChildren();
+  problem.clear();
   try {
-    await answer(path, { method: "POST", json });
-    announce(done);
-    again.now();
-  } catch (refused) {
-    if (refused.name === "AbortError") return;
-    problem.replaceChildren(element("strong", {}, visible(refused.message)), element("span.hint", {}, hint(refused)));
+    await action();
+  } catch (error) {
+    if (isAborted(error)) return;
+    const { message } = describeError(error);
+    problem.show({ message, hint: hint(error) });
     button.disabled = false;
   }
 }
 
-function hint({ status }) {
-  if (status === 401) return "The token is not valid any more: use another.";
-  if (status === 403) return "Use the token of somebody who may write to this repository.";
-  if (status === 409 || status === 412) return "Load the page again: something has changed meanwhile.";
-  return "Try again in a moment.";
+/** @param {unknown} error */
+function hint(error) {
+  const status = error instanceof ApiError ? error.status : 0;
+  if (error instanceof ApiError && error.hint) return error.hint;
+  if (status === 401) return "The token is no longer valid. Sign in with another token.";
+  if (status === 403) return "Sign in with a token that may write to this repository.";
+  if (status === 409 || status === 412) return "Something has changed. Reload the page.";
+  return "Try again.";
 }
 
-const problemLine = () => element("p.problem", { role: "alert" });
+/**
+ * Posts `json`, then draws the page again.
+ * @param {string} url
+ * @param {unknown} json
+ * @param {string} news for screen readers
+ */
+async function postAndRedraw(url, json, news) {
+  await requestJson(url, { method: "POST", json });
+  announce(news);
+  navigation.redraw();
+}
 
-function commentForm(path) {
+/** @param {string} url of the API */
+function commentForm(url) {
   const field = element("textarea", { rows: "4", maxlength: "60000", required: true });
-  const button = element("button.second", {}, "Comment");
+  const button = element("button.secondary", {}, "Comment");
   const problem = problemLine();
-  const form = element("form", { method: "post" }, element("label.field", {}, "Comment", field), problem, element("p.actions", {}, button));
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    act(button, problem, `${path}/comment`, { comment: field.value }, "The comment is there.");
-  });
-  return form;
+  return element("form", {
+    method: "post",
+    onsubmit: (event) => {
+      event.preventDefault();
+      run(button, problem, () => postAndRedraw(`${url}/comment`, { comment: field.value }, "Comment added."));
+    },
+  }, element("label.field", {}, "Comment", field), problem.node, element("p.actions", {}, button));
 }
 
-const headOf = (discussion) => discussion.events.filter((event) => event.type === "commit").at(-1)?.data.oid ?? "";
+/** @param {Discussion} discussion */
+const lastCommit = ({ events }) => events.filter((event) => event.type === "commit").at(-1)?.data.oid ?? "";
 
-function mergeForm(repo, path, head) {
-  const field = element("input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
+/**
+ * The form that merges a pull request after the visitor has typed the name of the repository.
+ * @param {Repo} repo
+ * @param {string} url of the API
+ * @param {string} shownCommit the commit of the pull request that the page shows
+ */
+function mergeForm(repo, url, shownCommit) {
+  const input = element("input", { autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true });
   const button = element("button", {}, "Merge");
-  const problem = problemLine();
-  const form = element("form.merge", { method: "post" },
-    element("label.field", {}, element("span", {}, "To merge it, type ", element("strong", {}, name(repo.full))), field), problem, element("p.actions", {}, button));
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    if (field.value.trim() !== repo.full) {
-      problem.replaceChildren(element("strong", {}, "That is not the repository's name."), element("span.hint", {}, `Type ${repo.full}.`));
-      field.setAttribute("aria-invalid", "true");
-      field.focus();
-      return;
+  const problem = problemLine(input);
+  const merge = async () => {
+    // Only what the visitor has seen is merged.
+    if (lastCommit(await requestJson(url)) !== shownCommit) {
+      const message = "The pull request has new commits.";
+      throw new ApiError(412, { message, hint: "Reload the page and review them." });
     }
-    button.disabled = true;
-    try {
-      // What is merged is what was looked at.
-      if (headOf(await answer(path)) !== head) {
-        problem.replaceChildren(element("strong", {}, "The pull request has another commit than this page shows."), element("span.hint", {}, "Load the page again and look at it."));
-        button.disabled = false;
-        return;
-      }
-    } catch (refused) {
-      if (refused.name === "AbortError") return;
-      problem.replaceChildren(element("strong", {}, visible(refused.message)), element("span.hint", {}, hint(refused)));
-      button.disabled = false;
-      return;
-    }
-    act(button, problem, `${path}/merge`, {}, "It is merged.");
-  });
-  return form;
+    await postAndRedraw(`${url}/merge`, {}, "Merged.");
+  };
+  return element("form.merge", {
+    method: "post",
+    onsubmit: (event) => {
+      event.preventDefault();
+      if (input.value.trim() === repo.fullName) { run(button, problem, merge); return; }
+      problem.show({ message: "The name does not match.", hint: `Type ${repo.fullName}` });
+      input.focus();
+    },
+  }, element("label.field", {},
+    element("span", {}, "To merge the pull request, type ", element("strong", {}, nameNode(repo.fullName))), input),
+  problem.node, element("p.actions", {}, button));
 }
 
-function statusButton(path, status, words, done) {
+/**
+ * @param {string} url of the API
+ * @param {string} status to change to
+ * @param {string} label
+ * @param {string} news for screen readers
+ */
+function statusButton(url, status, label, news) {
   const problem = problemLine();
-  const button = element("button.second", { type: "button" }, words);
-  button.addEventListener("click", () => act(button, problem, `${path}/status`, { status }, done));
-  return element("div", {}, element("p.actions", {}, button), problem);
+  const button = element("button.secondary", { type: "button" }, label);
+  button.addEventListener("click", () => run(button, problem, () => postAndRedraw(`${url}/status`, { status }, news)));
+  return element("div", {}, element("p.actions", {}, button), problem.node);
 }
 
-/** @param {string} shown the pull request's commit that this page shows */
-export function takePart(repo, discussion, shown, kind) {
-  if (!account.name) return section("Take part", element("p", {}, `With a token you can comment${discussion.isPullRequest ? ", merge" : ""} and close.`), tokenForm("Token of this Hub"));
-  const path = `${address.api(repo, "discussions")}/${discussion.num}`;
-  const { status } = discussion;
-  const live = status === "open" || status === "draft";
-  const may = discussion.isPullRequest && live && shown && account.mayWrite;
-  return section("Take part",
-    may && mergeForm(repo, path, shown),
-    commentForm(path),
-    status === "draft" && statusButton(path, "open", "Open it for merging", "It is open."),
-    live && statusButton(path, "closed", `Close the ${kind}`, "It is closed."),
-    status === "closed" && statusButton(path, "open", `Open the ${kind} again`, "It is open."));
+/**
+ * @param {Repo} repo
+ * @param {Discussion} discussion
+ * @param {string} shownCommit the commit of the pull request that the page shows; "" for none
+ */
+export function actionsSection(repo, discussion, shownCommit) {
+  const { isPullRequest, status, num: number } = discussion;
+  if (!account.name) {
+    const actions = isPullRequest ? "comment, merge and close" : "comment and close";
+    return section("Actions", element("p", {}, `Sign in with a token to ${actions}.`), signInForm());
+  }
+  const url = `${urls.api(repo, "discussions")}/${number}`;
+  const kind = kindOf(discussion);
+  const canMerge = isPullRequest && isActive(discussion) && shownCommit !== "" && account.mayWrite;
+  return section("Actions",
+    canMerge && mergeForm(repo, url, shownCommit),
+    commentForm(url),
+    status === "draft" && statusButton(url, "open", "Mark as ready to merge", "Opened."),
+    isActive(discussion) && statusButton(url, "closed", `Close ${kind}`, "Closed."),
+    status === "closed" && statusButton(url, "open", `Reopen ${kind}`, "Reopened."));
 }

@@ -1,51 +1,78 @@
-// What a page says where it cannot be shown: what happened, and what to do next.
+// The pages that are shown instead of one that does not exist or cannot be loaded.
+import { ApiError } from "../shared/api.js";
 import { element } from "../shared/dom.js";
-import { name, visible } from "../shared/text.js";
-import * as address from "./urls.js";
+import { nameNode, visible } from "../shared/text.js";
 import { account } from "./hub_api.js";
-import { link, tokenForm } from "./layout.js";
+import { pageLink } from "./navigation.js";
+import { signInForm } from "./sign_in.js";
+import * as urls from "./urls.js";
 
-const said = (heading, ...rest) => [element("section", {}, element("h1", {}, heading), ...rest)];
-const words = (...children) => element("p.lead", {}, ...children);
+/** @typedef {import("../shared/dom.js").Child} Child */
+/** @typedef {import("./hub_types").Route} Route */
+/** @typedef {import("./hub_types").View} View */
 
-/** An address that has no form of ours. */
-export function missingPage(here) {
-  const to = here.repo ? link(address.home(here.repo), name(here.repo.full)) : element("a", { href: "/" }, "the front page");
-  return { title: "Nothing here", parts: said("There is nothing at this address.", words("It is not the address of a repository, a file or a discussion. Go to ", to, ".")) };
+/**
+ * @param {string} title
+ * @param {Child} heading
+ * @param {Child} text
+ * @param {Child} rest
+ * @returns {View}
+ */
+const errorView = (title, heading, text, rest = null) =>
+  ({ title, parts: [element("section", {}, element("h1", {}, heading), element("p.lead", {}, text), rest)] });
+
+/** @param {Route} route */
+export function missingView({ repo }) {
+  const target = repo.name
+    ? pageLink(urls.repository(repo), nameNode(repo.fullName))
+    : element("a", { href: "/" }, "the start page");
+  return errorView("Page not found", "Page not found",
+    ["This URL is not that of a repository, a file or a discussion. Go to ", target, "."]);
 }
 
-function noRepository(here) {
-  const whose = account.name ? [" that ", element("strong", {}, name(account.name)), " may see"] : "";
-  return said(["There is no repository ", name(here.repo?.full ?? "here"), whose, "."],
-    words("Its name may be misspelt, or it is private: then a token of somebody who may read it shows it. Other repositories of ",
-      here.repo && link(address.owner(here.repo.owner), name(here.repo.owner)), " are on their own page."),
-    tokenForm(account.name ? "Another token" : "Token of this Hub"));
+/** @param {Route} route */
+function missingRepository({ repo }) {
+  const reason = account.name
+    ? ["The name is misspelled, or ", element("strong", {}, nameNode(account.name)), " may not read the repository."]
+    : "The name is misspelled, or it is private. To see a private repository, sign in with a token.";
+  return errorView("Repository not found", ["Repository ", nameNode(repo.fullName), " not found"],
+    [reason, " See the other repositories of ", pageLink(urls.owner(repo.owner), nameNode(repo.owner)), "."],
+    signInForm());
 }
 
-function restricted(here, problem) {
-  return said([name(here.repo.full), " is restricted."], words(visible(problem.message), ". Whoever owns it lets people in; then their token shows it."),
-    tokenForm(account.name ? "Another token" : "Token of this Hub"));
+/** @param {Route} route @param {ApiError} error */
+function restricted({ repo }, error) {
+  return errorView("Access restricted", ["Access to ", nameNode(repo.fullName), " is restricted"],
+    [visible(error.message), ". Ask its owner for access, then sign in with your token."], signInForm());
 }
 
-/** @param {import("./hub_api.js").Refused} problem */
-export function problemPage(here, problem) {
-  const { repo } = here;
-  const page = (title, parts) => ({ title, parts });
-  if (problem.status === 0) return page("No answer", said("The Hub does not answer.", words("It may have been stopped, or the network is away. Load the page again once it is back.")));
-  if (problem.code === "RepoNotFound") return page("No such repository", noRepository(here));
-  if (problem.code === "GatedRepo" || problem.status === 401) return page("Restricted", restricted(here, problem));
-  if (problem.code === "RevisionNotFound") {
-    return page("No such revision", said([name(repo.full), " has no revision ", name(here.revision), "."],
-      words("A branch may have been deleted, or a commit's name cut. See its ", link(address.history(repo, "main"), "commits on main"), ".")));
+/**
+ * The page for a failed request. Rethrows what is not an ApiError.
+ * @param {Route} route
+ * @param {unknown} error
+ * @returns {View}
+ */
+export function errorPage(route, error) {
+  if (!(error instanceof ApiError)) throw error;
+  const { repo, revision, path, number } = route;
+  const fullName = nameNode(repo.fullName);
+  switch (error.code) {
+    case "RepoNotFound": return missingRepository(route);
+    case "GatedRepo": return restricted(route, error);
+    case "RevisionNotFound":
+      return errorView("Revision not found", ["Revision ", nameNode(revision), " of ", fullName, " not found"],
+        ["The branch may have been deleted. See the ", pageLink(urls.commits(repo, "main"), "commits on main"), "."]);
+    case "EntryNotFound":
+      return errorView("File not found", [nameNode(path || "File"), " not found in ", fullName],
+        ["Revision ", element("code", {}, nameNode(revision)), " does not contain this file or folder. See ",
+          pageLink(urls.folder(repo, revision), "all files"), "."]);
+    case "DiscussionNotFound":
+      return errorView("Discussion not found", ["Discussion ", nameNode(number), " of ", fullName, " not found"],
+        ["See ", pageLink(urls.discussions(repo), "all discussions"), "."]);
+    default:
   }
-  if (problem.code === "EntryNotFound") {
-    return page("No such file", said([name(here.path || "This"), " is not in ", name(repo.full), "."],
-      words("At revision ", element("code", {}, name(here.revision)), " there is no such file or folder. See ", link(address.folder(repo, here.revision), "all files"), ".")));
-  }
-  if (problem.code === "DiscussionNotFound") {
-    return page("No such discussion", said(["There is no discussion ", name(here.number), " of ", name(repo.full), "."], words("See ", link(address.discussions(repo), "all discussions"), ".")));
-  }
-  if (problem.status === 403) return page("Not allowed", said("This is not for everybody.", words(`${visible(problem.message)}.`)));
-  if (!problem.status) throw problem; // a mistake of ours: the console has it
-  return page("It failed", said("The Hub could not show this.", words(`${visible(problem.message)} Try again in a moment.`)));
+  if (error.status === 0) return errorView("No answer", error.message, error.hint);
+  if (error.status === 401) return restricted(route, error);
+  if (error.status === 403) return errorView("Access denied", "Access denied", `${visible(error.message)}.`);
+  return errorView("Error", "The page could not be loaded", `${visible(error.message)} Try again.`);
 }

@@ -1,79 +1,93 @@
-// Asks the Hub's API. The token that a visitor typed lives here, in this page's memory, and nowhere else.
-
-/** What the Hub refused, or that it could not be reached (status 0). */
-export class Refused extends Error {
-  /** @param {string} code the Hub's X-Error-Code: "RepoNotFound", "GatedRepo", … */
-  constructor(status, code, message) {
-    super(message);
-    Object.assign(this, { status, code });
-  }
-}
+// Requests to the Hub's API. The token that the visitor typed is kept only here, in the memory of the page.
+import { ApiError, fetchResponse } from "../shared/api.js";
 
 let token = "";
-let visit = new AbortController();
+let aborter = new AbortController();
 
-/** Who the token is of; empty without one. */
+/** The owner of the token; its name is "" without a token. */
 export const account = { name: "", mayWrite: false };
 
-/** The page turns to another place: what it still waits for is not wanted any more. */
-export function turn() {
-  visit.abort();
-  visit = new AbortController();
+/** Cancels the requests of the page that is being left. */
+export function cancelRequests() {
+  aborter.abort();
+  aborter = new AbortController();
 }
 
-async function refusal(response) {
-  let message = response.headers.get("X-Error-Message") ?? "";
-  try {
-    message = (await response.json()).error ?? message;
-  } catch {
-    // Not ours, or not JSON: the header, or the status, has to do.
-  }
-  return new Refused(response.status, response.headers.get("X-Error-Code") ?? "", String(message || `The Hub answered ${response.status}.`));
+/**
+ * @param {Response} response
+ * @returns {Promise<ApiError>}
+ */
+async function errorOf(response) {
+  const body = await response.json().catch(() => null);
+  const message = body?.error ?? response.headers.get("X-Error-Message") ?? "";
+  return new ApiError(response.status, {
+    code: response.headers.get("X-Error-Code") ?? "",
+    message: String(message || `The Hub answered with status ${response.status}.`),
+  });
 }
 
-/** @returns {Promise<Response>} of a 2xx. Throws Refused, and AbortError once the page has turned. */
-export async function ask(address, { method = "GET", headers = {}, json } = {}, credential = token) {
-  const options = { method, headers: { ...headers }, credentials: "omit", signal: visit.signal };
-  if (credential) options.headers.Authorization = `Bearer ${credential}`;
-  if (json !== undefined) {
-    options.headers["Content-Type"] = "application/json";
-    options.body = JSON.stringify(json);
-  }
-  let response;
-  try {
-    response = await fetch(address, options);
-  } catch (problem) {
-    if (problem.name === "AbortError") throw problem;
-    throw new Refused(0, "", "The Hub does not answer.");
-  }
-  if (!response.ok) throw await refusal(response);
+/**
+ * @typedef {object} RequestOptions
+ * @property {string} [method]
+ * @property {Record<string, string>} [headers]
+ * @property {unknown} [json] the body
+ */
+
+/**
+ * Returns a response with status 2xx. Throws ApiError, or AbortError after cancelRequests().
+ * @param {string} url
+ * @param {RequestOptions} [options]
+ * @returns {Promise<Response>}
+ */
+export async function request(url, options = {}, credential = token) {
+  const { method = "GET", headers = {}, json } = options;
+  /** @type {Record<string, string>} */
+  const allHeaders = { ...headers };
+  if (credential) allHeaders.Authorization = `Bearer ${credential}`;
+  if (json !== undefined) allHeaders["Content-Type"] = "application/json";
+  const response = await fetchResponse(url, {
+    method, headers: allHeaders, body: json === undefined ? undefined : JSON.stringify(json),
+    credentials: "omit", signal: aborter.signal,
+  });
+  if (!response.ok) throw await errorOf(response);
   return response;
 }
 
-/** The JSON of an answer. */
-export const answer = async (address, options) => (await ask(address, options)).json();
+/**
+ * @param {string} url
+ * @param {RequestOptions} [options]
+ * @returns {Promise<any>}
+ */
+export const requestJson = async (url, options) => (await request(url, options)).json();
 
-/** One page of a list: what is in it, and the address of the next one ("" at the end) as the Link header says; only our own Hub is followed. */
-export async function listed(address) {
-  const response = await ask(address);
+/**
+ * One page of a list. `next` is the path of the next page from the Link header, "" on the last page.
+ * @param {string} url
+ * @returns {Promise<{items: any[], next: string, total: number}>}
+ */
+export async function requestPage(url) {
+  const response = await request(url);
   const link = /<([^>]*)>;\s*rel="next"/.exec(response.headers.get("Link") ?? "");
   const next = link ? new URL(link[1], location.origin) : null;
   return {
     items: await response.json(),
-    next: next ? next.pathname + next.search : "",
+    next: next ? next.pathname + next.search : "", // without its host: requests go only to this server
     total: Number(response.headers.get("X-Total-Count") ?? 0),
   };
 }
 
-/** Keeps the token if the Hub knows it, and tells whose it is. Throws Refused. */
-export async function enter(typed) {
-  const me = await (await ask("/api/whoami-v2", {}, typed)).json();
+/**
+ * Asks the Hub who owns the token, and keeps it. Throws ApiError with status 401 if the token is not valid.
+ * @param {string} typed
+ */
+export async function signIn(typed) {
+  const me = await (await request("/api/whoami-v2", {}, typed)).json();
   token = typed;
   account.name = String(me.name);
   account.mayWrite = me.auth?.accessToken?.role === "write";
 }
 
-export function leave() {
+export function signOut() {
   token = "";
   account.name = "";
   account.mayWrite = false;

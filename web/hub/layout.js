@@ -1,115 +1,133 @@
-// What the pages of a repository have in common: the way to it, its parts, its revisions, lists that go on, and the token's field.
-import { announce, element } from "../shared/dom.js";
-import { name, plural, visible } from "../shared/text.js";
-import * as address from "./urls.js";
-import { account, answer, enter, leave, listed } from "./hub_api.js";
+// What the pages of a repository share: the header, the links to the folders of a path, the revision menu, long lists.
+import { isAborted } from "../shared/api.js";
+import { announce, element, nameCell } from "../shared/dom.js";
+import { problemNodes } from "../shared/problem.js";
+import { nameNode, plural, shortCommit } from "../shared/text.js";
+import { requestJson, requestPage } from "./hub_api.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-/** A link to another page of this Hub: it is turned to without a new document, so that a token that was typed stays in memory. */
-export const link = (href, ...children) => element("a", { href, "data-page": true }, children);
+/** @typedef {import("./hub_types").Repo} Repo */
 
-/** Draws the page again, as after a token was typed. Set by main.js. */
-export const again = { now: () => {} };
+const maxRevisions = 500;
 
-const dot = () => element("span", { "aria-hidden": "true" }, " / ");
+const separator = () => element("span", { "aria-hidden": "true" }, " / ");
 
-/** @param {string} current which of the repository's parts this is: "", "files", "commits", "discussions" */
-export function head(repo, current, revision = "main") {
-  const part = (key, href, text) => {
-    const made = link(href, text);
-    if (key === current) made.setAttribute("aria-current", "page");
-    return made;
-  };
-  return element("div.head", {},
-    element("p.crumbs", {}, repo.type !== "models" && element("span.quiet", {}, `${repo.type.slice(0, -1)} `),
-      link(address.owner(repo.owner), name(repo.owner)), dot(), link(address.home(repo), name(repo.name))),
-    element("nav.parts", { "aria-label": "Repository" },
-      part("", address.home(repo), "Overview"), part("files", address.folder(repo, revision), "Files"),
-      part("commits", address.history(repo, revision), "Commits"), part("discussions", address.discussions(repo), "Discussions")));
+/**
+ * A navigation with one link for each [key, URL, text].
+ * @param {string} label
+ * @param {string} current the key of the current page
+ * @param {[string, string, string][]} links
+ */
+export function tabs(label, current, links) {
+  return element("nav.tabs", { "aria-label": label }, links.map(([key, href, text]) => {
+    const link = pageLink(href, text);
+    if (key === current) link.setAttribute("aria-current", "page");
+    return link;
+  }));
 }
 
-/** The folders of a path, each a link, and its last part as what it is. */
-export function trail(repo, revision, path) {
+/**
+ * @param {Repo} repo
+ * @param {"overview" | "files" | "commits" | "discussions"} current
+ */
+export function repoHeader(repo, current, revision = "main") {
+  return element("div.repo-header", {},
+    element("p.breadcrumbs", {}, repo.type !== "models" && element("span.muted", {}, `${repo.type.slice(0, -1)} `),
+      pageLink(urls.owner(repo.owner), nameNode(repo.owner)), separator(),
+      pageLink(urls.repository(repo), nameNode(repo.name))),
+    tabs("Repository", current, [
+      ["overview", urls.repository(repo), "Overview"], ["files", urls.folder(repo, revision), "Files"],
+      ["commits", urls.commits(repo, revision), "Commits"], ["discussions", urls.discussions(repo), "Discussions"],
+    ]));
+}
+
+/**
+ * The path of a file, with a link to each of its folders.
+ * @param {Repo} repo
+ * @param {string} revision
+ * @param {string} path
+ */
+export function pathLinks(repo, revision, path) {
   const parts = path.split("/");
-  const above = parts.slice(0, -1).map((part, i) => [link(address.folder(repo, revision, parts.slice(0, i + 1).join("/")), name(part)), dot()]);
-  return element("p.trail", {}, link(address.folder(repo, revision), name(repo.name)), dot(), above, element("span", {}, name(parts.at(-1))));
+  const folders = parts.slice(0, -1).map((part, i) =>
+    [pageLink(urls.folder(repo, revision, parts.slice(0, i + 1).join("/")), nameNode(part)), separator()]);
+  return element("p.path", {}, pageLink(urls.folder(repo, revision), nameNode(repo.name)), separator(), folders,
+    element("span", {}, nameNode(parts.at(-1))));
 }
 
-/** "at main": opens to the repository's branches, tags and pull requests. `to` makes the address of this page at another revision. */
-export function revisions(repo, revision, to) {
-  const box = element("details.revisions", {}, element("summary", {}, "at ", element("code", {}, name(/^[0-9a-f]{40}$/.test(revision) ? revision.slice(0, 7) : revision))));
-  box.addEventListener("toggle", async () => {
-    if (!box.open || box.childElementCount > 1) return;
-    const list = element("ul", {}, element("li.quiet", {}, "…"));
-    box.append(list);
+/**
+ * A menu of the branches, tags and pull requests of a repository.
+ * @param {Repo} repo
+ * @param {string} revision the current one
+ * @param {(revision: string) => string} urlOf the URL of this page at another revision
+ */
+export function revisionMenu(repo, revision, urlOf) {
+  const current = /^[0-9a-f]{40}$/.test(revision) ? shortCommit(revision) : revision;
+  const list = element("ul");
+  const load = async () => {
+    list.replaceChildren(element("li.muted", {}, "…"));
     try {
-      const refs = await answer(`${address.api(repo, "refs")}?include_prs=true`);
-      const all = [...refs.branches.map((ref) => ref.name), ...refs.tags.map((ref) => ref.name), ...refs.converts.map((ref) => ref.ref), ...(refs.pullRequests ?? []).map((ref) => ref.ref)];
-      list.replaceChildren(...all.slice(0, 500).map((ref) => element("li", {}, ref === revision ? element("strong", {}, name(ref)) : link(to(ref), name(ref)))));
-      if (all.length > 500) list.append(element("li.quiet", {}, `and ${plural(all.length - 500, "more")}`));
-    } catch (problem) {
-      list.replaceChildren(element("li", {}, visible(problem.message)));
+      const names = await revisionNames(repo);
+      list.replaceChildren(...names.slice(0, maxRevisions).map((name) => element("li", {},
+        name === revision ? element("strong", {}, nameNode(name)) : pageLink(urlOf(name), nameNode(name)))));
+      const moreCount = names.length - maxRevisions;
+      if (moreCount > 0) list.append(element("li.muted", {}, plural(moreCount, "more revision")));
+    } catch (error) {
+      list.replaceChildren(element("li", {}, problemNodes(error)));
     }
-  });
-  return box;
+  };
+  const menu = element("details.revisions", {},
+    element("summary", {}, "Revision ", element("code", {}, nameNode(current))), list);
+  menu.addEventListener("toggle", () => { if (menu.open && list.childElementCount === 0) load(); });
+  return menu;
 }
 
-/** A button that brings the next page of a list and puts its rows behind those that are there. @param {string} next its address; "" for none */
-export function more(next, append, text = "Show more") {
+/**
+ * @param {Repo} repo
+ * @returns {Promise<string[]>}
+ */
+async function revisionNames(repo) {
+  /** @typedef {{name: string, ref: string}[]} Refs */
+  /** @type {{branches: Refs, tags: Refs, converts: Refs, pullRequests?: Refs}} */
+  const refs = await requestJson(`${urls.api(repo, "refs")}?include_prs=true`);
+  return [...[...refs.branches, ...refs.tags].map(({ name }) => name),
+    ...[...refs.converts, ...(refs.pullRequests ?? [])].map(({ ref }) => ref)];
+}
+
+/**
+ * A table cell with a link to a page of this Hub.
+ * @param {string} href
+ * @param {string} name
+ */
+export function linkCell(href, name) {
+  const cell = nameCell("");
+  cell.append(pageLink(href, nameNode(name)));
+  return cell;
+}
+
+/**
+ * A button that requests the next page of a list and appends its items.
+ * @param {string} next the path of the next page; "" for none
+ * @param {(items: any[]) => void} append
+ */
+export function moreButton(next, append, label = "Show more") {
   if (!next) return null;
-  const button = element("button.second", { type: "button" }, text);
+  const button = element("button.secondary", { type: "button" }, label);
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      const page = await listed(next);
+      const page = await requestPage(next);
       append(page.items);
-      announce(`${plural(page.items.length, "more row")}`);
+      announce(plural(page.items.length, "more row"));
       next = page.next;
-      button.textContent = text;
-    } catch (problem) {
-      if (problem.name === "AbortError") return;
-      button.textContent = `${text}: try again`;
+      button.textContent = label;
+    } catch (error) {
+      if (isAborted(error)) return;
+      button.textContent = `${label} (failed, try again)`;
     }
     button.disabled = false;
     if (!next) button.remove();
   });
   return element("p.more", {}, button);
-}
-
-let tokenForms = 0;
-
-/** The field for a token. It is asked of the Hub whose it is, kept in this page's memory, and gone with the page. */
-export function tokenForm(words) {
-  const note = `token-note-${++tokenForms}`;
-  const field = element("input", { type: "password", autocomplete: "off", spellcheck: "false", required: true, "aria-describedby": note });
-  const problem = element("p.problem", { role: "alert" });
-  const form = element("form.token", { method: "post" },
-    element("label.field", {}, words, field),
-    element("p.quiet", { id: note }, "Kept in this page's memory until you close it or load another; never stored."),
-    problem, element("p.actions", {}, element("button", {}, "Use this token")));
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    problem.replaceChildren();
-    try {
-      await enter(field.value.trim());
-    } catch (refused) {
-      if (refused.name === "AbortError") return;
-      problem.replaceChildren(element("strong", {}, refused.status === 401 ? "This Hub does not know that token." : visible(refused.message)),
-        element("span.hint", {}, refused.status === 401 ? "Whoever runs it makes one with depickle user add NAME." : "Try again in a moment."));
-      field.setAttribute("aria-invalid", "true");
-      field.focus();
-      return;
-    }
-    announce(`The token is ${account.name}'s.`);
-    again.now();
-  });
-  return form;
-}
-
-/** The foot of each page: whose token is in use, or the field for one where the page itself does not ask. */
-export function accountFoot(asks) {
-  if (!account.name && asks) return [];
-  if (!account.name) return [element("details", {}, element("summary", {}, "Use a token, for what is private"), tokenForm("Token of this Hub"))];
-  const forget = element("button.link", { type: "button" }, "Forget it");
-  forget.addEventListener("click", () => { leave(); again.now(); });
-  return [element("p", {}, "With the token of ", element("strong", {}, name(account.name)), account.mayWrite ? ". " : ", which may only read. ", forget)];
 }

@@ -1,66 +1,110 @@
-// Which page an address of the embedded Hub asks for, and the addresses of its pages and of its API.
+// The URLs of the Hub's pages and of its API: parsed and built.
+
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Route} Route */
 
 /**
- * @typedef {{type: "models"|"datasets"|"spaces", owner: string, name: string, full: string}} Repo
- * @typedef {{view: string, repo?: Repo, owner?: string, revision?: string, path?: string, number?: string}} Place
+ * @param {import("./hub_types").RepoType} type
+ * @param {string} owner
+ * @param {string} name
+ * @returns {Repo}
  */
+export const makeRepo = (type, owner, name) => ({ type, owner, name, fullName: `${owner}/${name}` });
 
-/** @returns {Repo} */
-export const repository = (type, owner, name) => ({ type, owner, name, full: `${owner}/${name}` });
-
-function decoded(pathname) {
+/** @param {string} pathname */
+function decodedSegments(pathname) {
   try {
     return pathname.split("/").filter((part) => part !== "").map(decodeURIComponent);
   } catch {
-    return []; // a broken percent-encoding
+    return []; // a malformed percent-encoding
   }
 }
 
-/** How many segments are the revision: refs/pr/N and refs/convert/NAME stand in clear, any other is one. */
-const revisionLength = (parts) => (parts[0] === "refs" && ["pr", "convert"].includes(parts[1]) && parts.length > 2 ? 3 : 1);
+/**
+ * The number of segments of the revision: refs/pr/N and refs/convert/NAME have three. In others, slashes are encoded.
+ * @param {string[]} segments
+ */
+const revisionLength = (segments) =>
+  (segments[0] === "refs" && ["pr", "convert"].includes(segments[1]) && segments.length > 2 ? 3 : 1);
 
-/** @returns {Place} what is asked for; its view is "missing" where the address has no form of ours. */
-export function place(pathname) {
-  const parts = decoded(pathname);
-  const type = ["datasets", "spaces"].includes(parts[0]) ? parts.shift() : "models";
-  const [owner, name, kind, ...rest] = parts;
-  if (owner === undefined || (name === undefined && type !== "models")) return { view: "missing" };
-  if (name === undefined) return { view: "owner", owner };
-  const repo = repository(type, owner, name);
-  if (kind === undefined) return { view: "repository", repo, revision: "main" };
-  if (kind === "discussions") return rest.length === 0 ? { view: "discussions", repo } : { view: "discussion", repo, number: rest[0] };
-  if (kind === "commit" && rest.length === 1) return { view: "commit", repo, revision: rest[0] };
-  if (!["tree", "blob", "commits"].includes(kind) || rest.length === 0) return { view: "missing", repo };
+/** The views whose URL has a revision, by the third segment of their path. */
+const revisionViews = /** @type {const} */ ({ tree: "files", blob: "file", commits: "commits" });
+
+/**
+ * The page that a path stands for. The view is "missing" if there is no such page.
+ * @param {string} pathname
+ * @returns {Route}
+ */
+export function parsePath(pathname) {
+  const segments = decodedSegments(pathname);
+  const prefix = segments[0];
+  const hasPrefix = prefix === "datasets" || prefix === "spaces";
+  if (hasPrefix) segments.shift();
+  const [owner, name, kind, ...rest] = segments;
+  /** @type {Route} */
+  const route = {
+    view: "missing", owner: owner ?? "", repo: makeRepo(hasPrefix ? prefix : "models", owner ?? "", name ?? ""),
+    revision: "main", path: "", number: "",
+  };
+  if (owner === undefined || (name === undefined && hasPrefix)) return route;
+  if (name === undefined) return { ...route, view: "owner" };
+  if (kind === undefined) return { ...route, view: "repository" };
+  if (kind === "discussions" && rest.length === 0) return { ...route, view: "discussions" };
+  if (kind === "discussions") return { ...route, view: "discussion", number: rest[0] };
+  if (kind === "commit" && rest.length === 1) return { ...route, view: "commit", revision: rest[0] };
+  if ((kind !== "tree" && kind !== "blob" && kind !== "commits") || rest.length === 0) return route;
   const length = revisionLength(rest);
-  const here = { repo, revision: rest.slice(0, length).join("/"), path: rest.slice(length).join("/") };
-  if (kind === "blob" && here.path === "") return { view: "missing", repo };
-  return { view: { tree: "files", blob: "file", commits: "commits" }[kind], ...here };
+  const [revision, path] = [rest.slice(0, length).join("/"), rest.slice(length).join("/")];
+  if (kind === "blob" && path === "") return route;
+  return { ...route, view: revisionViews[kind], revision, path };
 }
 
-const encodedPath = (path) => path.split("/").map(encodeURIComponent).join("/");
-const encodedRevision = (revision) => (/^refs\/(pr\/\d+|convert\/[^/]+)$/.test(revision) ? encodedPath(revision) : encodeURIComponent(revision));
-const below = (path) => (path ? `/${encodedPath(path)}` : "");
+/** @param {string} path */
+const encodePath = (path) => path.split("/").map(encodeURIComponent).join("/");
+/** @param {string} revision */
+const encodeRevision = (revision) =>
+  (/^refs\/(pr\/\d+|convert\/[^/]+)$/.test(revision) ? encodePath(revision) : encodeURIComponent(revision));
+/** @param {string} path */
+const below = (path) => (path ? `/${encodePath(path)}` : "");
 
-/** /ORG/NAME, /datasets/ORG/NAME. */
-export const home = (repo) => `${repo.type === "models" ? "" : `/${repo.type}`}/${encodeURIComponent(repo.owner)}/${encodeURIComponent(repo.name)}`;
-export const folder = (repo, revision, path) => `${home(repo)}/tree/${encodedRevision(revision)}${below(path)}`;
-export const file = (repo, revision, path) => `${home(repo)}/blob/${encodedRevision(revision)}${below(path)}`;
-export const content = (repo, revision, path) => `${home(repo)}/resolve/${encodedRevision(revision)}${below(path)}`;
-export const history = (repo, revision) => `${home(repo)}/commits/${encodedRevision(revision)}`;
-export const commit = (repo, id) => `${home(repo)}/commit/${encodeURIComponent(id)}`;
-export const discussions = (repo) => `${home(repo)}/discussions`;
-export const discussion = (repo, number) => `${home(repo)}/discussions/${encodeURIComponent(number)}`;
+/** @param {Repo} repo @returns {string} /ORG/NAME, /datasets/ORG/NAME */
+export const repository = ({ type, owner: org, name }) =>
+  `${type === "models" ? "" : `/${type}`}/${encodeURIComponent(org)}/${encodeURIComponent(name)}`;
+/** @param {string} name of a user or an organization */
 export const owner = (name) => `/${encodeURIComponent(name)}`;
+/** @param {Repo} repo @param {string} revision @param {string} path "" for the root */
+export const folder = (repo, revision, path = "") =>
+  `${repository(repo)}/tree/${encodeRevision(revision)}${below(path)}`;
+/** @param {Repo} repo @param {string} revision @param {string} path */
+export const file = (repo, revision, path) => `${repository(repo)}/blob/${encodeRevision(revision)}${below(path)}`;
+/** @param {Repo} repo @param {string} revision @param {string} path */
+export const fileContent = (repo, revision, path) =>
+  `${repository(repo)}/resolve/${encodeRevision(revision)}${below(path)}`;
+/** @param {Repo} repo @param {string} revision */
+export const commits = (repo, revision) => `${repository(repo)}/commits/${encodeRevision(revision)}`;
+/** @param {Repo} repo @param {string} id */
+export const commit = (repo, id) => `${repository(repo)}/commit/${encodeURIComponent(id)}`;
+/** @param {Repo} repo */
+export const discussions = (repo) => `${repository(repo)}/discussions`;
+/** @param {Repo} repo @param {number} number */
+export const discussion = (repo, number) => `${discussions(repo)}/${number}`;
 
-/** A path of the API below a repository: api(repo, "tree", "main", "folder/a b") → /api/models/ORG/NAME/tree/main/folder/a%20b. */
-export function api(repo, what = "", revision = "", path = "") {
-  const parts = [what && `/${what}`, revision && `/${encodedRevision(revision)}`, below(path)];
-  return `/api/${repo.type}/${encodeURIComponent(repo.owner)}/${encodeURIComponent(repo.name)}${parts.join("")}`;
+/**
+ * An API path of a repository: api(repo, "tree", "main", "folder/a b") → /api/models/ORG/NAME/tree/main/folder/a%20b.
+ * @param {Repo} repo
+ */
+export function api({ type, owner: org, name }, endpoint = "", revision = "", path = "") {
+  const parts = [endpoint && `/${endpoint}`, revision && `/${encodeRevision(revision)}`, below(path)];
+  return `/api/${type}/${encodeURIComponent(org)}/${encodeURIComponent(name)}${parts.join("")}`;
 }
 
-/** Where depickle's own pages take an address up. */
-const task = (page, parameters) => `${page}?${new URLSearchParams(parameters)}`;
-const at = (repo, revision) => (revision && revision !== "main" ? `${repo.full}@${revision}` : repo.full);
-export const convertTask = (repo, revision) => task("/", { address: at(repo, revision) });
-export const inspectTask = (repo, revision) => task("/inspect", { address: at(repo, revision) });
-export const checkTask = (repo, number) => task("/check", { address: repo.full, number });
+/** @param {Repo} repo @param {string} revision */
+const address = ({ fullName }, revision) => (revision && revision !== "main" ? `${fullName}@${revision}` : fullName);
+/** @param {string} path @param {Record<string, string>} parameters */
+const withQuery = (path, parameters) => `${path}?${new URLSearchParams(parameters)}`;
+/** @param {Repo} repo @param {string} revision */
+export const convertTask = (repo, revision) => withQuery("/", { address: address(repo, revision) });
+/** @param {Repo} repo @param {string} revision */
+export const inspectTask = (repo, revision) => withQuery("/inspect", { address: address(repo, revision) });
+/** @param {Repo} repo @param {number} number of the pull request */
+export const checkTask = (repo, number) => withQuery("/check", { address: repo.fullName, number: String(number) });

@@ -1,61 +1,82 @@
-// The server's API, as web/openapi.json describes it: calls, their errors, and a job watched live.
+// Calls of the page's API, which ../openapi.json describes, and the events of a job.
+import { ApiError, fetchResponse } from "../shared/api.js";
 
-/** What the server, or the way to it, refused: `message` says what is wrong, `hint` what to do. */
-export class Refused extends Error {
-  constructor(status, { code = "failed", message = "", hint = "" }) {
-    super(message);
-    Object.assign(this, { status, code, hint });
-  }
-}
+/** @typedef {import("./api_types").About} About */
+/** @typedef {import("./api_types").Job} Job */
+/** @typedef {import("./api_types").Progress} Progress */
 
-const away = () => new Refused(0, {
-  code: "network",
-  message: navigator.onLine ? "The server does not answer." : "This browser is offline.",
-  hint: navigator.onLine ? "Is depickle serve still running? Try again in a moment." : "Try again when it is back.",
-});
+/**
+ * The API path of a job, or of something below it.
+ * @param {string} id
+ */
+export const jobPath = (id, below = "") => `jobs/${encodeURIComponent(id)}${below}`;
 
+/**
+ * The URL of an API path, for links.
+ * @param {string} path
+ */
+export const apiUrl = (path) => `/api/v1/${path}`;
+
+/**
+ * @param {string} path
+ * @param {RequestInit} options
+ * @returns {Promise<any>} the JSON of the response
+ */
 async function call(path, options) {
-  let answer;
-  let body;
-  try {
-    answer = await fetch(`/api/v1/${path}`, { credentials: "same-origin", redirect: "error", ...options });
-    body = await answer.json().catch(() => null);
-  } catch (problem) {
-    throw problem.name === "AbortError" ? problem : away();
-  }
-  if (answer.ok) return body;
-  throw new Refused(answer.status, typeof body?.error === "object" ? body.error : {
-    message: `The server answered with status ${answer.status}.`, hint: "Its log says why.",
+  const response = await fetchResponse(apiUrl(path), { credentials: "same-origin", redirect: "error", ...options });
+  const body = await response.json().catch(() => null);
+  if (response.ok) return body;
+  throw new ApiError(response.status, typeof body?.error === "object" ? body.error : {
+    message: `The server answered with status ${response.status}.`, hint: "See the server log.",
   });
 }
 
-/** @param {AbortSignal} [signal] */
+/** @param {string} path @param {AbortSignal} [signal] */
 export const get = (path, signal) => call(path, { signal });
 
-/** What is left out of `body` because it is empty is not sent at all. */
+/**
+ * Posts `body` as JSON, without its empty values.
+ * @param {string} path
+ * @param {Record<string, unknown>} body
+ */
 export const post = (path, body = {}) => call(path, {
   method: "POST", headers: { "Content-Type": "application/json" },
-  body: JSON.stringify(Object.fromEntries(Object.entries(body).filter(([, value]) => value !== "" && value !== null && value !== undefined))),
+  body: JSON.stringify(Object.fromEntries(
+    Object.entries(body).filter(([, value]) => value !== "" && value !== null && value !== undefined))),
 });
 
-let known = null;
-/** What this server is: asked once for each load of the page, and again where that failed. */
+/** @type {Promise<About> | null} */
+let aboutPromise = null;
+/**
+ * What the server says about itself. Requested once, and again after a failure.
+ * @returns {Promise<About>}
+ */
 export function about() {
-  known ??= get("about").catch((problem) => { known = null; throw problem; });
-  return known;
+  aboutPromise ??= get("about").catch((error) => { aboutPromise = null; throw error; });
+  return /** @type {Promise<About>} */ (aboutPromise);
 }
 
-const kPollMilliseconds = 5000;
-const kAgainMilliseconds = 2000;
+const hiddenPollMs = 5000;
+const retryMs = 2000;
 
 /**
- * Watches a job until it ends: told(job) for each state, moved(progress), away(true) where the server does not answer and away(false) when
- * it does again, ended(job) at last, gone() where there is no such job any more. A hidden page polls instead: a browser opens six connections
- * to a host, and the seventh tab would wait for the others.
+ * @typedef {object} JobListener
+ * @property {(job: Job) => void} onState the state, phase or position changed
+ * @property {(progress: Progress) => void} onProgress
+ * @property {(isLost: boolean) => void} onConnection whether the server has stopped answering
+ * @property {(job: Job) => void} onEnd the job ended; nothing follows
+ * @property {() => void} onMissing the job does not exist any more; nothing follows
+ */
+
+/**
+ * Watches a job until it ends. A visible page listens to the event stream. A hidden page polls, because browsers open
+ * at most six HTTP/1.1 connections to a host: a seventh tab that listens would have to wait.
+ * @param {string} id
+ * @param {JobListener} listener
  * @returns {() => void} stops watching
  */
-export function watch(id, { told, moved, away: lost, ended, gone }) {
-  const path = `jobs/${encodeURIComponent(id)}`;
+export function watchJob(id, { onState, onProgress, onConnection, onEnd, onMissing }) {
+  /** @type {EventSource | null} */
   let source = null;
   let timer = 0;
   let stopped = false;
@@ -64,52 +85,53 @@ export function watch(id, { told, moved, away: lost, ended, gone }) {
     stopped = true;
     source?.close();
     clearTimeout(timer);
-    document.removeEventListener("visibilitychange", begin);
+    document.removeEventListener("visibilitychange", restart);
   };
-  const finish = (job) => { stop(); ended(job); };
+  /** @param {Job} job */
+  const finish = (job) => { stop(); onEnd(job); };
 
   async function poll() {
     try {
-      const job = await get(path);
+      /** @type {Job} */
+      const job = await get(jobPath(id));
       if (stopped) return;
-      lost(false);
-      if (job.ended) finish(job);
-      else {
-        told(job);
-        if (document.hidden) timer = setTimeout(poll, kPollMilliseconds);
-        else listen();
-      }
-    } catch (problem) {
+      onConnection(false);
+      if (job.ended) { finish(job); return; }
+      onState(job);
+      if (document.hidden) timer = setTimeout(poll, hiddenPollMs);
+      else listen();
+    } catch (error) {
       if (stopped) return;
-      if (problem.status === 404) { stop(); gone(); return; }
-      lost(true);
-      timer = setTimeout(poll, kAgainMilliseconds);
+      if (error instanceof ApiError && error.status === 404) { stop(); onMissing(); return; }
+      onConnection(true);
+      timer = setTimeout(poll, retryMs);
     }
   }
 
   function listen() {
-    source = new EventSource(`/api/v1/${path}/events`);
-    source.addEventListener("open", () => lost(false));
-    source.addEventListener("state", (event) => told(JSON.parse(event.data)));
-    source.addEventListener("progress", (event) => moved(JSON.parse(event.data)));
-    source.addEventListener("end", (event) => finish(JSON.parse(event.data)));
-    source.addEventListener("error", () => {
-      // It reconnects by itself, with Last-Event-ID, unless it was answered with something that is no event stream.
-      if (source.readyState !== EventSource.CLOSED) { lost(true); return; }
+    const stream = new EventSource(apiUrl(jobPath(id, "/events")));
+    source = stream;
+    stream.addEventListener("open", () => onConnection(false));
+    stream.addEventListener("state", (event) => onState(JSON.parse(event.data)));
+    stream.addEventListener("progress", (event) => onProgress(JSON.parse(event.data)));
+    stream.addEventListener("end", (event) => finish(JSON.parse(event.data)));
+    stream.addEventListener("error", () => {
+      // The browser reconnects by itself, with Last-Event-ID, unless the response was not an event stream.
+      if (stream.readyState !== EventSource.CLOSED) { onConnection(true); return; }
       clearTimeout(timer);
-      timer = setTimeout(poll, kAgainMilliseconds);
+      timer = setTimeout(poll, retryMs);
     });
   }
 
-  function begin() {
+  function restart() {
     if (stopped) return;
     source?.close();
     clearTimeout(timer);
-    if (document.hidden) timer = setTimeout(poll, kPollMilliseconds);
+    if (document.hidden) timer = setTimeout(poll, hiddenPollMs);
     else listen();
   }
 
-  document.addEventListener("visibilitychange", begin);
-  begin();
+  document.addEventListener("visibilitychange", restart);
+  restart();
   return stop;
 }

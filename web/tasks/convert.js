@@ -1,38 +1,50 @@
-// The front page: an address, and models to try it with.
+// The start page: the form that plans a conversion, and sample models.
+import { element, setTitle } from "../shared/dom.js";
+import { nameNode } from "../shared/text.js";
 import { about } from "./api.js";
-import { element, title } from "../shared/dom.js";
-import { addressForm, taskHead } from "./form.js";
-import { name } from "../shared/text.js";
+import { addressForm, focusInput, taskHead } from "./form.js";
 
-/** The form that asks for a plan. */
+/** @typedef {import("./main.js").Page} Page */
+
+/**
+ * The form that starts a plan.
+ * @param {Page} page
+ * @param {string} address
+ */
 export const planForm = (page, address) => addressForm(page, {
-  kind: "plan", label: "A model on the Hub: an id, an id@revision, or a pasted address", press: "Plan", address,
+  kind: "plan", label: "A model on the Hub: an id, an id@revision, or a pasted URL", buttonText: "Show plan", address,
 });
 
-export const kConvertHeading = "Take a model out of pickle";
+export const convertHeading = "Convert a model to safetensors";
 
-/** @param {import("./main.js").Page} page */
+/** @param {Page} page */
 export function convertView(page) {
-  title(kConvertHeading);
+  setTitle(convertHeading);
   const form = planForm(page, page.query.get("address") ?? "");
   const samples = element("section", { hidden: true });
-  page.main.append(taskHead(page, kConvertHeading, form), samples, promise());
-  if (matchMedia("(hover: hover)").matches) form.input.focus();
+  page.main.append(taskHead(convertHeading, form), samples, explanation());
+  focusInput(form.input);
   showSamples(samples, form);
 }
 
-/** What is promised, for those who have not met it. */
-function promise() {
-  return element("section", { "aria-label": "What happens" }, element("dl.facts", {},
-    element("dt", {}, "Nothing is run"), element("dd", {}, "A pickle is a program. Here it is read, never executed; what it would have run is shown."),
-    element("dt", {}, "Nothing is lost"), element("dd", {}, "Each tensor of the new file is compared with the pickle's, to the last bit, before anything is uploaded."),
-    element("dt", {}, "Nothing is hidden"), element("dd", {}, "The plan comes first. The pull request adds weights alone, and a receipt proves them to anybody.")));
+function explanation() {
+  return element("section", { "aria-label": "How it works" }, element("dl.facts", {},
+    element("dt", {}, "No code is executed"),
+    element("dd", {},
+      "A pickle is a program. depickle parses it, never executes it, and shows what it would have executed."),
+    element("dt", {}, "Every tensor is compared"),
+    element("dd", {},
+      "Each tensor of the new file is compared with the pickle, bit for bit, before anything is uploaded."),
+    element("dt", {}, "You see the plan first"),
+    element("dd", {}, "The pull request adds only weights. Anybody can verify them with the receipt.")));
 }
 
+/** @param {HTMLElement} place @param {import("./form.js").AddressForm} form */
 async function showSamples(place, form) {
   const { samples } = await about().catch(() => ({ samples: [] }));
   if (samples.length === 0) return;
-  const buttons = samples.map((repo) => element("li", {}, element("button.link.name", { type: "button", onclick: () => form.start(repo) }, name(repo))));
-  place.append(element("h2", {}, "Try one of these"), element("ul.samples", {}, buttons));
+  const items = samples.map((repo) => element("li", {},
+    element("button.link.name", { type: "button", onclick: () => form.start(repo) }, nameNode(repo))));
+  place.append(element("h2", {}, "Try a sample model"), element("ul.samples", {}, items));
   place.hidden = false;
 }

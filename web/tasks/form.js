@@ -1,115 +1,158 @@
-// The one thing to type and the one thing to press: an address, perhaps a number, perhaps a token; it starts a job.
-import { about, post } from "./api.js";
+// The forms that start a job: an address, a pull request number, a token.
 import { element } from "../shared/dom.js";
-import { visible } from "../shared/text.js";
+import { problemLine } from "../shared/problem.js";
+import { about, jobPath, post } from "./api.js";
 
-let fields = 0;
+/** @typedef {import("./main.js").Page} Page */
+/** @typedef {ReturnType<typeof addressForm>} AddressForm */
 
-/** What was refused, and what to do about it. */
-export function problemText({ message, hint }) {
-  return [element("strong", {}, visible(message)), hint ? element("span.hint", {}, visible(hint)) : null];
-}
+let tokenCount = 0;
 
 /**
- * A folded-up field for a token. take() gives what was typed and empties the field: a token is sent once and kept nowhere.
- * @param {string} summary what one opens it for
+ * Whether a token may help.
+ * @param {unknown} error
+ */
+export const isDenied = (error) => /** @type {{code?: string}} */ (error)?.code === "denied";
+
+/**
+ * A closed <details> with a field for a token. take() returns the typed token and empties the field.
+ * @param {string} summary
  */
 export function tokenField(summary) {
-  const id = `token-${++fields}`;
-  const input = element("input", { id, type: "password", autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-what`, maxlength: "512" });
-  const note = element("p", { id: `${id}-what` }, "It goes to the server once, is used for this job alone and is stored nowhere, neither here nor there.");
-  const node = element("details", {}, element("summary", {}, summary), element("div.token", {}, element("label", { for: id }, "Access token"), input, note));
+  const id = `token-${++tokenCount}`;
+  const input = element("input", {
+    id, type: "password", autocomplete: "off", spellcheck: "false", "aria-describedby": `${id}-note`, maxlength: "512",
+  });
+  const note = element("p", { id: `${id}-note` },
+    "The token is sent to the server once, used only for this job, and never stored.");
+  const node = element("details", {}, element("summary", {}, summary),
+    element("div.token", {}, element("label", { for: id }, "Access token"), input, note));
   const take = () => {
     const token = input.value.trim();
     input.value = "";
     return token;
   };
-  const open = (why) => { node.open = true; if (why) note.prepend(`${why} `); };
-  return { node, take, open };
+  /** @param {string} [reason] */
+  const open = (reason) => {
+    node.open = true;
+    if (reason) addNote(reason);
+  };
+  /** @param {string} text */
+  const addNote = (text) => note.prepend(`${text} `);
+  return { node, take, open, addNote };
 }
 
 /**
- * A line for what went wrong beside what was typed; show() also marks `input`.
- * @param {HTMLInputElement} [input]
+ * The form that starts a job of `kind` and shows the job's page.
+ * @param {Page} page
+ * @param {object} options
+ * @param {import("./api_types").JobKind} options.kind
+ * @param {string} options.label
+ * @param {string} options.buttonText
+ * @param {string} [options.address]
+ * @param {string} [options.number]
+ * @param {boolean} [options.hasNumber] whether the form asks for the number of a pull request
  */
-export function problemLine(input) {
-  const node = element("p.problem", { id: `problem-${++fields}`, role: "alert", hidden: true });
-  const clear = () => {
-    node.hidden = true;
-    node.replaceChildren();
-    input?.removeAttribute("aria-invalid");
-  };
-  const show = (problem) => {
-    node.replaceChildren(...problemText(problem).filter(Boolean));
-    node.hidden = false;
-    if (!input) return;
-    input.setAttribute("aria-invalid", "true");
-    input.setAttribute("aria-describedby", node.id);
-  };
-  return { node, show, clear };
-}
-
-/**
- * The form that asks for a job of `kind` and goes to its page.
- * @param {import("./main.js").Page} page
- * @param {{kind: string, label: string, press: string, address?: string, number?: string, withNumber?: boolean}} what
- */
-export function addressForm(page, { kind, label, press, address = "", number = "", withNumber = false }) {
+export function addressForm(page, { kind, label, buttonText, address = "", number = "", hasNumber = false }) {
   const input = element("input", {
-    id: "address", name: "address", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true, maxlength: "2048", placeholder: "org/name",
+    id: "address", name: "address", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true,
+    maxlength: "2048", placeholder: "org/name",
   });
   input.value = address;
-  const numberInput = element("input", { id: "number", name: "number", inputmode: "numeric", autocomplete: "off", maxlength: "9" });
+  const numberInput = element("input", {
+    id: "number", name: "number", inputmode: "numeric", autocomplete: "off", maxlength: "9",
+  });
   numberInput.value = number;
-  const button = element("button", {}, press);
+  const button = element("button", {}, buttonText);
   const problem = problemLine(input);
-  const token = tokenField("Private model: give a token");
+  const token = tokenField("Use a token for a private model");
+
+  /** @param {unknown} error */
+  const showError = (error) => {
+    problem.show(error);
+    if (isDenied(error)) token.open();
+  };
 
   async function submit() {
     problem.clear();
     const typed = numberInput.value.trim().replace(/^#/, "");
-    if (withNumber && typed !== "" && !/^[1-9]\d*$/.test(typed)) {
-      problem.show({ message: `${typed} is not the number of a pull request.`, hint: "It is the number behind /discussions/ in its address." });
+    if (hasNumber && typed !== "" && !/^[1-9]\d*$/.test(typed)) {
+      problem.show({
+        message: `${typed} is not the number of a pull request.`,
+        hint: "The number follows /discussions/ in the URL of the pull request.",
+      });
       numberInput.focus();
       return;
     }
     button.disabled = true;
     try {
-      const job = await post("jobs", { kind, address: input.value.trim(), number: typed === "" ? null : Number(typed), token: token.take() });
-      page.go(`/jobs/${encodeURIComponent(job.id)}`);
-    } catch (refused) {
-      problem.show(refused);
-      if (refused.code === "denied") token.open();
+      const job = await post("jobs", {
+        kind, address: input.value.trim(), number: typed === "" ? null : Number(typed), token: token.take(),
+      });
+      page.go(`/${jobPath(job.id)}`);
+    } catch (error) {
+      showError(error);
       input.focus();
     } finally {
       button.disabled = false;
     }
   }
 
-  const fieldsOfForm = withNumber
-    ? [element("label.field", { for: "address" }, label, input), element("label.field", { for: "number" }, "Number", numberInput)]
+  const fields = hasNumber
+    ? [element("label.field", { for: "address" }, label, input),
+      element("label.field", { for: "number" }, "Number", numberInput)]
     : [element("label", { for: "address" }, label), input];
-  const node = element(withNumber ? "form.address.pair" : "form.address", {
+  const node = element(hasNumber ? "form.address.with-number" : "form.address", {
     novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); },
-  }, fieldsOfForm, button, problem.node, token.node);
+  }, fields, button, problem.node, token.node);
+  /** @param {string} text */
   const start = (text) => { input.value = text; submit(); };
-  const refuse = (refused) => {
-    problem.show(refused);
-    if (refused.code === "denied") token.open();
+  /** Focuses the button if an address was given, else the field. */
+  const focus = () => {
+    if (address) button.focus();
+    else focusInput(input);
   };
-  return { node, input, start, refuse };
+  return { node, input, start, showError, focus };
 }
 
-/** The form's heading and the form: how three of the four tasks begin. */
-export function taskHead(page, heading, form, lead) {
-  return element("section", {}, element("h1", { tabindex: "-1" }, heading), lead ? element("p.lead", {}, lead) : null, form.node);
+/**
+ * Focuses `input`, except on a touch screen, which would open its keyboard.
+ * @param {HTMLInputElement} input
+ */
+export function focusInput(input) {
+  if (matchMedia("(hover: hover)").matches) input.focus();
 }
 
-/** Under whose name a pull request would be opened, and a field for another. */
+/**
+ * The heading of a task and its form.
+ * @param {string} heading
+ * @param {AddressForm} form
+ */
+export function taskHead(heading, form) {
+  return element("section", {}, element("h1", { tabindex: "-1" }, heading), form.node);
+}
+
+/** A token field that says which account opens a pull request without a token. */
 export async function accountField() {
   const { account } = await about();
-  const token = tokenField(account ? "Under your own name, or a private model: give a token" : "Give a token with the right to write");
-  if (account) token.node.querySelector("p").prepend(`Without a token, the pull request is ${account}'s. `);
-  else token.open("This server has no account of its own, so a pull request needs yours.");
+  const token = tokenField(account ? "Use your own account, or a private model" : "Use a token that may write");
+  if (account) token.addNote(`Without a token, ${account} opens the pull request.`);
+  else token.open("This server has no account. Your token is needed to open a pull request.");
   return { token, account };
+}
+
+/**
+ * Posts a new job and shows its page. Shows an error on `problem`.
+ * @param {Page} page
+ * @param {import("../shared/problem.js").ProblemLine} problem
+ * @param {Record<string, unknown>} request
+ */
+export async function startJob(page, problem, request) {
+  problem.clear();
+  try {
+    const job = await post("jobs", request);
+    page.go(`/${jobPath(job.id)}`);
+  } catch (error) {
+    problem.show(error);
+  }
 }

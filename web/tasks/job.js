@@ -1,131 +1,164 @@
-// A job's page: it waits, works, and answers; reloading it changes nothing.
-import { get, post, watch } from "./api.js";
+// The page of a job: its progress, then its result.
+import { announce, element, setTitle } from "../shared/dom.js";
+import { problemLine, problemNodes } from "../shared/problem.js";
+import { formatDuration, formatTime, nameNode, visible } from "../shared/text.js";
+import { apiUrl, get, jobPath, watchJob } from "./api.js";
 import { checkHead, checkResult } from "./check.js";
 import { convertResult } from "./convert_result.js";
-import { kConvertHeading, planForm } from "./convert.js";
-import { announce, element, title } from "../shared/dom.js";
-import { problemLine, problemText, taskHead } from "./form.js";
+import { convertHeading, planForm } from "./convert.js";
+import { startJob, taskHead } from "./form.js";
 import { inspectHead, inspectResult } from "./inspect.js";
+import { JobProgress } from "./job_progress.js";
 import { planResult } from "./plan.js";
-import { duration, moment, name, visible } from "../shared/text.js";
-import { Working } from "./job_progress.js";
+import { verdictSection } from "./verdict.js";
 
-const kTasks = { plan: "/", convert: "/", check: "/check", inspect: "/inspect" };
-const kDoing = { plan: "Planning", convert: "Converting", check: "Checking", inspect: "Inspecting" };
+/** @typedef {import("./main.js").Page} Page */
+/** @typedef {import("./api_types").Job} Job */
 
-/** The job's subject in words: the repository, or what was typed where there is none yet. */
-const subject = (job) => (job.kind === "check" && job.number ? `${job.repo || job.address} #${job.number}` : job.repo || job.address);
+const taskPaths = { plan: "/", convert: "/", check: "/check", inspect: "/inspect" };
+const activities = { plan: "Planning", convert: "Converting", check: "Checking", inspect: "Inspecting" };
+const resultViews = { plan: planResult, convert: convertResult, check: checkResult, inspect: inspectResult };
 
-/** @param {import("./main.js").Page} page */
+/**
+ * The repository of a job, or the typed address if the repository is not known yet.
+ * @param {Job} job
+ */
+const jobSubject = (job) =>
+  (job.kind === "check" && job.number ? `${job.repo || job.address} #${job.number}` : job.repo || job.address);
+
+/** @param {Page} page @param {string} id */
 export function jobView(page, id) {
-  let stop = () => {};
-  let left = false;
-  title("Job");
-  get(`jobs/${encodeURIComponent(id)}`).then((job) => {
-    if (left) return;
-    page.mark(kTasks[job.kind] ?? "/jobs");
-    stop = job.ended ? (showEnd(page, job), stop) : showLive(page, job);
-  }, (problem) => { if (!left) showNone(page, problem); });
-  return () => { left = true; stop(); };
+  let stopWatching = () => {};
+  let isLeft = false;
+  setTitle("Job");
+  get(jobPath(id)).then((/** @type {Job} */ job) => {
+    if (isLeft) return;
+    page.setTask(taskPaths[job.kind] ?? "/jobs");
+    if (job.ended) showEnd(page, job);
+    else stopWatching = showProgress(page, job);
+  }, (error) => { if (!isLeft) showMissing(page, error); });
+  return () => { isLeft = true; stopWatching(); };
 }
 
-/** What stands above the answer. A conversion has no form: its plan had one. */
+/**
+ * The form above a result. A conversion has none, because its plan has one.
+ * @param {Page} page
+ * @param {Job} job
+ */
 function head(page, job) {
   if (job.kind === "plan") {
     const form = planForm(page, job.address);
-    return { node: taskHead(page, kConvertHeading, form), form };
+    return { node: taskHead(convertHeading, form), form };
   }
   if (job.kind === "check") return checkHead(page, job.repo || job.address, job.number ? String(job.number) : "");
   if (job.kind === "inspect") return inspectHead(page, job.address);
-  return { node: element("section", {}, element("h1", { tabindex: "-1" }, "Converting ", element("span.name", {}, name(job.repo || job.address)))), form: null };
+  const subject = element("span.name", {}, nameNode(job.repo || job.address));
+  return { node: element("section", {}, element("h1", { tabindex: "-1" }, "Converting ", subject)), form: null };
 }
 
-function showLive(page, job) {
-  const working = new Working(job);
-  page.main.replaceChildren(head(page, job).node, working.node);
-  const tell = () => title(`${working.share() ?? (working.job.state === "queued" ? "Waiting" : "Working")} · ${kDoing[job.kind]} ${subject(working.job)}`);
-  tell();
-  return watch(job.id, {
-    told: (now) => { working.tell(now); tell(); },
-    moved: (progress) => { working.move(progress); tell(); },
-    away: (lost) => page.warn(lost ? "The server does not answer. Trying again; what it was asked to do is not forgotten." : ""),
-    ended: (now) => { page.warn(""); showEnd(page, now); },
-    gone: () => showNone(page, { message: "This job is gone.", hint: "Jobs are cleaned up after a while. Start it again." }),
+/** @param {Page} page @param {Job} job */
+function showProgress(page, job) {
+  const progress = new JobProgress(job);
+  page.main.replaceChildren(head(page, job).node, progress.node);
+  const updateTitle = () => {
+    const state = progress.percent() ?? (progress.job.state === "queued" ? "Queued" : "Running");
+    setTitle(`${state} · ${activities[job.kind]} ${jobSubject(progress.job)}`);
+  };
+  updateTitle();
+  return watchJob(job.id, {
+    onState: (now) => { progress.update(now); updateTitle(); },
+    onProgress: (now) => { progress.updateBytes(now); updateTitle(); },
+    onConnection: (isLost) =>
+      page.warn(isLost ? "The server does not answer. Reconnecting. The job is kept on the server." : ""),
+    onEnd: (now) => { page.warn(""); showEnd(page, now); },
+    onMissing: () => showMissing(page,
+      { message: "This job does not exist any more.", hint: "Jobs are deleted after some time. Start it again." }),
   });
 }
 
+/** @param {Page} page @param {Job} job */
 function showEnd(page, job) {
-  if (job.state === "done") showAnswer(page, job);
+  if (job.state === "done") showResult(page, job);
   else if (job.state === "cancelled") showCancelled(page, job);
   else showFailed(page, job);
-  page.main.append(aboutJob(job));
+  page.main.append(jobFooter(job));
 }
 
-function showAnswer(page, job) {
+/** @param {Page} page @param {Job} job */
+function showResult(page, job) {
   const sentence = job.sentence || "Done.";
-  title(sentence);
-  const results = { plan: planResult, convert: convertResult, check: checkResult, inspect: inspectResult };
+  setTitle(sentence);
   const top = job.kind === "convert" ? [] : [head(page, job).node];
-  page.main.replaceChildren(...top, ...results[job.kind](page, job));
+  page.main.replaceChildren(...top, ...resultViews[job.kind](page, job));
   announce(visible(sentence));
 }
 
+/** @param {Page} page @param {Job} job */
 function showCancelled(page, job) {
-  title(`Cancelled · ${subject(job)}`);
-  page.main.replaceChildren(element("section.verdict.nothing", {},
-    element("h1", { tabindex: "-1" }, "Cancelled. Nothing was changed."),
-    element("p", {}, `${kDoing[job.kind]} `, element("code", {}, name(subject(job))), job.phase ? ` stopped at: ${job.phase}.` : " had not begun."),
-    again(page, job, "Start again")));
-  announce("Cancelled. Nothing was changed.");
+  const text = "Cancelled. Nothing was changed.";
+  setTitle(`Cancelled · ${jobSubject(job)}`);
+  page.main.replaceChildren(verdictSection("nothing", element("h1", { tabindex: "-1" }, text),
+    element("p", {}, `${activities[job.kind]} `, element("code", {}, nameNode(jobSubject(job))),
+      job.phase ? ` stopped in the phase “${job.phase}”.` : " had not started."),
+    restartActions(page, job, "Start again")));
+  announce(text);
 }
 
+/** @param {Page} page @param {Job} job */
 function showFailed(page, job) {
-  const error = job.error ?? { message: "The job failed.", hint: "" };
-  title(`Failed · ${subject(job)}`);
-  const top = head(page, job);
-  if (top.form) { // the answer stands where it was typed
-    top.form.refuse(error);
-    const retry = error.code === "network" || error.code === "failed" ? again(page, job, "Try again") : null;
-    page.main.replaceChildren(top.node, ...(retry ? [element("section", {}, retry)] : []));
-    top.form.input.focus();
+  const error = job.error ?? { code: "failed", message: "The job failed.", hint: "See the server log." };
+  setTitle(`Failed · ${jobSubject(job)}`);
+  const { node, form } = head(page, job);
+  if (form) {
+    form.showError(error);
+    const mayRetry = error.code === "network" || error.code === "failed";
+    page.main.replaceChildren(node);
+    if (mayRetry) page.main.append(element("section", {}, restartActions(page, job, "Try again")));
+    form.input.focus();
     return;
   }
-  page.main.replaceChildren(element("section.verdict.no", {},
-    element("h1", { tabindex: "-1" }, element("span.name", {}, name(subject(job))), " was not converted"),
-    element("p.problem", {}, problemText(error)), again(page, job, "Try again")));
+  page.main.replaceChildren(verdictSection("no",
+    element("h1", { tabindex: "-1" }, element("span.name", {}, nameNode(jobSubject(job))), " was not converted"),
+    element("p.problem", {}, problemNodes(error)), restartActions(page, job, "Try again")));
   announce(visible(error.message));
 }
 
-/** A button that asks for the same job anew. A token is not asked again: whoever gave one gives it with the plan. */
-function again(page, job, label) {
+/**
+ * A button that starts the same job again, without a token.
+ * @param {Page} page
+ * @param {Job} job
+ * @param {string} label
+ */
+function restartActions(page, job, label) {
   const problem = problemLine();
-  const press = async () => {
-    problem.clear();
-    try {
-      const { kind, address, number, pull_request } = job;
-      const next = await post("jobs", { kind, address, number, ...(kind === "convert" ? { pull_request } : {}) });
-      page.go(`/jobs/${encodeURIComponent(next.id)}`);
-    } catch (refused) {
-      problem.show(refused);
-    }
-  };
-  const plan = job.kind === "convert" ? element("a.button.second", { href: `/?address=${encodeURIComponent(job.address)}` }, "Back to the plan") : null;
-  return element("div", {}, element("p.actions", {}, element("button", { type: "button", onclick: press }, label), plan), problem.node);
+  const { kind, address, number, pull_request: hasPullRequest } = job;
+  const request = { kind, address, number, ...(kind === "convert" ? { pull_request: hasPullRequest } : {}) };
+  const button = element("button", { type: "button", onclick: () => startJob(page, problem, request) }, label);
+  const plan = kind === "convert" &&
+    element("a.button.secondary", { href: `/?address=${encodeURIComponent(address)}` }, "Back to the plan");
+  return element("div", {}, element("p.actions", {}, button, plan), problem.node);
 }
 
-function showNone(page, problem) {
-  title("No such job");
+/** @param {Page} page @param {{message: string, hint?: string}} problem */
+function showMissing(page, { message, hint }) {
+  setTitle("Job not found");
   page.warn("");
-  page.mark("/jobs");
-  page.main.replaceChildren(element("section.verdict.nothing", {},
-    element("h1", { tabindex: "-1" }, visible(problem.message)),
-    problem.hint ? element("p", {}, visible(problem.hint)) : null,
-    element("p.actions", {}, element("a.button", { href: "/" }, "Convert a model"), element("a.button.second", { href: "/jobs" }, "My jobs"))));
+  page.setTask("/jobs");
+  page.main.replaceChildren(verdictSection("nothing",
+    element("h1", { tabindex: "-1" }, visible(message)),
+    hint && element("p", {}, visible(hint)),
+    element("p.actions", {},
+      element("a.button", { href: "/" }, "Convert a model"),
+      element("a.button.secondary", { href: "/jobs" }, "Show my jobs"))));
 }
 
-/** When it ran, and its permanent address. */
-function aboutJob(job) {
-  const seconds = job.started && job.ended ? (new Date(job.ended) - new Date(job.started)) / 1000 : null;
-  return element("p.quiet.foot", {}, `Job ${job.id}, ${moment(job.created)}`, seconds === null ? "" : `, ${duration(seconds)}`, ". ",
-    element("a", { href: `/api/v1/jobs/${encodeURIComponent(job.id)}/report`, download: true }, "All of it as JSON"));
+/**
+ * The id of a job, when it ran, and a link to its JSON.
+ * @param {Job} job
+ */
+function jobFooter({ id, created, started, ended }) {
+  const seconds = started && ended ? (Date.parse(ended) - Date.parse(started)) / 1000 : null;
+  return element("p.muted.foot", {},
+    `Job ${id}, ${formatTime(created)}`, seconds !== null && `, ${formatDuration(seconds)}`, ". ",
+    element("a", { href: apiUrl(jobPath(id, "/report")), download: true }, "Download as JSON"));
 }

@@ -1,54 +1,68 @@
-// A job under way: its phases as a line of words, and how far the one it is in has come.
-import { post } from "./api.js";
+// The progress of a job: its phases, and the bytes of the current phase.
 import { announce, element } from "../shared/dom.js";
-import { problemLine } from "./form.js";
-import { bytes, cut, duration, grouped, name, percent } from "../shared/text.js";
+import { problemLine } from "../shared/problem.js";
+import { formatBytes, formatDuration, formatNumber, formatPercent, nameNode, truncate } from "../shared/text.js";
+import { jobPath, post } from "./api.js";
 
-export class Working {
+/** @typedef {import("./api_types").Job} Job */
+/** @typedef {import("./api_types").Progress} Progress */
+
+export class JobProgress {
+  /** @param {Job} job */
   constructor(job) {
     this.job = job;
-    this.heading = element("h2", { id: "working" });
+    this.heading = element("h2", { id: "progress" });
     this.phases = element("ol.phases", { "aria-label": "Phases" });
     this.bar = element("progress", { max: "1", "aria-label": "Bytes of this phase" });
     this.figures = element("p.figures");
-    this.button = element("button.second", { type: "button", onclick: () => this.cancel() }, "Cancel");
+    this.button = element("button.secondary", { type: "button", onclick: () => this.cancel() }, "Cancel");
     this.problem = problemLine();
-    this.node = element("section", { "aria-labelledby": "working" }, this.heading, this.phases, this.bar, this.figures,
+    this.node = element("section", { "aria-labelledby": "progress" }, this.heading, this.phases, this.bar, this.figures,
       element("p.actions", {}, this.button), this.problem.node);
-    this.tell(job);
+    this.update(job);
   }
 
-  /** How far the phase is, for the document's title; null where nobody knows. */
-  share() {
+  /** The progress of the current phase as "62 %"; null if it is not known. */
+  percent() {
     const progress = this.job.state === "running" ? this.job.progress : null;
-    return progress && progress.total_bytes > 0 ? percent(progress.done_bytes / progress.total_bytes) : null;
+    return progress && progress.total_bytes > 0 ? formatPercent(progress.done_bytes / progress.total_bytes) : null;
   }
 
-  tell(job) {
-    const news = job.state !== this.job.state || job.phase !== this.job.phase || job.position !== this.job.position;
+  /** @param {Job} job */
+  update(job) {
+    const { state, phase, position } = this.job;
+    const isChanged = job.state !== state || job.phase !== phase || job.position !== position;
     this.job = job;
-    const [state, detail] = this.words();
-    this.heading.textContent = state;
+    const heading = this.headingText();
+    this.heading.textContent = heading;
     this.drawPhases();
-    this.move(job.progress);
-    if (news) announce(state + detail);
+    this.updateBytes(job.progress);
+    if (isChanged) announce(heading + this.phaseText());
   }
 
-  /** How it stands, and what a screen reader hears beyond that: the others see the line of phases. */
-  words() {
-    const { state, position, phase, phases } = this.job;
-    if (state === "queued") return [position === 1 ? "Next in line" : position ? `Number ${grouped(position)} in line` : "Waiting for its turn", ""];
-    const at = phases.indexOf(phase);
-    return ["Working", at < 0 ? "" : `: ${phase}, ${at + 1} of ${phases.length}`];
+  headingText() {
+    const { state, position } = this.job;
+    if (state !== "queued") return "Running";
+    if (!position) return "Queued";
+    return position === 1 ? "Next in the queue" : `Position ${formatNumber(position)} in the queue`;
+  }
+
+  /** The phase, for screen readers: ": download, 2 of 7". */
+  phaseText() {
+    const { phase, phases } = this.job;
+    const current = phases.indexOf(phase);
+    return this.job.state === "queued" || current < 0 ? "" : `: ${phase}, ${current + 1} of ${phases.length}`;
   }
 
   drawPhases() {
-    const at = this.job.phases.indexOf(this.job.phase);
-    this.phases.replaceChildren(...this.job.phases.map((phase, number) =>
-      element(number < at ? "li.done" : "li", { "aria-current": number === at ? "step" : null }, phase, number < at ? element("span.unseen", {}, ", done") : null)));
+    const current = this.job.phases.indexOf(this.job.phase);
+    this.phases.replaceChildren(...this.job.phases.map((phase, i) =>
+      element(i < current ? "li.done" : "li", { "aria-current": i === current ? "step" : null }, phase,
+        i < current && element("span.visually-hidden", {}, ", done"))));
   }
 
-  move(progress) {
+  /** @param {Progress | null} progress */
+  updateBytes(progress) {
     this.job.progress = progress;
     if (!progress || !(progress.total_bytes > 0)) {
       this.bar.removeAttribute("value");
@@ -56,14 +70,15 @@ export class Working {
       this.figures.replaceChildren();
       return;
     }
+    const { done_bytes: done, total_bytes: total, bytes_per_second: rate, seconds_left: secondsLeft } = progress;
     this.bar.hidden = false;
-    this.bar.value = Math.min(progress.done_bytes / progress.total_bytes, 1);
+    this.bar.value = Math.min(done / total, 1);
     const place = [progress.file, progress.tensor].filter(Boolean).join(": ");
     this.figures.replaceChildren(
-      element("span", {}, `${bytes(progress.done_bytes)} of ${bytes(progress.total_bytes)}`),
-      progress.bytes_per_second > 0 ? element("span", {}, `${bytes(progress.bytes_per_second)}/s`) : "",
-      typeof progress.seconds_left === "number" ? element("span", {}, `${duration(progress.seconds_left)} left`) : "",
-      place ? element("span.name.quiet", {}, name(cut(place, 120))) : "");
+      element("span", {}, `${formatBytes(done)} of ${formatBytes(total)}`),
+      rate > 0 ? element("span", {}, `${formatBytes(rate)}/s`) : "",
+      secondsLeft !== null ? element("span", {}, `${formatDuration(secondsLeft)} left`) : "",
+      place ? element("span.name.muted", {}, nameNode(truncate(place, 120))) : "");
   }
 
   async cancel() {
@@ -71,11 +86,11 @@ export class Working {
     this.button.disabled = true;
     this.button.textContent = "Cancelling";
     try {
-      await post(`jobs/${encodeURIComponent(this.job.id)}/cancel`);
-    } catch (refused) {
+      await post(jobPath(this.job.id, "/cancel"));
+    } catch (error) {
       this.button.disabled = false;
       this.button.textContent = "Cancel";
-      this.problem.show(refused);
+      this.problem.show(error);
     }
   }
 }

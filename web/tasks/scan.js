@@ -1,30 +1,46 @@
-// What the pickle named, in plain words: first what would have run, then what builds tensors.
+// What a pickle would execute, and the globals that build its tensors.
 import { element, nameCell, numberCell, section, table } from "../shared/dom.js";
-import { cut, grouped, name, plural, visible } from "../shared/text.js";
+import { formatNumber, nameNode, plural, truncate, visible } from "../shared/text.js";
 
-const kMostRows = 100;
+/** @typedef {import("./api_types").Finding} Finding */
+/** @typedef {import("./api_types").NamedGlobal} NamedGlobal */
 
-const kVerdicts = {
-  "tensors-only": "Only what builds tensors and plain containers. Nothing in it would have run anything else.",
-  "has-code": "More than tensors: loading it with Python would have run what is marked here. It was read, not run, and none of it is in the safetensors.",
-  unreadable: "It could not be read to its end, so nobody should load it.",
+const maxRows = 100;
+const heading = "Globals and calls in the pickle";
+
+/** @type {Record<string, string>} */
+const verdictTexts = {
+  "tensors-only": "The pickle only builds tensors and plain containers. Loading it would execute nothing else.",
+  "has-code": "Loading this pickle with Python would execute the calls marked below. " +
+    "depickle did not execute them, and the safetensors file does not contain them.",
+  unreadable: "The file could not be parsed completely. Do not load it.",
 };
 
-/** @returns {HTMLElement[]} nothing where there is no pickle */
+/** @param {import("./api_types").Scan | undefined} scan @returns {HTMLElement[]} nothing if there is no pickle */
 export function scanSection(scan) {
-  if (!scan || !(scan.verdict in kVerdicts)) return [];
-  const bad = scan.findings ?? [];
-  const several = new Set(bad.map((row) => row.file)).size > 1;
-  const rows = [...bad.map((row) => finding(row, several)), ...gathered(scan.globals ?? [], bad.length > 0).map(namedGlobal)];
-  const more = rows.length - kMostRows;
-  return [section("What the pickle named",
-    element("p", {}, element(scan.verdict === "tensors-only" ? "span" : "strong", { class: scan.verdict === "tensors-only" ? null : "alarm" }, kVerdicts[scan.verdict])),
-    rows.length > 0 ? table("What the pickle named", ["name", ["how often", "number"], "what it does"], rows.slice(0, kMostRows)) : null,
-    more > 0 ? element("p.quiet", {}, `And ${plural(more, "more name")}: all of them are in the job's JSON.`) : null)];
+  if (!scan || !(scan.verdict in verdictTexts)) return [];
+  const findings = scan.findings ?? [];
+  const hasSeveralFiles = new Set(findings.map((row) => row.file)).size > 1;
+  const rows = [
+    ...findings.map((row) => findingRow(row, hasSeveralFiles)),
+    ...mergeByName(scan.globals ?? [], findings.length > 0).map(globalRow),
+  ];
+  const moreCount = rows.length - maxRows;
+  const verdict = verdictTexts[scan.verdict];
+  return [section(heading,
+    element("p", {}, scan.verdict === "tensors-only" ? verdict : element("strong.alarm", {}, verdict)),
+    rows.length > 0 && table(heading, ["name", ["count", "number"], "what it does"], rows.slice(0, maxRows)),
+    moreCount > 0 && element("p.muted", {}, `The JSON of this job lists ${plural(moreCount, "more name")}.`))];
 }
 
-/** What the files of a model have in common is said once. What is not inert stands among the findings, where there are any. */
-function gathered(globals, inertOnly) {
+/**
+ * Adds up the counts of globals that several files name. With findings, only inert globals are kept: the findings
+ * include the others.
+ * @param {NamedGlobal[]} globals
+ * @param {boolean} inertOnly
+ */
+function mergeByName(globals, inertOnly) {
+  /** @type {Map<string, NamedGlobal>} */
   const byName = new Map();
   for (const global of globals) {
     if (inertOnly && !global.inert) continue;
@@ -35,15 +51,19 @@ function gathered(globals, inertOnly) {
   return [...byName.values()];
 }
 
-const times = (count) => numberCell(`${grouped(count)} ×`);
+/** @param {number} count */
+const countCell = (count) => numberCell(`${formatNumber(count)} ×`);
 
-function finding({ file, record, offset, what, words, count }, several) {
-  const place = [several ? file : "", record, `byte ${grouped(offset)}`].filter(Boolean).join(", ");
-  return element("tr", {}, element("td.name.alarm", {}, name(cut(what, 400))), times(count),
-    element("td.alarm", {}, `${visible(words)}. Not run, not copied.`, element("span.why", {}, visible(place))));
+/** @param {Finding} finding @param {boolean} showFile */
+function findingRow({ file, record, offset, what, words, count }, showFile) {
+  const place = [showFile ? file : "", record, `byte ${formatNumber(offset)}`].filter(Boolean).join(", ");
+  return element("tr", {}, element("td.name.alarm", {}, nameNode(truncate(what, 400))), countCell(count),
+    element("td.alarm", {}, `${visible(words)}. Not executed, not copied.`,
+      element("span.detail", {}, visible(place))));
 }
 
-function namedGlobal({ name: called, inert, words, count }) {
-  return element("tr", {}, inert ? nameCell(called) : element("td.name.alarm", {}, name(called)), times(count),
+/** @param {NamedGlobal} global */
+function globalRow({ name, inert, words, count }) {
+  return element("tr", {}, inert ? nameCell(name) : element("td.name.alarm", {}, nameNode(name)), countCell(count),
     element(inert ? "td.good" : "td.alarm", {}, visible(words)));
 }

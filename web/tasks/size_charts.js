@@ -1,31 +1,38 @@
-// Where the bytes are: a bar for the eye, a table that says the same.
+// Bytes by module and by dtype: a bar, and a table with the same numbers.
 import { element, numberCell, section } from "../shared/dom.js";
-import { bytes, name, percent, plural, visible } from "../shared/text.js";
+import { formatBytes, formatPercent, nameNode, plural, visible } from "../shared/text.js";
 
-const kTints = 8; // then "other", which has the last
+/** @typedef {import("./api_types").Share} Share */
 
-/** The pictures by module and by dtype; nothing where there are no bytes. */
-export function sharesSection(shares) {
-  const pictures = [picture("by module", shares?.by_module ?? []), picture("by dtype", shares?.by_dtype ?? [])].filter(Boolean);
-  if (pictures.length === 0) return [];
-  return [section("Where the bytes are", element("div.two", {}, pictures))];
+const maxTints = 8; // "other" has one more: .tint-8
+
+/** @param {import("./api_types").Shares | undefined} shares @returns {HTMLElement[]} nothing if there are no bytes */
+export function sizeSection(shares) {
+  const charts = [chart("by module", shares?.by_module ?? []), chart("by dtype", shares?.by_dtype ?? [])];
+  if (charts.every((made) => made === null)) return [];
+  return [section("Size by module and dtype", element("div.columns", {}, charts))];
 }
 
-function picture(by, all) {
-  const parts = all.filter((part) => part.bytes > 0); // what is tied to another has no bytes of its own
+/** @param {string} caption @param {Share[]} shares */
+function chart(caption, shares) {
+  const parts = shares.filter((part) => part.bytes > 0); // tied tensors have no bytes of their own
   const total = parts.reduce((sum, part) => sum + part.bytes, 0);
   if (total === 0) return null;
-  const tint = (number) => `tint-${parts[number].name === "other" ? kTints : Math.min(number, kTints - 1)}`;
-  const words = parts.map((part) => `${visible(part.name)} ${percent(part.bytes / total)}`).join(", ");
-  const bars = parts.map((part, number) => {
-    const bar = element(`i.${tint(number)}`);
+  /** @param {Share} part @param {number} i */
+  const tint = (part, i) => `tint-${part.name === "other" ? maxTints : Math.min(i, maxTints - 1)}`;
+  const text = parts.map((part) => `${visible(part.name)} ${formatPercent(part.bytes / total)}`).join(", ");
+  const bars = parts.map((part, i) => {
+    const bar = element(`i.${tint(part, i)}`);
     bar.style.flexGrow = String(part.bytes);
     return bar;
   });
-  const rows = parts.map((part, number) => {
-    const cell = element("td.name", {}, element(`span.swatch.${tint(number)}`), name(part.name));
-    return element("tr", {}, cell, element("td.number.shy", {}, plural(part.tensors, "tensor")), numberCell(bytes(part.bytes)), numberCell(percent(part.bytes / total)));
-  });
-  return element("div", {}, element("p.quiet.by", {}, by), element("div.shares", { role: "img", "aria-label": `Bytes ${by}: ${words}` }, bars),
-    element("div.scroll", {}, element("table", { "aria-label": `Bytes ${by}` }, element("tbody", {}, rows))));
+  const rows = parts.map((part, i) => element("tr", {},
+    element("td.name", {}, element(`span.swatch.${tint(part, i)}`), nameNode(part.name)),
+    element("td.number.wide-only", {}, plural(part.tensors, "tensor")),
+    numberCell(formatBytes(part.bytes)),
+    numberCell(formatPercent(part.bytes / total))));
+  const label = `Bytes ${caption}`;
+  return element("div", {}, element("p.muted.chart-caption", {}, caption),
+    element("div.chart", { role: "img", "aria-label": `${label}: ${text}` }, bars),
+    element("div.scroll", {}, element("table", { "aria-label": label }, element("tbody", {}, rows))));
 }

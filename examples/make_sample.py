@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes pytorch_model.bin beside this script: a toy of GPT-2's shape, saved by real torch, that ./run converts.
+"""Writes pytorch_model.bin next to this script: a very small model with the layout of GPT-2, saved by torch.
 
-usage: make_sample.py   (needs torch; the result is committed)
+usage: make_sample.py   (requires torch; the result is committed)
 """
 import pathlib
 
@@ -12,11 +12,14 @@ VOCABULARY, POSITIONS, WIDTH = 24, 8, 8
 
 def state_dict():
     torch.manual_seed(2)
-    tensors = {"transformer.wte.weight": torch.randn(VOCABULARY, WIDTH), "transformer.wpe.weight": torch.randn(POSITIONS, WIDTH)}
+    tensors = {
+        "transformer.wte.weight": torch.randn(VOCABULARY, WIDTH),
+        "transformer.wpe.weight": torch.randn(POSITIONS, WIDTH),
+    }
     block = {
         "ln_1.weight": torch.ones(WIDTH),
         "ln_1.bias": torch.zeros(WIDTH),
-        "attn.c_attn.weight": torch.randn(3 * WIDTH, WIDTH).t(),  # transposed: its bytes in the file are not in order
+        "attn.c_attn.weight": torch.randn(3 * WIDTH, WIDTH).t(),  # transposed: not contiguous in the file
         "attn.c_attn.bias": torch.zeros(3 * WIDTH),
         "attn.c_proj.weight": torch.randn(WIDTH, WIDTH),
         "mlp.c_fc.weight": torch.randn(WIDTH, 2 * WIDTH).to(torch.bfloat16),

@@ -34,7 +34,7 @@ export function missingView({ repo }) {
 function missingRepository({ repo }) {
   const reason = account.name
     ? ["The name is misspelled, or ", element("strong", {}, nameNode(account.name)), " may not read the repository."]
-    : "The name is misspelled, or it is private. To see a private repository, sign in with a token.";
+    : "The name is misspelled, or the repository is private. To see it, sign in with a token that may read it.";
   return errorView("Repository not found", ["Repository ", nameNode(repo.fullName), " not found"],
     [reason, " See the other repositories of ", pageLink(urls.owner(repo.owner), nameNode(repo.owner)), "."],
     signInForm());

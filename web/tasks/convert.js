@@ -35,7 +35,7 @@ function explanation() {
     element("dt", {}, "Every tensor is compared"),
     element("dd", {},
       "Each tensor of the new file is compared with the pickle, bit for bit, before anything is uploaded."),
-    element("dt", {}, "You see the plan first"),
+    element("dt", {}, "The result can be verified"),
     element("dd", {}, "The pull request adds only weights. Anybody can verify them with the receipt.")));
 }
 

@@ -135,7 +135,7 @@ export function taskHead(heading, form) {
 /** A token field that says which account opens a pull request without a token. */
 export async function accountField() {
   const { account } = await about();
-  const token = tokenField(account ? "Use your own account, or a private model" : "Use a token that may write");
+  const token = tokenField(account ? "Use your own token" : "Use a token that may write");
   if (account) token.addNote(`Without a token, ${account} opens the pull request.`);
   else token.open("This server has no account. Your token is needed to open a pull request.");
   return { token, account };

@@ -1,4 +1,5 @@
 // The page of a job: its progress, then its result.
+import { ApiError, describeError } from "../shared/api.js";
 import { announce, element, setTitle } from "../shared/dom.js";
 import { problemLine, problemNodes } from "../shared/problem.js";
 import { formatDuration, formatTime, nameNode, visible } from "../shared/text.js";
@@ -36,7 +37,11 @@ export function jobView(page, id) {
     page.setTask(taskPaths[job.kind] ?? "/jobs");
     if (job.ended) showEnd(page, job);
     else stopWatching = showProgress(page, job);
-  }, (error) => { if (!isLeft) showMissing(page, error); });
+  }, (error) => {
+    if (isLeft) return;
+    if (error instanceof ApiError && error.status === 404) showMissing(page);
+    else showProblem(page, "Job", describeError(error));
+  });
   return () => { isLeft = true; stopWatching(); };
 }
 
@@ -71,8 +76,7 @@ function showProgress(page, job) {
     onConnection: (isLost) =>
       page.warn(isLost ? "The server does not answer. Reconnecting. The job is kept on the server." : ""),
     onEnd: (now) => { page.warn(""); showEnd(page, now); },
-    onMissing: () => showMissing(page,
-      { message: "This job does not exist any more.", hint: "Jobs are deleted after some time. Start it again." }),
+    onMissing: () => showMissing(page),
   });
 }
 
@@ -139,9 +143,15 @@ function restartActions(page, job, label) {
   return element("div", {}, element("p.actions", {}, button, plan), problem.node);
 }
 
-/** @param {Page} page @param {{message: string, hint?: string}} problem */
-function showMissing(page, { message, hint }) {
-  setTitle("Job not found");
+/** @param {Page} page */
+function showMissing(page) {
+  const hint = "Check the URL. Jobs are deleted some time after they end. You can start it again.";
+  showProblem(page, "Job not found", { message: "This job does not exist", hint });
+}
+
+/** @param {Page} page @param {string} title @param {{message: string, hint?: string}} problem */
+function showProblem(page, title, { message, hint }) {
+  setTitle(title);
   page.warn("");
   page.setTask("/jobs");
   page.main.replaceChildren(verdictSection("nothing",

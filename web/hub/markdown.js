@@ -9,7 +9,7 @@ import { pageLink } from "./navigation.js";
 /** @typedef {{length: number, node: Node}} Inline an inline element, and how many characters it takes */
 
 const maxCharacters = 256 * 1024;
-const maxInlineCharacters = 8 * 1024; // a longer paragraph stays plain text: finding pairs of marks takes quadratic time
+const maxInlineCharacters = 8 * 1024; // longer paragraphs stay plain text: pairing marks takes quadratic time
 const maxDepth = 5;
 const maxColumns = 50;
 const maxLinkCharacters = 2000;

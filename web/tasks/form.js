@@ -6,6 +6,7 @@ import { about, jobPath, post } from "./api.js";
 /** @typedef {import("./main.js").Page} Page */
 /** @typedef {ReturnType<typeof addressForm>} AddressForm */
 
+const numberHint = "The number follows /discussions/ in the URL of the pull request.";
 let tokenCount = 0;
 
 /**
@@ -43,6 +44,31 @@ export function tokenField(summary) {
 }
 
 /**
+ * @param {string} label
+ * @param {HTMLInputElement} input
+ */
+const labeled = (label, input) => element("label.field", { for: input.id }, label, input);
+
+/** @param {string} address */
+function addressInput(address) {
+  const input = element("input", {
+    id: "address", name: "address", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true,
+    maxlength: "2048", placeholder: "org/name",
+  });
+  input.value = address;
+  return input;
+}
+
+/** @param {string} number of a pull request */
+function pullRequestInput(number) {
+  const input = element("input", {
+    id: "number", name: "number", inputmode: "numeric", autocomplete: "off", maxlength: "9",
+  });
+  input.value = number;
+  return input;
+}
+
+/**
  * The form that starts a job of `kind` and shows the job's page.
  * @param {Page} page
  * @param {object} options
@@ -54,41 +80,28 @@ export function tokenField(summary) {
  * @param {boolean} [options.hasNumber] whether the form asks for the number of a pull request
  */
 export function addressForm(page, { kind, label, buttonText, address = "", number = "", hasNumber = false }) {
-  const input = element("input", {
-    id: "address", name: "address", autocomplete: "off", autocapitalize: "none", spellcheck: "false", required: true,
-    maxlength: "2048", placeholder: "org/name",
-  });
-  input.value = address;
-  const numberInput = element("input", {
-    id: "number", name: "number", inputmode: "numeric", autocomplete: "off", maxlength: "9",
-  });
-  numberInput.value = number;
+  const input = addressInput(address);
+  const numberInput = pullRequestInput(number);
   const button = element("button", {}, buttonText);
   const problem = problemLine(input);
   const token = tokenField("Use a token for a private model");
 
-  /** @param {unknown} error */
-  const showError = (error) => {
+  const showError = (/** @type {unknown} */ error) => {
     problem.show(error);
     if (isDenied(error)) token.open();
   };
-
   async function submit() {
     problem.clear();
-    const typed = numberInput.value.trim().replace(/^#/, "");
-    if (hasNumber && typed !== "" && !/^[1-9]\d*$/.test(typed)) {
-      problem.show({
-        message: `${typed} is not the number of a pull request.`,
-        hint: "The number follows /discussions/ in the URL of the pull request.",
-      });
+    const typed = hasNumber ? numberInput.value.trim().replace(/^#/, "") : "";
+    if (typed !== "" && !/^[1-9]\d*$/.test(typed)) {
+      problem.show({ message: `${typed} is not the number of a pull request.`, hint: numberHint });
       numberInput.focus();
       return;
     }
     button.disabled = true;
+    const requested = { kind, address: input.value.trim(), number: typed === "" ? null : Number(typed) };
     try {
-      const job = await post("jobs", {
-        kind, address: input.value.trim(), number: typed === "" ? null : Number(typed), token: token.take(),
-      });
+      const job = await post("jobs", { ...requested, token: token.take() });
       page.go(`/${jobPath(job.id)}`);
     } catch (error) {
       showError(error);
@@ -99,14 +112,12 @@ export function addressForm(page, { kind, label, buttonText, address = "", numbe
   }
 
   const fields = hasNumber
-    ? [element("label.field", { for: "address" }, label, input),
-      element("label.field", { for: "number" }, "Number", numberInput)]
-    : [element("label", { for: "address" }, label), input];
+    ? [labeled(label, input), labeled("Number", numberInput)]
+    : [element("label", { for: input.id }, label), input];
   const node = element(hasNumber ? "form.address.with-number" : "form.address", {
     novalidate: true, onsubmit: (event) => { event.preventDefault(); submit(); },
   }, fields, button, problem.node, token.node);
-  /** @param {string} text */
-  const start = (text) => { input.value = text; submit(); };
+  const start = (/** @type {string} */ text) => { input.value = text; submit(); };
   /** Focuses the button if an address was given, else the field. */
   const focus = () => {
     if (address) button.focus();

@@ -3,13 +3,14 @@ import { ApiError, describeError } from "../shared/api.js";
 import { announce, element, setTitle } from "../shared/dom.js";
 import { problemLine, problemNodes } from "../shared/problem.js";
 import { formatDuration, formatTime, nameNode, visible } from "../shared/text.js";
-import { apiUrl, get, jobPath, watchJob } from "./api.js";
+import { apiUrl, get, jobPath } from "./api.js";
 import { checkHead, checkResult } from "./check.js";
 import { convertResult } from "./convert_result.js";
 import { convertHeading, planForm } from "./convert.js";
 import { startJob, taskHead } from "./form.js";
 import { inspectHead, inspectResult } from "./inspect.js";
 import { JobProgress } from "./job_progress.js";
+import { JobWatcher } from "./job_watcher.js";
 import { planResult } from "./plan.js";
 import { verdictSection } from "./verdict.js";
 
@@ -29,20 +30,21 @@ const jobSubject = (job) =>
 
 /** @param {Page} page @param {string} id */
 export function jobView(page, id) {
-  let stopWatching = () => {};
+  /** @type {JobWatcher | null} */
+  let watcher = null;
   let isLeft = false;
   setTitle("Job");
   get(jobPath(id)).then((/** @type {Job} */ job) => {
     if (isLeft) return;
     page.setTask(taskPaths[job.kind] ?? "/jobs");
     if (job.ended) showEnd(page, job);
-    else stopWatching = showProgress(page, job);
+    else watcher = showProgress(page, job);
   }, (error) => {
     if (isLeft) return;
     if (error instanceof ApiError && error.status === 404) showMissing(page);
     else showProblem(page, "Job", describeError(error));
   });
-  return () => { isLeft = true; stopWatching(); };
+  return () => { isLeft = true; watcher?.stop(); };
 }
 
 /**
@@ -70,7 +72,7 @@ function showProgress(page, job) {
     setTitle(`${state} · ${activities[job.kind]} ${jobSubject(progress.job)}`);
   };
   updateTitle();
-  return watchJob(job.id, {
+  return new JobWatcher(job.id, {
     onState: (now) => { progress.update(now); updateTitle(); },
     onProgress: (now) => { progress.updateBytes(now); updateTitle(); },
     onConnection: (isLost) =>

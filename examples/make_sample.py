@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes pytorch_model.bin into this folder: a tiny model in the shape of GPT-2, saved by real torch.
+"""Writes pytorch_model.bin next to this script: a very small model with the layout of GPT-2, saved by torch.
 
-usage: make_sample.py   (needs torch; the result is committed)
+usage: make_sample.py   (requires torch; the result is committed)
 """
 import pathlib
 
@@ -26,7 +26,7 @@ def state_dict():
         "mlp.c_proj.weight": torch.randn(2 * WIDTH, WIDTH),
     }
     tensors |= {f"transformer.h.0.{name}": tensor for name, tensor in block.items()}
-    tensors["lm_head.weight"] = tensors["transformer.wte.weight"]  # tied: one storage, two names
+    tensors["lm_head.weight"] = tensors["transformer.wte.weight"]  # tied: one storage under two names
     return tensors
 
 

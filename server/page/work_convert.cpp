@@ -169,7 +169,7 @@ Worked convert(const Work& work) {
   const uint64_t identical = sum(report, &convert::FileReport::identical);
   if (is_done)
     answer.sentence =
-        fmt::format("{} of {} identical, to the last bit.{}", grouped(identical), plural(tensors, "tensor"),
+        fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
             report.pull_request ? fmt::format(" Pull request #{} is open.", *report.pull_request) : "");
   if (report.outcome == Outcome::failed) {
     answer.problem = Problem::of(report.report.failed.front().error);

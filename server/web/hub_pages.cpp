@@ -13,7 +13,7 @@ namespace {
 std::vector<std::string_view> segments(std::string_view path) {
   std::vector<std::string_view> parts;
   while (!path.empty()) {
-    path.remove_prefix(1);  // the slash
+    path.remove_prefix(1);  // "/"
     size_t end = std::min(path.find('/'), path.size());
     if (end > 0) parts.push_back(path.substr(0, end));
     path.remove_prefix(end);
@@ -21,7 +21,7 @@ std::vector<std::string_view> segments(std::string_view path) {
   return parts;
 }
 
-/// Whether web/hub/address.js knows a page of this form.
+/// Whether the path is that of a page; the same rules as parsePath() in web/hub/urls.js.
 bool is_page(std::string_view raw_path) {
   static constexpr std::string_view kKinds[] = {"tree", "blob", "commits", "commit", "discussions"};
   std::vector<std::string_view> parts = segments(raw_path);
@@ -32,10 +32,10 @@ bool is_page(std::string_view raw_path) {
          (parts.size() > 3 || parts[2] == "discussions");
 }
 
-bool is_for_browser(const http::Request& request) {
+bool is_page_request(const http::Request& request) {
   std::string_view path = request.raw_path();
-  bool is_ours = !path.starts_with("/api/") && !path.starts_with("/-/") && path.find("/resolve/") == path.npos;
-  return is_ours && (request.method == "GET" || request.method == "HEAD") &&
+  bool may_be_page = !path.starts_with("/api/") && !path.starts_with("/-/") && path.find("/resolve/") == path.npos;
+  return may_be_page && (request.method == "GET" || request.method == "HEAD") &&
          request.field("Accept").find("text/html") != std::string::npos;
 }
 
@@ -43,7 +43,7 @@ bool is_for_browser(const http::Request& request) {
 
 void add_hub_page_routes(http::Router& router) {
   router.otherwise([before = router.fallback()](http::Request& request) {
-    if (!is_for_browser(request)) return before(request);
+    if (!is_page_request(request)) return before(request);
     http::Response page = file_response(request, "hub/index.html", is_page(request.raw_path()) ? 200 : 404);
     return page.with("Vary", "Accept");
   });

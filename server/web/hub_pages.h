@@ -1,13 +1,14 @@
-// The embedded Hub's own pages, behind the links that clients print: /ORG/NAME, …/tree/main, …/discussions/3.
+// The pages of the embedded Hub, at the URLs that the Hub's clients print: /ORG/NAME, …/tree/main, …/discussions/3.
 #pragma once
 
 #include "server/http/router.h"
 
 namespace depickle::server::web {
 
-/// Gives a browser (a GET whose Accept names text/html) the document hub/index.html for what no route answers: with 200 where the path is
-/// that of a page, else with 404, and the document says so itself. Everybody else hears what the router said before: it only wraps
-/// Router::otherwise, so that no address of git, of clients or of the API is shadowed. To be called once, after HubApi has set its own.
+/// Answers requests of browsers (GET or HEAD, Accept contains text/html) that no other route matches with
+/// hub/index.html: status 200 if the path is that of a page, else 404. Other requests go to the fallback that the
+/// router had before, so git and the clients of the API get the same answers as without the pages. Call it once, after
+/// HubApi has set its fallback.
 void add_hub_page_routes(http::Router& router);
 
 }  // namespace depickle::server::web

@@ -8,18 +8,16 @@
 namespace depickle::server::web {
 namespace {
 
-// Nothing inline, nothing from elsewhere, no frame around us. A <style> or style="" made of a model's text would not be applied either.
+// No inline scripts or styles, no other hosts, no embedding in a frame.
 constexpr std::string_view kContentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src "
-    "'none'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 std::string_view content_type(std::string_view path) {
   if (path.ends_with(".html")) return "text/html; charset=utf-8";
   if (path.ends_with(".css")) return "text/css; charset=utf-8";
   if (path.ends_with(".js")) return "text/javascript; charset=utf-8";
-  if (path.ends_with(".svg")) return "image/svg+xml; charset=utf-8";
-  return "application/json; charset=utf-8";
+  return "image/svg+xml; charset=utf-8";
 }
 
 const File* find(std::string_view path) {
@@ -29,8 +27,8 @@ const File* find(std::string_view path) {
   return at != all.end() && at->path == path ? &*at : nullptr;
 }
 
-/// Whether If-None-Match names this very content, weakly (a proxy that compresses says W/"…") or in a list.
-bool has_it(const http::Request& request, std::string_view etag) {
+/// Whether If-None-Match contains the ETag: alone, in a list, or weak (W/"…", as a compressing proxy writes it).
+bool etag_matches(const http::Request& request, std::string_view etag) {
   return request.field("If-None-Match").find(etag) != std::string::npos;
 }
 
@@ -42,23 +40,23 @@ http::Handler document(std::string path) {
 
 http::Response file_response(const http::Request& request, std::string_view path, int status) {
   const File* file = find(path);
-  if (!file) return http::respond(404, "there is no such file in the page\n", "text/plain; charset=utf-8");
-  bool known = status == 200 && has_it(request, file->etag);
-  http::Response answer;
-  answer.status = known ? 304 : status;
-  if (!known) answer.body = std::string(file->content);
-  // Asked for again each time, answered with 304: a new program's page is never mixed with an old one's.
-  answer.with("ETag", std::string(file->etag)).with("Cache-Control", "no-cache");
-  answer.with("Content-Type", std::string(content_type(path))).with("X-Content-Type-Options", "nosniff");
-  answer.with("Content-Security-Policy", std::string(kContentSecurityPolicy)).with("Referrer-Policy", "no-referrer");
-  answer.with("Cross-Origin-Opener-Policy", "same-origin").with("Cross-Origin-Resource-Policy", "same-origin");
-  return answer;
+  if (!file) return http::respond(404, "file not found\n", "text/plain; charset=utf-8");
+  bool is_cached = status == 200 && etag_matches(request, file->etag);
+  http::Response response;
+  response.status = is_cached ? 304 : status;
+  if (!is_cached) response.body = std::string(file->content);
+  // With no-cache the browser always asks, so it never mixes files of two versions of the program.
+  response.with("ETag", std::string(file->etag)).with("Cache-Control", "no-cache");
+  response.with("Content-Type", std::string(content_type(path))).with("X-Content-Type-Options", "nosniff");
+  response.with("Content-Security-Policy", std::string(kContentSecurityPolicy)).with("Referrer-Policy", "no-referrer");
+  response.with("Cross-Origin-Opener-Policy", "same-origin").with("Cross-Origin-Resource-Policy", "same-origin");
+  return response;
 }
 
 void add_page_routes(http::Router& router) {
   for (std::string_view path : {"/", "/check", "/inspect", "/jobs", "/jobs/{id}"})
-    router.add("GET", path, document("index.html"));
-  router.add("GET", "/favicon.ico", document("icon.svg"));
+    router.add("GET", path, document("tasks/index.html"));
+  router.add("GET", "/favicon.ico", document("shared/icon.svg"));
   router.add(
       "GET", "/-/{path:path}", [](http::Request& request) { return file_response(request, request.captured("path")); });
 }

@@ -1,4 +1,4 @@
-// The page: what a browser loads. Everything is in the program; nothing is read from disk.
+// Serves the files of web/, which are embedded in the program.
 #pragma once
 
 #include <string_view>
@@ -7,11 +7,12 @@
 
 namespace depickle::server::web {
 
-/// Serves `/`, `/check`, `/inspect`, `/jobs` and `/jobs/{id}` (one document, index.html), and each file of web/ below `/-/`, where no
-/// repository can be: a namespace of a Hub does not begin with a hyphen.
+/// Adds `/`, `/check`, `/inspect`, `/jobs` and `/jobs/{id}`, which all serve tasks/index.html, and `/-/PATH` for each
+/// file of web/. `/-/` cannot be a repository: the name of a user or an organization does not begin with a hyphen.
 void add_page_routes(http::Router& router);
 
-/// One file of web/, by its path there, with its type, caching and the headers that keep it harmless; 304 where the browser has it already.
+/// Returns a file of web/ with its content type, ETag and security headers; 304 if the browser has the same version,
+/// 404 if the file does not exist.
 http::Response file_response(const http::Request& request, std::string_view path, int status = 200);
 
 }  // namespace depickle::server::web

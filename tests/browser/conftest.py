@@ -1,4 +1,4 @@
-"""The page in a real Chromium, on the embedded Hub, with model files that real torch wrote."""
+"""Tests of the page in Chromium. The server is an embedded Hub whose model files were written by torch."""
 import pathlib
 import sys
 
@@ -17,14 +17,14 @@ CHROMIUM = "/usr/bin/chromium"
 
 
 @pytest.fixture(autouse=True)
-def repeatable():
+def torch_seed():
     torch.manual_seed(3)
 
 
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        # As root, as in a container, Chromium's own sandbox cannot start.
+        # Chromium's sandbox does not start as root, as in a container.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -32,7 +32,7 @@ def browser():
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """One server for all tests: each makes repositories of its own."""
+    """One server for all tests. Each test creates its own repositories."""
     server = embedded_hub.Server(tmp_path_factory.mktemp("page") / "hub", "--personal")
     server.token("other")
     yield server
@@ -46,7 +46,7 @@ def hub(server, tmp_path):
 
 @pytest.fixture
 def visit(browser, server):
-    """visit(**options) → a new visitor: a browser of one's own, watched for what a page must never do."""
+    """visit(**options) returns a new Visitor with its own browser context."""
     visitors = []
 
     def make(**options):
@@ -55,7 +55,7 @@ def visit(browser, server):
 
     yield make
     for visitor in visitors:
-        visitor.leave()
+        visitor.close()
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Jobs that take their time: reloaded, cancelled, two at once, the server away."""
+"""Slow jobs: reload, cancel, two at the same time, a server that stops and starts again."""
 import re
 import subprocess
 
@@ -7,19 +7,21 @@ import torch
 from embedded_hub import Server
 from playwright.sync_api import expect
 from program import ENVIRONMENT, PROGRAM
-from visitor import JOB, Visitor
+from visitor import JOB_TIMEOUT_MS, Visitor
 
-LIVE = "ol.phases"
+PHASES = "ol.phases"
 
 
 @pytest.fixture(scope="module")
 def slow_models(tmp_path_factory, server):
-    """A folder of repositories of 300 MB each: a second or more to fetch, convert and compare."""
+    """A folder with repositories of 300 MB each. Converting one takes a second or more."""
     folder = tmp_path_factory.mktemp("slow")
     for name in ("one", "two", "three", "four"):
-        (folder / "slow" / name).mkdir(parents=True)
-        (folder / "slow" / name / "config.json").write_text("{}")
-        torch.save({f"layer.{number}.weight": torch.randn(2_500_000) for number in range(30)}, folder / "slow" / name / "pytorch_model.bin")
+        repo = folder / "slow" / name
+        repo.mkdir(parents=True)
+        (repo / "config.json").write_text("{}")
+        tensors = {f"layer.{number}.weight": torch.randn(2_500_000) for number in range(30)}
+        torch.save(tensors, repo / "pytorch_model.bin")
     return folder
 
 
@@ -34,30 +36,30 @@ def slow_server(tmp_path_factory, slow_models):
 def slow_visitor(browser, slow_server):
     visitor = Visitor(browser, slow_server.url)
     yield visitor
-    visitor.leave()
+    visitor.close()
 
 
 def start(visitor, address, page=None):
     visitor.page = page or visitor.page
     visitor.plan(address)
     visitor.page.get_by_role("button", name="Convert and open a pull request").click()
-    expect(visitor.page.locator(LIVE)).to_be_visible()
+    expect(visitor.page.locator(PHASES)).to_be_visible()
 
 
-def test_a_job_survives_a_reload(slow_visitor):
+def test_a_job_continues_after_a_reload(slow_visitor):
     page = slow_visitor.page
     start(slow_visitor, "slow/one")
-    address = page.url
-    expect(page.locator(".figures")).to_contain_text(" of ", timeout=JOB)
+    url = page.url
+    expect(page.locator(".figures")).to_contain_text(" of ", timeout=JOB_TIMEOUT_MS)
     page.reload()
-    expect(page.locator(LIVE)).to_be_visible()  # still at work, and seen to be
-    assert page.url == address
+    expect(page.locator(PHASES)).to_be_visible()
+    assert page.url == url
     assert "identical" in slow_visitor.verdict()
     page.reload()
     assert "identical" in slow_visitor.verdict()
 
 
-def test_a_job_is_cancelled(slow_visitor):
+def test_a_job_can_be_cancelled(slow_visitor):
     page = slow_visitor.page
     start(slow_visitor, "slow/two")
     page.get_by_role("button", name="Cancel").click()
@@ -67,47 +69,49 @@ def test_a_job_is_cancelled(slow_visitor):
     expect(page.get_by_role("table", name="Jobs")).to_contain_text("cancelled")
 
 
-def test_two_jobs_at_once_are_both_seen(slow_visitor):
-    first, second = slow_visitor.page, slow_visitor.open()
+def test_the_job_list_shows_two_jobs_at_the_same_time(slow_visitor):
+    first, second = slow_visitor.page, slow_visitor.open_tab()
     start(slow_visitor, "slow/two", first)
     start(slow_visitor, "slow/three", second)
-    jobs = slow_visitor.open()
+    jobs = slow_visitor.open_tab()
     jobs.goto("/jobs")
-    expect(jobs.get_by_role("table", name="Jobs").get_by_role("row").filter(has_text=re.compile("waiting|running|%"))).not_to_have_count(0)
+    table = jobs.get_by_role("table", name="Jobs")
+    expect(table.get_by_role("row").filter(has_text=re.compile("queued|running|%"))).not_to_have_count(0)
     for page in (first, second):
         slow_visitor.page = page
         assert "identical" in slow_visitor.verdict()
-    expect(jobs.get_by_role("table", name="Jobs").locator("tr.live")).to_have_count(0)
+    expect(table.locator("tr.active")).to_have_count(0)
 
 
-def test_the_same_job_asked_twice_is_one_job(slow_visitor):
-    first, second = slow_visitor.page, slow_visitor.open()
+def test_starting_the_same_job_twice_gives_one_job(slow_visitor):
+    first, second = slow_visitor.page, slow_visitor.open_tab()
     for page in (first, second):
         slow_visitor.page = page
         slow_visitor.plan("slow/four")
     for page in (first, second):
-        page.get_by_role("button", name="Only convert").click()
+        page.get_by_role("button", name="Convert for download").click()
     for page in (first, second):
-        expect(page.locator(LIVE)).to_be_visible()
+        expect(page.locator(PHASES)).to_be_visible()
     assert first.url == second.url
 
 
-def test_a_server_that_goes_away_is_missed_and_found_again(browser, tmp_path, slow_models):
+def test_the_page_reconnects_when_the_server_starts_again(browser, tmp_path, slow_models):
     data = tmp_path / "hub"
     server = Server(data, "--personal", "--import", slow_models)
     visitor = Visitor(browser, server.url)
-    visitor.expects("ERR_", "Failed to load resource")
+    visitor.allow("ERR_", "Failed to load resource")
     page = visitor.page
     start(visitor, "slow/one")
-    expect(page.locator(".figures")).to_contain_text(" of ", timeout=JOB)
+    expect(page.locator(".figures")).to_contain_text(" of ", timeout=JOB_TIMEOUT_MS)
     server.process.kill()
     server.process.communicate()
-    expect(page.locator("#away")).to_contain_text("does not answer")
-    address = [str(PROGRAM), "serve", "--personal", "--data", str(data), "--port", server.url.rsplit(":", 1)[1]]
-    again = subprocess.Popen(address, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
-    # Resumed or failed, but said; never waiting for ever.
-    expect(page.locator(".verdict")).to_be_visible(timeout=JOB)
-    expect(page.locator("#away")).to_be_empty()
-    visitor.leave()
-    again.terminate()
-    assert again.wait(timeout=30) == 0
+    expect(page.locator("#connection")).to_contain_text("does not answer")
+    port = server.url.rsplit(":", 1)[1]
+    command = [str(PROGRAM), "serve", "--personal", "--data", str(data), "--port", port]
+    restarted = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=ENVIRONMENT)
+    # The job is resumed or has failed. Either way the page shows a result.
+    expect(page.locator(".verdict")).to_be_visible(timeout=JOB_TIMEOUT_MS)
+    expect(page.locator("#connection")).to_be_empty()
+    visitor.close()
+    restarted.terminate()
+    assert restarted.wait(timeout=30) == 0

@@ -1,56 +1,62 @@
-"""Somebody with a browser. Whatever the test is about, the page asks no other host, breaks no policy and logs no error."""
+"""A visitor of the page. In every test, the page must not request other hosts, violate its policy or log errors."""
 import urllib.parse
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-JOB = 60_000  # milliseconds that a job may take on a busy machine
+JOB_TIMEOUT_MS = 60_000
+
+LOG_VIOLATIONS = """
+document.addEventListener('securitypolicyviolation', (event) =>
+  console.error('policy violated: ' + event.violatedDirective + ' ' + event.blockedURI))
+"""
 
 
 class Visitor:
     def __init__(self, browser, url, *, width=1200, height=900, **options):
-        self.url, self.wrong, self.expected = url, [], []
+        self.url, self.problems, self.allowed_texts = url, [], []
         self.context = browser.new_context(base_url=url, viewport={"width": width, "height": height}, **options)
         self.context.set_default_timeout(15_000)
-        self.page = self.open()
+        self.page = self.open_tab()
 
-    def open(self):
-        """A tab."""
+    def open_tab(self):
         page = self.context.new_page()
-        page.add_init_script("document.addEventListener('securitypolicyviolation', (event) => console.error('policy violated: ' + event.violatedDirective + ' ' + event.blockedURI))")
-        page.on("console", lambda message: message.type in ("error", "warning") and self.wrong.append(f"console: {message.text} ({message.location['url']})"))
-        page.on("pageerror", lambda error: self.wrong.append(f"script: {error}"))
-        page.on("dialog", self.dialog)
-        page.on("request", self.requested)
+        page.add_init_script(LOG_VIOLATIONS)
+        page.on("console", self.on_console)
+        page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+        page.on("dialog", self.on_dialog)
+        page.on("request", self.on_request)
         return page
 
-    def dialog(self, dialog):
-        self.wrong.append(f"dialog: {dialog.message}")
+    def on_console(self, message):
+        if message.type in ("error", "warning"):
+            self.problems.append(f"console: {message.text} ({message.location['url']})")
+
+    def on_dialog(self, dialog):
+        self.problems.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def requested(self, request):
+    def on_request(self, request):
         target = urllib.parse.urlsplit(request.url)
         if target.scheme not in ("data", "blob") and f"{target.scheme}://{target.netloc}" != self.url:
-            self.wrong.append(f"asks another host: {request.url}")
+            self.problems.append(f"request to another host: {request.url}")
 
-    def expects(self, *texts):
-        """What the browser itself logs for answers like 404 or for a server that is away, and is part of the test."""
-        self.expected += texts
+    def allow(self, *texts):
+        """Allows problems that contain one of the texts, such as what Chromium logs for status 404."""
+        self.allowed_texts += texts
 
-    def leave(self):
+    def close(self):
         self.context.close()
-        assert [wrong for wrong in self.wrong if not any(text in wrong for text in self.expected)] == []
-
-    # What people do.
+        assert [text for text in self.problems if not any(allowed in text for allowed in self.allowed_texts)] == []
 
     def plan(self, address):
         self.page.goto("/")
         self.page.get_by_label("A model on the Hub").fill(address)
-        self.page.get_by_role("button", name="Plan").click()
-        expect(self.page.get_by_role("button", name="Only convert")).to_be_visible(timeout=JOB)
+        self.page.get_by_role("button", name="Show plan").click()
+        expect(self.page.get_by_role("button", name="Convert for download")).to_be_visible(timeout=JOB_TIMEOUT_MS)
 
     def convert(self, address, button="Convert and open a pull request"):
-        """Plans and converts; gives the sentence."""
+        """Plans and converts. Returns the sentence of the result."""
         self.plan(address)
         self.page.get_by_role("button", name=button).click()
         return self.verdict()
@@ -70,15 +76,17 @@ class Visitor:
 
     def verdict(self):
         sentence = self.page.locator(".verdict h1, .verdict .sentence")
-        expect(sentence).to_be_visible(timeout=JOB)
+        expect(sentence).to_be_visible(timeout=JOB_TIMEOUT_MS)
         return sentence.inner_text()
 
-    def serious(self):
-        """What axe finds serious or critical, light and dark."""
+    def axe_violations(self):
+        """The serious and critical violations that axe finds in light and dark mode."""
         found = []
         for scheme in ("light", "dark"):
             self.page.emulate_media(color_scheme=scheme)
             for violation in Axe().run(self.page).response["violations"]:
-                if violation["impact"] in ("serious", "critical"):
-                    found += [f"{scheme}: {violation['id']}: {violation['help']}: {node['html'][:200]}" for node in violation["nodes"]]
+                if violation["impact"] not in ("serious", "critical"):
+                    continue
+                text = f"{scheme}: {violation['id']}: {violation['help']}"
+                found += [f"{text}: {node['html'][:200]}" for node in violation["nodes"]]
         return found

@@ -1,55 +1,79 @@
 // The history of a revision, and one commit.
-import { copyButton, element, section, table } from "../dom.js";
-import { grouped, moment, name, short } from "../text.js";
-import * as address from "./address.js";
-import { listed } from "./ask.js";
-import { changedSections, changeSentence } from "./changed.js";
-import { changesBetween } from "./changes.js";
-import { head, link, more, revisions } from "./frame.js";
-import { block } from "./markdown.js";
+import { code, copyButton, element, section, table, timeElement } from "../shared/dom.js";
+import { nameNode, plural, shortCommit } from "../shared/text.js";
+import { compareCommits } from "./compare_commits.js";
+import { changedSections, changeSummary } from "./diff_view.js";
+import { requestPage } from "./hub_api.js";
+import { moreButton, repoHeader, revisionMenu } from "./layout.js";
+import { codeBlock } from "./markdown.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-const kPage = 100;
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Route} Route */
+/** @typedef {import("./hub_types").Commit} Commit */
 
-const author = (commit) => String(commit.authors?.[0]?.user ?? "");
+const pageSize = 100;
 
+/** @param {Commit} commit */
+const author = (commit) => commit.authors?.[0]?.user ?? "";
+
+/** @param {Repo} repo @param {Commit} commit */
 function row(repo, commit) {
-  return element("tr", {}, element("td.title", {}, link(address.commit(repo, commit.id), name(commit.title || "(no title)"))),
-    element("td.quiet", {}, name(author(commit))), element("td.quiet.shy", {}, element("time", { datetime: commit.date }, moment(commit.date))),
-    element("td.number", {}, short(commit.id)));
+  return element("tr", {},
+    element("td.title", {}, pageLink(urls.commit(repo, commit.id), nameNode(commit.title || "(no title)"))),
+    element("td.muted", {}, nameNode(author(commit))),
+    element("td.muted.wide-only", {}, timeElement(commit.date)),
+    element("td.number", {}, shortCommit(commit.id)));
 }
 
-export async function commitsPage({ repo, revision }) {
-  const page = await listed(`${address.api(repo, "commits", revision)}?limit=${kPage}`);
-  const made = table("Commits, newest first", ["commit", "by", ["when", "shy"], ["name", "number"]], page.items.map((commit) => row(repo, commit)));
-  const body = made.querySelector("tbody");
+/** @param {Route} route */
+export async function commitsView({ repo, revision }) {
+  /** @type {{items: Commit[], next: string, total: number}} */
+  const page = await requestPage(`${urls.api(repo, "commits", revision)}?limit=${pageSize}`);
+  const made = table("Commits, newest first", ["commit", "author", ["date", "wide-only"], ["id", "number"]],
+    page.items.map((commit) => row(repo, commit)));
+  const append = (/** @type {Commit[]} */ commits) =>
+    made.querySelector("tbody")?.append(...commits.map((commit) => row(repo, commit)));
   return {
-    title: `Commits · ${repo.full}`,
+    title: `Commits · ${repo.fullName}`,
     parts: [
-      head(repo, "commits", revision),
-      element("section", {}, element("div.heading", {}, element("h1", {}, "Commits"), revisions(repo, revision, (other) => address.history(repo, other))),
-        element("p.quiet", {}, page.total === 1 ? "1 commit, and where it began." : `${grouped(page.total)} commits, newest first.`), made,
-        more(page.next, (items) => body.append(...items.map((commit) => row(repo, commit))))),
+      repoHeader(repo, "commits", revision),
+      element("section", {},
+        element("div.heading", {}, element("h1", {}, "Commits"),
+          revisionMenu(repo, revision, (other) => urls.commits(repo, other))),
+        element("p.muted", {}, page.total === 1 ? "1 commit." : `${plural(page.total, "commit")}, newest first.`),
+        made, moreButton(page.next, append)),
     ],
   };
 }
 
-export async function commitPage({ repo, revision }) {
-  const { items: [commit, before] } = await listed(`${address.api(repo, "commits", revision)}?limit=2`);
-  if (commit.id !== revision) return { instead: address.commit(repo, commit.id) };
-  const found = await changesBetween(repo, before?.id ?? "", commit.id);
+/** @param {Route} route */
+export async function commitView({ repo, revision }) {
+  /** @type {{items: Commit[]}} */
+  const { items: [commit, parent] } = await requestPage(`${urls.api(repo, "commits", revision)}?limit=2`);
+  if (commit.id !== revision) return { title: "", parts: [], redirect: urls.commit(repo, commit.id) };
+  const parentId = parent?.id ?? "";
+  const comparison = await compareCommits(repo, parentId, commit.id);
   const message = commit.message.trim();
   return {
-    title: `${commit.title || short(commit.id)} · ${repo.full}`,
+    title: `${commit.title || shortCommit(commit.id)} · ${repo.fullName}`,
     parts: [
-      head(repo, "commits"),
-      element("section", {}, element("h1.written", {}, name(commit.title || "(no title)")),
-        element("p.lead", {}, element("strong", {}, name(author(commit))), ", ", element("time", { datetime: commit.date }, moment(commit.date)), ". ", changeSentence(found))),
-      message && section("Message", block(message)),
-      section("Where it stands", element("dl.facts", {},
-        element("dt", {}, "Commit"), element("dd", {}, element("code", {}, commit.id), " ", copyButton(() => commit.id)),
-        element("dt", {}, "Before it"), element("dd", {}, before ? link(address.commit(repo, before.id), element("code", {}, short(before.id)), " ", name(before.title)) : "nothing: it is the first"),
-        element("dt", {}, "Files then"), element("dd", {}, link(address.folder(repo, commit.id), "all files at this commit")))),
-      ...changedSections(repo, found, before?.id ?? "", commit.id),
+      repoHeader(repo, "commits"),
+      element("section", {}, element("h1.user-title", {}, nameNode(commit.title || "(no title)")),
+        element("p.lead", {}, element("strong", {}, nameNode(author(commit))), ", ", timeElement(commit.date), ". ",
+          changeSummary(comparison))),
+      message ? section("Message", codeBlock(message)) : null,
+      section("Details", element("dl.facts", {},
+        element("dt", {}, "Commit"),
+        element("dd", {}, element("code", {}, commit.id), " ", copyButton(() => commit.id)),
+        element("dt", {}, "Parent"),
+        element("dd", {}, parent
+          ? pageLink(urls.commit(repo, parentId), code(shortCommit(parentId)), " ", nameNode(parent.title))
+          : "none, this is the first commit"),
+        element("dt", {}, "Files"),
+        element("dd", {}, pageLink(urls.folder(repo, commit.id), "all files at this commit")))),
+      ...changedSections(repo, comparison, parentId, commit.id),
     ],
   };
 }

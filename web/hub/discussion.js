@@ -1,83 +1,133 @@
-// One discussion or pull request: what it wants, what it changes, what was said.
-import { code, element, section } from "../dom.js";
-import { moment, name, plural, short, visible } from "../text.js";
-import * as address from "./address.js";
-import { answer } from "./ask.js";
-import { changedSections, changeSentence } from "./changed.js";
-import { changesBetween } from "./changes.js";
-import { kindOf } from "./discussions.js";
-import { head, link } from "./frame.js";
+// One discussion or pull request: its status, its changes, its comments and events.
+import { code, element, section, timeElement } from "../shared/dom.js";
+import { nameNode, plural, shortCommit, visible } from "../shared/text.js";
+import { compareCommits } from "./compare_commits.js";
+import { changedSections, changeSummary } from "./diff_view.js";
+import { actionsSection } from "./discussion_forms.js";
+import { isActive } from "./discussions.js";
+import { requestJson } from "./hub_api.js";
+import { repoHeader } from "./layout.js";
 import { markdown } from "./markdown.js";
-import { takePart } from "./take_part.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-const when = (time) => element("time", { datetime: time }, moment(time));
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Discussion} Discussion */
+/** @typedef {import("./hub_types").DiscussionEvent} DiscussionEvent */
 
-/** The commits at the two ends of what a pull request changes; null where it has none yet. */
-function ends(discussion) {
-  const commits = discussion.events.filter((event) => event.type === "commit");
-  if (commits.length === 0) return null;
-  return { from: commits[0].data.parents?.[0] ?? "", to: commits.at(-1).data.oid };
+const maxConflictsShown = 5;
+
+/**
+ * The commits before and after the changes of a pull request; null if it has no commits.
+ * @param {Discussion} discussion
+ * @returns {{from: string, to: string} | null}
+ */
+function commitRange({ isPullRequest, events }) {
+  const commits = events.filter((event) => event.type === "commit");
+  if (!isPullRequest || commits.length === 0) return null;
+  return { from: commits[0].data.parents?.[0] ?? "", to: commits[commits.length - 1].data.oid };
 }
 
-/** What is to be known of its state, in one sentence. */
-function stateSentence(discussion) {
-  const { status } = discussion;
-  const base = String(discussion.changes?.base ?? "").replace("refs/heads/", "");
-  if (!discussion.isPullRequest) return `A discussion, ${status}.`;
-  if (status === "merged") return ["Merged into ", code(base), "."];
-  if (status === "closed") return "Closed without being merged.";
-  return [status === "draft" ? "A draft of changes to " : "Open: it wants to change ", code(base), "."];
+/** @param {Discussion} discussion */
+function statusText({ isPullRequest, status, changes }) {
+  if (!isPullRequest) return `Discussion, ${status}.`;
+  const base = code((changes?.base ?? "").replace("refs/heads/", ""));
+  if (status === "merged") return ["Merged into ", base, "."];
+  if (status === "closed") return "Closed without merging.";
+  return [status === "draft" ? "Draft" : "Open", ", to be merged into ", base, "."];
 }
 
-function lead(repo, discussion, ended) {
+/** @param {Repo} repo @param {Discussion} discussion @param {string} summary of the changes */
+function lead(repo, discussion, summary) {
+  const { title, num: number, author, createdAt, isPullRequest } = discussion;
   const conflicts = discussion.filesWithConflicts ?? [];
-  const live = ["open", "draft"].includes(discussion.status);
-  const merged = discussion.changes?.mergeCommitId;
-  return element("section", {}, element("h1.written", {}, name(discussion.title), element("span.quiet", {}, ` #${discussion.num}`)),
-    element("p.lead", {}, stateSentence(discussion), " ", element("strong", {}, name(discussion.author?.name ?? "")), " opened it on ", when(discussion.createdAt), "."),
-    discussion.isPullRequest && element("p", {}, ended.sentence),
-    conflicts.length > 0 && element("p.problem", { role: "note" }, element("strong", {}, `It cannot be merged: ${plural(conflicts.length, "file")} changed on both sides. `),
-      element("span.hint", {}, conflicts.slice(0, 5).map((path) => [code(path), " "]), "Bring the pull request up to date first.")),
-    discussion.isPullRequest && element("p.actions", {},
-      repo.type === "models" && live && element("a.button", { href: address.checkTask(repo, discussion.num) }, "Check it"),
-      element("a.button.second", { href: address.folder(repo, `refs/pr/${discussion.num}`), "data-page": true }, "Its files"),
-      merged && element("a.button.second", { href: address.commit(repo, merged), "data-page": true }, "The merge")));
+  return element("section", {},
+    element("h1.user-title", {}, nameNode(title), element("span.muted", {}, ` #${number}`)),
+    element("p.lead", {}, statusText(discussion),
+      " Opened by ", element("strong", {}, nameNode(author?.name ?? "")), " on ", timeElement(createdAt), "."),
+    isPullRequest && element("p", {}, summary),
+    conflicts.length > 0 && element("p.problem", { role: "note" },
+      element("strong", {}, `Merge conflict: ${plural(conflicts.length, "file")} changed on both branches. `),
+      element("span.hint", {}, conflicts.slice(0, maxConflictsShown).map((path) => [code(path), " "]),
+        "Update the pull request before you merge it.")),
+    isPullRequest && pullRequestActions(repo, discussion));
 }
 
-function said(event) {
-  const { author, data } = event;
-  const who = element("strong", {}, name(author?.name ?? ""));
-  const line = (...words) => element("li.event", {}, element("p", {}, who, " ", words, " ", element("span.quiet", {}, when(event.createdAt))));
-  return { line, who, data };
+/** @param {Repo} repo @param {Discussion} discussion */
+function pullRequestActions(repo, discussion) {
+  const number = discussion.num;
+  const mergeCommit = discussion.changes?.mergeCommitId;
+  const filesUrl = urls.folder(repo, `refs/pr/${number}`);
+  return element("p.actions", {},
+    repo.type === "models" && isActive(discussion) &&
+      element("a.button", { href: urls.checkTask(repo, number) }, "Check pull request"),
+    element("a.button.secondary", { href: filesUrl, "data-page": true }, "Show files"),
+    mergeCommit &&
+      element("a.button.secondary", { href: urls.commit(repo, mergeCommit), "data-page": true }, "Show merge commit"));
 }
 
+/**
+ * @param {Repo} repo
+ * @param {DiscussionEvent} event
+ * @param {string} base the URL that links in comments are relative to
+ */
 function eventItem(repo, event, base) {
-  const { line, who, data } = said(event);
-  if (event.type === "commit") return line("added commit ", link(address.commit(repo, data.oid), element("code", {}, short(data.oid)), " ", name(data.subject)));
-  if (event.type === "status-change") return line(data.status === "open" ? "opened it again" : data.status === "merged" ? "merged it" : `made it ${data.status}`);
-  if (event.type === "title-change") return line("renamed it from ", element("q", {}, name(data.from)), " to ", element("q", {}, name(data.to)));
-  if (event.type !== "comment") return line(visible(event.type));
-  const text = String(data.latest?.raw ?? "");
-  const body = data.hidden ? element("p.quiet", {}, "This comment was hidden.") : text.trim() === "" ? element("p.quiet", {}, "Nothing was written.") : markdown(text, base);
-  return element("li.comment", {}, element("p", {}, who, " ", element("span.quiet", {}, when(event.createdAt), data.edited && ", edited")), body);
+  const { type, data, createdAt } = event;
+  const author = element("strong", {}, nameNode(event.author?.name ?? ""));
+  const time = timeElement(createdAt);
+  if (type === "comment") {
+    const heading = element("p", {}, author, " ", element("span.muted", {}, time, data.edited && ", edited"));
+    return element("li.comment", {}, heading, commentBody(data, base));
+  }
+  return element("li.event", {},
+    element("p", {}, author, " ", eventText(repo, event), " ", element("span.muted", {}, time)));
 }
 
-export async function discussionPage({ repo, number }) {
-  const discussion = await answer(`${address.api(repo, "discussions")}/${encodeURIComponent(number)}`);
-  const at = discussion.isPullRequest ? ends(discussion) : null;
-  const found = at ? await changesBetween(repo, at.from, at.to) : { changes: [], cut: false };
-  const base = address.file(repo, discussion.isPullRequest ? `refs/pr/${discussion.num}` : "main", "README.md");
-  const use = `AutoModel.from_pretrained("${repo.full}", revision="refs/pr/${discussion.num}")`;
-  const live = ["open", "draft"].includes(discussion.status);
+/** @param {any} data of a comment event @param {string} base */
+function commentBody({ hidden: isHidden, latest }, base) {
+  if (isHidden) return element("p.muted", {}, "This comment is hidden.");
+  const text = String(latest?.raw ?? "");
+  return text.trim() === "" ? element("p.muted", {}, "No text.") : markdown(text, base);
+}
+
+/** @param {Repo} repo @param {DiscussionEvent} event */
+function eventText(repo, { type, data }) {
+  if (type === "commit") {
+    return ["added commit ",
+      pageLink(urls.commit(repo, data.oid), element("code", {}, shortCommit(data.oid)), " ", nameNode(data.subject))];
+  }
+  if (type === "status-change") {
+    /** @type {Record<string, string>} */
+    const texts = { open: "reopened this", closed: "closed this", merged: "merged this", draft: "made this a draft" };
+    return texts[data.status] ?? visible(data.status);
+  }
+  if (type === "title-change") {
+    const [from, to] = [data.from, data.to].map((title) => element("q", {}, nameNode(title)));
+    return ["changed the title from ", from, " to ", to];
+  }
+  return visible(type);
+}
+
+/** @param {import("./hub_types").Route} route */
+export async function discussionView({ repo, number }) {
+  /** @type {Discussion} */
+  const discussion = await requestJson(`${urls.api(repo, "discussions")}/${encodeURIComponent(number)}`);
+  const range = commitRange(discussion);
+  const comparison = range && await compareCommits(repo, range.from, range.to);
+  const revision = `refs/pr/${discussion.num}`;
+  const readmeUrl = urls.file(repo, discussion.isPullRequest ? revision : "main", "README.md");
+  const python = `AutoModel.from_pretrained("${repo.fullName}", revision="${revision}")`;
   return {
-    title: `${discussion.title} #${discussion.num} · ${repo.full}`,
+    title: `${discussion.title} #${discussion.num} · ${repo.fullName}`,
     parts: [
-      head(repo, "discussions"),
-      lead(repo, discussion, { sentence: at ? changeSentence(found) : "It has no commit yet." }),
-      ...(at ? changedSections(repo, found, at.from, at.to) : []),
-      discussion.isPullRequest && live && at && repo.type === "models" && section("Use it before it is merged", element("pre", { tabindex: "0" }, element("code", {}, use))),
-      section("Conversation", element("ol.talk", {}, discussion.events.map((event) => eventItem(repo, event, base)))),
-      takePart(repo, discussion, at?.to ?? "", kindOf(discussion)),
+      repoHeader(repo, "discussions"),
+      lead(repo, discussion, comparison ? changeSummary(comparison) : "The pull request has no commits yet."),
+      ...(comparison ? changedSections(repo, comparison, range.from, range.to) : []),
+      range && isActive(discussion) && repo.type === "models" &&
+        section("Load the pull request in Python", element("pre", { tabindex: "0" }, element("code", {}, python))),
+      section("Conversation",
+        element("ol.timeline", {}, discussion.events.map((event) => eventItem(repo, event, readmeUrl)))),
+      actionsSection(repo, discussion, range?.to ?? ""),
     ],
   };
 }

@@ -1,96 +1,134 @@
-// One file: its text where it is text, what it is where it is not.
-import { element, section } from "../dom.js";
-import { bytes, grouped, moment, name, short } from "../text.js";
-import * as address from "./address.js";
-import { account, answer, ask, Refused } from "./ask.js";
-import { head, link, revisions, trail } from "./frame.js";
-import { visibleLines } from "./markdown.js";
-import { weightsKind } from "./weights.js";
+// One file: its facts, and its content if it is text.
+import { ApiError, isAborted } from "../shared/api.js";
+import { element, section, timeElement } from "../shared/dom.js";
+import { formatBytes, formatNumber, nameNode, shortCommit, visibleLines } from "../shared/text.js";
+import { weightsKind } from "./file_kind.js";
+import { fileName } from "./files.js";
+import { account, request, requestJson } from "./hub_api.js";
+import { pathLinks, repoHeader, revisionMenu } from "./layout.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-const kMostText = 512 * 1024;
-const kMostInMemory = 64e6; // a private file that the page itself brings
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Entry} Entry */
 
-/** A file that anybody may read is a link; one that needs the token is brought by the page, if it is not too long. */
-function download(repo, revision, entry) {
-  const plain = lastPart(entry.path);
-  if (!account.name) return element("a.button.second", { href: address.content(repo, revision, entry.path), download: plain }, "Download");
-  if (entry.size > kMostInMemory) return element("span", {}, "Download it with ", element("code", {}, "hf download ", name(repo.full), " ", name(entry.path)));
-  const button = element("button.second", { type: "button" }, "Download");
+const maxTextBytes = 512 * 1024;
+const maxDownloadBytes = 64e6; // of a download that the page keeps in memory
+
+const weightsTexts = {
+  pickle: "A pickle, judging by the name. Loading it with torch.load or pickle may execute code. " +
+    "Inspect reads it without executing anything.",
+  safetensors: "Weights in safetensors format: tensors and their names, no code.",
+  other: "Weights in another format.",
+};
+
+/**
+ * A link to the file; with a token a button, because the request for a private file needs it.
+ * @param {Repo} repo
+ * @param {string} revision
+ * @param {Entry} entry
+ */
+function download(repo, revision, { path, size }) {
+  const url = urls.fileContent(repo, revision, path);
+  if (!account.name) return element("a.button.secondary", { href: url, download: fileName(path) }, "Download");
+  if (size > maxDownloadBytes) {
+    const command = element("code", {}, "hf download ", nameNode(repo.fullName), " ", nameNode(path));
+    return element("span", {}, "Download it with ", command);
+  }
+  const button = element("button.secondary", { type: "button" }, "Download");
   button.addEventListener("click", async () => {
     button.disabled = true;
     try {
-      const url = URL.createObjectURL(await (await ask(address.content(repo, revision, entry.path))).blob());
-      element("a", { href: url, download: plain }).click();
-      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+      const blobUrl = URL.createObjectURL(await (await request(url)).blob());
+      element("a", { href: blobUrl, download: fileName(path) }).click();
+      setTimeout(() => URL.revokeObjectURL(blobUrl), 60_000);
       button.textContent = "Download";
-    } catch (problem) {
-      if (problem.name !== "AbortError") button.textContent = "Download: try again";
+    } catch (error) {
+      if (!isAborted(error)) button.textContent = "Download (failed, try again)";
     }
     button.disabled = false;
   });
   return button;
 }
 
-const lastPart = (path) => path.slice(path.lastIndexOf("/") + 1);
-
-/** What the file begins with, as text; null where it is none. */
-export async function textOf(repo, revision, entry, most = kMostText) {
-  if (entry.size === 0) return "";
-  const response = await ask(address.content(repo, revision, entry.path), { headers: { Range: `bytes=0-${most - 1}` } });
+/**
+ * The first `maxBytes` bytes of a file as text; null if they are not UTF-8 text.
+ * @param {Repo} repo
+ * @param {string} revision
+ * @param {{path: string, size: number}} entry
+ */
+export async function readText(repo, revision, { path, size }, maxBytes = maxTextBytes) {
+  if (size === 0) return "";
+  const headers = { Range: `bytes=0-${maxBytes - 1}` };
+  const response = await request(urls.fileContent(repo, revision, path), { headers });
   const content = new Uint8Array(await response.arrayBuffer());
   if (content.includes(0)) return null;
   try {
-    // Cut in the middle of a character, the end is waited for instead of being an error.
-    return new TextDecoder("utf-8", { fatal: true }).decode(content, { stream: entry.size > most });
+    // With `stream`, a character that is cut off at the end is not an error.
+    return new TextDecoder("utf-8", { fatal: true }).decode(content, { stream: size > maxBytes });
   } catch {
     return null;
   }
 }
 
-/** Text with its lines numbered. The numbers are neither copied nor read out. */
-function listing(text, label) {
-  const lines = text.replace(/\n$/, "").split("\n").length;
-  const numbers = Array.from({ length: lines }, (_, i) => i + 1).join("\n");
-  return element("div.listing", { tabindex: "0", role: "region", "aria-label": label },
-    element("pre.lines", { "aria-hidden": "true" }, numbers), element("pre.text", {}, element("code", {}, visibleLines(text))));
+/**
+ * Text with line numbers. The numbers are neither copied nor read by screen readers.
+ * @param {string} text
+ */
+function listing(text) {
+  const lineCount = text.replace(/\n$/, "").split("\n").length;
+  const numbers = Array.from({ length: lineCount }, (_, i) => i + 1).join("\n");
+  return element("div.listing", { tabindex: "0", role: "region", "aria-label": "Content of the file" },
+    element("pre.lines", { "aria-hidden": "true" }, numbers),
+    element("pre.text", {}, element("code", {}, visibleLines(text))));
 }
 
-async function contentPart(repo, revision, entry) {
+/** @param {Repo} repo @param {string} revision @param {Entry} entry */
+async function contentSection(repo, revision, entry) {
   const kind = weightsKind(entry.path);
-  if (kind) {
-    const words = { pickle: "Weights in pickle, going by the name: opening such a file with torch.load or pickle may run what is in it. Inspect reads it without running anything.",
-      safetensors: "Weights in safetensors: numbers and their names, nothing that runs.", other: "Weights in another format." };
-    return section("Content", element("p", {}, words[kind]));
-  }
-  const text = await textOf(repo, revision, entry);
-  if (text === null) return section("Content", element("p", {}, "This is not text. Download it to see what it is."));
-  if (text === "") return section("Content", element("p.quiet", {}, "The file is empty."));
-  const cutNote = entry.size > kMostText && element("p.quiet", {}, `These are the first ${bytes(kMostText)} of ${bytes(entry.size)}.`);
-  return section("Content", cutNote, listing(text, "Content of the file"));
+  if (kind) return section("Content", element("p", {}, weightsTexts[kind]));
+  const text = await readText(repo, revision, entry);
+  if (text === null) return section("Content", element("p", {}, "This is not a text file."));
+  if (text === "") return section("Content", element("p.muted", {}, "The file is empty."));
+  const isCut = entry.size > maxTextBytes;
+  return section("Content",
+    isCut && element("p.muted", {}, `The first ${formatBytes(maxTextBytes)} of ${formatBytes(entry.size)}.`),
+    listing(text));
 }
 
-function facts(repo, entry) {
-  const last = entry.lastCommit;
+/** @param {Repo} repo @param {Entry} entry */
+function facts(repo, { size, oid, lfs, lastCommit: last }) {
   return element("dl.facts", {},
-    element("dt", {}, "Size"), element("dd", {}, `${bytes(entry.size)}`, entry.size > 999 && element("span.quiet", {}, ` (${grouped(entry.size)})`)),
-    entry.lfs && [element("dt", {}, "SHA-256"), element("dd.name", {}, entry.lfs.oid)],
-    !entry.lfs && [element("dt", {}, "Git blob"), element("dd.name", {}, entry.oid)],
-    last && [element("dt", {}, "Last change"), element("dd", {}, link(address.commit(repo, last.id), name(last.title || short(last.id))), ", ", element("time", { datetime: last.date }, moment(last.date)))]);
+    element("dt", {}, "Size"),
+    element("dd", {}, formatBytes(size), size > 999 && element("span.muted", {}, ` (${formatNumber(size)})`)),
+    element("dt", {}, lfs ? "SHA-256" : "Git blob"),
+    element("dd.name", {}, lfs ? lfs.oid : oid),
+    last && [element("dt", {}, "Last change"), element("dd", {},
+      pageLink(urls.commit(repo, last.id), nameNode(last.title || shortCommit(last.id))), ", ",
+      timeElement(last.date))]);
 }
 
-export async function filePage({ repo, revision, path }) {
-  const [entry] = await answer(address.api(repo, "paths-info", revision), { method: "POST", json: { paths: [path], expand: true } });
-  if (!entry) throw new Refused(404, "EntryNotFound", "Entry not found");
-  if (entry.type === "directory") return { instead: address.folder(repo, revision, path) };
-  const inspect = repo.type === "models" && ["pickle", "safetensors"].includes(weightsKind(path))
-    && element("a.button", { href: address.inspectTask(repo, revision) }, "Inspect");
+/** @param {import("./hub_types").Route} route */
+export async function fileView({ repo, revision, path }) {
+  /** @type {Entry[]} */
+  const [entry] = await requestJson(urls.api(repo, "paths-info", revision),
+    { method: "POST", json: { paths: [path], expand: true } });
+  if (!entry) throw new ApiError(404, { code: "EntryNotFound", message: "Entry not found" });
+  if (entry.type === "directory") return { title: "", parts: [], redirect: urls.folder(repo, revision, path) };
+  const canInspect = repo.type === "models" && ["pickle", "safetensors"].includes(weightsKind(path));
   return {
-    title: `${path} · ${repo.full}`,
+    title: `${path} · ${repo.fullName}`,
     parts: [
-      head(repo, "files", revision),
-      element("section", {}, element("div.heading", {}, element("h1", {}, name(lastPart(path))), revisions(repo, revision, (other) => address.file(repo, other, path))),
-        path.includes("/") && trail(repo, revision, path), facts(repo, entry), element("p.actions", {}, inspect, download(repo, revision, entry))),
-      await contentPart(repo, revision, entry),
+      repoHeader(repo, "files", revision),
+      element("section", {},
+        element("div.heading", {}, element("h1", {}, nameNode(fileName(path))),
+          revisionMenu(repo, revision, (other) => urls.file(repo, other, path))),
+        path.includes("/") && pathLinks(repo, revision, path),
+        facts(repo, entry),
+        element("p.actions", {},
+          canInspect && element("a.button", { href: urls.inspectTask(repo, revision) }, "Inspect"),
+          download(repo, revision, entry))),
+      await contentSection(repo, revision, entry),
     ],
   };
 }

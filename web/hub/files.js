@@ -1,70 +1,86 @@
-// The files of a folder, a thousand at a time.
-import { announce, element, nameCell, numberCell, table } from "../dom.js";
-import { bytes, grouped, moment, name, short } from "../text.js";
-import * as address from "./address.js";
-import { listed } from "./ask.js";
-import { head, link, more, revisions, trail } from "./frame.js";
-import { kindCell } from "./weights.js";
+// The files of a folder.
+import { announce, element, numberCell, table, timeElement } from "../shared/dom.js";
+import { formatBytes, formatNumber, nameNode, shortCommit } from "../shared/text.js";
+import { kindCell } from "./file_kind.js";
+import { requestPage } from "./hub_api.js";
+import { linkCell, moreButton, pathLinks, repoHeader, revisionMenu } from "./layout.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-const kDated = 50; // rows whose last commit is asked for; the history is walked for it
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").Entry} Entry */
 
-const lastPart = (path) => path.slice(path.lastIndexOf("/") + 1);
+const maxDatedRows = 50; // rows with their last commit: the server walks the history to find it
 
-/** @param {{type: string, path: string, size: number}} entry as the tree of the API has it */
-function row(repo, revision, entry) {
-  const isFolder = entry.type === "directory";
-  const to = isFolder ? address.folder(repo, revision, entry.path) : address.file(repo, revision, entry.path);
-  const last = element("td.last.shy.quiet");
-  last.dataset.path = entry.path;
-  return element("tr", {}, nameLink(to, lastPart(entry.path) + (isFolder ? "/" : "")), kindCell(isFolder ? "" : entry.path), last,
-    numberCell(isFolder ? "" : bytes(entry.size)));
+/** @param {string} path */
+export const fileName = (path) => path.slice(path.lastIndexOf("/") + 1);
+
+/** @param {Repo} repo @param {string} revision @param {Entry} entry */
+function row(repo, revision, { path, type, size }) {
+  const isFolder = type === "directory";
+  const url = isFolder ? urls.folder(repo, revision, path) : urls.file(repo, revision, path);
+  return element("tr", {}, linkCell(url, fileName(path) + (isFolder ? "/" : "")), kindCell(isFolder ? "" : path),
+    element("td.last-commit.wide-only.muted", { "data-path": path }), numberCell(isFolder ? "" : formatBytes(size)));
 }
 
-function nameLink(to, text) {
-  const cell = nameCell("");
-  cell.append(link(to, name(text)));
-  return cell;
-}
-
-/** Puts the last commit into rows that are there already. */
-async function tellLast(repo, rows, commitAddress) {
-  const { items } = await listed(commitAddress);
-  const known = new Map(items.filter((entry) => entry.lastCommit).map((entry) => [entry.path, entry.lastCommit]));
-  for (const cell of rows.querySelectorAll("td.last")) {
-    const last = known.get(cell.dataset.path);
-    if (last) cell.append(link(address.commit(repo, last.id), name(last.title || short(last.id))), element("time", { datetime: last.date }, moment(last.date)));
+/**
+ * Adds the last commits to rows.
+ * @param {Repo} repo
+ * @param {HTMLElement} rows
+ * @param {string} url of the API
+ */
+async function addLastCommits(repo, rows, url) {
+  /** @type {{items: Entry[]}} */
+  const { items } = await requestPage(url);
+  const lastCommits = new Map(items.map((entry) => [entry.path, entry.lastCommit]));
+  for (const cell of rows.querySelectorAll("td.last-commit")) {
+    const last = lastCommits.get(cell.getAttribute("data-path") ?? "");
+    if (!last) continue;
+    const title = nameNode(last.title || shortCommit(last.id));
+    cell.append(pageLink(urls.commit(repo, last.id), title), timeElement(last.date));
   }
 }
 
 /**
- * A table of a folder's entries that can be made longer.
- * @param {{items: object[], next: string}} page
+ * A table of the entries of a folder, and a button that appends more of them.
+ * @param {Repo} repo
+ * @param {string} revision
+ * @param {string} path of the folder
+ * @param {{items: Entry[], next: string}} page
  */
 export function entryTable(repo, revision, path, page) {
   const rows = page.items.map((entry) => row(repo, revision, entry));
-  const made = table(path ? `Files in ${path}` : "Files", ["name", "kind", ["last change", "shy"], ["size", "number"]], rows);
+  const made = table(path ? `Files in ${path}` : "Files",
+    ["name", "kind", ["last change", "wide-only"], ["size", "number"]], rows);
   made.classList.add("entries");
-  const body = made.querySelector("tbody");
-  tellLast(repo, body, `${address.api(repo, "tree", revision, path)}?expand=true&limit=${kDated}`).catch(() => {}); // the rows are whole without
-  const shown = element("p.quiet", {}, page.next ? `The first ${grouped(page.items.length)} are shown.` : "");
-  const button = more(page.next, (items) => {
+  const body = /** @type {HTMLElement} */ (made.querySelector("tbody"));
+  const datedUrl = `${urls.api(repo, "tree", revision, path)}?expand=true&limit=${maxDatedRows}`;
+  addLastCommits(repo, body, datedUrl).catch(() => {}); // the table is useful without them
+  if (!page.next) return [made];
+  const shown = element("p.muted", {}, `The first ${formatNumber(page.items.length)} entries are shown.`);
+  const button = moreButton(page.next, (/** @type {Entry[]} */ items) => {
     body.append(...items.map((entry) => row(repo, revision, entry)));
-    shown.textContent = `${grouped(body.childElementCount)} are shown.`;
+    shown.textContent = `${formatNumber(body.childElementCount)} entries are shown.`;
     announce(shown.textContent);
   }, "Show 1,000 more");
-  return [made, page.next ? shown : null, button];
+  return [made, shown, button];
 }
 
-export async function filesPage({ repo, revision, path }) {
-  const page = await listed(address.api(repo, "tree", revision, path));
-  const heading = path ? ["Files in ", name(lastPart(path)), "/"] : "Files";
-  const nothing = page.items.length === 0 && element("p.quiet", {}, "There is no file here yet.");
+/** @param {import("./hub_types").Route} route */
+export async function filesView({ repo, revision, path }) {
+  const page = await requestPage(urls.api(repo, "tree", revision, path));
+  const heading = path ? ["Files in ", nameNode(fileName(path)), "/"] : "Files";
   return {
-    title: `${path || "Files"} · ${repo.full}`,
+    title: `${path || "Files"} · ${repo.fullName}`,
     parts: [
-      head(repo, "files", revision),
-      element("section", {}, element("div.heading", {}, element("h1", {}, heading), revisions(repo, revision, (other) => address.folder(repo, other, path))),
-        path && trail(repo, revision, path), nothing || entryTable(repo, revision, path, page)),
+      repoHeader(repo, "files", revision),
+      element("section", {},
+        element("div.heading", {}, element("h1", {}, heading),
+          revisionMenu(repo, revision, (other) => urls.folder(repo, other, path))),
+        path && pathLinks(repo, revision, path),
+        page.items.length === 0
+          ? element("p.muted", {}, "This folder is empty.")
+          : entryTable(repo, revision, path, page)),
     ],
   };
 }

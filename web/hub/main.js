@@ -1,60 +1,87 @@
-// The embedded Hub's own pages: which one the address asks for, and turning from one to the next without a new document.
-import { announce, element, title } from "../dom.js";
-import { place } from "./address.js";
-import { turn } from "./ask.js";
-import { commitPage, commitsPage } from "./commits.js";
-import { discussionPage } from "./discussion.js";
-import { discussionsPage } from "./discussions.js";
-import { filePage } from "./file.js";
-import { filesPage } from "./files.js";
-import { accountFoot, again } from "./frame.js";
-import { missingPage, problemPage } from "./missing.js";
-import { ownerPage } from "./owner.js";
-import { repositoryPage } from "./repository.js";
+// The document of the embedded Hub's pages: shows the view of the current path. Links between these pages do not load a
+// new document.
+import { isAborted } from "../shared/api.js";
+import { announce, byId, element, setTitle } from "../shared/dom.js";
+import { commitsView, commitView } from "./commits.js";
+import { discussionView } from "./discussion.js";
+import { discussionsView } from "./discussions.js";
+import { errorPage, missingView } from "./error_pages.js";
+import { fileView } from "./file.js";
+import { filesView } from "./files.js";
+import { cancelRequests } from "./hub_api.js";
+import { navigation } from "./navigation.js";
+import { ownerView } from "./owner.js";
+import { repositoryView } from "./repository.js";
+import { accountFooter } from "./sign_in.js";
+import { parsePath } from "./urls.js";
 
-/** Each gives {title, parts}: what the tab says and the nodes of the page; {instead: address} where another page has it. Throws Refused. */
-const kPages = {
-  owner: ownerPage, repository: repositoryPage, files: filesPage, file: filePage, commits: commitsPage, commit: commitPage,
-  discussions: discussionsPage, discussion: discussionPage, missing: missingPage,
+/** @typedef {import("./hub_types").Route} Route */
+/** @typedef {import("./hub_types").View} View */
+
+/**
+ * Each view throws ApiError.
+ * @type {Record<string, (route: Route) => View | Promise<View>>}
+ */
+const views = {
+  owner: ownerView, repository: repositoryView, files: filesView, file: fileView, commits: commitsView,
+  commit: commitView, discussions: discussionsView, discussion: discussionView, missing: missingView,
 };
 
-const main = document.getElementById("main");
-let shown = "";
-let drawing = 0;
+const busyDelayMs = 150;
+const main = byId("main");
+let shownUrl = "";
+let drawCount = 0;
 
-async function draw({ focus, scroll = 0 }) {
-  const mine = ++drawing;
-  turn();
-  shown = location.pathname + location.search;
-  const here = place(location.pathname);
-  const slow = setTimeout(() => { main.setAttribute("aria-busy", "true"); }, 150);
-  let page;
-  try {
-    page = await kPages[here.view](here);
-  } catch (problem) {
-    if (mine !== drawing) return;
-    page = problemPage(here, problem);
-  }
-  clearTimeout(slow);
-  if (mine !== drawing) return;
-  if (page.instead) {
-    history.replaceState(history.state, "", page.instead);
-    draw({ focus, scroll });
+/**
+ * Draws the page of the current URL.
+ * @param {boolean} moveFocus to the content, as after a navigation
+ * @param {number} scrollTop in pixels
+ */
+async function draw(moveFocus, scrollTop) {
+  const drawNumber = ++drawCount;
+  cancelRequests();
+  shownUrl = location.pathname + location.search;
+  const busyTimer = setTimeout(() => { main.setAttribute("aria-busy", "true"); }, busyDelayMs);
+  const view = await load(parsePath(location.pathname)).finally(() => clearTimeout(busyTimer));
+  if (view === null || drawNumber !== drawCount) return;
+  if (view.redirect) {
+    history.replaceState(history.state, "", view.redirect);
+    draw(moveFocus, scrollTop);
     return;
   }
-  main.removeAttribute("aria-busy");
-  main.replaceChildren(...page.parts.filter(Boolean));
-  document.getElementById("account").replaceChildren(...accountFoot(main.querySelector("form.token") !== null));
-  title(page.title);
-  const target = location.hash && document.getElementById(decodeHash());
+  show(view);
+  const target = document.getElementById(decodedHash());
   if (target) target.scrollIntoView();
-  else scrollTo(0, scroll);
-  if (!focus) return;
+  else scrollTo(0, scrollTop);
+  if (!moveFocus) return;
   main.focus({ preventScroll: true });
-  announce(page.title);
+  announce(view.title);
 }
 
-function decodeHash() {
+/**
+ * The view of a route, or an error page; null if the visitor has left the page meanwhile.
+ * @param {Route} route
+ * @returns {Promise<View | null>}
+ */
+async function load(route) {
+  try {
+    return await views[route.view](route);
+  } catch (error) {
+    return isAborted(error) ? null : errorPage(route, error);
+  }
+}
+
+/** @param {View} view */
+function show({ title, parts }) {
+  main.removeAttribute("aria-busy");
+  main.replaceChildren();
+  for (const part of parts) if (part) main.append(part);
+  const hasSignInForm = main.querySelector("form.token") !== null;
+  byId("account").replaceChildren(...accountFooter(hasSignInForm));
+  setTitle(title);
+}
+
+function decodedHash() {
   try {
     return decodeURIComponent(location.hash.slice(1));
   } catch {
@@ -62,25 +89,29 @@ function decodeHash() {
   }
 }
 
-function keepScroll() {
+function saveScroll() {
   history.replaceState({ y: scrollY }, "");
 }
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest?.("a[data-page]");
-  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-  if (place(link.pathname).view === "missing") return;
+/** @param {MouseEvent} event */
+function onClick(event) {
+  const link = event.target instanceof Element ? event.target.closest("a[data-page]") : null;
+  if (!(link instanceof HTMLAnchorElement) || event.defaultPrevented || event.button !== 0) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return; // opens a new tab or a download
+  if (parsePath(link.pathname).view === "missing") return;
   event.preventDefault();
-  keepScroll();
+  saveScroll();
   history.pushState({}, "", link.href);
-  draw({ focus: true });
-});
+  draw(true, 0);
+}
+
+document.addEventListener("click", onClick);
 addEventListener("popstate", () => {
-  if (location.pathname + location.search !== shown) draw({ focus: true, scroll: history.state?.y ?? 0 });
+  if (location.pathname + location.search !== shownUrl) draw(true, history.state?.y ?? 0);
 });
-addEventListener("pagehide", keepScroll);
+addEventListener("pagehide", saveScroll);
 history.scrollRestoration = "manual";
 
-again.now = () => draw({ focus: true, scroll: scrollY });
-document.getElementById("hub").replaceChildren(element("span", {}, location.host));
-draw({ focus: false, scroll: history.state?.y ?? 0 });
+navigation.redraw = () => { draw(true, scrollY); };
+byId("hub").replaceChildren(element("span", {}, location.host));
+draw(false, history.state?.y ?? 0);

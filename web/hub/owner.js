@@ -1,39 +1,59 @@
-// What a user or an organisation has: models, datasets, spaces.
-import { element, nameCell, section, table } from "../dom.js";
-import { grouped, moment, name } from "../text.js";
-import * as address from "./address.js";
-import { account, listed } from "./ask.js";
-import { link, more, tokenForm } from "./frame.js";
+// The repositories of a user or an organization.
+import { element, section, table, timeElement } from "../shared/dom.js";
+import { formatNumber, nameNode } from "../shared/text.js";
+import { account, requestPage } from "./hub_api.js";
+import { linkCell, moreButton } from "./layout.js";
+import { signInForm } from "./sign_in.js";
+import * as urls from "./urls.js";
 
+/** @typedef {import("./hub_types").RepoInfo} RepoInfo */
+
+const types = /** @type {const} */ (["models", "datasets", "spaces"]);
+const headings = { models: "Models", datasets: "Datasets", spaces: "Spaces" };
+
+/** @param {typeof types[number]} type @param {RepoInfo} info */
 function row(type, info) {
-  const [owner, title] = String(info.id).split("/");
-  const cell = nameCell("");
-  cell.append(link(address.home(address.repository(type, owner, title ?? "")), name(title ?? owner)));
-  return element("tr", {}, cell, element("td.quiet", {}, info.private ? "private" : info.gated ? "whoever is let in" : "everybody"),
-    element("td.quiet", {}, element("time", { datetime: info.lastModified }, moment(info.lastModified))));
+  const [owner, name] = info.id.split("/");
+  const access = info.private ? "private" : info.gated ? "gated" : "public";
+  return element("tr", {}, linkCell(urls.repository(urls.makeRepo(type, owner, name)), name),
+    element("td.muted", {}, access), element("td.muted", {}, timeElement(info.lastModified)));
 }
 
-function part(type, heading, page) {
+/** @param {typeof types[number]} type @param {{items: RepoInfo[], next: string}} page */
+function repositories(type, page) {
   if (page.items.length === 0) return null;
-  const made = table(heading, ["name", "who may read", "last change"], page.items.map((info) => row(type, info)));
-  const body = made.querySelector("tbody");
-  return section(heading, made, more(page.next, (items) => body.append(...items.map((info) => row(type, info)))));
+  const heading = headings[type];
+  const made = table(heading, ["name", "access", "last change"], page.items.map((info) => row(type, info)));
+  const append = (/** @type {RepoInfo[]} */ items) =>
+    made.querySelector("tbody")?.append(...items.map((info) => row(type, info)));
+  return section(heading, made, moreButton(page.next, append));
 }
 
-export async function ownerPage({ owner }) {
-  const types = ["models", "datasets", "spaces"];
-  const pages = await Promise.all(types.map((type) => listed(`/api/${type}?author=${encodeURIComponent(owner)}&limit=500`)));
-  const parts = types.map((type, i) => part(type, ["Models", "Datasets", "Spaces"][i], pages[i]));
+/** @param {import("./hub_types").Route} route */
+export async function ownerView({ owner }) {
+  const query = `author=${encodeURIComponent(owner)}&limit=500`;
+  const pages = await Promise.all(types.map((type) => requestPage(`/api/${type}?${query}`)));
   const count = pages.reduce((sum, page) => sum + page.items.length, 0);
-  if (count === 0) {
-    const who = account.name ? ["that ", element("strong", {}, name(account.name)), " may see"] : "that everybody may see";
-    return {
-      title: owner,
-      parts: [element("section", {}, element("h1", {}, name(owner), " has nothing here."),
-        element("p.lead", {}, "There is no repository of this name ", who, ". A token shows private ones; ", element("a", { href: "/" }, "the front page"), " has what to begin with."),
-        tokenForm(account.name ? "Another token" : "Token of this Hub"))],
-    };
-  }
-  const shown = pages.some((page) => page.next) ? `More than ${grouped(count)} repositories` : count === 1 ? "1 repository" : `${grouped(count)} repositories`;
-  return { title: owner, parts: [element("section", {}, element("h1", {}, name(owner)), element("p.lead", {}, `${shown}.`)), ...parts] };
+  if (count === 0) return emptyOwner(owner);
+  const isMore = pages.some((page) => page.next);
+  const text = count === 1 ? "1 repository" : `${isMore ? "More than " : ""}${formatNumber(count)} repositories`;
+  return {
+    title: owner,
+    parts: [
+      element("section", {}, element("h1", {}, nameNode(owner)), element("p.lead", {}, `${text}.`)),
+      ...types.map((type, i) => repositories(type, pages[i])),
+    ],
+  };
+}
+
+/** @param {string} owner */
+function emptyOwner(owner) {
+  const text = account.name
+    ? ["There are none that ", element("strong", {}, nameNode(account.name)), " may read."]
+    : "There are no public ones. Sign in with a token to see private ones.";
+  return {
+    title: owner,
+    parts: [element("section", {}, element("h1", {}, nameNode(owner), " has no repositories"),
+      element("p.lead", {}, text, " Go to ", element("a", { href: "/" }, "the start page"), "."), signInForm())],
+  };
 }

@@ -1,92 +1,150 @@
-// A repository: what it is, what its weights are kept in, its files, its README.
-import { element, nameCell, numberCell, section, table } from "../dom.js";
-import { bytes, moment, name, plural } from "../text.js";
-import * as address from "./address.js";
-import { answer, listed } from "./ask.js";
+// The overview of a repository: its weights, facts, files and README.
+import { code, element, numberCell, section, table, timeElement } from "../shared/dom.js";
+import { formatBytes, nameNode, plural, shortCommit } from "../shared/text.js";
+import { readText } from "./file.js";
+import { kindCell, weightsKind } from "./file_kind.js";
 import { entryTable } from "./files.js";
-import { textOf } from "./file.js";
-import { head, link, revisions } from "./frame.js";
+import { requestJson, requestPage } from "./hub_api.js";
+import { linkCell, repoHeader, revisionMenu } from "./layout.js";
 import { markdown } from "./markdown.js";
-import { kindCell, weightsKind } from "./weights.js";
+import { pageLink } from "./navigation.js";
+import * as urls from "./urls.js";
 
-const kMostWeights = 50;
-const kMostFiles = 12;
-const kMostReadme = 256 * 1024;
+/** @typedef {import("./hub_types").Repo} Repo */
+/** @typedef {import("./hub_types").RepoInfo} RepoInfo */
+/** @typedef {import("./hub_types").RepoFile} RepoFile */
+/** @typedef {import("./hub_types").Entry} Entry */
 
-const total = (files) => files.reduce((sum, file) => sum + (file.size ?? 0), 0);
-const measured = (files) => `${plural(files.length, "file")}, ${bytes(total(files))}`;
+const maxWeights = 50;
+const maxFiles = 12;
+const maxTags = 30;
+const maxReadmeBytes = 256 * 1024;
 
-/** The sentence that one came for. */
-function sentence(pickle, safe, other) {
-  if (pickle.length > 0 && safe.length > 0) return ["Its weights are there twice: as pickle and as safetensors.", `${measured(pickle)} of pickle; ${measured(safe)} of safetensors. Inspect tells whether anything is missing.`];
-  if (pickle.length > 0) return ["Its weights are kept in pickle.", `${measured(pickle)}. Opening them with torch.load may run what is in them; converting takes the tensors out, bit by bit the same.`];
-  if (safe.length > 0) return ["Its weights are safetensors: nothing to convert.", `${measured(safe)}, numbers and their names, nothing that runs.`];
-  if (other.length > 0) return ["It has weights, but none in pickle.", `${measured(other)} of other formats: nothing to convert.`];
-  return ["There are no weights in it.", "Nothing to convert, nothing to inspect."];
+/**
+ * "3 files, 1.2 GB".
+ * @param {RepoFile[]} files
+ */
+function countAndSize(files) {
+  const size = files.reduce((sum, file) => sum + (file.size ?? 0), 0);
+  return `${plural(files.length, "file")}, ${formatBytes(size)}`;
 }
 
-function weightsPart(repo, revision, files) {
-  const of = (kind) => files.filter((file) => weightsKind(file.rfilename) === kind);
-  const [pickle, safe, other] = [of("pickle"), of("safetensors"), of("other")];
-  const weights = [...pickle, ...safe, ...other];
-  const [said, evidence] = sentence(pickle, safe, other);
-  const rows = weights.slice(0, kMostWeights).map((file) => {
-    const cell = nameCell("");
-    cell.append(link(address.file(repo, revision, file.rfilename), name(file.rfilename)));
-    return element("tr", {}, cell, kindCell(file.rfilename), numberCell(bytes(file.size ?? 0)));
-  });
+/**
+ * In which format the weights are: a sentence, then details.
+ * @param {RepoFile[]} pickles
+ * @param {RepoFile[]} safetensors
+ * @param {RepoFile[]} others
+ * @returns {[string, string]}
+ */
+function weightsSummary(pickles, safetensors, others) {
+  if (pickles.length > 0 && safetensors.length > 0) {
+    return ["The weights exist as pickle and as safetensors.",
+      `Pickle: ${countAndSize(pickles)}. Safetensors: ${countAndSize(safetensors)}. Inspect lists their tensors.`];
+  }
+  if (pickles.length > 0) {
+    return ["The weights are in pickle format.",
+      `${countAndSize(pickles)}. Loading them with torch.load may execute code. ` +
+      "Convert writes the same tensors, bit for bit, as safetensors."];
+  }
+  if (safetensors.length > 0) {
+    return ["The weights are in safetensors format.",
+      `${countAndSize(safetensors)}. They contain no code. There is nothing to convert.`];
+  }
+  if (others.length > 0) {
+    return ["The weights are in another format.", `${countAndSize(others)}. Only pickle can be converted.`];
+  }
+  return ["This repository contains no weights.", "There is nothing to convert or inspect."];
+}
+
+/** @param {Repo} repo @param {string} revision @param {RepoFile[]} files */
+function weightsSections(repo, revision, files) {
+  const ofKind = (/** @type {string} */ kind) => files.filter((file) => weightsKind(file.rfilename) === kind);
+  const [pickles, safetensors, others] = [ofKind("pickle"), ofKind("safetensors"), ofKind("other")];
+  const weights = [...pickles, ...safetensors, ...others];
   const isModel = repo.type === "models";
-  const convert = isModel && pickle.length > 0 && element(safe.length > 0 ? "a.button.second" : "a.button", { href: address.convertTask(repo, revision) }, "Convert");
-  const inspect = isModel && pickle.length + safe.length > 0 && element("a.button.second", { href: address.inspectTask(repo, revision) }, "Inspect");
-  if (weights.length === 0 && !isModel) return null;
-  return [
-    element("section.verdict.nothing", { "aria-labelledby": "weights" }, element("h2.said", { id: "weights" }, said), element("p", {}, evidence),
-      (convert || inspect) && element("p.actions", {}, convert, inspect)),
-    rows.length > 0 && section("Weights", table("Weights", ["file", "kind", ["size", "number"]], rows),
-      weights.length > kMostWeights && element("p.more", {}, link(address.folder(repo, revision), `and ${plural(weights.length - kMostWeights, "more file")}`))),
-  ];
+  if (weights.length === 0 && !isModel) return [];
+  const [sentence, details] = weightsSummary(pickles, safetensors, others);
+  const canConvert = isModel && pickles.length > 0;
+  const canInspect = isModel && pickles.length + safetensors.length > 0;
+  const convertStyle = safetensors.length > 0 ? "a.button.secondary" : "a.button";
+  const box = element("section.verdict.nothing", { "aria-labelledby": "weights" },
+    element("h2.summary", { id: "weights" }, sentence), element("p", {}, details),
+    (canConvert || canInspect) && element("p.actions", {},
+      canConvert && element(convertStyle, { href: urls.convertTask(repo, revision) }, "Convert"),
+      canInspect && element("a.button.secondary", { href: urls.inspectTask(repo, revision) }, "Inspect")));
+  return weights.length === 0 ? [box] : [box, weightsTable(repo, revision, weights)];
 }
 
+/** @param {Repo} repo @param {string} revision @param {RepoFile[]} weights */
+function weightsTable(repo, revision, weights) {
+  const rows = weights.slice(0, maxWeights).map(({ rfilename: path, size }) => element("tr", {},
+    linkCell(urls.file(repo, revision, path), path), kindCell(path), numberCell(formatBytes(size ?? 0))));
+  const moreCount = weights.length - maxWeights;
+  return section("Weights", table("Weights", ["file", "kind", ["size", "number"]], rows), moreCount > 0 &&
+    element("p.more", {}, pageLink(urls.folder(repo, revision), `Show ${plural(moreCount, "more file")}`)));
+}
+
+const licensePrefix = "license:";
+
+/** @param {Repo} repo @param {RepoInfo} info */
 function facts(repo, info) {
-  const tags = (info.tags ?? []).filter((tag) => tag !== info.library_name && tag !== info.pipeline_tag && !tag.startsWith("license:"));
-  const license = (info.tags ?? []).find((tag) => tag.startsWith("license:"));
-  const fact = (word, value) => value && [element("dt", {}, word), element("dd", {}, value)];
+  const allTags = info.tags ?? [];
+  const license = allTags.find((tag) => tag.startsWith(licensePrefix));
+  const tags = allTags.filter((tag) =>
+    tag !== info.library_name && tag !== info.pipeline_tag && !tag.startsWith(licensePrefix));
+  const architectures = info.config?.architectures ?? [];
+  /** @param {string} term @param {import("../shared/dom.js").Child} value */
+  const fact = (term, value) => value && [element("dt", {}, term), element("dd", {}, value)];
   return element("dl.facts", {},
-    fact("Library", info.library_name && name(info.library_name)), fact("Task", info.pipeline_tag && name(info.pipeline_tag)),
-    fact("Architecture", info.config?.architectures?.length && name(info.config.architectures.join(", "))),
-    fact("License", license && name(license.slice("license:".length))), fact("Tags", tags.length > 0 && name(tags.slice(0, 30).join(", "))),
-    fact("Files", link(address.folder(repo, "main"), measured(info.siblings))),
-    fact("Commit", link(address.commit(repo, info.sha), element("code", {}, info.sha.slice(0, 7)))), fact("Changed", element("time", { datetime: info.lastModified }, moment(info.lastModified))));
+    fact("Library", info.library_name && nameNode(info.library_name)),
+    fact("Task", info.pipeline_tag && nameNode(info.pipeline_tag)),
+    fact("Architecture", architectures.length > 0 && nameNode(architectures.join(", "))),
+    fact("License", license && nameNode(license.slice(licensePrefix.length))),
+    fact("Tags", tags.length > 0 && nameNode(tags.slice(0, maxTags).join(", "))),
+    fact("Files", pageLink(urls.folder(repo, "main"), countAndSize(info.siblings))),
+    fact("Commit", pageLink(urls.commit(repo, info.sha), code(shortCommit(info.sha)))),
+    fact("Last change", timeElement(info.lastModified)));
 }
 
-async function readmePart(repo, revision, info) {
-  const file = info.siblings.find((sibling) => sibling.rfilename.toLowerCase() === "readme.md");
-  if (!file) return section("README", element("p.quiet", {}, "There is no README.md in it."));
-  const text = await textOf(repo, revision, { path: file.rfilename, size: file.size }, kMostReadme);
-  const base = address.file(repo, revision, file.rfilename);
-  return section("README", text === null ? element("p", {}, link(base, name(file.rfilename)), " is not text.") : markdown(text, base));
+/** @param {Repo} repo @param {string} revision @param {RepoInfo} info */
+async function readmeSection(repo, revision, info) {
+  const file = info.siblings.find(({ rfilename }) => rfilename.toLowerCase() === "readme.md");
+  if (!file) return section("README", element("p.muted", {}, "This repository has no README.md."));
+  const text = await readText(repo, revision, { path: file.rfilename, size: file.size }, maxReadmeBytes);
+  const url = urls.file(repo, revision, file.rfilename);
+  if (text !== null) return section("README", markdown(text, url));
+  return section("README", element("p", {}, pageLink(url, nameNode(file.rfilename)), " is not a text file."));
 }
 
-function filesPart(repo, revision, page) {
+/** @param {Repo} repo @param {string} revision @param {{items: Entry[], next: string}} page */
+function filesSection(repo, revision, page) {
   if (page.items.length === 0) return null;
-  const few = { items: page.items.slice(0, kMostFiles), next: "" };
-  const rest = (page.items.length > kMostFiles || page.next) && element("p.more", {}, link(address.folder(repo, revision), "All files"));
-  return section("Files", entryTable(repo, revision, "", few), rest);
+  const isMore = page.items.length > maxFiles || page.next !== "";
+  return section("Files", entryTable(repo, revision, "", { items: page.items.slice(0, maxFiles), next: "" }),
+    isMore && element("p.more", {}, pageLink(urls.folder(repo, revision), "Show all files")));
 }
 
-export async function repositoryPage({ repo, revision }) {
-  const [info, page] = await Promise.all([answer(`${address.api(repo)}?blobs=true`), listed(address.api(repo, "tree", revision))]);
-  if (info.id !== repo.full) return { instead: address.home(address.repository(repo.type, ...info.id.split("/"))) };
-  const marks = [info.private && "private", info.gated && "restricted", info.disabled && "disabled"].filter(Boolean).join(", ");
+/** @param {import("./hub_types").Route} route */
+export async function repositoryView({ repo, revision }) {
+  /** @type {[RepoInfo, {items: Entry[], next: string}]} */
+  const [info, page] = await Promise.all([
+    requestJson(`${urls.api(repo)}?blobs=true`), requestPage(urls.api(repo, "tree", revision))]);
+  if (info.id !== repo.fullName) {
+    const [owner, name] = info.id.split("/");
+    return { title: "", parts: [], redirect: urls.repository(urls.makeRepo(repo.type, owner, name)) };
+  }
+  const flags = [info.private && "private", info.gated && "gated", info.disabled && "disabled"].filter(Boolean);
   return {
-    title: repo.full,
+    title: repo.fullName,
     parts: [
-      head(repo, "", revision),
-      element("section", {}, element("div.heading", {}, element("h1", {}, name(repo.name)), revisions(repo, revision, (other) => address.folder(repo, other))),
-        marks && element("p.lead", {}, marks)),
-      ...[weightsPart(repo, revision, info.siblings)].flat(),
-      element("div.two", {}, section("About", facts(repo, info)), filesPart(repo, revision, page)),
-      await readmePart(repo, revision, info),
+      repoHeader(repo, "overview", revision),
+      element("section", {},
+        element("div.heading", {}, element("h1", {}, nameNode(repo.name)),
+          revisionMenu(repo, revision, (other) => urls.folder(repo, other))),
+        flags.length > 0 && element("p.lead", {}, flags.join(", "))),
+      ...weightsSections(repo, revision, info.siblings),
+      element("div.columns", {}, section("About", facts(repo, info)), filesSection(repo, revision, page)),
+      await readmeSection(repo, revision, info),
     ],
   };
 }

@@ -126,7 +126,7 @@ int run(const CheckCommand& options, const Console& console) {
 void add_check(CLI::App& app, Program& program) {
   auto options = std::make_shared<CheckCommand>();
   CLI::App* command = app.add_subcommand(
-      "check", "Hold a pull request on the Hub against its base: which files change, and each tensor, to the last bit");
+      "check", "Hold a pull request on the Hub against its base: which files change, and each tensor");
   command->add_option("REPO", options->address, "ORG/NAME, or the pasted address of a pull request")->required();
   command->add_option("NUMBER", options->number, "The pull request's number");
   command->add_flag("--json", options->json, "One JSON object (docs/json.md)");

@@ -30,5 +30,6 @@ void add_pr(CLI::App& app, Program& program);
 void add_download(CLI::App& app, Program& program);
 void add_completions(CLI::App& app, Program& program);
 void add_version(CLI::App& app, Program& program);
+void add_help(CLI::App& app, Program& program);
 
 }  // namespace depickle::cli

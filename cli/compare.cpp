@@ -68,7 +68,7 @@ void print_json(const Console& console, const Comparison& comparison, bool one_l
 
 void print_text(const Console& console, const Comparison& comparison) {
   std::string sentence = fmt::format("{} of {} identical{}", grouped(comparison.identical),
-      plural(comparison.tensors, "tensor"), comparison.same() ? ", to the last bit." : ".");
+      plural(comparison.tensors, "tensor"), comparison.same() ? "." : ".");
   console.out(console.painted(comparison.same() ? Colour::green : Colour::red, sentence) + "\n");
   for (const convert::Tied& tied : comparison.tied)
     console.out(fmt::format("tied     {} is {}\n", printable(tied.name), printable(tied.kept)));
@@ -81,7 +81,7 @@ void print_text(const Console& console, const Comparison& comparison) {
 void add_compare(CLI::App& app, Program& program) {
   auto options = std::make_shared<CompareCommand>();
   CLI::App* command =
-      app.add_subcommand("compare", "Compare two models, tensor by tensor, to the last bit; any format on either side");
+      app.add_subcommand("compare", "Compare two models, tensor by tensor; any format on either side");
   command
       ->add_option("A", options->a, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
       ->required();

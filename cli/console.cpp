@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/hint.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 
@@ -80,7 +81,7 @@ void Console::say(std::string_view text) const {
   std::fwrite(shown.data(), 1, shown.size(), stderr);
 }
 
-void Console::error(const Error& error) const { this->error(error.what(), error.hint()); }
+void Console::error(const Error& error) const { this->error(error.what(), hint(error)); }
 
 void Console::error(std::string_view what, std::string_view hint) const {
   std::string text = fmt::format("{} {}\n", paint(Colour::red, "error:", colour_error_), what);
@@ -111,7 +112,14 @@ std::string error_json(const Error& error) {
   } else {
     json.null();
   }
-  json.key("hint").value(error.hint()).end();
+  json.key("reason").value(name(error.reason()));
+  json.key("errno");
+  if (error.system_errno() != 0) {
+    json.value(static_cast<uint64_t>(error.system_errno()));
+  } else {
+    json.null();
+  }
+  json.key("hint").value(hint(error)).end();
   return out;
 }
 

@@ -113,7 +113,7 @@ void print_text(const Console& console, const RepoReport& report) {
     case Outcome::opened: {
       uint64_t tensors = 0, identical = 0;
       for (const convert::FileReport& file : report.report.files) tensors += file.tensors, identical += file.identical;
-      console.say(fmt::format("{} of {} identical, to the last bit.\n", grouped(identical), plural(tensors, "tensor")));
+      console.say(fmt::format("{} of {} identical.\n", grouped(identical), plural(tensors, "tensor")));
       for (uint64_t number : report.superseded)
         console.say(fmt::format("closed #{}, which stood on an older commit\n", number));
       for (const std::string& note : report.notes) console.say(fmt::format("note: {}\n", printable(note)));

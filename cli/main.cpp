@@ -24,16 +24,8 @@
 namespace depickle::cli {
 namespace {
 
-constexpr const char* kFooter = R"(Exit codes:
-  0    done, and the answer is yes
-  1    done, and the answer is no: different, has code, refused by policy
-  2    it could not be done, or the command line is wrong
-  3    nothing to do: already safetensors, or the pull request is open already
-  4    a login or a gate is in the way
-  75   temporary: try again
-  130  Ctrl-C
-
-Data goes to stdout, everything else to stderr. Every command takes --json.)";
+constexpr const char* kFooter =
+    "Data goes to stdout, everything else to stderr. Every command takes --json. Exit codes: depickle help exit-codes";
 
 void declare(CLI::App& app, Program& program) {
   app.require_subcommand(1);
@@ -62,6 +54,7 @@ void declare(CLI::App& app, Program& program) {
 #endif
   add_completions(app, program);
   add_version(app, program);
+  add_help(app, program);
 }
 
 bool any_is(std::span<char* const> words, std::initializer_list<std::string_view> wanted) {

@@ -9,6 +9,7 @@
 #include "cli/address.h"
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/hint.h"
 #include "cli/progress_bar.h"
 #include "cli/sarif.h"
 #include "depickle/base/json.h"
@@ -157,8 +158,8 @@ void print_text(const Console& console, const std::vector<ScannedFile>& files) {
       console.out(fmt::format("  {} only build tensors and plain containers\n", plural(inert, "other global")));
     if (scan.verdict == Verdict::has_code && scan.error)
       console.out(fmt::format("  and it breaks off: {}\n", scan.error->what()));
-    if (scan.verdict == Verdict::unreadable && scan.error && !scan.error->hint().empty())
-      console.say(fmt::format("hint: {}\n", scan.error->hint()));
+    if (scan.verdict == Verdict::unreadable && scan.error && !hint(*scan.error).empty())
+      console.say(fmt::format("hint: {}\n", hint(*scan.error)));
     for (const std::string& note : scan.notes) console.out(fmt::format("  note: {}\n", printable(note)));
     if (scan.verdict == Verdict::has_code)
       console.say("hint: depickle convert reads the tensors of such a file without running any of this\n");

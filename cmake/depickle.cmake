@@ -36,11 +36,11 @@ function(depickle_precompile target)
 endfunction()
 set(kCommonHeaders <algorithm> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector> <fmt/format.h>)
 
-# depickle_module(NAME SOURCES file... [USES module...] [LINKS library...])
-# One folder, one static library: depickle::NAME. USES are other modules, seen by whoever includes this one's headers;
+# depickle_module(NAME [PUBLIC header...] SOURCES file... [USES module...] [LINKS library...])
+# One folder, one static library: depickle::NAME. PUBLIC headers are installed and documented; the others are the module's own. USES are other modules, seen by whoever includes this one's headers;
 # LINKS are third-party libraries, which its headers do not mention.
 function(depickle_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;USES;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PUBLIC;SOURCES;USES;LINKS")
   add_library(depickle_${name} STATIC ${arg_SOURCES})
   add_library(depickle::${name} ALIAS depickle_${name})
   set_target_properties(depickle_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
@@ -57,5 +57,5 @@ function(depickle_module name)
   endforeach()
   install(TARGETS depickle_${name} EXPORT depickle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
-  install(DIRECTORY ./ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${folder} COMPONENT library FILES_MATCHING PATTERN "*.h")
+  install(FILES ${arg_PUBLIC} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${folder} COMPONENT library)
 endfunction()

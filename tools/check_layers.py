@@ -3,24 +3,39 @@
 
 usage: check_layers.py [ROOT]
 """
+import ast
 import pathlib
 import re
 import sys
 
-# Which modules a module may include beside itself. What is not listed here has no arrows yet: add it with its row.
+# Which modules a module may include besides itself. Every folder with C++ files has a row.
 LIBRARY = {
-    "depickle/base": [],
-    "depickle/formats/pickle": ["base"],
-    "depickle/formats/torch": ["formats/pickle", "base"],
-    "depickle/formats/safetensors": ["base"],
-    "depickle/weights": ["formats/safetensors", "torch", "base"],
-    "depickle/convert": ["weights", "formats/safetensors", "torch", "formats/pickle", "base"],
-    "depickle/hub": ["base"],
-    "depickle/repo": ["hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
-    "depickle/sandbox": ["repo", "hub", "convert", "weights", "formats/safetensors", "torch", "formats/pickle", "base"],
+    "base": "",
+    "os": "base",
+    "formats/detect": "base",
+    "formats/safetensors": "formats/detect os base",
+    "formats/pickle": "base",
+    "formats/zip": "os base",
+    "formats/torch": "formats/detect formats/pickle formats/zip os base",
+    "scan": "formats/safetensors formats/torch formats/pickle formats/zip os base",
+    "weights": "formats/safetensors formats/torch os base",
+    "convert": "scan weights formats/safetensors os base",
+    "hub": "os base",
+    "repo": "hub convert scan weights formats/safetensors os base",
+    "sandbox": "repo convert os base",
 }
-ARROWS = {module: {f"depickle/{name}" for name in names} for module, names in LIBRARY.items()}
-ARROWS |= {"server": set(LIBRARY), "cli": {"server", *LIBRARY}, "python": set(LIBRARY)}
+ARROWS = {f"depickle/{module}": {f"depickle/{name}" for name in names.split()} for module, names in LIBRARY.items()}
+ARROWS |= {
+    "server/http": {"depickle/base"},
+    "server/hub/store": {"depickle/base"},
+    "server/hub/api": {"server/hub/store", "server/http", "depickle/os", "depickle/base"},
+    "server/web": {"server/http"},
+    "server/page": {"server/http", "server/hub/store", "server/hub/api", "depickle/sandbox", "depickle/repo", "depickle/hub",
+                    "depickle/convert", "depickle/base"},
+}
+ARROWS["cli"] = set(ARROWS)
+ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {
+    "depickle/weights", "depickle/formats/pickle"}
 
 # Third-party headers stay inside .cpp files: nobody who includes ours needs them.
 THIRD_PARTY = (
@@ -50,9 +65,10 @@ INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def module_of(path):
-    """"depickle/base/error.h" -> "depickle/base", "cli/main.cpp" -> "cli"."""
-    parts = path.split("/")
-    return "/".join(parts[: 3 if parts[1] == "formats" else 2]) if parts[0] == "depickle" else parts[0]
+    """"depickle/base/error.h" -> "depickle/base", "server/hub/api/call.h" -> "server/hub/api", "cli/main.cpp" -> "cli"."""
+    parts = path.split("/")[:-1]
+    nested = parts[:2] in (["depickle", "formats"], ["server", "hub"])
+    return "/".join(parts[: 1 if parts[:1] == ["cli"] else 3 if nested else 2])
 
 
 def trouble(path, quote, included):
@@ -92,8 +108,49 @@ def check(root):
     return complaints, len(files)
 
 
+def python_cycle(root):
+    """Returns the modules of the Python package that import each other, in order, or [] if there is no such cycle.
+
+    Imports inside functions count too: they only hide a cycle.
+    """
+    package = root / "python/depickle"
+    imports = {}
+    for file in sorted(package.glob("**/*.py")):
+        name = file.relative_to(package).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
+        parent = name.split(".")[:-1] if file.name != "__init__.py" else name.split(".")
+        found = imports.setdefault(name, set())
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                base = (node.module or "").split(".")
+                if node.level:
+                    base = (parent if node.level == 1 else parent[: 1 - node.level]) + base
+                elif base[0] == "depickle":
+                    base = base[1:]
+                else:
+                    continue
+                base = [part for part in base if part]
+                found |= {".".join(base), *(".".join([*base, alias.name]) for alias in node.names)}
+
+    def walk(name, path):
+        if name in path:
+            return path[path.index(name):] + [name]
+        for other in sorted(imports.get(name, set()) & imports.keys() - {name}):
+            if cycle := walk(other, [*path, name]):
+                return cycle
+        done.add(name)
+        return []
+
+    done = set()
+    for name in imports:
+        if name not in done and (cycle := walk(name, [])):
+            return cycle
+    return []
+
+
 def main(root="."):
     complaints, files = check(pathlib.Path(root))
+    if cycle := python_cycle(pathlib.Path(root)):
+        complaints.append("python/depickle: these modules import each other: " + " -> ".join(cycle))
     print("\n".join(complaints or [f"{files} files keep the layers"]))
     return 1 if complaints or not files else 0
 

@@ -27,7 +27,7 @@ std::string describe(const Finding& finding, std::string_view a = "A", std::stri
 
 struct Comparison {
   uint64_t tensors = 0;           ///< names on either side
-  uint64_t identical = 0;         ///< of them, those that are the same to the last bit, tied names included
+  uint64_t identical = 0;         ///< of them, those that are the same bit for bit, tied names included
   uint64_t compared_bytes = 0;    ///< of each side
   std::vector<Finding> findings;  ///< in A's order, then what only B has
   std::vector<Tied> tied;

@@ -153,7 +153,7 @@ class Run {
     }
     for (const Tied& tied : comparison.tied) dropped_.insert(tied.name);
     report_.already.push_back(
-        {shown, fmt::format("{} is there already, the same to the last bit", printable(target.filename().string()))});
+        {shown, fmt::format("{} already exists with identical tensors", printable(target.filename().string()))});
     return total_bytes;
   }
 

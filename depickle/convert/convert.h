@@ -59,7 +59,7 @@ Report convert_file(const std::filesystem::path& source, const std::filesystem::
 
 /// Converts every weights file in a folder and below it, into the same folders below `target` (which may be `source`). What cannot be
 /// converted is reported as failed and does not stop the rest; a model with a failed shard gets no index. A target that is there and
-/// holds the same tensors to the last bit counts as converted before, so a run that was stopped can be run again; any other is an error
+/// holds the same tensors bit for bit counts as converted before, so a run that was stopped can be run again; any other is an error
 /// without `force`. Throws only what concerns the run as a whole: an unreadable folder, {cancelled}, the receipt.
 Report convert_folder(const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});

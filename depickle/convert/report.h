@@ -38,7 +38,7 @@ struct FileReport {
   std::string container;      ///< of the source: "torch zip"
   std::string root;           ///< the part of a nested checkpoint that was taken; empty for the whole
   uint64_t tensors = 0;       ///< names in the source, aliases included
-  uint64_t identical = 0;     ///< of them, proved to be the same to the last bit; 0 where it was only planned
+  uint64_t identical = 0;     ///< of them, proved to be the same bit for bit; 0 where it was only planned
   uint64_t tensor_bytes = 0;  ///< in the target
   uint64_t file_bytes = 0;    ///< of the target
   double seconds = 0;

@@ -59,7 +59,7 @@ class Surveyor {
 
   bool has_twin(const fs::path& file, const fs::path& target) {
     if (again_ || !exists(target)) return false;
-    survey_.already.push_back({file, fmt::format("{} is there already", printable(target.filename().string()))});
+    survey_.already.push_back({file, fmt::format("{} already exists", printable(target.filename().string()))});
     return true;
   }
 

@@ -84,7 +84,7 @@ Meaning meaning_of(const Answer& answer, std::string_view error_code, std::strin
           has_token ? "get a new one: `hf auth login`" : log_in};
     case 403: return {Code::denied, "the Hub does not allow this", log_in};
     case 404: return {Code::not_found, "the Hub has no such thing", {}};
-    case 409: return {Code::network, "it exists already, or changed meanwhile", "look again, then decide again"};
+    case 409: return {Code::network, "it already exists, or changed meanwhile", "look again, then decide again"};
     case 412: return {Code::network, "the branch has moved meanwhile", "look again, then decide again"};
     case 413: return {Code::limit, "the Hub finds this too large", {}};
     case 416: return {Code::integrity, "the file is shorter than the Hub said before", "try again"};

@@ -42,7 +42,7 @@ fs::path sibling_of(const fs::path& target, Writers writers) {
 }
 
 Error exists_already(const fs::path& target) {
-  return Error(Code::io, Reason::target_exists, "already exists", Where::in(target));
+  return Error(Code::io, Reason::target_exists, "already exists", Where::in(target)).with_errno(EEXIST);
 }
 
 // Removes what a killed process left; refuses where a living one is at work.

@@ -238,10 +238,10 @@ std::string Check::sentence() const {
   const std::string all =
       compared == 1 ? "its 1 tensor is identical" : fmt::format("all {} are identical", plural(compared, "tensor"));
   switch (verdict()) {
-    case Verdict::identical: return fmt::format("It adds only weights, and {} to the pickle's, to the last bit.", all);
+    case Verdict::identical: return fmt::format("It adds only weights, and {} to the pickle's.", all);
     case Verdict::more_than_weights:
       if (compared == 0) return fmt::format("It adds no weights that could be compared, but {}.", more);
-      return fmt::format("It does more than add weights: it {}; {} to the pickle's, to the last bit.", more, all);
+      return fmt::format("It does more than add weights: it {}; {} to the pickle's.", more, all);
     case Verdict::different:
       if (identical == compared)
         return fmt::format("{}: {}.{}",

@@ -124,7 +124,7 @@ class Planner {
   void take(convert::Job job, bool some_are_looked_for) {
     const std::string source = main_source(job).string();
     if (const std::string other = other_layout(main_target(job)); is_there(other)) {
-      plan_.already.push_back({source, fmt::format("{} is there already", printable(file_name(other)))});
+      plan_.already.push_back({source, fmt::format("{} already exists", printable(file_name(other)))});
     } else if (!job.index && is_shard_name(file_name(source))) {
       plan_.left.push_back({source, "a shard that no index names"});
     } else if (some_are_looked_for && !is_looked_for(source)) {

@@ -121,7 +121,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """True where all tensors are identical, to the last bit."""
+    """True where all tensors are identical."""
 
     identical: bool
     tensors_compared: int

@@ -78,7 +78,7 @@ def convert(
 def compare(
     a: Address, b: Address, *, root: str | None = None, token: Token = None, progress: Progress = None
 ) -> _answers.Comparison:
-    """Compares two models of any format tensor by tensor, to the last bit. True where they are identical."""
+    """Compares two models of any format tensor by tensor. True where they are identical."""
     json, _ = _run("compare", _option("--root", root), [a, b], progress, _as(token))
     return _answers.made(_answers.Comparison, json)
 

@@ -15,7 +15,6 @@ Json = dict[str, Any]
 _BUNDLED = os.path.join(os.path.dirname(__file__), "bin", "depickle")
 _EVENT = b'{"event":'
 _ERROR = "depickle.error/1"
-_ERRNOS = {os.strerror(number): number for number in errno.errorcode}
 
 
 def find() -> str:
@@ -67,9 +66,9 @@ def exception(error: Json, text: str) -> BaseException:
     code, message, hint, file = error["code"], error["message"], error["hint"], error["file"]
     reason = f"{message}\nhint: {hint}" if hint else message
     if code == "not_found" and file and not os.path.exists(file):  # else something in it is missing
-        return FileNotFoundError(_errno(message, errno.ENOENT), reason, file)
+        return FileNotFoundError(error["errno"] or errno.ENOENT, reason, file)
     if code == "io":
-        return OSError(_errno(message, errno.EIO), reason, file)
+        return OSError(error["errno"] or errno.EIO, reason, file)
     return _KINDS.get(code, ValueError)(text)
 
 
@@ -138,10 +137,3 @@ def _ending(code: int) -> str:
 def _last_error(said: str) -> str:
     """What the program said after `error:`, with the line of its hint."""
     return f"\n{said}".rpartition("\nerror: ")[2].strip()
-
-
-def _errno(message: str, otherwise: int) -> int:
-    """Messages about files end with the system's reason."""
-    if message == "exists already":
-        return errno.EEXIST
-    return _ERRNOS.get(message.rpartition(": ")[2], otherwise)

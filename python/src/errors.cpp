@@ -2,9 +2,7 @@
 
 #include <cerrno>
 #include <exception>
-#include <map>
-#include <optional>
-#include <system_error>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -14,21 +12,20 @@ namespace {
 PyObject* safetensor_error_class = nullptr;
 PyObject* file_not_found_class = nullptr;
 
-// An Error has the words of errno in its text, not the number.
-std::optional<int> errno_of(const Error& error) {
-  static const auto numbers = [] {
-    std::map<std::string, int, std::less<>> by_text;
-    for (int number = 133; number > 0; --number) by_text[std::generic_category().message(number)] = number;
-    return by_text;
-  }();
-  std::string_view text = error.message();
-  auto found = numbers.find(text.substr(text.rfind(": ") == text.npos ? 0 : text.rfind(": ") + 2));
-  if (found == numbers.end()) return std::nullopt;
-  return found->second;
+// The package's own remedies; the arguments of its functions are not the options of the program.
+std::string_view remedy(Reason reason) {
+  switch (reason) {
+    case Reason::ambiguous_root: return "choose one with root=, or take everything with root=\".\"";
+    case Reason::no_tensors: return "choose a part with root=";
+    default: return "";
+  }
 }
 
 std::string with_hint(std::string text, const Error& error) {
-  return error.hint().empty() ? text : text + "\nhint: " + error.hint();
+  std::string hint = error.hint();
+  if (const std::string_view ours = remedy(error.reason()); !ours.empty())
+    hint = hint.empty() ? std::string(ours) : hint + "; " + std::string(ours);
+  return hint.empty() ? text : text + "\nhint: " + hint;
 }
 
 void set_os_error(PyObject* exception_class, int error_number, const std::string& text, const std::string& filename) {
@@ -52,8 +49,8 @@ void set(const Error& error, PyObject* refused, std::string_view prefix) {
   switch (error.code()) {
     case Code::not_found:
     case Code::io:
-      if (auto number = errno_of(error))
-        return set_os_error(PyExc_OSError, *number, with_hint(error.message(), error), file);
+      if (const int number = error.system_errno())
+        return set_os_error(PyExc_OSError, number, with_hint(error.message(), error), file);
       if (!file.empty())
         return set_os_error(
             PyExc_OSError, error.code() == Code::io ? EIO : ENOENT, with_hint(error.message(), error), file);
@@ -116,7 +113,7 @@ void raise_os_error(int error_number, const std::string& text, const std::string
 }
 
 void raise_as_safetensors(const Error& error, std::string_view prefix) {
-  if (errno_of(error) == ENOENT) raise_os_error(ENOENT, "No such file or directory", error.where().file);
+  if (error.system_errno() == ENOENT) raise_os_error(ENOENT, "No such file or directory", error.where().file);
   std::string words = upstream_words(error);
   raise(error, safetensor_error(), words.empty() ? std::string(prefix) : fmt::format("{}{}: ", prefix, words));
 }

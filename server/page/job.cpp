@@ -33,10 +33,27 @@ std::optional<Kind> find_kind(std::string_view name) noexcept {
   return std::nullopt;
 }
 
+namespace {
+
+// What a visitor of the page can do; the options of the program do not help there.
+std::string_view remedy(Reason reason) {
+  switch (reason) {
+    case Reason::unsupported_dtype: return "the command line can skip these tensors: depickle convert --skip-unsupported";
+    case Reason::ambiguous_root: return "the command line can choose one of them: depickle convert --root";
+    case Reason::checksum_mismatch: return "upload the file again";
+    case Reason::time_limit: return "convert it on your own machine, or ask the operator of this server for more time";
+    case Reason::model_too_large: return "convert it on your own machine: depickle convert ORG/NAME --pr";
+    default: return "";
+  }
+}
+
+}  // namespace
+
 Problem Problem::of(const Error& error) {
   const Where& where = error.where();
   const std::string place = !where.file.empty() || !where.tensor.empty() || where.offset_bytes ? error.what() : "";
-  return {std::string(depickle::name(error.code())), place.empty() ? error.message() : place, error.hint()};
+  return {std::string(depickle::name(error.code())), place.empty() ? error.message() : place,
+      remedy(error.reason()).empty() ? error.hint() : std::string(remedy(error.reason()))};
 }
 
 std::vector<std::string_view> phases(const Wish& wish) {

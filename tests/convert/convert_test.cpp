@@ -76,7 +76,7 @@ TEST(ConvertFile, An_existing_target_is_kept_without_force) {
   put(folder / "x.bin", gpt());
   put(folder / "x.safetensors", "mine");
   Error error = error_of([&] { convert_file(folder / "x.bin", folder / "x.safetensors"); });
-  EXPECT_THAT(error.what(), HasSubstr("exists already"));
+  EXPECT_THAT(error.what(), HasSubstr("already exists"));
   EXPECT_EQ(content_of(folder / "x.safetensors"), "mine");
   convert_file(folder / "x.bin", folder / "x.safetensors", {.force = true});
   EXPECT_NE(content_of(folder / "x.safetensors"), "mine");
@@ -246,7 +246,7 @@ TEST(ConvertFolder, A_target_that_holds_something_else_is_an_error) {
   const std::string before = content_of(out / "x.safetensors");
   Report report = convert_folder(in.path(), out.path());
   ASSERT_THAT(report.failed, SizeIs(1));
-  EXPECT_THAT(report.failed[0].error.what(), HasSubstr("exists already, and holds something else"));
+  EXPECT_THAT(report.failed[0].error.what(), HasSubstr("already exists with different content"));
   EXPECT_EQ(content_of(out / "x.safetensors"), before);
 }
 
@@ -257,7 +257,7 @@ TEST(ConvertFolder, In_place_a_file_with_a_twin_is_left_alone) {
   Report report = convert_folder(folder.path(), folder.path());
   EXPECT_TRUE(report.nothing_to_do());
   ASSERT_THAT(report.already, SizeIs(1));
-  EXPECT_EQ(report.already[0].reason, "model.safetensors is there already");
+  EXPECT_EQ(report.already[0].reason, "model.safetensors already exists");
   EXPECT_THAT(convert_folder(folder.path(), folder.path(), {.force = true}).files, SizeIs(1));
 }
 

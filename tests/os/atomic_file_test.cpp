@@ -54,7 +54,7 @@ TEST(AtomicFile, LeavesTheOldFileWhereItIsNotCommitted) {
 TEST(AtomicFile, RefusesATargetThatExists) {
   Folder folder;
   fs::path target = folder.write("out", "old");
-  EXPECT_EQ(write_refusal(target, IfExists::refuse), target.string() + ": exists already");
+  EXPECT_EQ(write_refusal(target, IfExists::refuse), target.string() + ": already exists");
   EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).hint(),
       "give another name, or --force to replace it");
   EXPECT_EQ(content_of(target), "old");
@@ -66,7 +66,7 @@ TEST(AtomicFile, RefusesATargetThatCameWhileItWrote) {
   Folder folder;
   AtomicFile file(folder / "out", 0, IfExists::refuse);
   folder.write("out", "somebody else's");
-  EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("exists already"));
+  EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("already exists"));
   EXPECT_EQ(content_of(folder / "out"), "somebody else's");
 }
 
@@ -77,7 +77,7 @@ TEST(AtomicFile, KeepsASymbolicLinkAndReplacesWhatItPointsTo) {
   write_atomically(folder / "link", "new", IfExists::replace);
   EXPECT_TRUE(fs::is_symlink(folder / "link"));
   EXPECT_EQ(content_of(folder / "store/real"), "new");
-  EXPECT_THAT(write_refusal(folder / "link", IfExists::refuse), HasSubstr("real: exists already"));
+  EXPECT_THAT(write_refusal(folder / "link", IfExists::refuse), HasSubstr("real: already exists"));
 }
 
 TEST(AtomicFile, FollowsALinkToAFileThatIsNotThereYet) {

@@ -39,7 +39,7 @@ def test_the_options_of_convert_reach_the_program(checkpoint, tmp_path):
     assert set(load_file(target)) == {"weight", "lm_head.weight"}
     assert (8 + int.from_bytes(target.read_bytes()[:8], "little")) % 4096 == 0
     assert depickle.verify(tmp_path / "receipt.json").tensors == 2
-    with pytest.raises(FileExistsError, match="exists already"):
+    with pytest.raises(FileExistsError, match="already exists"):
         depickle.convert(checkpoint, target)
     for options, kept in (({"keep": "weight"}, "weight"), ({"discard": ["weight"]}, "lm_head.weight")):
         depickle.convert(checkpoint, target, force=True, **options)

@@ -57,7 +57,7 @@ def test_options_that_do_not_exist(checkpoint):
     ("not_found", "there is no such file or folder", FileNotFoundError, 2),
     ("io", "cannot open: Permission denied", PermissionError, 13),
     ("io", "cannot write: No space left on device", OSError, 28),
-    ("io", "exists already", FileExistsError, 17),
+    ("io", "already exists", FileExistsError, 17),
     ("denied", "needs a login", PermissionError, None),
     ("network", "the connection failed", ConnectionError, None),
     ("unsafe", "is a pickle", pickle.UnpicklingError, None),

@@ -1,4 +1,4 @@
-"""Real transformers and diffusers with depickle.safetensors installed: the same files, tensors and outputs as without it, to the last bit."""
+"""Real transformers and diffusers with depickle.safetensors installed: the same files, tensors and outputs as without it."""
 import concurrent.futures
 import json
 import pathlib

@@ -30,7 +30,7 @@ TEST(Description, Carries_the_evidence_and_how_to_see_it_again) {
       R"(This adds `model.safetensors`, converted from the pickled weights of commit `0123456789ab` by )"
       R"(depickle 0.1.0. Nothing else changes.
 
-**4 of 4 tensors are identical to the pickle's, to the last bit.** Each new file was read )"
+**4 of 4 tensors are identical to the pickle's.** Each new file was read )"
       R"(back from the disk and compared with its source, tensor by tensor. The pickles were read, never run.
 
 | file | bytes | sha256 |

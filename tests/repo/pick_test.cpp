@@ -66,7 +66,7 @@ TEST(Pick, Refuses_a_pickle_that_is_not_allowed_and_names_it) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::unsafe);
-    EXPECT_STREQ(error.what(), "pytorch_model.bin: is a pickle, and there is no safetensors in its place");
+    EXPECT_STREQ(error.what(), "pytorch_model.bin: is a pickle, and the repository has no safetensors file for it");
   }
 }
 

@@ -59,7 +59,7 @@ TEST(RepoPlan, Finishes_a_pipeline_that_was_half_converted) {
       kNoIndex);
   EXPECT_THAT(made.new_files(), ElementsAre("vae/diffusion_pytorch_model.safetensors"));
   EXPECT_THAT(described(made.already),
-      ElementsAre("unet/diffusion_pytorch_model.bin: diffusion_pytorch_model.safetensors is there already"));
+      ElementsAre("unet/diffusion_pytorch_model.bin: diffusion_pytorch_model.safetensors already exists"));
 }
 
 TEST(RepoPlan, Finishes_shards_of_which_some_are_there_and_has_those_proved) {

@@ -74,7 +74,7 @@ TEST(TensorCheck, Finds_nothing_in_an_honest_conversion) {
   EXPECT_THAT(described(check), IsEmpty());
   EXPECT_EQ(check.compared, 2u);
   EXPECT_EQ(
-      check.sentence(), "It adds only weights, and all 2 tensors are identical to the pickle's, to the last bit.");
+      check.sentence(), "It adds only weights, and all 2 tensors are identical to the pickle's.");
 }
 
 TEST(TensorCheck, Names_the_element_whose_bits_differ) {
@@ -217,7 +217,7 @@ TEST(Verdict, Says_what_else_the_pull_request_does) {
   EXPECT_EQ(check.verdict(), Check::Verdict::more_than_weights);
   EXPECT_EQ(check.sentence(),
       "It does more than add weights: it adds modeling.py, and changes config.json, and deletes README.md; all 4 "
-      "tensors are identical to the pickle's, to the last bit.");
+      "tensors are identical to the pickle's.");
   check.identical = 3;
   EXPECT_EQ(check.verdict(), Check::Verdict::different);
   EXPECT_EQ(check.sentence(),

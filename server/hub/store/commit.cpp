@@ -111,7 +111,7 @@ CommitResult Committer::commit_as_pull_request(std::string_view revision, Commit
   prepare_rows(parts, repo_.info_.key, change.objects());
   ReservedNumber reserved(parts, repo_.info_.key);
   if (!git.set_ref(reserved.ref(), commit, nullptr))
-    throw Error(Code::io, "", fmt::format("{} exists already", reserved.ref()));
+    throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));
   reserved.open_pull_request(title, request.message, author.user.name, Status::open, branch, base);
   return {hex(commit), reserved.number()};
 }

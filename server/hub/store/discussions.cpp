@@ -189,7 +189,7 @@ Discussion Discussions::create_pull_request(std::string_view title, std::string_
   git_oid base = oid_of(repo_.commit_at("refs/heads/main"));
   ReservedNumber reserved(parts, repo_.info_.key);
   if (!repo_.git_->set_ref(reserved.ref(), base, nullptr))
-    throw Error(Code::io, "", fmt::format("{} exists already", reserved.ref()));
+    throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));
   reserved.open_pull_request(line, description, by, Status::draft, "refs/heads/main", base);
   return at(reserved.number());
 }

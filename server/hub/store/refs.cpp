@@ -14,7 +14,7 @@ namespace depickle::server {
 namespace {
 
 Refusal exists_already(std::string_view what, std::string_view name) {
-  return Refusal(StoreReason::exists, fmt::format("{} {} exists already", what, quoted(name)));
+  return Refusal(StoreReason::exists, fmt::format("{} {} already exists", what, quoted(name)));
 }
 
 void remove_ref(const Git& git, const std::string& full_name, std::string_view name) {

@@ -30,7 +30,7 @@ RepoInfo read_info(const Row& row) {
 }
 
 Refusal exists_already(const RepoId& id) {
-  return Refusal(StoreReason::exists, fmt::format("{} exists already", id.full()), "choose another name");
+  return Refusal(StoreReason::exists, fmt::format("{} already exists", id.full()), "choose another name");
 }
 
 // An ordinary bare repository with one commit. git-lfs finds the objects beside it when it is cloned from the file system.

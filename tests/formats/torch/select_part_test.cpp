@@ -62,7 +62,7 @@ TEST(SelectPart, TF03_several_that_could_be_it) {
   std::string two = dict({{"model", kWeights}, {"net", dict({{"a", kTensor}, {"b", kTensor}})}});
   Error error = error_of_file(checkpoint(two));
   EXPECT_STREQ(error.what(), "f: [TF03] several parts could be the model: \"model\" (1 tensor), \"net\" (2 tensors)");
-  EXPECT_EQ(error.hint(), "choose one with --root, or take everything with --root .");
+  EXPECT_EQ(error.reason(), Reason::ambiguous_root);
   EXPECT_EQ(chosen(two, "net"), "net: a F32[4]; b F32[4]");
   EXPECT_EQ(chosen(two, "."), ": model.w F32[4]; net.a F32[4]; net.b F32[4]");
   EXPECT_THAT(refused(dict({{"generator", kWeights}, {"ema", kWeights}})),

@@ -1,4 +1,4 @@
-"""From pickles to a merged pull request, judged by real transformers and diffusers: the same tensors to the last bit, and the same outputs."""
+"""From pickles to a merged pull request, judged by real transformers and diffusers: the same tensors bit for bit, and the same outputs."""
 import json
 import os
 import os

@@ -20,6 +20,13 @@ constexpr const char* kExitCodes = R"(Exit codes of every command:
   130  interrupted by Ctrl-C
 )";
 
+std::string help_of(const CLI::App& app, const std::string& command) {
+  for (const CLI::App* each : app.get_subcommands({})) {
+    if (each->get_name() == command) return each->help(app.get_name());
+  }
+  throw Error(Code::not_found, "", "no such topic or command: " + command, {}, "see depickle --help");
+}
+
 }  // namespace
 
 void add_help(CLI::App& app, Program& program) {
@@ -32,10 +39,8 @@ void add_help(CLI::App& app, Program& program) {
         program.console.out(app.help("", CLI::AppFormatMode::All));
       } else if (*topic == "exit-codes") {
         program.console.out(kExitCodes);
-      } else if (const CLI::App* of = app.get_subcommand_no_throw(*topic)) {
-        program.console.out(of->help(app.get_name() + " " + *topic));
       } else {
-        throw Error(Code::not_found, "", "no such topic or command: " + *topic, {}, "see depickle --help");
+        program.console.out(help_of(app, *topic));
       }
       return kYes;
     };

@@ -5,7 +5,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_library(depickle_options INTERFACE)
 target_compile_features(depickle_options INTERFACE cxx_std_20)
-target_compile_options(depickle_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers -Werror)
+target_compile_options(depickle_options INTERFACE -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wno-missing-field-initializers $<$<BOOL:${DEPICKLE_WERROR}>:-Werror>)
 # g++ 12 sees overlapping copies in any `"text" + std::string` (its bug 105651).
 target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 # In a unity build g++ sees types of one .cpp file as if others could include them.

@@ -80,8 +80,7 @@ void print_text(const Console& console, const Comparison& comparison) {
 
 void add_compare(CLI::App& app, Program& program) {
   auto options = std::make_shared<CompareCommand>();
-  CLI::App* command =
-      app.add_subcommand("compare", "Compare two models, tensor by tensor; any format on either side");
+  CLI::App* command = app.add_subcommand("compare", "Compare two models, tensor by tensor; any format on either side");
   command
       ->add_option("A", options->a, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
       ->required();

@@ -46,8 +46,8 @@ class Printer {
           fmt::format("would write {}{}, {}\n", which, plural(file.tensors, "tensor"), human_bytes(file.file_bytes)));
     } else {
       console_.out(which +
-                   console_.painted(Colour::green, fmt::format("{} of {} identical.",
-                                                       grouped(file.identical), plural(file.tensors, "tensor"))) +
+                   console_.painted(Colour::green,
+                       fmt::format("{} of {} identical.", grouped(file.identical), plural(file.tensors, "tensor"))) +
                    fmt::format(" {} in {:.2f} s.\n", human_bytes(file.file_bytes), file.seconds));
     }
     if (!file.root.empty()) line("part", fmt::format("{} was taken", quoted(file.root)));

@@ -84,7 +84,8 @@ Downloaded work(DownloadCommand& options, const Console& console) {
   for (const std::string& note : fetched.choice.notes) console.say(fmt::format("note: {}\n", printable(note)));
   for (const repo::ModelFile& model : fetched.choice.models)
     if (model.is_pickle)
-      console.say(fmt::format("note: {} is a pickle; the repository has no safetensors file for it\n", printable(model.path)));
+      console.say(
+          fmt::format("note: {} is a pickle; the repository has no safetensors file for it\n", printable(model.path)));
   return {fetched.folder, fetched.commit, fetched.downloaded_bytes, fetched.choice.models};
 }
 

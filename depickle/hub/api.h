@@ -15,7 +15,7 @@ namespace depickle::hub {
 std::string api_url(const Client& client, const RepoId& repo, std::string_view below);
 
 /// The address in `Link: <…>; rel="next"`.
-std::optional<std::string> next_page(const Answer& answer);
+std::optional<std::string> next_page(const Response& answer);
 
 /// The items of a list's pages, at most `most_items`.
 std::vector<JsonValue> read_pages(Http& http, Request request, size_t most_items);

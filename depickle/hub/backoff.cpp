@@ -16,7 +16,8 @@ bool is_transient(int status) noexcept {
 
 bool Backoff::again(const Error& error) {
   const auto* failure = dynamic_cast<const Failure*>(&error);
-  const bool may_pass = failure ? is_transient(failure->status()) : dynamic_cast<const Lost*>(&error) != nullptr;
+  const bool may_pass =
+      failure ? is_transient(failure->status()) : dynamic_cast<const ConnectionError*>(&error) != nullptr;
   if (!may_pass || tries_ >= settings_.patience.retries) return false;
   milliseconds wait = wait_;
   if (failure && failure->retry_after()) wait = *failure->retry_after();

@@ -66,7 +66,7 @@ struct Client::State {
   Http http;
 };
 
-std::optional<std::string> next_page(const Answer& answer) {
+std::optional<std::string> next_page(const Response& answer) {
   std::string_view link = answer.header("link");
   while (!link.empty()) {
     const size_t open = link.find('<'), close = link.find('>');
@@ -84,7 +84,7 @@ std::vector<JsonValue> read_pages(Http& http, Request request, size_t most_items
   std::set<std::string> seen;
   for (;;) {
     if (!seen.insert(request.url).second || seen.size() > kMaxPages) bad_answer(request.about, "its pages have no end");
-    Answer answer;
+    Response answer;
     const JsonValue page = http.json(request, &answer);
     if (!page.is_array()) bad_answer(request.about, "a list is missing");
     for (JsonValue& item : page.items()) {

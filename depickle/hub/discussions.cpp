@@ -55,7 +55,7 @@ DiscussionEvent read_event(const JsonValue& json) {
 }
 
 // Writing twice is worse than not writing: none of these is sent again once the Hub may have seen it.
-Answer post(const Client& client, std::string url, std::string about, std::string body) {
+Response post(const Client& client, std::string url, std::string about, std::string body) {
   return client.http().send({.method = "POST",
       .url = std::move(url),
       .about = std::move(about),
@@ -122,7 +122,7 @@ uint64_t open_discussion(
   JsonWriter json(body, JsonWriter::Style::compact);
   json.object().key("title").value(title).key("description").value(text);
   json.key("pullRequest").value(is_pull_request).end();
-  const Answer answer = post(client, api_url(client, repo, "/discussions"), about, std::move(body));
+  const Response answer = post(client, api_url(client, repo, "/discussions"), about, std::move(body));
   const std::optional<uint64_t> number = JsonValue::parse(answer.body, about)["num"].number();
   if (!number) bad_answer(about, "the new discussion has no number");
   return *number;

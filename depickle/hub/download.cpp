@@ -72,7 +72,7 @@ FileMetadata file_metadata(const Client& client, const RepoId& repo, std::string
   check_revision(revision);
   check_repo_path(path);
   const std::string about = hf_address(repo, revision, path);
-  Answer answer;
+  Response answer;
   try {
     answer = client.http().send(
         {.method = "HEAD", .url = resolve_url(client, repo, revision, path), .about = about, .stays_at_hub = true});

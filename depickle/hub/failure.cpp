@@ -21,7 +21,7 @@ std::optional<std::chrono::seconds> whole_seconds(std::string_view text) {
 }
 
 // `ratelimit: "api";r=0;t=55`, else `Retry-After: 55`; one second more, since clocks differ.
-std::optional<std::chrono::seconds> wish_of(const Answer& answer) {
+std::optional<std::chrono::seconds> wish_of(const Response& answer) {
   if (!is_transient(answer.status)) return {};
   std::optional<std::chrono::seconds> wish;
   const std::string_view limit = answer.header("ratelimit");
@@ -34,7 +34,7 @@ std::optional<std::chrono::seconds> wish_of(const Answer& answer) {
 }
 
 // What the Hub says in words: header, `error`, `error_description`, `errors[].message`, or text that is no page.
-std::string words_of(const Answer& answer) {
+std::string words_of(const Response& answer) {
   std::string words(answer.header("x-error-message"));
   auto add = [&](std::string_view more) {
     if (more.empty() || words.find(more) != words.npos) return;
@@ -62,7 +62,7 @@ struct Meaning {
   std::string hint;
 };
 
-Meaning meaning_of(const Answer& answer, std::string_view error_code, std::string_view words, bool has_token) {
+Meaning meaning_of(const Response& answer, std::string_view error_code, std::string_view words, bool has_token) {
   const std::string log_in = has_token ? "the token may lack the right: see the Hub's page of your tokens"
                                        : "log in with `hf auth login`, or set HF_TOKEN";
   if (error_code == "RevisionNotFound")
@@ -98,7 +98,7 @@ Meaning meaning_of(const Answer& answer, std::string_view error_code, std::strin
 
 }  // namespace
 
-Failure make_failure(const Answer& answer, std::string about, bool has_token) {
+Failure make_failure(const Response& answer, std::string about, bool has_token) {
   const std::string error_code(answer.header("x-error-code"));
   const std::string words = words_of(answer);
   Meaning meaning = meaning_of(answer, error_code, words, has_token);

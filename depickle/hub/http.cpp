@@ -20,7 +20,7 @@ bool is_redirect(int status) {
 }
 
 // What the Hub says of a file stands in the head of its own answer, even where that only leads to a store.
-void keep_metadata(const Answer& from, std::vector<std::pair<std::string, std::string>>& kept) {
+void keep_metadata(const Response& from, std::vector<std::pair<std::string, std::string>>& kept) {
   for (const auto& header : from.headers) {
     if (header.first == "x-repo-commit" || header.first == "x-linked-etag" || header.first == "x-linked-size")
       kept.push_back(header);
@@ -59,14 +59,14 @@ std::string Http::redacted(std::string text) const {
   return text;
 }
 
-Failure Http::failure_of(const Request& request, const Answer& answer) const {
-  Answer safe = answer;
+Failure Http::failure_of(const Request& request, const Response& answer) const {
+  Response safe = answer;
   safe.body = redacted(std::move(safe.body));
   for (auto& header : safe.headers) header.second = redacted(std::move(header.second));
   return make_failure(safe, about_of(request), !settings_.token.empty());
 }
 
-Answer Http::hop(const Request& request, const std::string& url, const Transfers::OnBody& on_body) {
+Response Http::hop(const Request& request, const std::string& url, const Transfers::OnBody& on_body) {
   Hop hop{.method = request.method, .url = url, .headers = request.headers, .file = request.file};
   if (request.body) hop.body = &*request.body;
   hop.is_once = request.is_once;
@@ -83,16 +83,16 @@ Answer Http::hop(const Request& request, const std::string& url, const Transfers
           fmt::format("{} {} -> {}", request.method, printable(is_signed ? without_query(url) : url, 2000), outcome)));
   };
   try {
-    Answer answer = transfers_.run(hop, on_body);
+    Response answer = transfers_.run(hop, on_body);
     trace(fmt::format("{}", answer.status));
     return answer;
-  } catch (const Lost& lost) {
+  } catch (const ConnectionError& lost) {
     trace(lost.message());
     throw;
   }
 }
 
-Answer Http::exchange(const Request& request, const Transfers::OnBody& on_body) {
+Response Http::exchange(const Request& request, const Transfers::OnBody& on_body) {
   if (settings_.offline)
     throw Error(Code::network, "", "this needs the Hub, and offline mode is on", Where::in(about_of(request)),
         "unset HF_HUB_OFFLINE, or download what is needed before");
@@ -103,7 +103,7 @@ Answer Http::exchange(const Request& request, const Transfers::OnBody& on_body) 
     throw Error(Code::malformed, "", fmt::format("the Hub redirects {}", why), Where::in(about_of(request)));
   };
   for (int redirects = 0;; ++redirects) {
-    Answer answer = hop(request, url, [&](Answer& head, Bytes bytes) {
+    Response answer = hop(request, url, [&](Response& head, Bytes bytes) {
       head.headers.insert(head.headers.begin(), metadata.begin(), metadata.end());
       metadata.clear();
       on_body(head, bytes);
@@ -131,10 +131,10 @@ Answer Http::exchange(const Request& request, const Transfers::OnBody& on_body) 
   }
 }
 
-Answer Http::stream(const Request& request, const std::function<void(const Answer&)>& on_head,
+Response Http::stream(const Request& request, const std::function<void(const Response&)>& on_head,
     const std::function<void(Bytes)>& on_body) {
   bool has_head = false;
-  Answer answer = exchange(request, [&](Answer& head, Bytes bytes) {
+  Response answer = exchange(request, [&](Response& head, Bytes bytes) {
     if (!has_head) on_head(head);
     has_head = true;
     on_body(bytes);
@@ -147,11 +147,11 @@ Answer Http::stream(const Request& request, const std::function<void(const Answe
   return answer;
 }
 
-Answer Http::send(const Request& request) {
+Response Http::send(const Request& request) {
   for (Backoff backoff(settings_);;) {
     std::string body;
     try {
-      Answer answer = exchange(request, [&](Answer&, Bytes bytes) {
+      Response answer = exchange(request, [&](Response&, Bytes bytes) {
         if (bytes.size() > kMaxAnswerBytes - body.size())
           throw Error(Code::limit, "", fmt::format("the Hub's answer is longer than {}", human_bytes(kMaxAnswerBytes)),
               Where::in(about_of(request)));
@@ -160,7 +160,7 @@ Answer Http::send(const Request& request) {
       if (answer.status >= 400) throw failure_of(request, answer);
       if (answer.status >= 200 && answer.status < 300) answer.body = std::move(body);
       return answer;
-    } catch (const Lost& lost) {
+    } catch (const ConnectionError& lost) {
       if (request.is_once && !lost.is_unsent())
         throw Error(lost).with_hint("the request may have been carried out all the same: look before you try again");
       if (!backoff.again(lost)) throw;
@@ -171,8 +171,8 @@ Answer Http::send(const Request& request) {
   }
 }
 
-JsonValue Http::json(const Request& request, Answer* answer) {
-  Answer got = send(request);
+JsonValue Http::json(const Request& request, Response* answer) {
+  Response got = send(request);
   JsonValue value = JsonValue::parse(got.body, about_of(request));
   if (answer) *answer = std::move(got);
   return value;

@@ -35,22 +35,22 @@ class Http {
   explicit Http(const Settings& settings);
 
   /// The answer, whole: at most 64 MiB. Bad weather is waited out. Throws Failure for a status of 400 and more; Error{network}.
-  Answer send(const Request& request);
+  Response send(const Request& request);
   /// send(), and the body as JSON.
-  JsonValue json(const Request& request, Answer* answer = nullptr);
+  JsonValue json(const Request& request, Response* answer = nullptr);
 
-  /// One try. `on_head` sees the head of a 2xx answer, `on_body` then each piece of its body. Throws Failure, Lost.
-  Answer stream(const Request& request, const std::function<void(const Answer&)>& on_head,
+  /// One try. `on_head` sees the head of a 2xx answer, `on_body` then each piece of its body. Throws Failure, ConnectionError.
+  Response stream(const Request& request, const std::function<void(const Response&)>& on_head,
       const std::function<void(Bytes)>& on_body);
 
   /// Whether the address has the origin of the endpoint.
   bool is_hub(const std::string& url) const;
 
  private:
-  Answer exchange(const Request& request, const Transfers::OnBody& on_body);
-  Answer hop(const Request& request, const std::string& url, const Transfers::OnBody& on_body);
+  Response exchange(const Request& request, const Transfers::OnBody& on_body);
+  Response hop(const Request& request, const std::string& url, const Transfers::OnBody& on_body);
   std::string redacted(std::string text) const;
-  Failure failure_of(const Request& request, const Answer& answer) const;
+  Failure failure_of(const Request& request, const Response& answer) const;
 
   const Settings& settings_;
   std::string origin_;
@@ -58,6 +58,6 @@ class Http {
 };
 
 /// The error that an answer of 400 or more is. `has_token`: whether the user could still log in.
-Failure make_failure(const Answer& answer, std::string about, bool has_token);
+Failure make_failure(const Response& answer, std::string about, bool has_token);
 
 }  // namespace depickle::hub

@@ -108,7 +108,7 @@ void Batch::read_object(const JsonValue& json) {
   if (found == objects_.end()) bad_answer(0, "it is about other objects");
   const auto object = static_cast<size_t>(found - objects_.begin());
   if (json["error"].is_object()) {
-    Answer answer;
+    Response answer;
     answer.status = static_cast<int>(std::min<uint64_t>(json["error"]["code"].number().value_or(500), 999));
     answer.body = json["error"]["message"].string();
     throw make_failure(answer, about(object), !client_.settings().token.empty());
@@ -163,7 +163,7 @@ void Batch::send_piece(Piece& piece) {
   const Content content(*object.addition);
   if (content.size_bytes() != object.size_bytes)
     throw Error(Code::integrity, "", "the file changed while it was sent", Where::in(object.addition->path));
-  const Answer answer = client_.http().send({.method = "PUT",
+  const Response answer = client_.http().send({.method = "PUT",
       .url = piece.url,
       .about = about(piece.object),
       .headers = transfers_[piece.object].headers,

@@ -40,7 +40,7 @@ std::string plain_etag(std::string_view etag) {
 
 }  // namespace
 
-StatedFile stated_file(const Answer& answer) {
+StatedFile stated_file(const Response& answer) {
   const std::string_view linked = answer.header("x-linked-etag"), linked_size = answer.header("x-linked-size");
   StatedFile stated{std::string(answer.header("x-repo-commit")),
       plain_etag(linked.empty() ? answer.header("etag") : linked), number_in(linked_size)};
@@ -80,7 +80,7 @@ bool RangedFile::forget_store(const Failure& failure) {
 }
 
 // How many bytes come before `at`. Throws where the answer is not about the file and the bytes that were asked for.
-uint64_t RangedFile::check_head(const Answer& head, uint64_t at, uint64_t end, Whole whole) {
+uint64_t RangedFile::check_head(const Response& head, uint64_t at, uint64_t end, Whole whole) {
   auto refuse = [&](const std::string& what) {
     throw Error(Code::integrity, "", what, Where::in(about_), "try again");
   };
@@ -116,11 +116,11 @@ void RangedFile::read_once(uint64_t& at, uint64_t end, Whole whole, const Sink& 
   bool is_enough = false;  // the rest of a whole file that was sent for a range
   struct Enough {};
   ++requests_;
-  Answer answer;
+  Response answer;
   try {
     answer = client_.http().stream(
         request,
-        [&](const Answer& head) {
+        [&](const Response& head) {
           to_skip = check_head(head, at, end, whole);
           is_enough = head.status == 200;
         },
@@ -148,8 +148,9 @@ void RangedFile::read_once(uint64_t& at, uint64_t end, Whole whole, const Sink& 
     store_url_ = answer.url;
   }
   if (at < end)
-    throw Lost(Error(Code::network, "", fmt::format("the connection ended too early (have {} bytes, need {})", at, end),
-                   Where::in(about_), "try again later"),
+    throw ConnectionError(
+        Error(Code::network, "", fmt::format("the connection ended too early (have {} bytes, need {})", at, end),
+            Where::in(about_), "try again later"),
         false);
 }
 
@@ -161,7 +162,7 @@ void RangedFile::read(uint64_t begin, uint64_t end, Whole whole, const Sink& sin
       read_once(at, end, whole, sink);
     } catch (const Failure& failure) {
       if (!forget_store(failure) && !backoff.again(failure)) throw;
-    } catch (const Lost& lost) {
+    } catch (const ConnectionError& lost) {
       if (at - counted >= kProgressBytes) {
         counted = at;
         backoff.reset();

@@ -17,7 +17,7 @@ struct StatedFile {
   std::string etag;    ///< without quotes and W/
   std::optional<uint64_t> size_bytes;
 };
-StatedFile stated_file(const Answer& answer);
+StatedFile stated_file(const Response& answer);
 
 /// "ENDPOINT/org/name/resolve/REV/PATH".
 std::string resolve_url(const Client& client, const RepoId& repo, std::string_view revision, std::string_view path);
@@ -59,7 +59,7 @@ class RangedFile {
 
  private:
   void read_once(uint64_t& at, uint64_t end, Whole whole, const Sink& sink);
-  uint64_t check_head(const Answer& head, uint64_t at, uint64_t end, Whole whole);
+  uint64_t check_head(const Response& head, uint64_t at, uint64_t end, Whole whole);
   std::string address() const;
   bool forget_store(const Failure& failure);
 

@@ -34,7 +34,7 @@ Tail read_tail_once(const Client& client, const std::string& url, const std::str
   const Request request{.url = url, .about = about, .headers = {fmt::format("Range: bytes=-{}", kTailBytes)}};
   client.http().stream(
       request,
-      [&](const Answer& head) {
+      [&](const Response& head) {
         tail.stated = stated_file(head);
         if (head.status == 206) {
           const auto range = parse_content_range(head.header("content-range"));
@@ -58,7 +58,8 @@ Tail read_tail_once(const Client& client, const std::string& url, const std::str
         tail.bytes.insert(tail.bytes.end(), bytes.begin(), bytes.end());
       });
   if (tail.bytes.size() != size_bytes - tail.offset)
-    throw Lost(Error(Code::network, "", "the connection ended too early", Where::in(about), "try again later"), false);
+    throw ConnectionError(
+        Error(Code::network, "", "the connection ended too early", Where::in(about), "try again later"), false);
   tail.stated.size_bytes = size_bytes;
   return tail;
 }
@@ -70,7 +71,7 @@ Tail read_tail(const Client& client, const std::string& url, const std::string& 
     } catch (const Failure& failure) {
       if (failure.status() == 416) return {};  // an empty file has no last bytes
       if (!backoff.again(failure)) throw;
-    } catch (const Lost& lost) {
+    } catch (const ConnectionError& lost) {
       if (!backoff.again(lost)) throw;
     }
   }

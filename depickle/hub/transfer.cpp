@@ -52,7 +52,7 @@ class NoPipeSignal {
 struct Exchange {
   const Hop& hop;
   const Transfers::OnBody& on_body;
-  Answer answer = {};
+  Response answer = {};
   size_t header_bytes = 0;
   uint64_t moved_bytes = 0, sent_bytes = 0;
   bool has_head = false;  ///< up to its empty line
@@ -160,7 +160,7 @@ void global_init() {
 
 }  // namespace
 
-std::string_view Answer::header(std::string_view name) const noexcept {
+std::string_view Response::header(std::string_view name) const noexcept {
   for (auto header = headers.rbegin(); header != headers.rend(); ++header) {
     if (header->first == name) return header->second;
   }
@@ -168,30 +168,30 @@ std::string_view Answer::header(std::string_view name) const noexcept {
 }
 
 // A handle with the connections that it has open.
-struct Transfers::Line {
+struct Transfers::Connection {
   CURL* easy = curl_easy_init();
   CURLM* multi = curl_multi_init();
   std::string origin;
 
-  Line() {
+  Connection() {
     if (!easy || !multi) throw std::bad_alloc();
   }
-  ~Line() {
+  ~Connection() {
     curl_easy_cleanup(easy);
     curl_multi_cleanup(multi);
   }
-  Line(const Line&) = delete;
-  Line& operator=(const Line&) = delete;
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   CURLcode perform(Exchange& exchange, const Settings& settings);
 };
 
 // Not curl_easy_perform(): it would ask `check_cancelled` once a second.
-CURLcode Transfers::Line::perform(Exchange& exchange, const Settings& settings) {
+CURLcode Transfers::Connection::perform(Exchange& exchange, const Settings& settings) {
   const NoPipeSignal no_pipe_signal;
   curl_multi_add_handle(multi, easy);
   struct Remove {
-    Line& line;
+    Connection& line;
     ~Remove() { curl_multi_remove_handle(line.multi, line.easy); }
   } remove{*this};
   Watch watch(settings, exchange.hop);
@@ -212,27 +212,27 @@ CURLcode Transfers::Line::perform(Exchange& exchange, const Settings& settings) 
 Transfers::Transfers(const Settings& settings) : settings_(settings) { global_init(); }
 Transfers::~Transfers() = default;
 
-std::unique_ptr<Transfers::Line> Transfers::take(const std::string& origin) {
+std::unique_ptr<Transfers::Connection> Transfers::take(const std::string& origin) {
   std::scoped_lock lock(mutex_);
   auto found = std::ranges::find_if(idle_, [&](const auto& line) { return line->origin == origin; });
   if (found == idle_.end()) {
-    auto line = std::make_unique<Line>();
+    auto line = std::make_unique<Connection>();
     line->origin = origin;
     return line;
   }
-  std::unique_ptr<Line> line = std::move(*found);
+  std::unique_ptr<Connection> line = std::move(*found);
   idle_.erase(found);
   return line;
 }
 
-void Transfers::give_back(std::unique_ptr<Line> line) {
+void Transfers::give_back(std::unique_ptr<Connection> line) {
   std::scoped_lock lock(mutex_);
   if (idle_.size() >= kMaxIdle) idle_.pop_back();
   idle_.insert(idle_.begin(), std::move(line));
 }
 
-Answer Transfers::run(const Hop& hop, const OnBody& on_body) {
-  std::unique_ptr<Line> line = take(origin_of(hop.url).value_or(""));
+Response Transfers::run(const Hop& hop, const OnBody& on_body) {
+  std::unique_ptr<Connection> line = take(origin_of(hop.url).value_or(""));
   CURL* easy = line->easy;
   curl_easy_reset(easy);
   std::array<char, CURL_ERROR_SIZE> reason{};
@@ -287,8 +287,8 @@ Answer Transfers::run(const Hop& hop, const OnBody& on_body) {
                             : reason[0]                                      ? printable(reason.data())
                             : result == CURLE_OK                             ? "the answer was cut off"
                                                                              : curl_easy_strerror(result);
-    throw Lost(Error(Code::network, "", fmt::format("the connection failed: {}", why),
-                   Where::in(without_query(hop.url)), "try again later"),
+    throw ConnectionError(Error(Code::network, "", fmt::format("the connection failed: {}", why),
+                              Where::in(without_query(hop.url)), "try again later"),
         connected_seconds == 0);
   }
   if (!exchange.is_cut) give_back(std::move(line));

@@ -25,7 +25,7 @@ struct FilePiece {
   uint64_t length = 0;
 };
 
-struct Answer {
+struct Response {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
   std::string url;                                           ///< that gave the answer, after redirects
@@ -37,9 +37,9 @@ struct Answer {
 };
 
 /// The connection was lost, or never made.
-class Lost : public Error {
+class ConnectionError : public Error {
  public:
-  Lost(const Error& error, bool is_unsent) : Error(error), is_unsent_(is_unsent) {}
+  ConnectionError(const Error& error, bool is_unsent) : Error(error), is_unsent_(is_unsent) {}
   /// Whether the Hub cannot have seen the request.
   bool is_unsent() const noexcept { return is_unsent_; }
 
@@ -61,22 +61,22 @@ struct Hop {
 class Transfers {
  public:
   /// Called with the answer's head and each piece of a body whose status is 2xx.
-  using OnBody = std::function<void(Answer&, Bytes)>;
+  using OnBody = std::function<void(Response&, Bytes)>;
 
   explicit Transfers(const Settings& settings);
   ~Transfers();
 
-  /// Throws Lost; what `on_body` and `check_cancelled` throw.
-  Answer run(const Hop& hop, const OnBody& on_body);
+  /// Throws ConnectionError; what `on_body` and `check_cancelled` throw.
+  Response run(const Hop& hop, const OnBody& on_body);
 
  private:
-  struct Line;
-  std::unique_ptr<Line> take(const std::string& origin);
-  void give_back(std::unique_ptr<Line> line);
+  struct Connection;
+  std::unique_ptr<Connection> take(const std::string& origin);
+  void give_back(std::unique_ptr<Connection> line);
 
   const Settings& settings_;
   std::mutex mutex_;
-  std::vector<std::unique_ptr<Line>> idle_;
+  std::vector<std::unique_ptr<Connection>> idle_;
 };
 
 }  // namespace depickle::hub

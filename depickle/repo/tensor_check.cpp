@@ -70,9 +70,9 @@ bool kept_the_wrong_one(std::string_view kept, std::string_view dropped) {
   return convert::kept_name(std::array<std::string_view, 2>{first, second}, {}) == 1;
 }
 
-class Judge {
+class ShardCheck {
  public:
-  Judge(Check& check, const ModelPair& pair, const CheckOptions& options)
+  ShardCheck(Check& check, const ModelPair& pair, const CheckOptions& options)
       : check_(check),
         pair_(pair),
         options_(options) {}
@@ -292,7 +292,7 @@ class Judge {
 
 void check_model(Check& check, const ModelPair& pair, const safetensors::Index* index, const OpenFile& open_before,
     const OpenFile& open_after, const CheckOptions& options) {
-  Judge(check, pair, options).run(index, open_before, open_after);
+  ShardCheck(check, pair, options).run(index, open_before, open_after);
 }
 
 }  // namespace depickle::repo

@@ -10,24 +10,24 @@
 namespace depickle::sandbox {
 
 /// What a worker is told to do; the arguments follow.
-enum class Work : uint8_t { convert, compare, scan, look, check_model };
+enum class Task : uint8_t { convert, compare, scan, look, check_model };
 template <>
-inline constexpr unsigned kChoices<Work> = 5;
+inline constexpr unsigned kChoices<Task> = 5;
 
 /// What a worker says on its first channel, in front of each message.
-enum class Word : uint8_t { progress, result, error };
+enum class Reply : uint8_t { progress, result, error };
 template <>
-inline constexpr unsigned kChoices<Word> = 3;
+inline constexpr unsigned kChoices<Reply> = 3;
 
 /// What a worker asks for on the others. The answer begins with `true` and what was asked for, or with `false` and an Error.
-enum class Ask : uint8_t {
+enum class Request : uint8_t {
   open,     ///< side, name → found, then number, name, size_bytes, is_remote; a file where it lies on this machine
   read,     ///< number, offset, length → the bytes
   target,   ///< file_bytes → wanted, then name; the file
   scratch,  ///< → the file
 };
 template <>
-inline constexpr unsigned kChoices<Ask> = 4;
+inline constexpr unsigned kChoices<Request> = 4;
 inline constexpr uint64_t kMaxReadBytes = 8 << 20;
 
 /// What a worker is held to. 0 is no limit.

@@ -11,7 +11,7 @@
 
 #include "depickle/base/text.h"
 #include "depickle/os/process.h"
-#include "depickle/sandbox/desk.h"
+#include "depickle/sandbox/file_broker.h"
 
 namespace depickle::sandbox {
 namespace {
@@ -59,10 +59,10 @@ Error death(int status, const Bounds& bounds) {
 // The worker's own words, or nothing where it ended without.
 std::optional<std::string> result_in(const std::string& payload, const Progress& progress) {
   WireReader wire(payload);
-  switch (wire.value<Word>()) {
-    case Word::result: return payload.substr(sizeof(Word));
-    case Word::error: throw wire.error();
-    case Word::progress: {
+  switch (wire.value<Reply>()) {
+    case Reply::result: return payload.substr(sizeof(Reply));
+    case Reply::error: throw wire.error();
+    case Reply::progress: {
       std::string phase, file;
       Step step{};
       wire(phase, file, step.done_bytes, step.total_bytes);
@@ -106,7 +106,7 @@ std::string Sandbox::run(const std::string& order, std::vector<repo::OpenFile> s
   theirs.clear();  // so that its end is seen here
   const Channel channel = std::move(ours.front());
   ours.erase(ours.begin());
-  const Desk desk(std::move(ours), std::move(sides), make_target);
+  const FileBroker desk(std::move(ours), std::move(sides), make_target);
   try {
     WireWriter message;
     message(options_.bounds);
@@ -127,7 +127,7 @@ std::string Sandbox::run(const std::string& order, std::vector<repo::OpenFile> s
 std::optional<convert::FileReport> Sandbox::convert(
     const weights::Model& source, const convert::MakeTarget& make_target, const convert::EngineOptions& options) {
   WireWriter order;
-  order(Work::convert, options);
+  order(Task::convert, options);
   try {
     const std::string result = run(order.take(), {opener(source)}, make_target, options.progress);
     return WireReader(result).value<std::optional<convert::FileReport>>();
@@ -139,14 +139,14 @@ std::optional<convert::FileReport> Sandbox::convert(
 convert::Comparison Sandbox::compare(
     const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) {
   WireWriter order;
-  order(Work::compare, options.threads, options.file);
+  order(Task::compare, options.threads, options.file);
   const std::string result = run(order.take(), {opener(a), opener(b)}, {}, options.progress);
   return WireReader(result).value<convert::Comparison>();
 }
 
 scan::Scan Sandbox::scan(std::shared_ptr<const ByteSource> file) {
   WireWriter order;
-  order(Work::scan);
+  order(Task::scan);
   try {
     const std::string result = run(order.take(), {[&](const std::string&) { return file; }}, {}, {});
     return WireReader(result).value<scan::Scan>();
@@ -157,7 +157,7 @@ scan::Scan Sandbox::scan(std::shared_ptr<const ByteSource> file) {
 
 convert::TableSummary Sandbox::summarize(const weights::Model& model, const weights::OpenOptions& options) {
   WireWriter order;
-  order(Work::look, options);
+  order(Task::look, options);
   try {
     const std::string result = run(order.take(), {opener(model)}, {}, {});
     return WireReader(result).value<convert::TableSummary>();
@@ -171,7 +171,7 @@ void Sandbox::check_model(repo::Check& check, const repo::ModelPair& pair, const
   std::optional<std::string> index_json;
   if (index) index_json = index->to_json();
   WireWriter order;
-  order(Work::check_model, pair, index_json, options.threads);
+  order(Task::check_model, pair, index_json, options.threads);
   const std::string result = run(order.take(), {open_before, open_after}, {}, options.progress);
   auto found = WireReader(result).value<repo::Check>();
   auto append = [](auto& to, auto& more) {

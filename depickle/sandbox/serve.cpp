@@ -9,8 +9,8 @@
 
 #include "depickle/base/text.h"
 #include "depickle/os/scratch_file.h"
+#include "depickle/sandbox/brokered_files.h"
 #include "depickle/sandbox/confine.h"
-#include "depickle/sandbox/handed_files.h"
 
 namespace depickle::sandbox {
 namespace {
@@ -26,22 +26,22 @@ Progress reporter(const Channel& channel) {
     last = now;
     phase = step.phase;
     WireWriter wire;
-    wire(Word::progress, step.phase, step.file, step.done_bytes, step.total_bytes);
+    wire(Reply::progress, step.phase, step.file, step.done_bytes, step.total_bytes);
     if (!channel.send(wire.take())) throw Error(Code::cancelled, "", "stopped");
   };
 }
 
 class Worker {
  public:
-  Worker(HandedFiles& files, Progress progress) : files_(files), progress_(std::move(progress)) {}
+  Worker(BrokeredFiles& files, Progress progress) : files_(files), progress_(std::move(progress)) {}
 
   void run(WireReader& order, WireWriter& result) {
-    switch (order.value<Work>()) {
-      case Work::convert: return convert(order, result);
-      case Work::compare: return compare(order, result);
-      case Work::scan: return result(engine_.scan(files_.open(0, "")));
-      case Work::look: return result(engine_.summarize(model(0), order.value<weights::OpenOptions>()));
-      case Work::check_model: return check_model(order, result);
+    switch (order.value<Task>()) {
+      case Task::convert: return convert(order, result);
+      case Task::compare: return compare(order, result);
+      case Task::scan: return result(engine_.scan(files_.open(0, "")));
+      case Task::look: return result(engine_.summarize(model(0), order.value<weights::OpenOptions>()));
+      case Task::check_model: return check_model(order, result);
     }
   }
 
@@ -80,14 +80,14 @@ class Worker {
     result(check);
   }
 
-  HandedFiles& files_;
+  BrokeredFiles& files_;
   const Progress progress_;
   convert::Engine& engine_ = convert::local_engine();
 };
 
 std::string failure(const Error& error) {
   WireWriter wire;
-  wire(Word::error, error);
+  wire(Reply::error, error);
   return wire.take();
 }
 
@@ -120,13 +120,13 @@ int serve(int channels, const std::function<void(std::string_view)>& before_work
   if (!orders.receive(message)) return 2;
   WireReader order(message.payload);
   const auto bounds = order.value<Bounds>();
-  HandedFiles files(std::move(others));
+  BrokeredFiles files(std::move(others));
   os::set_scratch_files([&files] { return files.scratch(); });
   const std::string last = outcome(bounds, [&] {
     confine(bounds);
     if (const auto first = before_work ? files.open(0, "") : nullptr) before_work(first_bytes(*first));
     WireWriter result;
-    result(Word::result);
+    result(Reply::result);
     Worker(files, reporter(orders)).run(order, result);
     return result.take();
   });

@@ -11,7 +11,7 @@
 #include "depickle/formats/zip/archive.h"
 #include "depickle/formats/zip/inflate.h"
 #include "depickle/os/mapped_file.h"
-#include "depickle/scan/judge.h"
+#include "depickle/scan/audit.h"
 
 namespace depickle::scan {
 namespace {
@@ -72,7 +72,7 @@ class Scanner {
       case Format::torch_tar: return look_at_tar();
       case Format::safetensors:
         // Its first bytes are a length; chosen well, they are also the opcodes of a pickle.
-        judge_stream(scan_, start(), "", Suspect::perhaps);
+        audit_stream(scan_, start(), "", Certainty::heuristic);
         return;
       case Format::something_else:
         remember(torch::not_a_model(*source_));
@@ -88,7 +88,7 @@ class Scanner {
   }
 
   void look_at_pickle() {
-    uint64_t end = judge_stream(scan_, start(), "", Suspect::pickle);
+    uint64_t end = audit_stream(scan_, start(), "", Certainty::certain);
     if (scan_.error) return;
     if (uint64_t rest = source_->size_bytes() - end; rest > 0) {
       scan_.notes.push_back(fmt::format("{} behind the last pickle", plural(rest, "byte")));
@@ -97,7 +97,7 @@ class Scanner {
   }
 
   void look_at_legacy() {
-    judge_stream(scan_, start(), "", Suspect::pickle);
+    audit_stream(scan_, start(), "", Certainty::certain);
     Contents contents = torch::read_legacy(source_);
     uint64_t end = 0;
     for (const Storage& storage : contents.storages) end = std::max(end, storage.offset_bytes + storage.size_bytes);
@@ -106,7 +106,8 @@ class Scanner {
     // Without storages the first look has gone on behind the last pickle; archives may be anywhere.
     if (end == 0) return search_records(*source_, "", 0);
     Bytes rest = source_->view(end, source_->size_bytes() - end);
-    judge_stream(scan_, rest, fmt::format("{} behind the last storage", plural(rest.size(), "byte")), Suspect::perhaps);
+    audit_stream(
+        scan_, rest, fmt::format("{} behind the last storage", plural(rest.size(), "byte")), Certainty::heuristic);
     search_records(*source_, "", end);
   }
 
@@ -147,10 +148,10 @@ class Scanner {
     Archive::Content content = archive.content(record);
     Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
     if (named) {
-      judge_stream(scan_, content.bytes(), label, Suspect::pickle);
+      audit_stream(scan_, content.bytes(), label, Certainty::certain);
     } else if (begins_as_pickle(head) || (begins_with_opcode(head) && !in_data)) {
       // A storage is not taken for a pickle of protocol 0: one in four begins like one.
-      judge_stream(scan_, content.bytes(), label, Suspect::perhaps);
+      audit_stream(scan_, content.bytes(), label, Certainty::heuristic);
     }
     // Its first letter is an opcode as well.
     if (!named && is_archive(head) && nesting < kMaxNesting)
@@ -177,7 +178,7 @@ class Scanner {
       uint64_t name_bytes = load<uint16_t>(all, at + 26), extra_bytes = load<uint16_t>(all, at + 28),
                data = at + 30 + name_bytes + extra_bytes;
       if (data > all.size()) continue;
-      if (searched > kMaxSearchedRecords || is_tired()) {
+      if (searched > kMaxSearchedRecords || over_budget()) {
         return remember(Error(Code::limit, "TZ04", "records lie in one another, too many to look into all", {},
             "no honest writer makes such a file; do not trust it"));
       }
@@ -187,23 +188,23 @@ class Scanner {
       if (load<uint16_t>(all, at + 8) == 8) {
         std::vector<std::byte> inflated = zip::inflate_prefix(content, kMaxInflatedBytes);
         inflated_bytes_ += inflated.size();
-        if (!inflated.empty()) judge_stream(scan_, inflated, label, Suspect::perhaps);
+        if (!inflated.empty()) audit_stream(scan_, inflated, label, Certainty::heuristic);
       } else if (!content.empty()) {
-        judge_stream(scan_, content, label, Suspect::perhaps);
+        audit_stream(scan_, content, label, Certainty::heuristic);
       }
     }
   }
 
-  bool is_tired() const {
+  bool over_budget() const {
     uint64_t more = source_->size_bytes() * kMaxTimesTheFile;
     return scan_.looked_bytes > kMaxLookedBytes + more || inflated_bytes_ > kMaxSearchedInflatedBytes + more;
   }
 
   void look_at_tar() {
     // Read from memory it is no tar to torch but a pickle, whose first opcodes are the first member's name.
-    judge_stream(scan_, start(), "", Suspect::perhaps);
+    audit_stream(scan_, start(), "", Certainty::heuristic);
     torch::read_tar(source_, [&](Bytes pickle, uint64_t offset) {
-      judge_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Suspect::pickle);
+      audit_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Certainty::certain);
     });
   }
 

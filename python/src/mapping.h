@@ -6,7 +6,7 @@
 
 #include "depickle/os/mapped_file.h"
 #include "python/src/bind.h"
-#include "python/src/cut_files.h"
+#include "python/src/truncation_guard.h"
 
 namespace depickle::python {
 

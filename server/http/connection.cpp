@@ -94,13 +94,13 @@ awaitable<bool> Server::State::Connection::read_head() {
       if (parser_->head_done()) co_return true;
       if (!co_await receive_more(deadline)) co_return false;
     }
-  } catch (const Refusal& refusal) {
+  } catch (const Abort& refusal) {
     early_ = refusal.response();
     co_return true;
   }
 }
 
-std::optional<Response> Server::State::Connection::too_eager() {
+std::optional<Response> Server::State::Connection::rate_limited() {
   std::chrono::seconds later = server_.addresses.request(peer_, Clock::now());
   if (later.count() == 0) return std::nullopt;
   return server_.router.error(429, "too many requests from this address")
@@ -116,7 +116,7 @@ std::unique_ptr<Receiver> Server::State::Connection::open(Request& request) {
 Response Server::State::Connection::explain(const Request& request) const {
   try {
     throw;
-  } catch (const Refusal& refusal) {
+  } catch (const Abort& refusal) {
     return refusal.response();
   } catch (const std::exception& problem) {
     return server_.options.explain ? server_.options.explain(request, problem) : plain_error(500, "the server failed");
@@ -166,7 +166,7 @@ awaitable<bool> Server::State::Connection::answer() {
   bool is_early = early_.has_value();
   std::optional<Response> response = std::move(early_);
   early_.reset();
-  if (!response) response = too_eager();
+  if (!response) response = rate_limited();
   if (!response) response = co_await handle();
   if (!response) co_return false;
   // After a head that cannot be read, nobody knows where the next one begins.
@@ -178,11 +178,11 @@ awaitable<bool> Server::State::Connection::answer() {
   if (server_.options.log)
     server_.options.log({request.method, std::string(request.raw_path()), response->status, sent,
         std::chrono::duration<double>(Clock::now() - start).count()});
-  if (is_early || !parser_->done()) co_await linger();
+  if (is_early || !parser_->done()) co_await drain_body();
   co_return again;
 }
 
-awaitable<void> Server::State::Connection::linger() {
+awaitable<void> Server::State::Connection::drain_body() {
   ::shutdown(socket(), SHUT_WR);
   Clock::time_point deadline = Clock::now() + limits().head;
   while (Clock::now() < deadline) {

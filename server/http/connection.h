@@ -36,7 +36,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
   /// False where the client leaves or is too slow, or no further request is wanted.
   awaitable<bool> read_head();
   /// Where the client has asked too often: what it is told.
-  std::optional<Response> too_eager();
+  std::optional<Response> rate_limited();
 
   std::unique_ptr<Receiver> open(Request& request);
   Response explain(const Request& request) const;
@@ -58,7 +58,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
 
   /// A client that is still sending a body nobody wants reads its answer only afterwards, or never if the connection is reset under it:
   /// so the rest of the body is taken and thrown away, for a while.
-  awaitable<void> linger();
+  awaitable<void> drain_body();
 
   State& server_;
   tcp::socket socket_;

@@ -14,7 +14,7 @@ namespace depickle::server::http {
 /// What wakes a coroutine that waits for events. Outlives the connection where a late wake() is still on its way.
 struct Server::State::Connection::Events {
   explicit Events(asio::io_context& context) : timer(context) {}
-  void stir() { timer.cancel(); }
+  void notify() { timer.cancel(); }
 
   asio::steady_timer timer;
   std::atomic<bool> woken = false;
@@ -93,7 +93,7 @@ awaitable<void> Server::State::Connection::write_events(std::shared_ptr<EventStr
   } leave{*this};
   watch_for_leaving();
   stream->subscribe([events = events_, executor = server_.context.get_executor()] {
-    if (!events->woken.exchange(true)) asio::post(executor, [events] { events->stir(); });
+    if (!events->woken.exchange(true)) asio::post(executor, [events] { events->notify(); });
   });
   while (!events_->gone) {
     events_->woken = false;
@@ -123,7 +123,7 @@ void Server::State::Connection::watch_for_leaving() {
         ssize_t count = ::recv(self->socket(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
         if (count > 0) return;  // a further request, which nobody will read
         events->gone = true;
-        events->stir();
+        events->notify();
       });
 }
 

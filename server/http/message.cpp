@@ -107,7 +107,7 @@ Response respond(int status, std::string body, std::string content_type) {
   return response;
 }
 
-Refusal::Refusal(Response response, std::string what)
+Abort::Abort(Response response, std::string what)
     : Error(Code::denied, "", std::move(what)),
       response_(std::move(response)) {}
 

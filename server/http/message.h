@@ -108,9 +108,9 @@ struct Response {
 Response respond(int status, std::string body, std::string content_type = "application/json; charset=utf-8");
 
 /// What a handler throws to answer at once with another response than planned.
-class Refusal : public Error {
+class Abort : public Error {
  public:
-  Refusal(Response response, std::string what);
+  Abort(Response response, std::string what);
   const Response& response() const noexcept { return response_; }
 
  private:

@@ -15,7 +15,7 @@ namespace {
 
 [[noreturn]] void refuse(const beast::error_code& problem) {
   int status = problem == beast::http::error::header_limit ? 431 : 400;
-  throw Refusal(
+  throw Abort(
       respond(status, R"({"error":"this is not an HTTP/1.1 request that the server can take"})"), problem.message());
 }
 
@@ -80,7 +80,7 @@ size_t RequestParser::put_head(std::string_view bytes) {
   if (!beast_->is_header_done()) return used;
   Request& request = beast_->request;
   if (auto length = beast_->content_length()) request.body_bytes = *length;
-  if (!is_host(request.field("Host"))) throw Refusal(respond(400, R"({"error":"no usable Host header"})"), "bad host");
+  if (!is_host(request.field("Host"))) throw Abort(respond(400, R"({"error":"no usable Host header"})"), "bad host");
   std::string expect = request.field("Expect");
   std::transform(expect.begin(), expect.end(), expect.begin(), [](unsigned char c) { return std::tolower(c); });
   beast_->wants_continue = expect == "100-continue";

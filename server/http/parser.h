@@ -17,7 +17,7 @@ class RequestParser {
   ~RequestParser();
 
   /// Takes what it can use from the front of `bytes` and returns how much; the rest is to be offered again, with more behind it. Stops
-  /// where the head ends. Throws a Refusal where the bytes are not HTTP/1.x.
+  /// where the head ends. Throws a Abort where the bytes are not HTTP/1.x.
   size_t put_head(std::string_view bytes);
   /// The same for the body, whose content goes to `take` in blocks.
   size_t put_body(std::string_view bytes, const std::function<void(Bytes)>& take);

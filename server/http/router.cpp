@@ -22,13 +22,13 @@ std::vector<std::string> split(std::string_view text, char at) {
   }
 }
 
-/// A path's segments, each decoded by itself, so that `a%2Fb` is one. Throws a Refusal as `router` says no.
+/// A path's segments, each decoded by itself, so that `a%2Fb` is one. Throws a Abort as `router` says no.
 std::vector<std::string> segments(std::string_view raw_path, const Router& router) {
-  if (!raw_path.starts_with('/')) throw Refusal(router.error(400, "the target is not a path"), "bad target");
+  if (!raw_path.starts_with('/')) throw Abort(router.error(400, "the target is not a path"), "bad target");
   std::vector<std::string> parts;
   for (const std::string& raw : split(raw_path.substr(1), '/')) {
     auto decoded = percent_decoded(raw);
-    if (!decoded) throw Refusal(router.error(400, "the path has a broken percent-encoding"), "bad target");
+    if (!decoded) throw Abort(router.error(400, "the path has a broken percent-encoding"), "bad target");
     parts.push_back(std::move(*decoded));
   }
   return parts;
@@ -134,7 +134,7 @@ Router::Match Router::find(Request& request) const {
   while (true) {
     if (const Route* route = router->match(parts, method, request, allowed)) {
       if (!is_form(request.raw_query()))
-        throw Refusal(router->error(400, "the query has a broken percent-encoding"), "bad target");
+        throw Abort(router->error(400, "the query has a broken percent-encoding"), "bad target");
       if (router->guard_) router->guard_(request);
       return {*route, *router};
     }
@@ -147,9 +147,9 @@ Router::Match Router::find(Request& request) const {
     std::sort(allowed.begin(), allowed.end());
     allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
     Response no = last_resort->error(405, "this address does not take this method");
-    throw Refusal(std::move(no.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
+    throw Abort(std::move(no.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
   }
-  if (!router->otherwise_.handler) throw Refusal(router->error(404, "there is nothing at this address"), "not found");
+  if (!router->otherwise_.handler) throw Abort(router->error(404, "there is nothing at this address"), "not found");
   return {router->otherwise_, *router};
 }
 

@@ -13,7 +13,7 @@ namespace depickle::server::http {
 
 /// Handlers run on workers, many at once.
 using Handler = std::function<Response(Request&)>;
-/// Looks at the head of a request (may throw a Refusal before a byte of the body is read) and gives who takes the body.
+/// Looks at the head of a request (may throw a Abort before a byte of the body is read) and gives who takes the body.
 using Opener = std::function<std::unique_ptr<Receiver>(Request&)>;
 
 /// Matches the raw path, segment by segment: an encoded slash does not end a segment. A pattern is made of
@@ -34,7 +34,7 @@ class Router {
   /// What answers a path that no pattern matches.
   void otherwise(Handler handler) { otherwise_.handler = std::move(handler); }
   const Handler& fallback() const noexcept { return otherwise_.handler; }
-  /// Looks at the head of each request to a route of this router, before any byte of the body is read; refuses by throwing a Refusal.
+  /// Looks at the head of each request to a route of this router, before any byte of the body is read; refuses by throwing a Abort.
   void guard(std::function<void(const Request&)> look) { guard_ = std::move(look); }
   /// How this router itself says no (400, 404, 405, 413); without it, {"error": text}.
   void errors(std::function<Response(int status, std::string_view text)> make) { make_error_ = std::move(make); }
@@ -50,7 +50,7 @@ class Router {
     const Route& route;
     const Router& router;  ///< that the route was added to
   };
-  /// The route, with the request's captures filled in. Throws a Refusal with 404 where none matches, 405 where only the method is wrong,
+  /// The route, with the request's captures filled in. Throws a Abort with 404 where none matches, 405 where only the method is wrong,
   /// 400 where an encoding is, and what the guard throws.
   Match find(Request& request) const;
   Response error(int status, std::string_view text) const;

@@ -15,7 +15,7 @@ namespace depickle::server::http {
 namespace {
 
 /// To a client that is not served: as much of it as the socket takes at once.
-void turn_away(tcp::socket& socket, Response answer) {
+void reject(tcp::socket& socket, Response answer) {
   std::string head = response_head(answer.with("Retry-After", "5"), 0, false);
   [[maybe_unused]] ssize_t sent = ::send(socket.native_handle(), head.data(), head.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -54,8 +54,8 @@ void Server::State::take(tcp::socket socket) {
   socket.native_non_blocking(true, problem);
   std::string peer = socket.remote_endpoint(problem).address().to_string();
   if (problem) return;  // gone already
-  if (connections.size() >= options.limits.connections) return turn_away(socket, plain_error(503, ""));
-  if (!addresses.connect(peer)) return turn_away(socket, plain_error(429, ""));
+  if (connections.size() >= options.limits.connections) return reject(socket, plain_error(503, ""));
+  if (!addresses.connect(peer)) return reject(socket, plain_error(429, ""));
   auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(peer));
   asio::co_spawn(context, Connection::serve(std::move(connection)), asio::detached);
 }

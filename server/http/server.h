@@ -50,7 +50,7 @@ struct Served {
 
 struct Options {
   Limits limits;
-  /// Turns what a handler threw into a response. A Refusal never comes here. Empty: 500 for everything.
+  /// Turns what a handler threw into a response. A Abort never comes here. Empty: 500 for everything.
   std::function<Response(const Request&, const std::exception&)> explain;
   /// Called after each response, on the thread of run().
   std::function<void(const Served&)> log;

@@ -21,12 +21,12 @@ void WholeBody::take(Bytes block) {
   mine_ += block.size();
   // One body alone may be larger: to say "later" to it would be to say it for ever.
   if (uint64_t held = held_ += block.size(); held > most_held_ && held > mine_)
-    throw Refusal(plain_error(503, "too many requests at once").with("Retry-After", "1"), "busy");
+    throw Abort(plain_error(503, "too many requests at once").with("Retry-After", "1"), "busy");
   request_.body.append(reinterpret_cast<const char*>(block.data()), block.size());
 }
 
 void WholeBody::too_large() const {
-  throw Refusal(
+  throw Abort(
       match_.router.error(413, fmt::format("the body is too large (at most {} bytes)", match_.route.most_body_bytes)),
       "too large");
 }

@@ -31,9 +31,9 @@ constexpr const char* kWanted = "write org/name, org/name@revision, or paste the
 
 }  // namespace
 
-Wish read_wish(Kind kind, const std::string& address, uint64_t number, bool pull_request, const std::string& hub,
+JobRequest read_wish(Kind kind, const std::string& address, uint64_t number, bool pull_request, const std::string& hub,
     const std::string& own_host) {
-  Wish wish{.kind = kind, .address = address, .number = number};
+  JobRequest wish{.kind = kind, .address = address, .number = number};
   std::string text = trimmed(address);
   if (text.empty()) throw Error(Code::malformed, "", "there is no address", {}, kWanted);
   if (is_url(text)) {

@@ -12,7 +12,7 @@ namespace depickle::server::page {
 /// here, and so does one of `own_host`, the Host by which the visitor calls us, where the Hub is our own (else it is empty).
 /// `number`: of the pull request, 0 where only the address may name it. Throws Error{malformed}, {unsupported} for what lies on another
 /// Hub or is not a model.
-Wish read_wish(Kind kind, const std::string& address, uint64_t number, bool pull_request, const std::string& hub,
+JobRequest read_wish(Kind kind, const std::string& address, uint64_t number, bool pull_request, const std::string& hub,
     const std::string& own_host);
 
 }  // namespace depickle::server::page

@@ -62,7 +62,7 @@ http::Response about(Service& service, const http::Request& request) {
   json.key("job_seconds").value(static_cast<uint64_t>(settings.limits.job.count()));
   json.key("queued_jobs").value(uint64_t{settings.limits.queued}).end().end();
   http::Response response = json_response(200, std::move(body));
-  greet(request, response);
+  set_cookie(request, response);
   return response;
 }
 
@@ -91,7 +91,7 @@ http::Response list(Service& service, const http::Request& request) {
     first = false;
   }
   http::Response response = json_response(200, body + "]}");
-  greet(request, response);
+  set_cookie(request, response);
   return response;
 }
 

@@ -115,7 +115,7 @@ void Service::set_account(Account account) {
 Jobs::Added Service::add(const http::Request& request, Kind kind, const std::string& address, uint64_t number,
     bool pull_request, const std::string& token) {
   const std::string own_host = settings.is_embedded ? request.field("Host") : "";
-  const Wish wish = read_wish(kind, address, number, pull_request, settings.hub, own_host);
+  const JobRequest wish = read_wish(kind, address, number, pull_request, settings.hub, own_host);
   return jobs.add(wish, visitor_of(request), token);
 }
 

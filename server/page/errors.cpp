@@ -37,14 +37,14 @@ http::Response error_response(int status, const Problem& problem, std::string_vi
 
 void refuse(int status, Code code, std::string message, std::string hint, std::string_view job) {
   const Problem problem{std::string(name(code)), message, std::move(hint)};
-  throw http::Refusal(error_response(status, problem, job), message);
+  throw http::Abort(error_response(status, problem, job), message);
 }
 
 http::Response explained(
     const std::function<http::Response()>& handler, const std::function<void(std::string_view)>& log) {
   try {
     return handler();
-  } catch (const http::Refusal&) {
+  } catch (const http::Abort&) {
     throw;
   } catch (const Error& error) {
     const int status = status_of(error.code());

@@ -38,7 +38,8 @@ namespace {
 // What a visitor of the page can do; the options of the program do not help there.
 std::string_view remedy(Reason reason) {
   switch (reason) {
-    case Reason::unsupported_dtype: return "the command line can skip these tensors: depickle convert --skip-unsupported";
+    case Reason::unsupported_dtype:
+      return "the command line can skip these tensors: depickle convert --skip-unsupported";
     case Reason::ambiguous_root: return "the command line can choose one of them: depickle convert --root";
     case Reason::checksum_mismatch: return "upload the file again";
     case Reason::time_limit: return "convert it on your own machine, or ask the operator of this server for more time";
@@ -56,7 +57,7 @@ Problem Problem::of(const Error& error) {
       remedy(error.reason()).empty() ? error.hint() : std::string(remedy(error.reason()))};
 }
 
-std::vector<std::string_view> phases(const Wish& wish) {
+std::vector<std::string_view> phases(const JobRequest& wish) {
   switch (wish.kind) {
     case Kind::plan:
     case Kind::inspect: return {"resolve", "read"};

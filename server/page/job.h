@@ -18,7 +18,7 @@ std::string_view name(State state) noexcept;
 std::optional<Kind> find_kind(std::string_view name) noexcept;
 
 /// What a visitor asks for, read and checked.
-struct Wish {
+struct JobRequest {
   Kind kind = Kind::plan;
   std::string address;  ///< as it was written
   std::string repo;     ///< "org/name"
@@ -28,7 +28,7 @@ struct Wish {
   bool pull_request = true;  ///< open one
   bool elsewhere = false;    ///< the address was one of the public Hub's, and is read at this one
 
-  friend bool operator==(const Wish&, const Wish&) = default;
+  friend bool operator==(const JobRequest&, const JobRequest&) = default;
 };
 
 struct Problem {
@@ -53,7 +53,7 @@ struct Merge {
 };
 
 /// What a job's work ends in.
-struct Answer {
+struct Response {
   std::string result;              ///< a JSON object, compact
   std::string sentence;            ///< for people
   std::string answer;              ///< "yes", "no" or "nothing"
@@ -65,7 +65,7 @@ struct Job {
   int64_t sequence = 0;  ///< the database's key; grows
   std::string id;        ///< 20 letters and digits that nobody can guess: who has the address may read the job
   std::string visitor;   ///< hash of the cookie, or of the address
-  Wish wish;
+  JobRequest wish;
   bool has_token = false;
   unsigned attempts = 0;
   State state = State::queued;
@@ -73,13 +73,13 @@ struct Job {
   std::string phase;
   std::optional<Measure> measure;
   int64_t created = 0, started = 0, ended = 0;  ///< milliseconds since 1970; 0: not yet
-  Answer answer;                                ///< `problem` set where it failed or was cancelled
+  Response answer;                              ///< `problem` set where it failed or was cancelled
 
   bool has_ended() const noexcept { return state != State::queued && state != State::running; }
 };
 
 /// The phases of such a job, in order.
-std::vector<std::string_view> phases(const Wish& wish);
+std::vector<std::string_view> phases(const JobRequest& wish);
 
 /// The JSON object of the API; with `with_result` the result too.
 std::string to_json(const Job& job, bool with_result);

@@ -61,7 +61,7 @@ Job job_of(const Row& row) {
   return job;
 }
 
-std::string describe(const Wish& wish) {
+std::string describe(const JobRequest& wish) {
   std::string text = fmt::format("{} {}", name(wish.kind), wish.repo);
   if (!wish.revision.empty()) text += "@" + printable(wish.revision);
   if (wish.number) text += fmt::format(" #{}", wish.number);
@@ -75,12 +75,12 @@ std::shared_ptr<Database> open_database(const std::filesystem::path& data) {
 }
 
 // Ids of events must be newer than those of an earlier process, which was slower than one a millisecond.
-Live::Live(Job job_, std::string token_)
+ActiveJob::ActiveJob(Job job_, std::string token_)
     : job(std::move(job_)),
       token(std::move(token_)),
       channel(std::make_shared<Channel>(static_cast<uint64_t>(now_ms()))) {}
 
-Live::~Live() { ::explicit_bzero(token.data(), token.size()); }
+ActiveJob::~ActiveJob() { ::explicit_bzero(token.data(), token.size()); }
 
 Jobs::Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const Limits& limits,
     std::function<void(std::string_view)> log)
@@ -97,7 +97,7 @@ void Jobs::take_up() {
       [&](const Row& row) { left.push_back(job_of(row)); });
   std::lock_guard lock(mutex_);
   for (Job& job : left) {
-    auto live = std::make_shared<Live>(std::move(job), "");
+    auto live = std::make_shared<ActiveJob>(std::move(job), "");
     const bool was_running = live->job.state == State::running;
     auto refuse = [&](std::string message, std::string hint) {
       end(*live, State::failed, {.problem = Problem{"failed", std::move(message), std::move(hint)}});
@@ -119,15 +119,15 @@ void Jobs::take_up() {
   for (Lane lane : {Lane::quick, Lane::conversions}) tell_positions(lane);
 }
 
-void Jobs::enqueue(const std::shared_ptr<Live>& live) {
+void Jobs::enqueue(const std::shared_ptr<ActiveJob>& live) {
   Waiting& waiting = waiting_[lane_of(live->job.wish.kind)];
   auto& own = waiting.of[live->job.visitor];
   if (own.empty()) waiting.turns.push_back(live->job.visitor);
   own.push_back(live);
 }
 
-std::vector<std::shared_ptr<Live>> Jobs::in_order(const Waiting& waiting) const {
-  std::vector<std::shared_ptr<Live>> order;
+std::vector<std::shared_ptr<ActiveJob>> Jobs::in_order(const Waiting& waiting) const {
+  std::vector<std::shared_ptr<ActiveJob>> order;
   bool more = true;
   for (size_t round = 0; more; ++round) {
     more = false;
@@ -148,17 +148,17 @@ void Jobs::tell_positions(Lane lane) {
   }
 }
 
-void Jobs::tell_state(Live& live) { live.channel->state(to_json(live.job, false)); }
+void Jobs::tell_state(ActiveJob& live) { live.channel->state(to_json(live.job, false)); }
 
-Jobs::Added Jobs::add(const Wish& wish, const std::string& visitor, const std::string& token) {
+Jobs::Added Jobs::add(const JobRequest& wish, const std::string& visitor, const std::string& token) {
   std::lock_guard lock(mutex_);
   size_t queued = 0, own = 0;
   for (const auto& [id, live] : live_) {
     const bool is_own = live->job.visitor == visitor;
     // The same address may be written in several ways.
-    Wish same = live->job.wish;
+    JobRequest same = live->job.wish;
     same.address = wish.address;
-    if (is_own && same == wish && live->token == token && live->stop == Live::Stop::no) return {live->job, false};
+    if (is_own && same == wish && live->token == token && live->stop == ActiveJob::Stop::no) return {live->job, false};
     if (live->job.state != State::queued) continue;
     ++queued;
     own += is_own;
@@ -181,7 +181,7 @@ Jobs::Added Jobs::add(const Wish& wish, const std::string& visitor, const std::s
       {job.id, job.visitor, int64_t(wish.kind), wish.address, wish.repo, wish.revision, wish.path, int64_t(wish.number),
           int64_t(wish.pull_request), int64_t(wish.elsewhere), int64_t(job.has_token), job.created});
   job.sequence = database_->last_key();
-  auto live = std::make_shared<Live>(std::move(job), token);
+  auto live = std::make_shared<ActiveJob>(std::move(job), token);
   live_.emplace(live->job.id, live);
   enqueue(live);
   tell_positions(lane_of(wish.kind));
@@ -226,8 +226,8 @@ bool Jobs::cancel(std::string_view id) {
   std::lock_guard lock(mutex_);
   auto at = live_.find(id);
   if (at == live_.end()) return false;
-  std::shared_ptr<Live> live = at->second;
-  live->stop = Live::Stop::cancelled;
+  std::shared_ptr<ActiveJob> live = at->second;
+  live->stop = ActiveJob::Stop::cancelled;
   if (live->job.state == State::running) return true;
   Waiting& waiting = waiting_[lane_of(live->job.wish.kind)];
   auto& own = waiting.of[live->job.visitor];
@@ -241,7 +241,7 @@ bool Jobs::cancel(std::string_view id) {
   return true;
 }
 
-std::shared_ptr<Live> Jobs::next(Lane lane) {
+std::shared_ptr<ActiveJob> Jobs::next(Lane lane) {
   std::unique_lock lock(mutex_);
   Waiting& waiting = waiting_[lane];
   changed_.wait(lock, [&] { return stopping_ || !waiting.turns.empty(); });
@@ -249,7 +249,7 @@ std::shared_ptr<Live> Jobs::next(Lane lane) {
   std::string visitor = std::move(waiting.turns.front());
   waiting.turns.pop_front();
   auto& own = waiting.of[visitor];
-  std::shared_ptr<Live> live = own.front();
+  std::shared_ptr<ActiveJob> live = own.front();
   own.pop_front();
   if (own.empty())
     waiting.of.erase(visitor);
@@ -266,7 +266,7 @@ std::shared_ptr<Live> Jobs::next(Lane lane) {
   return live;
 }
 
-void Jobs::phase(Live& live, std::string_view phase) {
+void Jobs::phase(ActiveJob& live, std::string_view phase) {
   std::lock_guard lock(mutex_);
   if (live.job.phase == phase) return;
   live.job.phase = phase;
@@ -274,25 +274,25 @@ void Jobs::phase(Live& live, std::string_view phase) {
   tell_state(live);
 }
 
-void Jobs::progress(Live& live, const Measure& measure) {
+void Jobs::progress(ActiveJob& live, const Measure& measure) {
   std::lock_guard lock(mutex_);
   live.job.measure = measure;
   live.channel->progress(to_json(measure));
 }
 
-void Jobs::done(Live& live, Answer answer, const std::vector<TensorRow>& tensors) {
+void Jobs::done(ActiveJob& live, Response answer, const std::vector<TensorRow>& tensors) {
   // First, and by itself: a job that a kill leaves running is done again, and writes them again.
   Tensors(database_, database_).write(live.job.sequence, tensors);
   std::lock_guard lock(mutex_);
   end(live, answer.problem ? State::failed : State::done, std::move(answer));
 }
 
-void Jobs::fail(Live& live, const Problem& problem, State state) {
+void Jobs::fail(ActiveJob& live, const Problem& problem, State state) {
   std::lock_guard lock(mutex_);
   end(live, state, {.problem = problem});
 }
 
-void Jobs::put_back(Live& live) {
+void Jobs::put_back(ActiveJob& live) {
   std::lock_guard lock(mutex_);
   if (live.job.attempts > 0) --live.job.attempts;
   live.job.state = State::queued;
@@ -300,7 +300,7 @@ void Jobs::put_back(Live& live) {
   log_(fmt::format("job {}: put back: the server stops", live.job.id));
 }
 
-void Jobs::end(Live& live, State state, Answer answer) {
+void Jobs::end(ActiveJob& live, State state, Response answer) {
   Job& job = live.job;
   if (answer.problem && answer.sentence.empty()) answer.sentence = answer.problem->message;
   job.state = state;
@@ -332,8 +332,8 @@ void Jobs::stop() {
   std::lock_guard lock(mutex_);
   stopping_ = true;
   for (const auto& [id, live] : live_) {
-    Live::Stop no = Live::Stop::no;
-    live->stop.compare_exchange_strong(no, Live::Stop::shutdown);
+    ActiveJob::Stop no = ActiveJob::Stop::no;
+    live->stop.compare_exchange_strong(no, ActiveJob::Stop::shutdown);
   }
   changed_.notify_all();
 }

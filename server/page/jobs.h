@@ -31,10 +31,10 @@ enum class Lane { quick, conversions };
 constexpr Lane lane_of(Kind kind) noexcept { return kind == Kind::convert ? Lane::conversions : Lane::quick; }
 
 /// A job that has not ended. `job` and `token` belong to Jobs; who works on it reads what never changes: id, wish, visitor.
-struct Live {
+struct ActiveJob {
   enum class Stop { no, cancelled, shutdown };
-  explicit Live(Job job_, std::string token_);
-  ~Live();
+  explicit ActiveJob(Job job_, std::string token_);
+  ~ActiveJob();
 
   Job job;
   std::string token;  ///< the visitor's; wiped with the job. Nowhere else
@@ -55,7 +55,7 @@ class Jobs {
     bool is_new;
   };
   /// The visitor's same job where it is queued or running already. Throws Error{limit} where the queue is full.
-  Added add(const Wish& wish, const std::string& visitor, const std::string& token);
+  Added add(const JobRequest& wish, const std::string& visitor, const std::string& token);
 
   /// With its result. Empty where there is none.
   std::optional<Job> find(std::string_view id) const;
@@ -67,13 +67,13 @@ class Jobs {
   bool cancel(std::string_view id);
 
   /// For who works: the next job of a lane, waited for; nullptr when the server stops.
-  std::shared_ptr<Live> next(Lane lane);
-  void phase(Live& live, std::string_view phase);
-  void progress(Live& live, const Measure& measure);
-  void done(Live& live, Answer answer, const std::vector<TensorRow>& tensors);
-  void fail(Live& live, const Problem& problem, State state = State::failed);
+  std::shared_ptr<ActiveJob> next(Lane lane);
+  void phase(ActiveJob& live, std::string_view phase);
+  void progress(ActiveJob& live, const Measure& measure);
+  void done(ActiveJob& live, Response answer, const std::vector<TensorRow>& tensors);
+  void fail(ActiveJob& live, const Problem& problem, State state = State::failed);
   /// The server stops: a later process begins it again.
-  void put_back(Live& live);
+  void put_back(ActiveJob& live);
 
   /// next() gives no more; running jobs are told to stop.
   void stop();
@@ -83,17 +83,17 @@ class Jobs {
   std::map<State, uint64_t> count() const;
 
  private:
-  using Queue = std::map<std::string, std::deque<std::shared_ptr<Live>>>;
+  using Queue = std::map<std::string, std::deque<std::shared_ptr<ActiveJob>>>;
   struct Waiting {
     std::list<std::string> turns;  ///< visitors who wait, next first
     Queue of;
   };
   void take_up();
-  void enqueue(const std::shared_ptr<Live>& live);
-  std::vector<std::shared_ptr<Live>> in_order(const Waiting& waiting) const;
+  void enqueue(const std::shared_ptr<ActiveJob>& live);
+  std::vector<std::shared_ptr<ActiveJob>> in_order(const Waiting& waiting) const;
   void tell_positions(Lane lane);
-  void tell_state(Live& live);
-  void end(Live& live, State state, Answer answer);
+  void tell_state(ActiveJob& live);
+  void end(ActiveJob& live, State state, Response answer);
   void save(const Job& job);
   void forget(std::string_view id);
 
@@ -103,7 +103,7 @@ class Jobs {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Lane, Waiting> waiting_;
-  std::map<std::string, std::shared_ptr<Live>, std::less<>> live_;
+  std::map<std::string, std::shared_ptr<ActiveJob>, std::less<>> live_;
   bool stopping_ = false;
 };
 

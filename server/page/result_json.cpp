@@ -45,13 +45,13 @@ size_t common_prefix(const std::vector<TensorRow>& tensors) {
   return dot == std::string_view::npos ? 0 : dot + 1;
 }
 
-uint64_t size_of(const Surroundings& around, const std::filesystem::path& file) {
+uint64_t size_of(const PlanContext& around, const std::filesystem::path& file) {
   auto at = around.sizes.find(file.string());
   return at == around.sizes.end() ? 0 : at->second;
 }
 
 void write_left(
-    JsonWriter& json, std::string_view key, const std::vector<convert::Left>& files, const Surroundings& around) {
+    JsonWriter& json, std::string_view key, const std::vector<convert::Left>& files, const PlanContext& around) {
   json.key(key).array();
   for (const convert::Left& left : files) {
     json.object().key("file").value(left.file.string()).key("reason").value(left.reason);
@@ -60,7 +60,7 @@ void write_left(
   json.end();
 }
 
-void write_file(JsonWriter& json, const convert::FileReport& file, const Surroundings& around) {
+void write_file(JsonWriter& json, const convert::FileReport& file, const PlanContext& around) {
   json.object();
   write_members(json, file);
   json.key("bytes").value(size_of(around, file.source));
@@ -125,7 +125,7 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
 }
 
 void write_report(JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors,
-    const Surroundings& around) {
+    const PlanContext& around) {
   json.key("outcome").value(name(report.outcome)).key("commit").value(report.commit).key("files").array();
   uint64_t count = 0;
   for (const convert::FileReport& file : report.report.files) {

@@ -22,14 +22,14 @@ void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors);
 void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans);
 
 /// What a report does not say itself: the sizes of the repository's files, and the address of a pull request.
-struct Surroundings {
+struct PlanContext {
   std::map<std::string, uint64_t, std::less<>> sizes;
   std::function<std::string(uint64_t number)> url_of;
 };
 
 /// The members from `outcome` to `notes` that plans and conversions share.
-void write_report(JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors,
-    const Surroundings& around);
+void write_report(
+    JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors, const PlanContext& around);
 
 /// The tensors that the conversion writes, tied names and what was skipped; `verdict` of those that are written.
 std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view verdict);

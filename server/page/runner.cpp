@@ -15,8 +15,8 @@ using Clock = std::chrono::steady_clock;
 /// At least this many plans, checks and inspections go on at once.
 constexpr unsigned kQuickThreads = 2;
 
-[[noreturn]] void stop_for(Live::Stop why) {
-  throw Error(Code::cancelled, "", why == Live::Stop::cancelled ? "cancelled" : "the server stops");
+[[noreturn]] void stop_for(ActiveJob::Stop why) {
+  throw Error(Code::cancelled, "", why == ActiveJob::Stop::cancelled ? "cancelled" : "the server stops");
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ void Runner::stop() {
 }
 
 void Runner::run(Lane lane) {
-  while (std::shared_ptr<Live> live = jobs_.next(lane)) {
+  while (std::shared_ptr<ActiveJob> live = jobs_.next(lane)) {
     const auto began = Clock::now();
     work_on(*live);
     Sums& sums = sums_[static_cast<size_t>(live->job.wish.kind)];
@@ -60,10 +60,10 @@ void Runner::run(Lane lane) {
   }
 }
 
-void Runner::work_on(Live& live) {
+void Runner::work_on(ActiveJob& live) {
   const Clock::time_point deadline = Clock::now() + settings_.limits.job;
   auto check = [&] {
-    if (live.stop != Live::Stop::no) stop_for(live.stop);
+    if (live.stop != ActiveJob::Stop::no) stop_for(live.stop);
     if (Clock::now() >= deadline)
       throw Error(Code::limit, Reason::time_limit,
           fmt::format("it took longer than {}", plural(settings_.limits.job.count(), "second")));
@@ -93,17 +93,18 @@ void Runner::work_on(Live& live) {
               check();
               meter.report(step, Clock::now());
             }};
-    Worked worked = do_work(work);
+    JobResult worked = do_work(work);
     Sums& sums = sums_[static_cast<size_t>(work.wish.kind)];
     sums.downloaded_bytes += worked.downloaded_bytes;
     sums.converted_bytes += worked.converted_bytes;
     jobs_.done(live, std::move(worked.answer), worked.tensors);
   } catch (const Error& error) {
-    if (live.stop == Live::Stop::shutdown && live.token.empty())
+    if (live.stop == ActiveJob::Stop::shutdown && live.token.empty())
       jobs_.put_back(live);
     else
       jobs_.fail(live, Problem::of(error),
-          live.stop == Live::Stop::cancelled && error.code() == Code::cancelled ? State::cancelled : State::failed);
+          live.stop == ActiveJob::Stop::cancelled && error.code() == Code::cancelled ? State::cancelled
+                                                                                     : State::failed);
   } catch (const std::exception& problem) {
     jobs_.fail(live,
         {"failed", fmt::format("the server failed: {}", printable(problem.what())), "its log says more; try again"});

@@ -30,7 +30,7 @@ class Runner {
 
  private:
   void run(Lane lane);
-  void work_on(Live& live);
+  void work_on(ActiveJob& live);
 
   const Settings& settings_;
   std::function<Account()> account_;

@@ -9,9 +9,9 @@
 
 #include "server/http/router.h"
 #include "server/http/server.h"
+#include "server/page/disk_quota.h"
 #include "server/page/errors.h"
 #include "server/page/jobs.h"
-#include "server/page/keeping.h"
 #include "server/page/runner.h"
 #include "server/page/visitor.h"
 
@@ -24,7 +24,7 @@ struct Service {
   std::shared_ptr<Database> database, reader;
   Tensors tensors;
   Jobs jobs;
-  Keeping keeping;
+  DiskQuota keeping;
   Guard guard;
   Runner runner;
   const http::Counters* counters = nullptr;

@@ -110,7 +110,7 @@ std::string visitor_of(const http::Request& request) {
   return hash(cookie.empty() ? "address " + request.peer : "cookie " + std::string(cookie));
 }
 
-void greet(const http::Request& request, http::Response& response) {
+void set_cookie(const http::Request& request, http::Response& response) {
   if (!cookie_of(request).empty()) return;
   response.with("Set-Cookie",
       fmt::format("{}={}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Strict", kCookie, new_id() + new_id()));

@@ -17,7 +17,7 @@ class Guard {
   /// Where we listen; before the first request. On all addresses (0.0.0.0, ::) any address is ours, for it is no name.
   void listening(const std::string& host, uint16_t port);
 
-  /// Throws a Refusal: 421 for another host; for a POST 415 where it is not JSON, 403 where another site sent it.
+  /// Throws a StoreError: 421 for another host; for a POST 415 where it is not JSON, 403 where another site sent it.
   void operator()(const http::Request& request) const;
 
  private:
@@ -31,6 +31,6 @@ class Guard {
 /// The visitor of a request as jobs know him: a hash, of the cookie or else of the address.
 std::string visitor_of(const http::Request& request);
 /// Gives a new visitor a cookie.
-void greet(const http::Request& request, http::Response& response);
+void set_cookie(const http::Request& request, http::Response& response);
 
 }  // namespace depickle::server::page

@@ -25,10 +25,10 @@ std::string Work::url(std::string_view below) const {
   return settings.is_embedded ? path : settings.hub + path;
 }
 
-Worked do_work(const Work& work) {
+JobResult do_work(const Work& work) {
   try {
     work.enter("resolve");
-    Worked worked;
+    JobResult worked;
     switch (work.wish.kind) {
       case Kind::plan: worked = plan(work); break;
       case Kind::convert: worked = convert(work); break;

@@ -25,7 +25,7 @@ struct Account {
 struct Work {
   const Settings& settings;
   const Account& account;
-  const Wish& wish;
+  const JobRequest& wish;
   const std::string& token;      ///< the visitor's; may be empty
   std::filesystem::path folder;  ///< of the job, for what is to be downloaded; made where it is needed
   repo::Engine& engine;
@@ -43,23 +43,23 @@ struct Work {
   std::string url(std::string_view below) const;
 };
 
-struct Worked {
-  Answer answer;
+struct JobResult {
+  Response answer;
   std::vector<TensorRow> tensors;
   uint64_t downloaded_bytes = 0;
   uint64_t converted_bytes = 0;  ///< of the safetensors files that were written
 };
 
 /// Does the job. Throws Error.
-Worked do_work(const Work& work);
+JobResult do_work(const Work& work);
 
 /// The hub's settings that everything here starts from: our cache, our patience.
 hub::Settings hub_settings(const Settings& settings, const std::string& token);
 
 // The four, each in its file.
-Worked plan(const Work& work);
-Worked convert(const Work& work);
-Worked check(const Work& work);
-Worked inspect(const Work& work);
+JobResult plan(const Work& work);
+JobResult convert(const Work& work);
+JobResult check(const Work& work);
+JobResult inspect(const Work& work);
 
 }  // namespace depickle::server::page

@@ -81,13 +81,13 @@ void write_check(JsonWriter& json, const Work& work, const Check& check) {
 
 }  // namespace
 
-Worked check(const Work& work) {
+JobResult check(const Work& work) {
   const hub::Client client = work.reader();
   work.enter("read");
   const Check check = repo::check(
       client, work.repo(), work.wish.number, {.threads = 2, .progress = work.progress, .engine = &work.engine});
-  Worked worked{.answer = {}, .tensors = rows_of(work, client, check)};
-  Answer& answer = worked.answer;
+  JobResult worked{.answer = {}, .tensors = rows_of(work, client, check)};
+  Response& answer = worked.answer;
   answer.sentence = check.sentence();
   answer.answer = check.passed() ? "yes" : check.verdict() == Check::Verdict::nothing_to_compare ? "nothing" : "no";
   answer.merge = merge_of(check);

@@ -15,8 +15,8 @@ using repo::Outcome;
 using repo::RepoReport;
 
 /// What is known before any weights file is touched: sizes, and that the model is not too large.
-Surroundings look_around(const Work& work, const hub::Client& client, const hub::RepoInfo& info) {
-  Surroundings around;
+PlanContext read_plan_context(const Work& work, const hub::Client& client, const hub::RepoInfo& info) {
+  PlanContext around;
   const hub::RepoId repo = work.repo();
   const std::vector<hub::RepoFile> files = client.files(repo, info.commit);
   for (const hub::RepoFile& file : files) around.sizes.emplace(file.path, file.size_bytes);
@@ -62,7 +62,7 @@ uint64_t sum(const RepoReport& report, uint64_t convert::FileReport::* member) {
   return total;
 }
 
-void set_outcome(Answer& answer, const RepoReport& report) {
+void set_outcome(Response& answer, const RepoReport& report) {
   if (report.outcome == Outcome::nothing_to_do || report.outcome == Outcome::already_open) {
     answer.answer = "nothing";
     answer.sentence = nothing_sentence(report);
@@ -126,13 +126,13 @@ Merge merge_of(const Work& work, const hub::Client& client, const RepoReport& re
 
 }  // namespace
 
-Worked plan(const Work& work) {
+JobResult plan(const Work& work) {
   const hub::Client client = work.reader();
   const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
-  const Surroundings around = look_around(work, client, info);
+  const PlanContext around = read_plan_context(work, client, info);
   work.enter("read");
   const RepoReport report = repo::plan_repo(client, work.repo(), options_of(work), work.wish.pull_request);
-  Worked worked{.answer = {}, .tensors = rows_of(report, "")};
+  JobResult worked{.answer = {}, .tensors = rows_of(report, "")};
   set_outcome(worked.answer, report);
   if (worked.answer.answer == "yes")
     worked.answer.sentence =
@@ -145,10 +145,10 @@ Worked plan(const Work& work) {
   return worked;
 }
 
-Worked convert(const Work& work) {
+JobResult convert(const Work& work) {
   const hub::Client client = opener(work);
   const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
-  const Surroundings around = look_around(work, client, info);
+  const PlanContext around = read_plan_context(work, client, info);
   const int64_t began = now_ms();
   repo::ConvertOptions options = options_of(work);
   const fs::path receipt = work.folder / "receipt.json", files = work.folder / "files";
@@ -159,18 +159,17 @@ Worked convert(const Work& work) {
                                                    : repo::convert_repo(client, work.repo(), files, options);
   const double seconds = static_cast<double>(now_ms() - began) / 1000;
   const bool is_done = report.outcome == Outcome::opened || report.outcome == Outcome::written;
-  Worked worked{.answer = {},
+  JobResult worked{.answer = {},
       .tensors = rows_of(report, is_done ? "identical" : ""),
       .downloaded_bytes = report.downloaded_bytes,
       .converted_bytes = is_done ? sum(report, &convert::FileReport::file_bytes) : 0};
-  Answer& answer = worked.answer;
+  Response& answer = worked.answer;
   set_outcome(answer, report);
   const uint64_t tensors = sum(report, &convert::FileReport::tensors);
   const uint64_t identical = sum(report, &convert::FileReport::identical);
   if (is_done)
-    answer.sentence =
-        fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
-            report.pull_request ? fmt::format(" Pull request #{} is open.", *report.pull_request) : "");
+    answer.sentence = fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
+        report.pull_request ? fmt::format(" Pull request #{} is open.", *report.pull_request) : "");
   if (report.outcome == Outcome::failed) {
     answer.problem = Problem::of(report.report.failed.front().error);
     answer.problem->message = answer.sentence;

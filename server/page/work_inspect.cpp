@@ -57,11 +57,11 @@ class Inspection {
     count_traffic();
   }
 
-  Worked finish() {
+  JobResult finish() {
     files_.end();
     uint64_t bytes = 0;
     for (const TensorRow& tensor : worked_.tensors) bytes += tensor.bytes;
-    Answer& answer = worked_.answer;
+    Response& answer = worked_.answer;
     answer.answer = "yes";
     answer.sentence = fmt::format("{}, {}. Looked at with {}: {}.", plural(worked_.tensors.size(), "tensor"),
         human_bytes(bytes), plural(requests_, "request"), human_bytes(read_bytes_));
@@ -108,7 +108,7 @@ class Inspection {
   const hub::Client& client_;
   const std::string commit_;
   std::vector<std::shared_ptr<const ByteSource>> sources_;  // of the model that is looked at
-  Worked worked_;
+  JobResult worked_;
   std::string files_text_;
   JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
   std::vector<repo::ScannedFile> scans_;
@@ -120,7 +120,7 @@ class Inspection {
 
 }  // namespace
 
-Worked inspect(const Work& work) {
+JobResult inspect(const Work& work) {
   const hub::Client client = work.reader();
   const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
   Inspection inspection(work, client, info.commit);

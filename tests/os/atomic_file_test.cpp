@@ -55,8 +55,7 @@ TEST(AtomicFile, RefusesATargetThatExists) {
   Folder folder;
   fs::path target = folder.write("out", "old");
   EXPECT_EQ(write_refusal(target, IfExists::refuse), target.string() + ": already exists");
-  EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).hint(),
-      "give another name, or --force to replace it");
+  EXPECT_EQ(error_of([&] { write_atomically(target, "", IfExists::refuse); }).reason(), Reason::target_exists);
   EXPECT_EQ(content_of(target), "old");
   write_atomically(target, "new", IfExists::replace);
   EXPECT_EQ(content_of(target), "new");

@@ -19,6 +19,7 @@ COMMANDS = [
     "user",
     "completions",
     "version",
+    "help",
 ]
 
 
@@ -66,3 +67,12 @@ def test_without_depickle_server_there_are_no_server_commands(tmp_path):
         and 'no command "serve"' in refused.stderr
         and "Python package" in refused.stderr
     )
+
+
+def test_help_prints_the_exit_codes_and_the_help_of_a_command():
+    codes = run("help", "exit-codes")
+    assert codes.code == YES
+    assert [line.split()[0] for line in codes.out.splitlines()[1:]] == ["0", "1", "2", "3", "4", "75", "130"]
+    assert run("help", "convert").out == run("convert", "--help").out
+    unknown = run("help", "nothing")
+    assert unknown.code == COULD_NOT and "no such topic or command: nothing" in unknown.err

@@ -44,7 +44,8 @@ TEST(FromPretrained, ParanoidRefusesAPickle) {
   put(folder / "pytorch_model.bin", pickled("w"));
   Error error = error_of([&] { load_pretrained(folder.path().string(), {.policy = Policy::paranoid}); });
   EXPECT_EQ(error.code(), Code::unsafe);
-  EXPECT_THAT(error.what(), HasSubstr("pytorch_model.bin: is a pickle, and the repository has no safetensors file for it"));
+  EXPECT_THAT(
+      error.what(), HasSubstr("pytorch_model.bin: is a pickle, and the repository has no safetensors file for it"));
 }
 
 TEST(FromPretrained, OpensTheVariantThatIsAskedFor) {

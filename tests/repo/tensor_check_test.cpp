@@ -73,8 +73,7 @@ TEST(TensorCheck, Finds_nothing_in_an_honest_conversion) {
   const Check check = checked(two(), Safe{{{"a", {1, 2}}, {"b", {3, 4}}}}.file());
   EXPECT_THAT(described(check), IsEmpty());
   EXPECT_EQ(check.compared, 2u);
-  EXPECT_EQ(
-      check.sentence(), "It adds only weights, and all 2 tensors are identical to the pickle's.");
+  EXPECT_EQ(check.sentence(), "It adds only weights, and all 2 tensors are identical to the pickle's.");
 }
 
 TEST(TensorCheck, Names_the_element_whose_bits_differ) {

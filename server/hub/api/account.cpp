@@ -56,7 +56,7 @@ http::Response create_repo(const Call& call) {
       write_made(json.object(), call, made);
       json.end();
     });
-  } catch (const Refusal& refusal) {
+  } catch (const StoreError& refusal) {
     if (refusal.reason() != StoreReason::exists) throw;
     // With exist_ok, clients take the address from here.
     http::Response answer = json_response([&](JsonWriter& json) {

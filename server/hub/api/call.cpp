@@ -18,7 +18,7 @@ http::Response challenge(std::string_view code, std::string_view message) {
 }
 
 [[noreturn]] void not_logged_in(std::string_view code, std::string_view message) {
-  throw http::Refusal(challenge(code, message), std::string(message));
+  throw http::Abort(challenge(code, message), std::string(message));
 }
 
 bool is_git(std::string_view raw_path) {
@@ -78,7 +78,7 @@ RepoId Call::repo_id() const {
   }
   try {
     return RepoId::parse(type, request.captured("ns") + "/" + request.captured("name"));
-  } catch (const Refusal&) {
+  } catch (const StoreError&) {
     refuse(404, "RepoNotFound", "Repository not found");  // what cannot be a name is nobody's
   }
 }
@@ -124,7 +124,7 @@ void Call::redirect(const RepoId& from, const RepoId& to) const {
   location.replace(at + 1, from.full().size(), to.full());
   http::Response response = http::respond(307, R"({"error":"this repository has another name now"})");
   response.with("Location", location);
-  throw http::Refusal(std::move(response), "renamed");
+  throw http::Abort(std::move(response), "renamed");
 }
 
 JsonValue Call::body() const {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server::api {
 namespace {
@@ -14,7 +14,7 @@ constexpr size_t kMaxLinesBytes = 16 << 20;
 /// Text that comes with `"encoding": "utf-8"` is taken up to here; no client of today sends it.
 constexpr size_t kMaxRawBytes = 1 << 20;
 
-[[noreturn]] void malformed(std::string what) { throw Refusal(StoreReason::malformed, std::move(what)); }
+[[noreturn]] void malformed(std::string what) { throw StoreError(StoreReason::malformed, std::move(what)); }
 
 std::string needed(const JsonValue& value, std::string_view key) {
   auto text = value.text(key);
@@ -36,7 +36,7 @@ void CommitBody::take_text(std::string_view& text) {
   if (c == '\n') return end_line();
   line_.push_back(c);
   if (line_.size() > kMaxLineBytes || ++line_bytes_ > kMaxLinesBytes)
-    throw Refusal(StoreReason::too_large, "the names and messages of the commit are too long");
+    throw StoreError(StoreReason::too_large, "the names and messages of the commit are too long");
   if (in_string_) {
     if (escaped_)
       escaped_ = false;
@@ -100,7 +100,7 @@ void CommitBody::take_content(std::string_view& text) {
 void CommitBody::keep(std::string_view bytes) {
   inline_bytes_ += bytes.size();
   if (inline_bytes_ > limits_.commit_inline_bytes)
-    throw Refusal(StoreReason::too_large, "the files in one commit are too large together",
+    throw StoreError(StoreReason::too_large, "the files in one commit are too large together",
         "send large files through LFS, or in several commits");
   content_->append(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
@@ -112,7 +112,8 @@ void CommitBody::add_file(const JsonValue& value) {
   if (encoding == "base64") {
     if (!base64_ || !decoder_.whole()) malformed("a file of the commit is not Base64");
   } else if (encoding == "utf-8") {
-    if (more_than_raw_) throw Refusal(StoreReason::too_large, "a file in plain text is too large", "send it in Base64");
+    if (more_than_raw_)
+      throw StoreError(StoreReason::too_large, "a file in plain text is too large", "send it in Base64");
     JsonValue text = JsonValue::parse("{\"content\":\"" + raw_ + "\"}");
     inline_bytes_ -= content_->size_bytes();
     content_.emplace(spool_.following());
@@ -136,7 +137,7 @@ void CommitBody::end_line() {
     if (!value) malformed("a line of the commit has no value");
     if (!has_header_ && key != "header") malformed("the first line of a commit is its header");
     if (request_.operations.size() >= limits_.commit_operations)
-      throw Refusal(StoreReason::too_large, "too many files in one commit");
+      throw StoreError(StoreReason::too_large, "too many files in one commit");
     if (key == "header") {
       if (has_header_) malformed("a commit has one header");
       has_header_ = true;

@@ -12,7 +12,7 @@
 
 namespace depickle::server::api {
 
-/// Holds lines without their contents in memory; a content goes to a Spool while it comes. Throws Refusal{malformed, too_large}.
+/// Holds lines without their contents in memory; a content goes to a Spool while it comes. Throws StoreError{malformed, too_large}.
 class CommitBody {
  public:
   CommitBody(Spool spool, const Limits& limits) : spool_(std::move(spool)), limits_(limits) {}

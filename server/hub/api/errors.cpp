@@ -2,7 +2,7 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server::api {
 namespace {
@@ -41,11 +41,11 @@ http::Response error_response(int status, std::string_view code, std::string_vie
 }
 
 void refuse(int status, std::string_view code, std::string_view message) {
-  throw http::Refusal(error_response(status, code, message), std::string(message));
+  throw http::Abort(error_response(status, code, message), std::string(message));
 }
 
 http::Response explain(const http::Request&, const std::exception& problem) {
-  if (auto* refusal = dynamic_cast<const Refusal*>(&problem)) {
+  if (auto* refusal = dynamic_cast<const StoreError*>(&problem)) {
     Answer answer = answer_for(refusal->reason());
     return error_response(answer.status, answer.code, refusal->message());
   }

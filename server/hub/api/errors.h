@@ -13,7 +13,7 @@ namespace depickle::server::api {
 http::Response error_response(int status, std::string_view code, std::string_view message);
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 
-/// What a handler threw, as a response: a store's Refusal by its reason, JSON that is none as 400, anything else as 500 without details.
+/// What a handler threw, as a response: a store's StoreError by its reason, JSON that is none as 400, anything else as 500 without details.
 http::Response explain(const http::Request& request, const std::exception& problem);
 
 }  // namespace depickle::server::api

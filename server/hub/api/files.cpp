@@ -40,7 +40,7 @@ http::Response file_of(const Call& call, Body body) {
     if (!entry.is_file()) refuse(404, "EntryNotFound", "Entry not found: this is a folder");
     answer = body(repo, entry);
   } catch (const std::exception& problem) {
-    auto* refusal = dynamic_cast<const http::Refusal*>(&problem);
+    auto* refusal = dynamic_cast<const http::Abort*>(&problem);
     answer = refusal ? refusal->response() : explain(call.request, problem);
   }
   answer.with("X-Repo-Commit", commit);

@@ -6,7 +6,7 @@
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/pointer.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -44,8 +44,8 @@ std::string Change::checked(std::string_view path) const { return checked_path(p
 
 void Change::apply(std::vector<Operation>& operations) {
   if (operations.size() > parts_.limits.commit_operations) {
-    throw Refusal(
-        StoreReason::too_large, fmt::format("a commit has at most {} operations", grouped(parts_.limits.commit_operations)));
+    throw StoreError(StoreReason::too_large,
+        fmt::format("a commit has at most {} operations", grouped(parts_.limits.commit_operations)));
   }
   // They speak for the whole commit, wherever in it they stand.
   for (Operation& operation : operations) {
@@ -61,13 +61,14 @@ void Change::run(AddFile& add) {
   uint64_t size_bytes = add.content.size_bytes();
   inline_bytes_ += size_bytes;
   if (inline_bytes_ > parts_.limits.commit_inline_bytes) {
-    throw Refusal(StoreReason::too_large,
+    throw StoreError(StoreReason::too_large,
         fmt::format("the files in the body of a commit are too large (at most {})",
             human_bytes(parts_.limits.commit_inline_bytes)),
         "upload large files with git-lfs first");
   }
   bool large = size_bytes > parts_.limits.regular_file_bytes;
-  if (large && is_gits_own(path)) throw Refusal(StoreReason::too_large, fmt::format("{} is too large", quoted(path)));
+  if (large && is_gits_own(path))
+    throw StoreError(StoreReason::too_large, fmt::format("{} is too large", quoted(path)));
   // Somebody sends what git-lfs would have: good, if the object is there.
   std::optional<LfsPointer> pointer = size_bytes <= kMaxPointerBytes ? parse_pointer(add.content.all()) : std::nullopt;
   if (pointer) return run(AddLfsFile{path, pointer->oid, pointer->size_bytes});
@@ -83,18 +84,20 @@ void Change::run(AddFile& add) {
 void Change::run(const AddLfsFile& add) {
   std::string path = checked(add.path);
   if (!is_sha256(add.oid))
-    throw Refusal(StoreReason::malformed, fmt::format("{}: {} is no SHA-256", quoted(path), quoted(add.oid)));
+    throw StoreError(StoreReason::malformed, fmt::format("{}: {} is no SHA-256", quoted(path), quoted(add.oid)));
   if (!parts_.lfs.usable(author_.user.name, repo_.info(), add.oid)) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("{}: no LFS object {} was uploaded by {}", quoted(path), add.oid, author_.user.name),
         "upload the file before the commit");
   }
   LfsPointer pointer{add.oid, parts_.lfs.size_of(add.oid).value_or(0)};
   if (add.size_bytes && *add.size_bytes != pointer.size_bytes) {
-    throw Refusal(StoreReason::malformed, fmt::format("{}: the LFS object {} has another size (have {} bytes, need {})",
-                                         quoted(path), add.oid, grouped(*add.size_bytes), grouped(pointer.size_bytes)));
+    throw StoreError(
+        StoreReason::malformed, fmt::format("{}: the LFS object {} has another size (have {} bytes, need {})",
+                                    quoted(path), add.oid, grouped(*add.size_bytes), grouped(pointer.size_bytes)));
   }
-  if (is_gits_own(path)) throw Refusal(StoreReason::malformed, fmt::format("{} cannot be an LFS file", quoted(path)));
+  if (is_gits_own(path))
+    throw StoreError(StoreReason::malformed, fmt::format("{} cannot be an LFS file", quoted(path)));
   editor_.put(path, {git_.write_blob(pointer_text(pointer)), GIT_FILEMODE_BLOB});
   objects_.insert(pointer.oid);
   lfs_paths_.insert(path);
@@ -103,7 +106,7 @@ void Change::run(const AddLfsFile& add) {
 void Change::run(const DeleteFile& remove) {
   std::string path = checked(remove.path);
   if (!editor_.remove_file(path))
-    throw Refusal(StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(path)));
+    throw StoreError(StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(path)));
 }
 
 void Change::run(const DeleteFolder& remove) {
@@ -111,7 +114,8 @@ void Change::run(const DeleteFolder& remove) {
   if (name.ends_with('/')) name.remove_suffix(1);
   std::string path = checked(name);
   if (!editor_.remove_folder(path))
-    throw Refusal(StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(remove.path)));
+    throw StoreError(
+        StoreReason::no_entry, fmt::format("A file with this name doesn't exist: {}", quoted(remove.path)));
 }
 
 void Change::run(const CopyFile& copy) {
@@ -119,7 +123,8 @@ void Change::run(const CopyFile& copy) {
   std::string from = copy.from_revision.empty() ? base_commit_ : repo_.commit_at(copy.from_revision);
   Entry entry = repo_.entry_at(from, checked(copy.from_path));
   if (!entry.is_file())
-    throw Refusal(StoreReason::malformed, fmt::format("{} is a folder: only files are copied", quoted(copy.from_path)));
+    throw StoreError(
+        StoreReason::malformed, fmt::format("{} is a folder: only files are copied", quoted(copy.from_path)));
   if (entry.lfs) return run(AddLfsFile{path, entry.lfs->oid, entry.lfs->size_bytes});
   editor_.put(path, {oid_of(entry.oid), GIT_FILEMODE_BLOB});
 }

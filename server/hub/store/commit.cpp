@@ -9,13 +9,13 @@
 #include "server/hub/store/change.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/pull_request.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
 
-Refusal no_revision(std::string_view revision) {
-  return Refusal(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
+StoreError no_revision(std::string_view revision) {
+  return StoreError(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
 }
 
 std::string full_message(const Limits& limits, const CommitRequest& request) {
@@ -30,7 +30,7 @@ void check_parent(const CommitRequest& request, const git_oid& head) {
   std::transform(parent.begin(), parent.end(), parent.begin(),
       [](char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c + 32) : c; });
   if (parent.size() < 5 || parent.size() > 40 || !hex(head).starts_with(parent)) {
-    throw Refusal(StoreReason::head_moved,
+    throw StoreError(StoreReason::head_moved,
         fmt::format("the branch has moved: its head is {}, not {}", hex(head), printable(request.parent)),
         "look at the new commits, then try again");
   }
@@ -65,8 +65,8 @@ static std::string writable_ref(Repo& repo, std::string_view revision) {
     if (name != "refs/pr/" + std::to_string(number)) throw no_revision(revision);
     try {
       if (Discussions(repo).at(number).status == Status::merged)
-        throw Refusal(StoreReason::conflict, "the pull request is merged already", "open another one");
-    } catch (const Refusal& refusal) {
+        throw StoreError(StoreReason::conflict, "the pull request is merged already", "open another one");
+    } catch (const StoreError& refusal) {
       if (refusal.reason() == StoreReason::no_discussion) throw no_revision(revision);
       throw;
     }
@@ -91,7 +91,7 @@ CommitResult Committer::commit(std::string_view revision, CommitRequest request,
   git_oid commit = git.write_commit(change.write(), &*head, author.user.name, message);
   prepare_rows(parts, repo_.info_.key, change.objects());
   if (!git.set_ref(ref, commit, &*head))
-    throw Refusal(StoreReason::head_moved, "the branch moved during the commit", "try again");
+    throw StoreError(StoreReason::head_moved, "the branch moved during the commit", "try again");
   return {hex(commit), std::nullopt};
 }
 

@@ -86,7 +86,7 @@ class Committer {
   /// right to write there has been checked by the caller. An LFS file that no line of .gitattributes covers adds its own line there,
   /// as on the Hub: else `git clone` would give a pointer. Operations apply in order.
   ///
-  /// Throws Refusal: no_revision; head_moved; no_entry ("A file with this name doesn't exist"); malformed (a path, an LFS object
+  /// Throws StoreError: no_revision; head_moved; no_entry ("A file with this name doesn't exist"); malformed (a path, an LFS object
   /// that is unknown or of another size, a file where a folder is); too_large; conflict where the pull request is merged.
   CommitResult commit(std::string_view revision, CommitRequest request, const Caller& author);
   /// The same on a new ref refs/pr/N on top of `revision`'s head (or of `request.parent`), and an open pull request with the commit's

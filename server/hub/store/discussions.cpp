@@ -6,7 +6,7 @@
 
 #include "depickle/base/text.h"
 #include "server/hub/store/pull_request.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -134,7 +134,7 @@ Discussion Discussions::at(uint64_t number) const {
   std::optional<Discussion> found;
   repo_.parts_.database->each(fmt::format("SELECT {} FROM discussions d WHERE repo = ? AND number = ?", kColumns),
       {repo_.info_.key, signed_number(number)}, [&](const Row& row) { found = read_discussion(row); });
-  if (!found) throw Refusal(StoreReason::no_discussion, fmt::format("there is no discussion {}", number));
+  if (!found) throw StoreError(StoreReason::no_discussion, fmt::format("there is no discussion {}", number));
   return *found;
 }
 
@@ -197,7 +197,7 @@ Discussion Discussions::create_pull_request(std::string_view title, std::string_
 Event Discussions::comment(uint64_t number, std::string_view text, std::string_view by) {
   at(number);
   check_text(repo_.parts_.limits, text);
-  if (text.empty()) throw Refusal(StoreReason::malformed, "a comment must not be empty");
+  if (text.empty()) throw StoreError(StoreReason::malformed, "a comment must not be empty");
   Event event;
   event.author = by;
   event.text = text;
@@ -209,7 +209,7 @@ Event Discussions::at_comment(uint64_t number, std::string_view comment_id) cons
   repo_.parts_.database->each(
       fmt::format("SELECT {} FROM events WHERE repo = ? AND number = ? AND id = ? AND kind = 0", kEventColumns),
       {repo_.info_.key, signed_number(number), comment_id}, [&](const Row& row) { found = read_event(row); });
-  if (!found) throw Refusal(StoreReason::no_entry, "there is no such comment");
+  if (!found) throw StoreError(StoreReason::no_entry, "there is no such comment");
   return *found;
 }
 
@@ -245,7 +245,7 @@ Event Discussions::change_title(uint64_t number, std::string_view title, std::st
 Event Discussions::change_status(uint64_t number, Status status, std::string_view comment_text, std::string_view by) {
   StoreParts& parts = repo_.parts_;
   if (status != Status::open && status != Status::closed)
-    throw Refusal(StoreReason::malformed, "the status can become open or closed");
+    throw StoreError(StoreReason::malformed, "the status can become open or closed");
   Event event;
   event.kind = Event::Kind::status_change;
   event.author = by;
@@ -253,7 +253,8 @@ Event Discussions::change_status(uint64_t number, Status status, std::string_vie
   std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
   std::lock_guard lock(*mutex);  // not in the middle of a merge
   parts.database->transaction([&] {
-    if (at(number).status == Status::merged) throw Refusal(StoreReason::conflict, "the pull request is merged already");
+    if (at(number).status == Status::merged)
+      throw StoreError(StoreReason::conflict, "the pull request is merged already");
     if (!comment_text.empty()) comment(number, comment_text, by);
     parts.database->run("UPDATE discussions SET status = ? WHERE repo = ? AND number = ?",
         {int64_t(status), repo_.info_.key, signed_number(number)});
@@ -269,16 +270,17 @@ Event Discussions::merge(uint64_t number, std::string_view comment_text, std::st
   std::lock_guard lock(*mutex);
   Discussion discussion = at(number);
   if (!discussion.is_pull_request)
-    throw Refusal(StoreReason::malformed, fmt::format("discussion {} is no pull request", number));
+    throw StoreError(StoreReason::malformed, fmt::format("discussion {} is no pull request", number));
   if (discussion.status != Status::open && discussion.status != Status::draft) {
-    throw Refusal(StoreReason::conflict, fmt::format("the pull request is {}", name(discussion.status)));
+    throw StoreError(StoreReason::conflict, fmt::format("the pull request is {}", name(discussion.status)));
   }
   std::optional<Ends> ends = ends_of(git, discussion);
-  if (!ends) throw Refusal(StoreReason::conflict, "the pull request or its branch is gone");
+  if (!ends) throw StoreError(StoreReason::conflict, "the pull request or its branch is gone");
   TreeEditor editor(git, git_commit_tree_id(git.commit(ends->base).get()));
   std::vector<std::string> conflicts = merge_into(git, editor, ends->common_tree.get(), ends->head_tree.get());
   if (!conflicts.empty()) {
-    throw Refusal(StoreReason::conflict, fmt::format("the branch has changed {} otherwise", quoted(conflicts.front())),
+    throw StoreError(StoreReason::conflict,
+        fmt::format("the branch has changed {} otherwise", quoted(conflicts.front())),
         "bring the pull request up to date", conflicts);
   }
   std::string message = merge_message(discussion, commit_events(repo_, git, ends->head, {ends->base}));
@@ -288,7 +290,7 @@ Event Discussions::merge(uint64_t number, std::string_view comment_text, std::st
       {hex(commit), repo_.info_.key, signed_number(number)});
   bool moved = git.set_ref(discussion.base, commit, &ends->base);
   settle_merge(parts, repo_.info_, number);
-  if (!moved) throw Refusal(StoreReason::head_moved, "the branch moved during the merge", "try again");
+  if (!moved) throw StoreError(StoreReason::head_moved, "the branch moved during the merge", "try again");
   Event event;
   parts.database->each(
       fmt::format("SELECT {} FROM events WHERE repo = ? AND number = ? ORDER BY sequence DESC LIMIT 1", kEventColumns),

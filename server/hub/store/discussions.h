@@ -70,7 +70,7 @@ struct DiscussionPage {
 };
 
 /// For one thread at a time, as its Repo. Rights have been checked by the caller; who an action is by is written down.
-/// Unknown numbers throw Refusal{no_discussion}, empty or endless texts {malformed, too_large}.
+/// Unknown numbers throw StoreError{no_discussion}, empty or endless texts {malformed, too_large}.
 class Discussions {
  public:
   explicit Discussions(Repo& repo) : repo_(repo) {}
@@ -84,15 +84,15 @@ class Discussions {
   Discussion create_pull_request(std::string_view title, std::string_view description, std::string_view by);
 
   Event comment(uint64_t number, std::string_view text, std::string_view by);
-  /// Throws Refusal{no_entry} for an unknown comment.
+  /// Throws StoreError{no_entry} for an unknown comment.
   Event edit_comment(uint64_t number, std::string_view comment_id, std::string_view text);
   Event hide_comment(uint64_t number, std::string_view comment_id);
   Event at_comment(uint64_t number, std::string_view comment_id) const;
   Event change_title(uint64_t number, std::string_view title, std::string_view by);
-  /// open or closed, with a comment if there is one. Throws Refusal{conflict} where it is merged.
+  /// open or closed, with a comment if there is one. Throws StoreError{conflict} where it is merged.
   Event change_status(uint64_t number, Status status, std::string_view comment, std::string_view by);
   /// One commit on the base branch, `TITLE (#N)`, whose message lists the pull request's commits. Each path by three-way rule: a side
-  /// that did not change it yields. Throws Refusal{conflict} with the paths that both sides changed, {conflict} where it is closed or merged.
+  /// that did not change it yields. Throws StoreError{conflict} with the paths that both sides changed, {conflict} where it is closed or merged.
   Event merge(uint64_t number, std::string_view comment, std::string_view by);
 
  private:

@@ -7,7 +7,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "server/hub/store/pointer.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 
@@ -162,7 +162,7 @@ void check_ref_name(std::string_view name) {
   if (name.empty() || name.size() > 200 || name.front() == '-' || name.starts_with("refs/") || name == "HEAD" ||
       like_a_commit || name.find('\0') != name.npos || !is_utf8(name) ||
       git_reference_name_is_valid(&valid, full.c_str()) != 0 || !valid) {
-    throw Refusal(StoreReason::malformed, fmt::format("{} is no name for a branch or tag", quoted(name)));
+    throw StoreError(StoreReason::malformed, fmt::format("{} is no name for a branch or tag", quoted(name)));
   }
 }
 

@@ -15,7 +15,7 @@
 #include "depickle/base/text.h"
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 #include "server/hub/store/temporary_file.h"
 
 namespace depickle::server {
@@ -27,11 +27,12 @@ constexpr uint64_t kPiece = 1 << 20;
 
 void check_oid(std::string_view oid) {
   if (!is_sha256(oid))
-    throw Refusal(StoreReason::malformed, fmt::format("{} is no SHA-256 (64 lower-case hexadecimal digits)", quoted(oid)));
+    throw StoreError(
+        StoreReason::malformed, fmt::format("{} is no SHA-256 (64 lower-case hexadecimal digits)", quoted(oid)));
 }
 
 // The object is on the disk under its name: now it counts.
-void write_down(StoreParts& parts, std::string_view user, std::string_view oid, uint64_t size_bytes) {
+void record_ownership(StoreParts& parts, std::string_view user, std::string_view oid, uint64_t size_bytes) {
   parts.database->transaction([&] {
     parts.database->run(
         "INSERT OR IGNORE INTO objects(oid, size) VALUES(?, ?)", {oid, static_cast<int64_t>(size_bytes)});
@@ -71,9 +72,9 @@ uint64_t part_count(uint64_t size_bytes, uint64_t chunk_bytes) {
 void check_parts(const StoreParts& parts, std::string_view oid, uint64_t size_bytes, uint64_t chunk_bytes) {
   check_oid(oid);
   if (size_bytes == 0 || size_bytes > parts.limits.lfs_file_bytes)
-    throw Refusal(StoreReason::too_large, "an upload in parts of this size is not possible");
+    throw StoreError(StoreReason::too_large, "an upload in parts of this size is not possible");
   if (chunk_bytes == 0 || part_count(size_bytes, chunk_bytes) > 10'000)
-    throw Refusal(StoreReason::malformed, "an upload has at most 10,000 parts");
+    throw StoreError(StoreReason::malformed, "an upload has at most 10,000 parts");
 }
 
 }  // namespace
@@ -94,7 +95,7 @@ LfsUpload::LfsUpload(LfsUpload&&) noexcept = default;
 void LfsUpload::append(Bytes bytes) {
   uint64_t most = body_->promised_bytes.value_or(body_->parts.limits.lfs_file_bytes);
   if (bytes.size() > most - body_->file.size_bytes())
-    throw Refusal(StoreReason::too_large, fmt::format("more bytes than the {} announced", grouped(most)));
+    throw StoreError(StoreReason::too_large, fmt::format("more bytes than the {} announced", grouped(most)));
   body_->sha256.update(bytes);
   body_->file.append(bytes);
 }
@@ -102,19 +103,19 @@ void LfsUpload::append(Bytes bytes) {
 void LfsUpload::finish() {
   Body& body = *body_;
   if (body.promised_bytes && *body.promised_bytes != body.file.size_bytes()) {
-    throw Refusal(StoreReason::malformed, fmt::format("the upload is too short (have {} bytes, need {})",
-                                         grouped(body.file.size_bytes()), grouped(*body.promised_bytes)));
+    throw StoreError(StoreReason::malformed, fmt::format("the upload is too short (have {} bytes, need {})",
+                                                 grouped(body.file.size_bytes()), grouped(*body.promised_bytes)));
   }
   std::string found = body.sha256.hex();
   if (!body.oid.empty() && body.oid != found) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("the upload is not what it was announced as (have SHA-256 {}, need {})", found, body.oid),
         "upload it again");
   }
   body.oid = found;
   fs::path target = body.parts.lfs_file(found);
   if (!fs::exists(target)) body.file.become(target);
-  write_down(body.parts, body.user, found, body.file.size_bytes());
+  record_ownership(body.parts, body.user, found, body.file.size_bytes());
 }
 
 const std::string& LfsUpload::oid() const noexcept { return body_->oid; }
@@ -133,7 +134,7 @@ LfsPart::LfsPart(
     StoreParts& parts, std::string user, std::string oid, uint64_t size_bytes, uint64_t chunk_bytes, uint64_t number) {
   check_parts(parts, oid, size_bytes, chunk_bytes);
   if (number == 0 || number > part_count(size_bytes, chunk_bytes))
-    throw Refusal(StoreReason::malformed, fmt::format("there is no part {}", number));
+    throw StoreError(StoreReason::malformed, fmt::format("there is no part {}", number));
   uint64_t begin = (number - 1) * chunk_bytes, end = std::min(size_bytes, begin + chunk_bytes);
   fs::path file = parts.parts_file(user, oid);
   fs::create_directories(file.parent_path());
@@ -149,7 +150,7 @@ LfsPart::LfsPart(LfsPart&&) noexcept = default;
 void LfsPart::append(Bytes bytes) {
   Body& body = *body_;
   if (bytes.size() > body.end - body.begin - body.written)
-    throw Refusal(StoreReason::too_large, fmt::format("part {} is too long", body.number));
+    throw StoreError(StoreReason::too_large, fmt::format("part {} is too long", body.number));
   write_at(body.file.fd, body.begin + body.written, bytes, body.file.path);
   body.sha256.update(bytes);
   body.written += bytes.size();
@@ -158,7 +159,7 @@ void LfsPart::append(Bytes bytes) {
 std::string LfsPart::finish() {
   Body& body = *body_;
   if (body.written != body.end - body.begin) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("part {} is too short (have {} bytes, need {})", body.number, body.written, body.end - body.begin));
   }
   // Not carried to the disk: what a crash takes from it, the SHA-256 of the whole will miss.
@@ -193,8 +194,8 @@ std::optional<uint64_t> Lfs::size_of(std::string_view oid) const {
 LfsUpload Lfs::upload(std::string_view user, std::string_view oid, std::optional<uint64_t> size_bytes) {
   if (!oid.empty()) check_oid(oid);
   if (size_bytes && *size_bytes > parts_.limits.lfs_file_bytes) {
-    throw Refusal(StoreReason::too_large, fmt::format("the file is too large (have {}, at most {})",
-                                         human_bytes(*size_bytes), human_bytes(parts_.limits.lfs_file_bytes)));
+    throw StoreError(StoreReason::too_large, fmt::format("the file is too large (have {}, at most {})",
+                                                 human_bytes(*size_bytes), human_bytes(parts_.limits.lfs_file_bytes)));
   }
   return LfsUpload(parts_, std::string(user), std::string(oid), size_bytes);
 }
@@ -218,7 +219,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
               {user, oid, static_cast<int64_t>(chunk_bytes)})
           .value_or(0));
   if (here != part_count(size_bytes, chunk_bytes)) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("parts are missing (have {}, need {})", here, part_count(size_bytes, chunk_bytes)),
         "upload them first");
   }
@@ -237,7 +238,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
     std::string found = sha256.hex();
     if (found != oid || total != size_bytes) {
       ::unlink(mine.c_str());
-      throw Refusal(StoreReason::malformed,
+      throw StoreError(StoreReason::malformed,
           fmt::format("the upload is not what it was announced as (have SHA-256 {}, need {})", found, oid),
           "upload it again");
     }
@@ -247,7 +248,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
       sync_and_rename(file.fd, mine, parts_.lfs_file(oid));
     }
   }
-  write_down(parts_, user, oid, size_bytes);
+  record_ownership(parts_, user, oid, size_bytes);
 }
 
 std::string Lfs::git_sha1(std::string_view oid) {

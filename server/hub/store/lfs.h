@@ -22,9 +22,9 @@ class LfsUpload {
   ~LfsUpload();
   LfsUpload(LfsUpload&&) noexcept;
 
-  /// Throws Refusal{too_large} past the promised size, Error{io}.
+  /// Throws StoreError{too_large} past the promised size, Error{io}.
   void append(Bytes bytes);
-  /// Checks size and SHA-256 (Refusal{malformed}), carries the bytes to the disk, names them, and writes down that the user had them.
+  /// Checks size and SHA-256 (StoreError{malformed}), carries the bytes to the disk, names them, and writes down that the user had them.
   void finish();
   /// The object's SHA-256 after finish(); for an upload whose oid was not known before.
   const std::string& oid() const noexcept;
@@ -43,9 +43,9 @@ class LfsPart {
   ~LfsPart();
   LfsPart(LfsPart&&) noexcept;
 
-  /// Throws Refusal{too_large} past the part's end, Error{io}.
+  /// Throws StoreError{too_large} past the part's end, Error{io}.
   void append(Bytes bytes);
-  /// The part's ETag (its SHA-256, without quotes). Throws Refusal{malformed} where bytes are missing.
+  /// The part's ETag (its SHA-256, without quotes). Throws StoreError{malformed} where bytes are missing.
   std::string finish();
 
  private:
@@ -71,13 +71,13 @@ class Lfs {
   /// Size of an object, whosever it is. Not for answers.
   std::optional<uint64_t> size_of(std::string_view oid) const;
 
-  /// `oid` empty: not known yet. Throws Refusal{malformed} for what is no SHA-256, {too_large}.
+  /// `oid` empty: not known yet. Throws StoreError{malformed} for what is no SHA-256, {too_large}.
   LfsUpload upload(std::string_view user, std::string_view oid, std::optional<uint64_t> size_bytes);
 
   /// Parts, numbered from 1, each `chunk_bytes` long but the last. They stay over a restart; one that came twice counts once.
   LfsPart part(std::string_view user, std::string_view oid, uint64_t size_bytes, uint64_t chunk_bytes, uint64_t number);
   bool has_part(std::string_view user, std::string_view oid, uint64_t chunk_bytes, uint64_t number) const;
-  /// Reads the whole back and checks its SHA-256; a wrong one leaves nothing. Throws Refusal{malformed} where parts are missing.
+  /// Reads the whole back and checks its SHA-256; a wrong one leaves nothing. Throws StoreError{malformed} where parts are missing.
   void complete(std::string_view user, std::string_view oid, uint64_t size_bytes, uint64_t chunk_bytes);
 
   /// git's SHA-1 of the object's content: what a client compares that sent it inline. Cost: reads it once, then remembers.

@@ -6,7 +6,7 @@
 
 #include "depickle/base/text.h"
 #include "server/hub/store/digits.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -45,7 +45,7 @@ uint64_t next_number(StoreParts& parts, int64_t repo) {
   std::optional<int64_t> number;
   parts.database->transaction([&] {
     number = parts.database->number("SELECT next_number FROM repos WHERE key = ?", {repo});
-    if (!number) throw Refusal(StoreReason::no_repo, "Repository not found");
+    if (!number) throw StoreError(StoreReason::no_repo, "Repository not found");
     parts.database->run("UPDATE repos SET next_number = next_number + 1 WHERE key = ?", {repo});
   });
   return static_cast<uint64_t>(*number);
@@ -136,7 +136,7 @@ std::vector<std::string> merge_into(const Git& git, TreeEditor& editor, const gi
   for (const auto& [path, file] : written) {
     try {
       editor.put(path, file);
-    } catch (const Refusal&) {
+    } catch (const StoreError&) {
       conflicts.push_back(path);  // a file here, a folder there
     }
   }
@@ -184,15 +184,16 @@ void settle_merge(StoreParts& parts, const RepoInfo& repo, uint64_t number) {
 
 std::string checked_title(const Limits& limits, std::string_view title) {
   std::string_view line = title.substr(0, title.find_first_of("\r\n"));
-  if (line.find_first_not_of(" \t") == line.npos) throw Refusal(StoreReason::malformed, "a title must not be empty");
+  if (line.find_first_not_of(" \t") == line.npos) throw StoreError(StoreReason::malformed, "a title must not be empty");
   if (line.size() > limits.title_bytes)
-    throw Refusal(StoreReason::too_large, fmt::format("the title is too long (at most {} bytes)", limits.title_bytes));
+    throw StoreError(
+        StoreReason::too_large, fmt::format("the title is too long (at most {} bytes)", limits.title_bytes));
   return std::string(line);
 }
 
 void check_text(const Limits& limits, std::string_view text) {
   if (text.size() > limits.text_bytes)
-    throw Refusal(
+    throw StoreError(
         StoreReason::too_large, fmt::format("the text is too long (at most {} bytes)", grouped(limits.text_bytes)));
 }
 

@@ -51,7 +51,7 @@ std::optional<git_oid> merge_base(const Git& git, const git_oid& a, const git_oi
 /// The row says merged where the commit is in the branch, and forgets it where it is not.
 void settle_merge(StoreParts& parts, const RepoInfo& repo, uint64_t number);
 
-/// Titles: one line, not empty, within the limits. Throws Refusal{malformed, too_large}.
+/// Titles: one line, not empty, within the limits. Throws StoreError{malformed, too_large}.
 std::string checked_title(const Limits& limits, std::string_view title);
 void check_text(const Limits& limits, std::string_view text);
 

@@ -7,18 +7,19 @@
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/pointer.h"
-#include "server/hub/store/refusal.h"
 #include "server/hub/store/repo.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
 
-Refusal exists_already(std::string_view what, std::string_view name) {
-  return Refusal(StoreReason::exists, fmt::format("{} {} already exists", what, quoted(name)));
+StoreError exists_already(std::string_view what, std::string_view name) {
+  return StoreError(StoreReason::exists, fmt::format("{} {} already exists", what, quoted(name)));
 }
 
 void remove_ref(const Git& git, const std::string& full_name, std::string_view name) {
-  if (!git.find_ref(full_name)) throw Refusal(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(name)));
+  if (!git.find_ref(full_name))
+    throw StoreError(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(name)));
   git_checked(git_reference_remove(git.get(), full_name.c_str()), "remove a ref");
 }
 
@@ -66,7 +67,7 @@ void Repo::create_branch(std::string_view name, std::string_view from) {
 }
 
 void Repo::delete_branch(std::string_view name) {
-  if (name == "main") throw Refusal(StoreReason::denied, "the branch main stays");
+  if (name == "main") throw StoreError(StoreReason::denied, "the branch main stays");
   check_ref_name(name);
   remove_ref(*git_, "refs/heads/" + std::string(name), name);
 }

@@ -10,7 +10,7 @@
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/pointer.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -21,12 +21,12 @@ bool is_hex_prefix(std::string_view text) {
   return text.size() >= 5 && text.size() <= 40 && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
 }
 
-Refusal no_revision(std::string_view revision) {
-  return Refusal(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
+StoreError no_revision(std::string_view revision) {
+  return StoreError(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(revision)));
 }
 
-Refusal no_entry(std::string_view path) {
-  return Refusal(StoreReason::no_entry, fmt::format("{} does not exist", quoted(path)));
+StoreError no_entry(std::string_view path) {
+  return StoreError(StoreReason::no_entry, fmt::format("{} does not exist", quoted(path)));
 }
 
 std::optional<Entry> entry_of(const Git& git, const git_tree_entry* object, std::string path) {
@@ -59,7 +59,7 @@ class Lister {
 
   // False once the page is full.
   bool walk(const git_tree* tree, const std::string& prefix, int depth = 0) {
-    if (depth > kDeepest) throw Refusal(StoreReason::too_large, "folders are nested too deeply");
+    if (depth > kDeepest) throw StoreError(StoreReason::too_large, "folders are nested too deeply");
     for (size_t i = 0; i < git_tree_entrycount(tree); ++i) {
       const git_tree_entry* object = git_tree_entry_byindex(tree, i);
       std::string path = prefix + git_tree_entry_name(object);
@@ -170,7 +170,7 @@ TreePage Repo::list(const std::string& commit, const TreeQuery& query) const {
   Lister lister(*git_, query, page);
   lister.walk(folder.get(), path.empty() ? "" : path + "/");
   if (!lister.cursor_found())
-    throw Refusal(StoreReason::malformed, fmt::format("{} is no cursor of this tree", quoted(query.cursor)));
+    throw StoreError(StoreReason::malformed, fmt::format("{} is no cursor of this tree", quoted(query.cursor)));
   return page;
 }
 
@@ -178,7 +178,7 @@ std::vector<Entry> Repo::files(const std::string& commit) const {
   TreePage page = list(commit, {.recursive = true, .limit = 2 * parts_.limits.repository_files, .cursor = ""});
   std::erase_if(page.entries, [](const Entry& entry) { return !entry.is_file(); });
   if (!page.next.empty() || page.entries.size() > parts_.limits.repository_files) {
-    throw Refusal(StoreReason::too_large,
+    throw StoreError(StoreReason::too_large,
         fmt::format("the repository has more than {} files", grouped(parts_.limits.repository_files)));
   }
   return std::move(page.entries);
@@ -188,7 +188,7 @@ FileContent Repo::content(const Entry& file, const Caller* reader) const {
   if (!file.lfs) return {file.size_bytes, blob(file), std::nullopt};
   std::optional<std::filesystem::path> object = parts_.lfs.readable(info_, file.lfs->oid, reader);
   if (!object)
-    throw Refusal(StoreReason::no_entry, fmt::format("the content of {} was never uploaded", quoted(file.path)),
+    throw StoreError(StoreReason::no_entry, fmt::format("the content of {} was never uploaded", quoted(file.path)),
         "upload it with `git lfs push`");
   return {parts_.lfs.size_of(file.lfs->oid).value_or(0), {}, object};
 }

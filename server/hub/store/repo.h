@@ -93,25 +93,25 @@ class Repo {
 
   /// Branch, tag, refs/…, commit or 5 and more digits of one → the commit's 40 digits.
   std::optional<std::string> find_commit(std::string_view revision) const;
-  /// Throws Refusal{no_revision}: `Invalid rev id: X`.
+  /// Throws StoreError{no_revision}: `Invalid rev id: X`.
   std::string commit_at(std::string_view revision) const;
 
   // In what follows, `commit` is the 40 digits that find_commit gave.
 
   std::optional<Entry> find_entry(const std::string& commit, std::string_view path) const;
-  /// Throws Refusal{no_entry}.
+  /// Throws StoreError{no_entry}.
   Entry entry_at(const std::string& commit, std::string_view path) const;
   /// Folders and files, in git's order, without what does not exist. Put the commit into the address of the next page, not the
-  /// branch: a cursor is worth nothing in another commit. Throws Refusal{no_entry} where `path` is no folder, {malformed} for a
+  /// branch: a cursor is worth nothing in another commit. Throws StoreError{no_entry} where `path` is no folder, {malformed} for a
   /// cursor that is not from here.
   TreePage list(const std::string& commit, const TreeQuery& query) const;
-  /// Every file of the commit. Throws Refusal{too_large} beyond Limits::repository_files.
+  /// Every file of the commit. Throws StoreError{too_large} beyond Limits::repository_files.
   std::vector<Entry> files(const std::string& commit) const;
   /// The newest commit that changed each of `paths`. Cost: the history back to the oldest of them.
   std::vector<Commit> last_commits(const std::string& commit, std::span<const std::string> paths) const;
 
   /// What the file is for a reader: the blob, or the LFS object behind the pointer. `reader` (null: nobody) only matters for a
-  /// pointer that came by `git push`: see Lfs::readable. Throws Refusal{no_entry} where the object is not here.
+  /// pointer that came by `git push`: see Lfs::readable. Throws StoreError{no_entry} where the object is not here.
   FileContent content(const Entry& file, const Caller* reader = nullptr) const;
   /// The git blob itself: of an LFS file, its pointer.
   std::string blob(const Entry& file) const;
@@ -122,9 +122,9 @@ class Repo {
   /// Bytes of the distinct LFS objects that its commits use.
   uint64_t used_bytes() const;
 
-  /// `from`: a revision; main where empty. Throws Refusal{exists, no_revision, malformed}.
+  /// `from`: a revision; main where empty. Throws StoreError{exists, no_revision, malformed}.
   void create_branch(std::string_view name, std::string_view from = {});
-  /// Throws Refusal{no_revision}, {denied} for main.
+  /// Throws StoreError{no_revision}, {denied} for main.
   void delete_branch(std::string_view name);
   /// Annotated where `message` is not empty.
   void create_tag(std::string_view name, std::string_view revision, std::string_view message, std::string_view by);

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -29,7 +29,7 @@ bool is_dot_git(std::string_view component) {
 
 void check_component(std::string_view component, std::string_view path, std::string_view what) {
   auto refuse = [&](std::string_view why) {
-    throw Refusal(StoreReason::malformed, fmt::format("{} {} {}", what, quoted(path), why));
+    throw StoreError(StoreReason::malformed, fmt::format("{} {} {}", what, quoted(path), why));
   };
   if (component.empty()) refuse("is absolute, or has an empty part");
   if (component == "." || component == "..") refuse("has a part `.` or `..`");
@@ -59,7 +59,8 @@ bool is_name(std::string_view name) noexcept {
 RepoId RepoId::parse(RepoType type, std::string_view full) {
   size_t slash = full.find('/');
   if (slash == full.npos || !is_name(full.substr(0, slash)) || !is_name(full.substr(slash + 1))) {
-    throw Refusal(StoreReason::malformed, fmt::format("{} is no repository name", quoted(full)), "write it as owner/name");
+    throw StoreError(
+        StoreReason::malformed, fmt::format("{} is no repository name", quoted(full)), "write it as owner/name");
   }
   return {type, std::string(full.substr(0, slash)), std::string(full.substr(slash + 1))};
 }
@@ -67,11 +68,11 @@ RepoId RepoId::parse(RepoType type, std::string_view full) {
 std::string checked_path(std::string_view path, uint64_t max_bytes, std::string_view what) {
   auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7f || c == '\\'; };
   if (path.size() > max_bytes) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("{} {} is too long (have {} bytes, at most {})", what, quoted(path, 60), path.size(), max_bytes));
   }
   if (std::any_of(path.begin(), path.end(), is_control) || !is_utf8(path)) {
-    throw Refusal(StoreReason::malformed,
+    throw StoreError(StoreReason::malformed,
         fmt::format("{} {} has control characters, backslashes or bytes that are not UTF-8", what, quoted(path)));
   }
   for (size_t begin = 0; begin <= path.size();) {

@@ -7,8 +7,8 @@
 #include "server/hub/store/digits.h"
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
-#include "server/hub/store/refusal.h"
 #include "server/hub/store/repo_folder.h"
+#include "server/hub/store/store_error.h"
 #include "server/hub/store/tree_editor.h"
 
 namespace depickle::server {
@@ -29,8 +29,8 @@ RepoInfo read_info(const Row& row) {
   return info;
 }
 
-Refusal exists_already(const RepoId& id) {
-  return Refusal(StoreReason::exists, fmt::format("{} already exists", id.full()), "choose another name");
+StoreError exists_already(const RepoId& id) {
+  return StoreError(StoreReason::exists, fmt::format("{} already exists", id.full()), "choose another name");
 }
 
 // An ordinary bare repository with one commit. git-lfs finds the objects beside it when it is cloned from the file system.
@@ -115,7 +115,7 @@ void Repos::abandon(const RepoInfo& repo) { remove_repo(parts_, repo.key); }
 
 RepoInfo Repos::create(const RepoId& id, const RepoSettings& settings, const Caller& by) {
   if (!may_create(id, by)) {
-    throw Refusal(StoreReason::denied,
+    throw StoreError(StoreReason::denied,
         fmt::format("{} may not create a repository under {}", by.user.name, quoted(id.owner)),
         by.may_write ? "use your own name or an organisation's" : "use a write token");
   }
@@ -135,7 +135,7 @@ void Repos::remove(const RepoId& id) {
 
 RepoInfo Repos::move(const RepoId& from, const RepoId& to) {
   RepoInfo info = at(from), moved = info;
-  if (from.type != to.type) throw Refusal(StoreReason::malformed, "a repository cannot become one of another type");
+  if (from.type != to.type) throw StoreError(StoreReason::malformed, "a repository cannot become one of another type");
   moved.id = to;
   parts_.database->transaction([&] {
     std::optional<int64_t> there = parts_.database->number(
@@ -182,7 +182,7 @@ std::optional<RepoInfo> Repos::find(const RepoId& id) const {
 
 RepoInfo Repos::at(const RepoId& id) const {
   std::optional<RepoInfo> info = find(id);
-  if (!info) throw Refusal(StoreReason::no_repo, "Repository not found");
+  if (!info) throw StoreError(StoreReason::no_repo, "Repository not found");
   return *info;
 }
 
@@ -231,7 +231,8 @@ bool Repos::may_create(const RepoId& id, const Caller& caller) const {
 }
 
 void Repos::grant(const RepoInfo& repo, std::string_view user) {
-  if (!parts_.users.find(user)) throw Refusal(StoreReason::no_user, fmt::format("there is no user {}", quoted(user)));
+  if (!parts_.users.find(user))
+    throw StoreError(StoreReason::no_user, fmt::format("there is no user {}", quoted(user)));
   parts_.database->run("INSERT OR IGNORE INTO grants VALUES(?, ?)", {repo.key, user});
 }
 

@@ -71,17 +71,17 @@ class Repos {
  public:
   explicit Repos(StoreParts& parts) : parts_(parts) {}
 
-  /// With a first commit on main that holds .gitattributes with the Hub's LFS patterns. Throws Refusal{exists}, {denied} where the
+  /// With a first commit on main that holds .gitattributes with the Hub's LFS patterns. Throws StoreError{exists}, {denied} where the
   /// namespace is another's.
   RepoInfo create(const RepoId& id, const RepoSettings& settings, const Caller& by);
   void remove(const RepoId& id);
-  /// The old name keeps finding the repository until another takes it. Throws Refusal{no_repo, exists}.
+  /// The old name keeps finding the repository until another takes it. Throws StoreError{no_repo, exists}.
   RepoInfo move(const RepoId& from, const RepoId& to);
   RepoInfo change(const RepoId& id, const SettingsChange& change);
 
   /// By its name or a former one: then `id` of the answer differs from the one asked for, and the caller redirects.
   std::optional<RepoInfo> find(const RepoId& id) const;
-  /// Throws Refusal{no_repo}.
+  /// Throws StoreError{no_repo}.
   RepoInfo at(const RepoId& id) const;
   /// Those that `caller` may see.
   std::vector<RepoInfo> list(const RepoQuery& query, const Caller* caller) const;

@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
@@ -13,7 +13,7 @@ constexpr uint64_t kHeaderBytes = 48, kRecordBytes = 48, kHashBytes = 32;
 constexpr uint32_t kHasVerification = 0x80000000, kHasSha256 = 0x40000000;
 
 [[noreturn]] void broken(std::string_view why) {
-  throw Refusal(StoreReason::malformed, fmt::format("the shard is broken: {}", why));
+  throw StoreError(StoreReason::malformed, fmt::format("the shard is broken: {}", why));
 }
 
 // The records one after another; each is inside when it is given out.

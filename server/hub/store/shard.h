@@ -23,7 +23,7 @@ struct ShardFile {
   ShardSegment segment(uint64_t i) const;
 };
 
-/// The files that a shard describes; views into `shard`. Throws Refusal{malformed}: also for a file without SHA-256.
+/// The files that a shard describes; views into `shard`. Throws StoreError{malformed}: also for a file without SHA-256.
 std::vector<ShardFile> parse_shard(Bytes shard);
 
 /// 32 bytes of a hash field as addresses write it: four little-endian 64-bit numbers, so each group of eight bytes is reversed.

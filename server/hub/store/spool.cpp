@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 #include "server/hub/store/temporary_file.h"
 
 namespace depickle::server {
@@ -49,7 +49,7 @@ uint64_t Spool::size_bytes() const noexcept { return body_->size_bytes; }
 
 void Spool::append(Bytes bytes) {
   if (bytes.size() > body_->max_bytes - body_->size_bytes) {
-    throw Refusal(StoreReason::too_large,
+    throw StoreError(StoreReason::too_large,
         fmt::format("a file in the body of a commit is too large (at most {})", human_bytes(body_->max_bytes)));
   }
   if (bytes.empty()) return;

@@ -22,7 +22,7 @@ class Spool {
   Spool(Spool&&) noexcept;
   Spool& operator=(Spool&&) noexcept;
 
-  /// Throws Refusal{too_large} beyond `max_bytes`, Error{io}.
+  /// Throws StoreError{too_large} beyond `max_bytes`, Error{io}.
   void append(Bytes bytes);
   uint64_t size_bytes() const noexcept;
 

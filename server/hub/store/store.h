@@ -8,10 +8,10 @@
 #include "server/hub/store/discussions.h"
 #include "server/hub/store/lfs.h"
 #include "server/hub/store/limits.h"
-#include "server/hub/store/refusal.h"
 #include "server/hub/store/repo.h"
 #include "server/hub/store/repos.h"
 #include "server/hub/store/spool.h"
+#include "server/hub/store/store_error.h"
 #include "server/hub/store/users.h"
 #include "server/hub/store/xet.h"
 

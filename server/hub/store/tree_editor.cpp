@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 
@@ -52,7 +52,7 @@ TreeEditor::Folder* TreeEditor::parent_of(std::string_view path, bool create, st
     }
     if (!at->second.is_folder()) {
       if (!create) return nullptr;
-      throw Refusal(StoreReason::malformed,
+      throw StoreError(StoreReason::malformed,
           fmt::format("{} cannot be written: {} is a file, not a folder", quoted(path), quoted(path.substr(0, slash))));
     }
     folder = &load(at->second);
@@ -74,7 +74,7 @@ void TreeEditor::put(std::string_view path, const File& file) {
   Folder* folder = parent_of(path, true, name);
   auto at = folder->items.find(name);
   if (at != folder->items.end() && at->second.is_folder()) {
-    throw Refusal(StoreReason::malformed, fmt::format("{} cannot be written: it is a folder", quoted(path)));
+    throw StoreError(StoreReason::malformed, fmt::format("{} cannot be written: it is a folder", quoted(path)));
   }
   folder->items.insert_or_assign(std::string(name), Item{file, nullptr});
 }
@@ -107,7 +107,7 @@ std::optional<git_oid> TreeEditor::write(Folder& folder) {
       item.object.oid = *oid;
     }
     if (git_treebuilder_insert(nullptr, made, name.c_str(), &item.object.oid, item.object.mode) != 0) {
-      throw Refusal(StoreReason::malformed, fmt::format("git takes no file named {}", quoted(name)));
+      throw StoreError(StoreReason::malformed, fmt::format("git takes no file named {}", quoted(name)));
     }
   }
   if (git_treebuilder_entrycount(made) == 0 && &folder != root_.get()) return std::nullopt;

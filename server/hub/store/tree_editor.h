@@ -22,7 +22,7 @@ class TreeEditor {
   TreeEditor(const Git& git, const git_oid* tree);
 
   std::optional<File> find_file(std::string_view path);
-  /// Throws Refusal{malformed} where a folder has that name, or a file that of one of its folders.
+  /// Throws StoreError{malformed} where a folder has that name, or a file that of one of its folders.
   void put(std::string_view path, const File& file);
   /// False where there is no such file (folder).
   bool remove_file(std::string_view path);

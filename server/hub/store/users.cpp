@@ -6,8 +6,8 @@
 #include "depickle/base/text.h"
 #include "server/hub/store/database.h"
 #include "server/hub/store/digits.h"
-#include "server/hub/store/refusal.h"
 #include "server/hub/store/repo_id.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 
@@ -15,15 +15,15 @@ Users Users::open(const std::filesystem::path& data_folder) { return Users(Datab
 
 std::string Users::add_token(std::string_view name, bool may_write) {
   if (!is_name(name)) {
-    throw Refusal(
-        StoreReason::malformed, fmt::format("{} is no user name", quoted(name)), "use letters, digits, `-`, `_` and `.`");
+    throw StoreError(StoreReason::malformed, fmt::format("{} is no user name", quoted(name)),
+        "use letters, digits, `-`, `_` and `.`");
   }
   std::string token = "hf_" + random_letters(40);
   database_->transaction([&] {
     if (!find(name)) {
       if (database_->number("SELECT 1 FROM repos WHERE owner = ?", {name})) {
-        throw Refusal(StoreReason::exists, fmt::format("{} is the name of an organisation with repositories", quoted(name)),
-            "choose another name");
+        throw StoreError(StoreReason::exists,
+            fmt::format("{} is the name of an organisation with repositories", quoted(name)), "choose another name");
       }
       std::string id = random_hex(24);
       database_->run("INSERT INTO users VALUES(?, ?, ?)", {id, name, now()});

@@ -35,7 +35,7 @@ class Users {
   explicit Users(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
   /// A fresh token ("hf_" and 40 letters and digits) of `name`, who is created where unknown. Only its SHA-256 is kept: it cannot
-  /// be shown again. Throws Refusal{malformed} for a name that no user may have, {exists} where an organisation has it already.
+  /// be shown again. Throws StoreError{malformed} for a name that no user may have, {exists} where an organisation has it already.
   std::string add_token(std::string_view name, bool may_write);
   /// Forgets every token of `name`; false where there is no such user.
   bool revoke_tokens(std::string_view name);

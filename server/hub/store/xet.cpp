@@ -5,8 +5,8 @@
 #include "depickle/base/text.h"
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
-#include "server/hub/store/refusal.h"
 #include "server/hub/store/shard.h"
+#include "server/hub/store/store_error.h"
 #include "server/hub/store/temporary_file.h"
 #include "server/hub/store/xorb.h"
 
@@ -26,7 +26,7 @@ XorbUpload::XorbUpload(XorbUpload&&) noexcept = default;
 void XorbUpload::append(Bytes bytes) {
   uint64_t most = body_->parts.limits.xorb_bytes;
   if (bytes.size() > most - body_->file.size_bytes())
-    throw Refusal(StoreReason::too_large, fmt::format("a xorb has at most {} bytes", grouped(most)));
+    throw StoreError(StoreReason::too_large, fmt::format("a xorb has at most {} bytes", grouped(most)));
   body_->file.append(bytes);
 }
 
@@ -41,7 +41,7 @@ bool XorbUpload::finish() {
 const std::string& Xet::store_id() const noexcept { return parts_.store_id; }
 
 XorbUpload Xet::xorb(std::string_view user, std::string_view hash) {
-  if (!is_sha256(hash)) throw Refusal(StoreReason::malformed, fmt::format("{} is no hash of a xorb", quoted(hash)));
+  if (!is_sha256(hash)) throw StoreError(StoreReason::malformed, fmt::format("{} is no hash of a xorb", quoted(hash)));
   return XorbUpload(parts_, std::string(user), std::string(hash));
 }
 
@@ -53,25 +53,27 @@ void append_segment(StoreParts& parts, std::string_view user, const ShardSegment
   if (open.first != segment.xorb) {
     std::filesystem::path file = parts.xorb_file(user, segment.xorb);
     if (!std::filesystem::exists(file))
-      throw Refusal(StoreReason::malformed, fmt::format("the shard names a xorb that was not uploaded: {}", segment.xorb));
+      throw StoreError(
+          StoreReason::malformed, fmt::format("the shard names a xorb that was not uploaded: {}", segment.xorb));
     open = {segment.xorb, std::make_unique<XorbFile>(file)};
   }
   uint64_t raw_bytes = 0;
   open.second->each_chunk(segment.begin, segment.end, [&](Bytes raw) {
     raw_bytes += raw.size();
     if (raw_bytes > segment.raw_bytes)
-      throw Refusal(StoreReason::malformed, "the chunks that the shard names are longer than it says");
+      throw StoreError(StoreReason::malformed, "the chunks that the shard names are longer than it says");
     upload.append(raw);
   });
   if (raw_bytes != segment.raw_bytes)
-    throw Refusal(StoreReason::malformed, "the chunks that the shard names are shorter than it says");
+    throw StoreError(StoreReason::malformed, "the chunks that the shard names are shorter than it says");
 }
 
 }  // namespace
 
 std::vector<std::string> Xet::take_shard(std::string_view user, Bytes shard) {
   if (shard.size() > parts_.limits.shard_bytes)
-    throw Refusal(StoreReason::too_large, fmt::format("a shard has at most {} bytes", grouped(parts_.limits.shard_bytes)));
+    throw StoreError(
+        StoreReason::too_large, fmt::format("a shard has at most {} bytes", grouped(parts_.limits.shard_bytes)));
   std::vector<ShardFile> files = parse_shard(shard);
   // Before any work: many files over the same chunks are a small shard and a full disk.
   uint64_t total = 0;
@@ -79,7 +81,7 @@ std::vector<std::string> Xet::take_shard(std::string_view user, Bytes shard) {
     for (uint64_t i = 0; i < file.count(); ++i) total += file.segment(i).raw_bytes;
   }
   if (total > parts_.limits.lfs_file_bytes)
-    throw Refusal(StoreReason::too_large,
+    throw StoreError(StoreReason::too_large,
         fmt::format("the files of a shard have at most {}", human_bytes(parts_.limits.lfs_file_bytes)));
   std::vector<std::string> made;
   std::pair<std::string, std::unique_ptr<XorbFile>> open;

@@ -19,9 +19,9 @@ class XorbUpload {
   ~XorbUpload();
   XorbUpload(XorbUpload&&) noexcept;
 
-  /// Throws Refusal{too_large}, Error{io}.
+  /// Throws StoreError{too_large}, Error{io}.
   void append(Bytes bytes);
-  /// False where the user has a xorb of this name already: it stays. Throws Refusal{malformed} where the heads of the chunks do not add up.
+  /// False where the user has a xorb of this name already: it stays. Throws StoreError{malformed} where the heads of the chunks do not add up.
   bool finish();
 
  private:
@@ -37,10 +37,10 @@ class Xet {
 
   /// Goes into the path of the CAS address: clients remember by that address what a store holds, and a new store has another id.
   const std::string& store_id() const noexcept;
-  /// `hash`: 64 hexadecimal digits, as in the address. Throws Refusal{malformed}.
+  /// `hash`: 64 hexadecimal digits, as in the address. Throws StoreError{malformed}.
   XorbUpload xorb(std::string_view user, std::string_view hash);
   /// Makes each file of the shard an LFS object that `user` has uploaded → their SHA-256. Chunk by chunk, in bounded memory.
-  /// Throws Refusal{malformed}: a shard that breaks the format, an unknown xorb, a file without SHA-256 or with a wrong one; {too_large}.
+  /// Throws StoreError{malformed}: a shard that breaks the format, an unknown xorb, a file without SHA-256 or with a wrong one; {too_large}.
   std::vector<std::string> take_shard(std::string_view user, Bytes shard);
 
  private:

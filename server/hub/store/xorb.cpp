@@ -14,13 +14,13 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
 
 [[noreturn]] void broken(std::string_view why) {
-  throw Refusal(StoreReason::malformed, fmt::format("the xorb is broken: {}", why));
+  throw StoreError(StoreReason::malformed, fmt::format("the xorb is broken: {}", why));
 }
 
 uint32_t u24(Bytes bytes, uint64_t offset) {
@@ -113,8 +113,8 @@ void XorbFile::read(uint64_t offset, MutableBytes out) const {
 
 void XorbFile::each_chunk(uint32_t begin, uint32_t end, const std::function<void(Bytes)>& take) const {
   if (begin >= end || end > chunks_) {
-    throw Refusal(
-        StoreReason::malformed, fmt::format("the shard names chunks [{}, {}) of a xorb that has {}", begin, end, chunks_));
+    throw StoreError(StoreReason::malformed,
+        fmt::format("the shard names chunks [{}, {}) of a xorb that has {}", begin, end, chunks_));
   }
   uint64_t table_begin = size_bytes_ - sizeof(uint32_t) * (uint64_t{chunks_} + 2);
   std::vector<std::byte> data, raw;

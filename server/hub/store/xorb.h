@@ -23,13 +23,13 @@ struct ChunkHead {
   uint8_t scheme;
 };
 
-/// Throws Refusal{malformed}.
+/// Throws StoreError{malformed}.
 ChunkHead parse_chunk_head(Bytes head);
-/// `data` unpacked into `raw`, exactly raw_bytes of the head. Throws Refusal{malformed}.
+/// `data` unpacked into `raw`, exactly raw_bytes of the head. Throws StoreError{malformed}.
 void unpack_chunk(const ChunkHead& head, Bytes data, std::vector<std::byte>& raw);
 
 /// Adds the table of chunks to the xorb in `file`, so that one of them is found without reading the others: their begins and the end
-/// of the last (u32 each), then their number. Throws Refusal{malformed} where the heads do not add up.
+/// of the last (u32 each), then their number. Throws StoreError{malformed} where the heads do not add up.
 void append_chunk_table(TemporaryFile& file);
 
 /// A stored xorb.
@@ -42,7 +42,7 @@ class XorbFile {
   XorbFile& operator=(const XorbFile&) = delete;
 
   uint32_t chunks() const noexcept { return chunks_; }
-  /// Calls `take` with the raw bytes of each chunk of [begin, end). Throws Refusal{malformed} where they are not all there.
+  /// Calls `take` with the raw bytes of each chunk of [begin, end). Throws StoreError{malformed} where they are not all there.
   void each_chunk(uint32_t begin, uint32_t end, const std::function<void(Bytes)>& take) const;
 
  private:

@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "server/hub/api/base64.h"
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 namespace depickle::server::api {
 namespace {
@@ -43,7 +43,7 @@ class CommitBodyTest : public testing::Test {
     try {
       parse(text);
       return std::nullopt;
-    } catch (const Refusal& refusal) {
+    } catch (const StoreError& refusal) {
       return refusal.reason();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::malformed);

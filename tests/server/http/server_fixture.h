@@ -53,7 +53,7 @@ class ServerTest : public testing::Test {
     router_.add("GET", "/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
     router_.add_streaming("PUT", "/sink", [](Request&) { return std::make_unique<Counting>(); });
     router_.add_streaming(
-        "PUT", "/refused", [](Request&) -> std::unique_ptr<Receiver> { throw Refusal(respond(403, "{}"), "no"); });
+        "PUT", "/refused", [](Request&) -> std::unique_ptr<Receiver> { throw Abort(respond(403, "{}"), "no"); });
   }
   ~ServerTest() override { std::filesystem::remove(path_); }
 

@@ -70,8 +70,8 @@ TEST_F(DiscussionsTest, ADraftTakesCommitsAndOpens) {
       "Draft (#1)\n\n- one (" + git(info_, "rev-parse refs/pr/1~1").substr(0, 40) + ")\n- two (" +
           git(info_, "rev-parse refs/pr/1").substr(0, 40) + ")\n\n");
   EXPECT_EQ(git(info_, "rev-list --count main"), "2\n");
-  EXPECT_TRUE(
-      refuses(StoreReason::conflict, [&] { Committer(repo).commit("refs/pr/1", request("late", add("c", "3")), bot_); }));
+  EXPECT_TRUE(refuses(
+      StoreReason::conflict, [&] { Committer(repo).commit("refs/pr/1", request("late", add("c", "3")), bot_); }));
   EXPECT_EQ(details(1).events.back().status, Status::merged);
   EXPECT_EQ(*details(1).discussion.merge_commit + "\n", git(info_, "rev-parse main"));
 }
@@ -103,10 +103,13 @@ TEST_F(DiscussionsTest, CommentsAreWrittenEditedAndHidden) {
   with([](Discussions all) { return all.change_title(1, "An answer", "me"); });
   EXPECT_EQ(details(1).events[2].from, "A question");
   EXPECT_EQ(details(1).events[2].to, "An answer");
-  EXPECT_TRUE(refuses(StoreReason::no_discussion, [&] { with([](Discussions all) { return all.comment(2, "x", "me"); }); }));
-  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { with([](Discussions all) { return all.edit_comment(1, "no", "x"); }); }));
+  EXPECT_TRUE(
+      refuses(StoreReason::no_discussion, [&] { with([](Discussions all) { return all.comment(2, "x", "me"); }); }));
+  EXPECT_TRUE(
+      refuses(StoreReason::no_entry, [&] { with([](Discussions all) { return all.edit_comment(1, "no", "x"); }); }));
   EXPECT_TRUE(refuses(StoreReason::malformed, [&] { with([](Discussions all) { return all.comment(1, "", "me"); }); }));
-  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { with([](Discussions all) { return all.create("  ", "", "me"); }); }));
+  EXPECT_TRUE(
+      refuses(StoreReason::malformed, [&] { with([](Discussions all) { return all.create("  ", "", "me"); }); }));
   EXPECT_TRUE(refuses(StoreReason::too_large,
       [&] { with([](Discussions all) { return all.comment(1, std::string(1 << 20, 'x'), "me"); }); }));
   EXPECT_TRUE(refuses(StoreReason::malformed, [&] { merge(1); }));
@@ -124,8 +127,8 @@ TEST_F(DiscussionsTest, AMergeKeepsWhatTheBranchChangedMeanwhile) {
   EXPECT_EQ(content(info_, "b"), "3");
   EXPECT_EQ(content(info_, "gone/now a folder"), "1");
   EXPECT_TRUE(refuses(StoreReason::conflict, [&] { merge(1); }));
-  EXPECT_TRUE(refuses(
-      StoreReason::conflict, [&] { with([](Discussions all) { return all.change_status(1, Status::open, "", "me"); }); }));
+  EXPECT_TRUE(refuses(StoreReason::conflict,
+      [&] { with([](Discussions all) { return all.change_status(1, Status::open, "", "me"); }); }));
   EXPECT_EQ(details(1).events.size(), 4u);
 }
 
@@ -139,7 +142,7 @@ TEST_F(DiscussionsTest, AConflictIsNamedAndNothingMoves) {
   try {
     merge(1);
     FAIL();
-  } catch (const Refusal& refusal) {
+  } catch (const StoreError& refusal) {
     EXPECT_EQ(refusal.reason(), StoreReason::conflict);
     EXPECT_THAT(refusal.paths(), ElementsAre("a", "d", "new", "f/x"));
   }

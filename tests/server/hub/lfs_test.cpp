@@ -65,8 +65,8 @@ TEST_F(LfsTest, PartsComeInAnyOrderAndOverARestart) {
   reopen();
   EXPECT_TRUE(store_->lfs().has_part("me", oid_, 10, 3));
   EXPECT_FALSE(store_->lfs().has_part("me", oid_, 10, 2));
-  EXPECT_TRUE(
-      refuses(StoreReason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); }, "parts are missing"));
+  EXPECT_TRUE(refuses(
+      StoreReason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); }, "parts are missing"));
   EXPECT_EQ(send_part(oid_, whole_, 10, 2), sha256_hex(bytes(whole_.substr(10, 10))));
   send_part(oid_, whole_, 10, 2);
   store_->lfs().complete("me", oid_, whole_.size(), 10);

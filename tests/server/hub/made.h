@@ -129,12 +129,12 @@ class StoreTest : public testing::Test {
   Caller me_ = user("me");
 };
 
-/// The reason of the Refusal that `body` throws.
+/// The reason of the StoreError that `body` throws.
 template <typename Body>
 testing::AssertionResult refuses(StoreReason reason, Body body, const std::string& words = "") {
   try {
     body();
-  } catch (const Refusal& refusal) {
+  } catch (const StoreError& refusal) {
     if (refusal.reason() != reason) return testing::AssertionFailure() << "another reason: " << refusal.what();
     if (std::string(refusal.what()).find(words) == std::string::npos)
       return testing::AssertionFailure() << "other words: " << refusal.what();

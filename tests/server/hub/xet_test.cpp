@@ -112,7 +112,8 @@ TEST_F(XetTest, ForgedShardsAreRefused) {
   send("me", hash_, xorb_);
   std::string good = file_records(sha(a_), {{hash_, a_.size(), 0, 1}}), whole = shard_of(good);
   EXPECT_TRUE(refuses(
-      StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(b_), {{hash_, a_.size(), 0, 1}}))); }, "SHA-256"));
+      StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(b_), {{hash_, a_.size(), 0, 1}}))); },
+      "SHA-256"));
   EXPECT_TRUE(refuses(
       StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(a_), {{hash_, a_.size() + 1, 0, 1}}))); },
       "shorter"));

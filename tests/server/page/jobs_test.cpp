@@ -120,7 +120,7 @@ TEST_F(JobsTest, CancelEndsWhatWaitsAndTellsWhatRuns) {
   std::string first = add("a", "m/1"), second = add("a", "m/2"), third = add("a", "m/3");
   auto live = jobs_->next(Lane::conversions);
   EXPECT_TRUE(jobs_->cancel(first));
-  EXPECT_EQ(live->stop, Live::Stop::cancelled);
+  EXPECT_EQ(live->stop, ActiveJob::Stop::cancelled);
   EXPECT_TRUE(jobs_->cancel(second));
   EXPECT_EQ(at(second).state, State::cancelled);
   EXPECT_FALSE(jobs_->cancel(second));

@@ -24,9 +24,9 @@ enum class StoreReason {
 };
 
 /// An Error that a client caused. Anything else that leaves the store is the server's own trouble (500).
-class Refusal : public Error {
+class StoreError : public Error {
  public:
-  Refusal(StoreReason reason, std::string what, std::string hint = {}, std::vector<std::string> paths = {});
+  StoreError(StoreReason reason, std::string what, std::string hint = {}, std::vector<std::string> paths = {});
 
   StoreReason reason() const noexcept { return reason_; }
   /// The files that a merge conflicts in; else empty.

@@ -15,9 +15,9 @@
 namespace depickle::sandbox {
 
 /// Asks over whichever channel is free. Safe to use from several threads.
-class HandedFiles {
+class BrokeredFiles {
  public:
-  explicit HandedFiles(std::vector<Channel> channels);
+  explicit BrokeredFiles(std::vector<Channel> channels);
 
   /// A file of one side, by its name there; empty where there is none. A file of this machine is mapped, another is read
   /// through the channels. Must not outlive this. Throws the Error that the other process sends.

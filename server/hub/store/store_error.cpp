@@ -1,4 +1,4 @@
-#include "server/hub/store/refusal.h"
+#include "server/hub/store/store_error.h"
 
 #include <utility>
 
@@ -19,7 +19,7 @@ Code code_of(StoreReason reason) {
 
 }  // namespace
 
-Refusal::Refusal(StoreReason reason, std::string what, std::string hint, std::vector<std::string> paths)
+StoreError::StoreError(StoreReason reason, std::string what, std::string hint, std::vector<std::string> paths)
     : Error(code_of(reason), "", std::move(what), {}, std::move(hint)),
       reason_(reason),
       paths_(std::move(paths)) {}

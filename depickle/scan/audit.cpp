@@ -1,4 +1,4 @@
-#include "depickle/scan/judge.h"
+#include "depickle/scan/audit.h"
 
 #include <algorithm>
 #include <map>
@@ -43,15 +43,15 @@ bool plausible(const pickle::Global& global) { return plausible(global.module) &
 
 bool is_loader(const pickle::Global& global) { return torch::find_builder(global) == torch::Builder::load_from_bytes; }
 
-class Judge {
+class PickleAudit {
  public:
-  Judge(Scan& scan, const pickle::Trace& trace, const std::string& record, uint64_t first_byte, Suspect suspect,
-      int depth)
+  PickleAudit(Scan& scan, const pickle::Trace& trace, const std::string& record, uint64_t first_byte,
+      Certainty certainty, int depth)
       : scan_(scan),
         graph_(trace.graph),
         record_(record),
         first_byte_(first_byte),
-        suspect_(suspect),
+        certainty_(certainty),
         depth_(depth) {}
 
   void run() {
@@ -110,7 +110,7 @@ class Judge {
     }
   }
 
-  bool believed(const pickle::Global& global) const { return suspect_ == Suspect::pickle || plausible(global); }
+  bool believed(const pickle::Global& global) const { return certainty_ == Certainty::certain || plausible(global); }
 
   // Whether torch.storage._load_from_bytes is handed to something that may call it: _rebuild_from_type_v2 calls its first argument.
   bool passes_loader_on() const {
@@ -136,12 +136,12 @@ class Judge {
     if (args.size() != 1 || depth_ >= kMaxCallDepth) {
       add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
     } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
-      if (judged_.insert(bytes->data()).second) judge_loaded(event, *bytes, where);
+      if (audited_.insert(bytes->data()).second) audit_loaded(event, *bytes, where);
     } else if (auto text = encoded_text(args[0])) {
-      if (!judged_.insert(text->data()).second) return;
+      if (!audited_.insert(text->data()).second) return;
       try {
         auto source = torch::latin1_bytes(record_, *text, nullptr);
-        judge_loaded(event, source->all(), where);
+        audit_loaded(event, source->all(), where);
       } catch (const Error& error) {
         if (!scan_.error) scan_.error = error;
       }
@@ -150,11 +150,11 @@ class Judge {
     }
   }
 
-  void judge_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
+  void audit_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
     // torch.load would open it. No storage is written so, and its first bytes may also be a harmless pickle.
     if (text(bytes).starts_with("PK\x03\x04"))
       return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
-    judge_stream(scan_, bytes, where, Suspect::pickle, depth_ + 1);
+    audit_stream(scan_, bytes, where, Certainty::certain, depth_ + 1);
   }
 
   std::optional<std::string_view> encoded_text(Handle handle) const {
@@ -175,10 +175,10 @@ class Judge {
   const Graph& graph_;
   const std::string& record_;
   uint64_t first_byte_;
-  Suspect suspect_;
+  Certainty certainty_;
   int depth_;
   std::map<std::string, size_t> called_;  ///< names that were called, to their first finding
-  std::set<const void*> judged_;          ///< nested streams: one may be unpickled a million times
+  std::set<const void*> audited_;         ///< nested streams: one may be unpickled a million times
 };
 
 // Whether bytes that may be a pickle are one: they reach STOP, or name what could be imported.
@@ -203,13 +203,13 @@ bool begins_with_opcode(Bytes bytes) noexcept {
   return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty();
 }
 
-uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspect suspect, int depth) {
+uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certainty certainty, int depth) {
   // torch's old container begins with five pickles; what follows a whole pickle elsewhere need not be one.
-  uint64_t certain = suspect == Suspect::perhaps ? 0 : torch::is_legacy_magic(stream) ? 5 : 1;
+  uint64_t certain = certainty == Certainty::heuristic ? 0 : torch::is_legacy_magic(stream) ? 5 : 1;
   uint64_t at = 0;
   for (uint64_t count = 0; at < stream.size(); ++count) {
-    Suspect here = count < certain ? Suspect::pickle : Suspect::perhaps;
-    if (here == Suspect::perhaps && !begins_with_opcode(stream.subspan(at))) break;
+    Certainty here = count < certain ? Certainty::certain : Certainty::heuristic;
+    if (here == Certainty::heuristic && !begins_with_opcode(stream.subspan(at))) break;
     if (count == kMaxPickles) {
       if (!scan.error)
         scan.error =
@@ -219,12 +219,12 @@ uint64_t judge_stream(Scan& scan, Bytes stream, const std::string& record, Suspe
     }
     pickle::Limits limits;
     // A long line must not hide what follows it.
-    if (here == Suspect::perhaps) limits.line_bytes = limits.text_bytes;
+    if (here == Certainty::heuristic) limits.line_bytes = limits.text_bytes;
     pickle::Trace trace = pickle::trace(stream.subspan(at), at, limits);
     scan.looked_bytes += trace.end_bytes;
-    bool credible = here == Suspect::pickle || is_credible(trace);
+    bool credible = here == Certainty::certain || is_credible(trace);
     if (credible) {
-      Judge(scan, trace, record, 0, here, depth).run();
+      PickleAudit(scan, trace, record, 0, here, depth).run();
       ++scan.pickles;
     }
     if (trace.failure) {

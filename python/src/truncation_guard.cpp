@@ -1,4 +1,4 @@
-#include "python/src/cut_files.h"
+#include "python/src/truncation_guard.h"
 
 #include <sys/mman.h>
 #include <sys/stat.h>

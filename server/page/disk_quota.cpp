@@ -1,4 +1,4 @@
-#include "server/page/keeping.h"
+#include "server/page/disk_quota.h"
 
 #include <algorithm>
 #include <chrono>
@@ -47,7 +47,7 @@ std::vector<Folder> folders_in(const fs::path& parent) {
 
 }  // namespace
 
-void Keeping::tidy() {
+void DiskQuota::tidy() {
   std::scoped_lock lock(one_at_a_time_);
   std::error_code ignored;
   for (const std::string& id : jobs_.forget_old()) fs::remove_all(job_folder(settings_, id), ignored);

@@ -1,4 +1,4 @@
-#include "server/page/keeping.h"
+#include "server/page/disk_quota.h"
 
 #include <unistd.h>
 
@@ -18,9 +18,9 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kBytes = 1000;
 
-class KeepingTest : public testing::Test {
+class DiskQuotaTest : public testing::Test {
  protected:
-  KeepingTest() {
+  DiskQuotaTest() {
     settings_.data = fs::temp_directory_path() / ("depickle-keeping-test-" + std::to_string(::getpid()));
     settings_.log = [this](std::string_view line) { log_.emplace_back(line); };
     fs::remove_all(settings_.data);
@@ -28,7 +28,7 @@ class KeepingTest : public testing::Test {
     jobs_ = std::make_unique<Jobs>(
         open_database(settings_.data), open_database(settings_.data), settings_.limits, settings_.log);
   }
-  ~KeepingTest() override {
+  ~DiskQuotaTest() override {
     jobs_.reset();
     fs::remove_all(settings_.data);
   }
@@ -50,7 +50,7 @@ class KeepingTest : public testing::Test {
   // What is left when only so many folders may stay.
   std::vector<std::string> left(uint64_t folders) {
     settings_.limits.disk_bytes = folders * kBytes;
-    Keeping keeping(settings_, *jobs_);
+    DiskQuota keeping(settings_, *jobs_);
     keeping.tidy();
     std::vector<std::string> names;
     for (const char* of : {"cache", "jobs"})
@@ -64,10 +64,10 @@ class KeepingTest : public testing::Test {
   Settings settings_;
   std::vector<std::string> log_;
   std::unique_ptr<Jobs> jobs_;
-  std::vector<std::shared_ptr<Live>> live_;
+  std::vector<std::shared_ptr<ActiveJob>> live_;
 };
 
-TEST_F(KeepingTest, DownloadsUsedLongestAgoGoFirstAndOnlyAsManyAsMust) {
+TEST_F(DiskQuotaTest, DownloadsUsedLongestAgoGoFirstAndOnlyAsManyAsMust) {
   download("models--a", Hours(3));
   download("models--b", Hours(5));
   download("models--c", Hours(4));
@@ -77,7 +77,7 @@ TEST_F(KeepingTest, DownloadsUsedLongestAgoGoFirstAndOnlyAsManyAsMust) {
   EXPECT_THAT(log_, testing::ElementsAre("disk: models--b is gone, 1.0 kB", "disk: models--c is gone, 1.0 kB"));
 }
 
-TEST_F(KeepingTest, WhatSomebodyMayBeAtWorkWithStays) {
+TEST_F(DiskQuotaTest, WhatSomebodyMayBeAtWorkWithStays) {
   download("models--now", Hours(0));
   download(".locks", Hours(9));
   const std::string running = begin("m/1");
@@ -85,7 +85,7 @@ TEST_F(KeepingTest, WhatSomebodyMayBeAtWorkWithStays) {
   EXPECT_THAT(left(0), UnorderedElementsAre("models--now", ".locks", running));
 }
 
-TEST_F(KeepingTest, ResultsGoAfterDownloadsAndTheirJobsStay) {
+TEST_F(DiskQuotaTest, ResultsGoAfterDownloadsAndTheirJobsStay) {
   const std::string ended = begin("m/1");
   jobs_->fail(*live_.back(), {});
   results(ended, Hours(2));

@@ -12,9 +12,9 @@ namespace depickle::server::page {
 
 /// Makes room: old jobs with their files, then downloads that were used longest ago, then the files of the oldest jobs, until everything
 /// fits. A repository that was used in the last hour stays, for somebody may be at work with it.
-class Keeping {
+class DiskQuota {
  public:
-  Keeping(const Settings& settings, Jobs& jobs) : settings_(settings), jobs_(jobs) {}
+  DiskQuota(const Settings& settings, Jobs& jobs) : settings_(settings), jobs_(jobs) {}
 
   /// Safe to use from several threads.
   void tidy();

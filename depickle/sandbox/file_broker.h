@@ -15,14 +15,14 @@
 namespace depickle::sandbox {
 
 /// Answers each channel on a thread of its own, until its other end is gone. What opening or reading throws goes to the worker as an answer.
-class Desk {
+class FileBroker {
  public:
   /// `sides`: how each side's files are opened. `make_target` may be empty.
-  Desk(std::vector<Channel> channels, std::vector<repo::OpenFile> sides, convert::MakeTarget make_target);
+  FileBroker(std::vector<Channel> channels, std::vector<repo::OpenFile> sides, convert::MakeTarget make_target);
   /// Ends the channels.
-  ~Desk();
-  Desk(const Desk&) = delete;
-  Desk& operator=(const Desk&) = delete;
+  ~FileBroker();
+  FileBroker(const FileBroker&) = delete;
+  FileBroker& operator=(const FileBroker&) = delete;
 
  private:
   void answer_all(const Channel& channel);

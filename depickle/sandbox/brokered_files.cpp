@@ -1,4 +1,4 @@
-#include "depickle/sandbox/handed_files.h"
+#include "depickle/sandbox/brokered_files.h"
 
 #include <algorithm>
 
@@ -11,7 +11,7 @@ namespace {
 // Bytes that the other process reads for us.
 class ServedSource final : public ByteSource {
  public:
-  ServedSource(HandedFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_remote)
+  ServedSource(BrokeredFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_remote)
       : ByteSource(std::move(name)),
         files_(files),
         number_(number),
@@ -28,7 +28,7 @@ class ServedSource final : public ByteSource {
     while (!out.empty()) {
       const uint64_t length = std::min<uint64_t>(out.size(), kMaxReadBytes);
       WireWriter question;
-      question(Ask::read, number_, offset, length);
+      question(Request::read, number_, offset, length);
       const Message answer = files_.ask(question.take());
       if (answer.payload.size() != length)
         throw Error(Code::integrity, "", "other bytes came than were asked for", Where::in(name()));
@@ -38,7 +38,7 @@ class ServedSource final : public ByteSource {
     }
   }
 
-  HandedFiles& files_;
+  BrokeredFiles& files_;
   uint64_t number_, size_bytes_;
   bool is_distant_;
   mutable KeptViews views_;
@@ -46,11 +46,11 @@ class ServedSource final : public ByteSource {
 
 }  // namespace
 
-HandedFiles::HandedFiles(std::vector<Channel> channels) : channels_(std::move(channels)) {
+BrokeredFiles::BrokeredFiles(std::vector<Channel> channels) : channels_(std::move(channels)) {
   for (const Channel& channel : channels_) free_.push_back(&channel);
 }
 
-Message HandedFiles::ask(const std::string& question) {
+Message BrokeredFiles::ask(const std::string& question) {
   const Channel* channel = nullptr;
   {
     std::unique_lock lock(mutex_);
@@ -72,9 +72,9 @@ Message HandedFiles::ask(const std::string& question) {
   return answer;
 }
 
-std::shared_ptr<const ByteSource> HandedFiles::open(uint64_t side, const std::string& name) {
+std::shared_ptr<const ByteSource> BrokeredFiles::open(uint64_t side, const std::string& name) {
   WireWriter question;
-  question(Ask::open, side, name);
+  question(Request::open, side, name);
   Message answer = ask(question.take());
   WireReader wire(answer.payload);
   if (!wire.value<bool>()) return nullptr;
@@ -86,18 +86,18 @@ std::shared_ptr<const ByteSource> HandedFiles::open(uint64_t side, const std::st
   return std::make_shared<ServedSource>(*this, number, std::move(shown), size_bytes, is_remote);
 }
 
-std::unique_ptr<os::OutputFile> HandedFiles::target(uint64_t file_bytes) {
+std::unique_ptr<os::OutputFile> BrokeredFiles::target(uint64_t file_bytes) {
   WireWriter question;
-  question(Ask::target, file_bytes);
+  question(Request::target, file_bytes);
   Message answer = ask(question.take());
   WireReader wire(answer.payload);
   if (!wire.value<bool>()) return nullptr;
   return std::make_unique<os::OutputFile>(answer.file.release(), wire.value<std::string>());
 }
 
-int HandedFiles::scratch() {
+int BrokeredFiles::scratch() {
   WireWriter question;
-  question(Ask::scratch);
+  question(Request::scratch);
   return ask(question.take()).file.release();
 }
 

@@ -1,4 +1,4 @@
-#include "depickle/sandbox/desk.h"
+#include "depickle/sandbox/file_broker.h"
 
 #include <fmt/format.h>
 
@@ -23,19 +23,20 @@ std::string refusal(const Error& error) {
 
 }  // namespace
 
-Desk::Desk(std::vector<Channel> channels, std::vector<repo::OpenFile> sides, convert::MakeTarget make_target)
+FileBroker::FileBroker(
+    std::vector<Channel> channels, std::vector<repo::OpenFile> sides, convert::MakeTarget make_target)
     : channels_(std::move(channels)),
       sides_(std::move(sides)),
       make_target_(std::move(make_target)) {
   for (const Channel& channel : channels_) threads_.emplace_back([this, &channel] { answer_all(channel); });
 }
 
-Desk::~Desk() {
+FileBroker::~FileBroker() {
   for (const Channel& channel : channels_) channel.shut_down();
   for (std::thread& thread : threads_) thread.join();
 }
 
-void Desk::answer_all(const Channel& channel) {
+void FileBroker::answer_all(const Channel& channel) {
   Message message;
   while (channel.receive(message)) {
     WireReader question(message.payload);
@@ -49,12 +50,12 @@ void Desk::answer_all(const Channel& channel) {
   }
 }
 
-void Desk::answer(WireReader& question, const Channel& channel) {
-  switch (question.value<Ask>()) {
-    case Ask::open: return open(question, channel);
-    case Ask::read: return read(question, channel);
-    case Ask::target: return target(question, channel);
-    case Ask::scratch: {
+void FileBroker::answer(WireReader& question, const Channel& channel) {
+  switch (question.value<Request>()) {
+    case Request::open: return open(question, channel);
+    case Request::read: return read(question, channel);
+    case Request::target: return target(question, channel);
+    case Request::scratch: {
       const Descriptor file(os::open_scratch_file());
       WireWriter answer;
       answer(true);
@@ -63,7 +64,7 @@ void Desk::answer(WireReader& question, const Channel& channel) {
   }
 }
 
-void Desk::open(WireReader& question, const Channel& channel) {
+void FileBroker::open(WireReader& question, const Channel& channel) {
   const auto side = question.value<uint64_t>();
   const auto name = question.value<std::string>();
   if (side >= sides_.size()) throw refused("a file that it was not meant to have");
@@ -86,7 +87,7 @@ void Desk::open(WireReader& question, const Channel& channel) {
   channel.send(answer.take(), local ? local->descriptor() : -1);
 }
 
-void Desk::read(WireReader& question, const Channel& channel) {
+void FileBroker::read(WireReader& question, const Channel& channel) {
   uint64_t number = 0, offset = 0, length = 0;
   question(number, offset, length);
   std::shared_ptr<const ByteSource> source;
@@ -100,7 +101,7 @@ void Desk::read(WireReader& question, const Channel& channel) {
   channel.send(answer);
 }
 
-void Desk::target(WireReader& question, const Channel& channel) {
+void FileBroker::target(WireReader& question, const Channel& channel) {
   const auto file_bytes = question.value<uint64_t>();
   const os::OutputFile* file = nullptr;
   {

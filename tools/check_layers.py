@@ -111,7 +111,7 @@ def check(root):
 def python_cycle(root):
     """Returns the modules of the Python package that import each other, in order, or [] if there is no such cycle.
 
-    Imports inside functions count too: they only hide a cycle.
+    Imports inside functions count too: they only hide a cycle. A module may import the package that contains it.
     """
     package = root / "python/depickle"
     imports = {}
@@ -134,7 +134,8 @@ def python_cycle(root):
     def walk(name, path):
         if name in path:
             return path[path.index(name):] + [name]
-        for other in sorted(imports.get(name, set()) & imports.keys() - {name}):
+        others = {other for other in imports.get(name, ()) if other in imports and not f"{name}.".startswith(f"{other}.")}
+        for other in sorted(others):
             if cycle := walk(other, [*path, name]):
                 return cycle
         done.add(name)

@@ -12,16 +12,16 @@ forbid_pickle           makes every unpickling of weights raise
 
 _HOMES = {
     "__version__": "_core",
-    "check": "_jobs",
-    "compare": "_jobs",
-    "convert": "_jobs",
-    "download": "_jobs",
+    "check": "_commands",
+    "compare": "_commands",
+    "convert": "_commands",
+    "download": "_commands",
     "forbid_pickle": "_forbid",
-    "from_pretrained": "_jobs",
-    "inspect": "_jobs",
-    "open": "_weights",
-    "scan": "_jobs",
-    "verify": "_jobs",
+    "from_pretrained": "_load",
+    "inspect": "_commands",
+    "open": "_load",
+    "scan": "_commands",
+    "verify": "_commands",
 }
 _MODULES = ("safetensors", "torch")
 

@@ -2,15 +2,15 @@ from . import safetensors as safetensors
 from . import torch as torch
 from ._core import __version__ as __version__
 from ._forbid import forbid_pickle as forbid_pickle
-from ._jobs import check as check
-from ._jobs import compare as compare
-from ._jobs import convert as convert
-from ._jobs import download as download
-from ._jobs import from_pretrained as from_pretrained
-from ._jobs import inspect as inspect
-from ._jobs import scan as scan
-from ._jobs import verify as verify
-from ._weights import open as open
+from ._commands import check as check
+from ._commands import compare as compare
+from ._commands import convert as convert
+from ._commands import download as download
+from ._load import from_pretrained as from_pretrained
+from ._commands import inspect as inspect
+from ._commands import scan as scan
+from ._commands import verify as verify
+from ._load import open as open
 
 __all__ = [
     "__version__",

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
-from depickle._answers import Step
+from depickle._results import Step
 
 
 class Bar(Protocol):

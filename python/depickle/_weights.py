@@ -1,8 +1,7 @@
-"""Weights of any container, by name: `open`."""
+"""Weights in any format, by tensor name."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -111,35 +110,3 @@ class Weights(Mapping[str, Any]):
     # Of a Mapping these would compare all tensors.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
-
-
-def open(addr: str | os.PathLike[str], framework: str = "pt", root: str = "") -> Weights:
-    """Opens weights, whatever holds them: a safetensors or torch file, an index of shards, a folder with one model.
-
-    What it is is found by content. `addr` may also be on the Hub (hf://ORG/NAME[@REV][/PATH], a page's address, or
-    ORG/NAME[@REV] where there is no such path): it is fetched into the cache first. `framework` makes the tensors:
-    "pt", "np", "tf", "jax", "mlx", "paddle". `root` is the part of a nested checkpoint ("state_dict"; "." is all of
-    it); without it, the model's weights are looked for. Nothing in a pickle is executed.
-    """
-    place = os.fsdecode(addr)
-    if place.startswith(("hf://", "https://")) or (not os.path.exists(place) and _is_repository(place)):
-        place = _fetched(place)
-    return Weights(_core.OpenWeights(place, framework, root))
-
-
-def _is_repository(addr: str) -> bool:
-    """ORG/NAME[@REV], and by its look no path."""
-    parts = addr.split("/")
-    names_a_file = addr.endswith((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".json", ".pickle"))
-    return len(parts) == 2 and not names_a_file and all(part and not part.startswith((".", "~")) for part in parts)
-
-
-def _fetched(address: str) -> str:
-    """Where the model, or the file that the address names, is in the cache."""
-    from depickle import _jobs
-
-    found = _jobs.download(address, only_weights=True)
-    if len(found.models) > 1:
-        names = ", ".join(model.name for model in found.models)
-        raise ValueError(f"{address}: is a pipeline of several models ({names})\nhint: name the file of one")
-    return found.models[0].path if found.models else found.path

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import depickle
-from depickle import _answers
+from depickle import _results
 from jobs import bits, checkpoint, converted_as  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -24,7 +24,7 @@ def test_convert_says_what_it_did_and_the_tensors_are_the_same_to_the_bit(checkp
     result = depickle.convert(checkpoint)
     (file,) = result.files
     assert result.outcome == "written" and (file.tensors, file.identical) == (2, 2)
-    assert file.tied == [_answers.Tied(name="lm_head.weight", kept="weight")]
+    assert file.tied == [_results.Tied(name="lm_head.weight", kept="weight")]
     assert file.root == "state_dict" and file.leftovers[0].path == "epoch"
     assert result.json["schema"] == "depickle.convert/1" and result.json["files"][0]["target"] == file.target
     assert converted_as(checkpoint, file.target)
@@ -105,17 +105,17 @@ def test_results_have_the_fields_of_json_md():
     text = (ROOT / "docs/json.md").read_text()
     documented = {name: json.loads(form) for name, form in re.findall(r"```json (\w+)\n(.*?)```", text, re.S)}
     kinds = {
-        "check": _answers.Check,
-        "compare": _answers.Comparison,
-        "convert_repo": _answers.Conversion,
-        "download": _answers.Download,
-        "inspect": _answers.Inspection,
-        "scan": _answers.Scan,
-        "verify": _answers.Verification,
+        "check": _results.Check,
+        "compare": _results.Comparison,
+        "convert_repo": _results.Conversion,
+        "download": _results.Download,
+        "inspect": _results.Inspection,
+        "scan": _results.Scan,
+        "verify": _results.Verification,
     }
     for form, kind in kinds.items():
         assert fields(kind) == set(documented[form]) - {"schema"}, form
-        assert_same_fields(_answers.made(kind, documented[form]), documented[form])
+        assert_same_fields(_results.made(kind, documented[form]), documented[form])
 
 
 def fields(kind):

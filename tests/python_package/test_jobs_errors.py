@@ -65,7 +65,8 @@ def test_options_that_do_not_exist(checkpoint):
     *[(code, "is wrong", ValueError, None) for code in ("malformed", "truncated", "unsupported", "limit", "integrity")],
 ])
 def test_each_error_of_the_program_is_one_exception(fake, code, message, kind, number):
-    error = {"schema": "depickle.error/1", "code": code, "message": message, "file": "f.bin", "hint": "do this"}
+    error = {"schema": "depickle.error/1", "code": code, "message": message, "file": "f.bin", "errno": number,
+             "hint": "do this"}
     said = f"note: more\nerror: f.bin: {message}\nhint: do this"
     fake(f"echo '{said}' >&2; echo '{json.dumps(error)}'; exit 2")
     with pytest.raises(kind) as raised:

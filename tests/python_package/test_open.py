@@ -176,13 +176,13 @@ def test_addresses_on_the_hub(tmp_path, monkeypatch):
     """What is fetched, and what is opened then; the fetching itself is the program's."""
     from types import SimpleNamespace
 
-    from depickle import _jobs
+    from depickle import _commands
 
     torch.save({"a": torch.ones(1)}, tmp_path / "sub.bin")
     model = SimpleNamespace(name="m", path=str(tmp_path / "sub.bin"))
     answer = SimpleNamespace(path=str(tmp_path), models=[model])
     calls = []
-    monkeypatch.setattr(_jobs, "download", lambda address, **options: calls.append(address) or answer)
+    monkeypatch.setattr(_commands, "download", lambda address, **options: calls.append(address) or answer)
     addresses = ["hf://org/name", "hf://org/name@v1", "hf://org/name@v1/sub.bin", "org/name", "https://host/org/name"]
     for address in addresses:
         assert list(depickle.open(address)) == ["a"]

@@ -113,7 +113,7 @@ def test_mistakes_are_seen(cache):
 ALLOWED = r"""
 depickle\._core\..*
 depickle\.safetensors\._files\.(Data|Path|Source|Target)
-depickle\._jobs\.(Address|Token|Names)
+depickle\._commands\.(Address|Token|Names)
 depickle\.safetensors\.(flax|tensorflow|paddle|mlx)(\..*)?
 """
 

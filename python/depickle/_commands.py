@@ -8,13 +8,10 @@ huggingface_hub's environment; `token` is another one, or False for none.
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from depickle import _answers, _program
+from depickle import _program, _results
 from depickle._progress import Listener, Progress
-
-if TYPE_CHECKING:
-    from depickle._weights import Weights
 
 Address: TypeAlias = str | os.PathLike[str]
 Token: TypeAlias = str | bool | None
@@ -42,7 +39,7 @@ def convert(
     revision: str | None = None,
     token: Token = None,
     progress: Progress = None,
-) -> _answers.Conversion:
+) -> _results.Conversion:
     """Converts a file, a folder or a repository (ORG/NAME) to safetensors, and proves that nothing changed.
 
     Without `output`, the result goes beside the source; of a repository it goes to `output`, or with `pr` into a pull
@@ -67,7 +64,7 @@ def convert(
     ]
     json, code = _run("convert", options, [place], progress, _as(token))
     json.setdefault("outcome", "nothing-to-do" if code == 3 else "planned" if dry_run else "written")
-    result = _answers.made(_answers.Conversion, json)
+    result = _results.made(_results.Conversion, json)
     if result.failed:
         error = _program.kind_of(code)("\n".join(_told(failed) for failed in result.failed))
         error.result = result  # type: ignore[attr-defined]
@@ -77,13 +74,13 @@ def convert(
 
 def compare(
     a: Address, b: Address, *, root: str | None = None, token: Token = None, progress: Progress = None
-) -> _answers.Comparison:
+) -> _results.Comparison:
     """Compares two models of any format tensor by tensor. True where they are identical."""
     json, _ = _run("compare", _option("--root", root), [a, b], progress, _as(token))
-    return _answers.made(_answers.Comparison, json)
+    return _results.made(_results.Comparison, json)
 
 
-def scan(*addresses: Address, token: Token = None) -> _answers.Scan:
+def scan(*addresses: Address, token: Token = None) -> _results.Scan:
     """Says what loading these files would do beyond the building of tensors. True where that is nothing.
 
     A folder is searched for what may be a pickle. A file that cannot be read is a finding too.
@@ -91,31 +88,31 @@ def scan(*addresses: Address, token: Token = None) -> _answers.Scan:
     if not addresses:
         raise TypeError("scan() needs at least one address")
     json, _ = _run("scan", [], addresses, None, _as(token))
-    return _answers.made(_answers.Scan, json)
+    return _results.made(_results.Scan, json)
 
 
 def check(
     repo: str, number: int | None = None, *, token: Token = None, progress: Progress = None
-) -> _answers.Check:
+) -> _results.Check:
     """Holds a pull request against its base: which files change, and each tensor. True where it is the same model.
 
     `repo` is ORG/NAME, or the address of the pull request, which has its number.
     """
     words = [repo] if number is None else [repo, str(int(number))]
     json, _ = _run("check", [], words, progress, _as(token))
-    return _answers.made(_answers.Check, json)
+    return _results.made(_results.Check, json)
 
 
-def verify(receipt: Address) -> _answers.Verification:
+def verify(receipt: Address) -> _results.Verification:
     """Proves a receipt of `convert` again: digests of files and tensors, and the source where it is still there."""
     json, _ = _run("verify", [], [receipt])
-    return _answers.made(_answers.Verification, json)
+    return _results.made(_results.Verification, json)
 
 
-def inspect(address: Address, *, root: str | None = None, token: Token = None) -> _answers.Inspection:
+def inspect(address: Address, *, root: str | None = None, token: Token = None) -> _results.Inspection:
     """Lists the tensors of a model without reading them; of one on the Hub by a few range requests."""
     json, _ = _run("inspect", _option("--root", root), [address], None, _as(token))
-    return _answers.made(_answers.Inspection, json)
+    return _results.made(_results.Inspection, json)
 
 
 def download(
@@ -130,7 +127,7 @@ def download(
     cache_dir: Address | None = None,
     token: Token = None,
     progress: Progress = None,
-) -> _answers.Download:
+) -> _results.Download:
     """Fetches what a model library would load into the cache that huggingface_hub shares.
 
     `include` are patterns of names, in place of that choice. `paranoid` refuses pickles.
@@ -144,50 +141,7 @@ def download(
     ]
     cache = {} if cache_dir is None else {"HF_HUB_CACHE": os.fsdecode(cache_dir)}
     json, _ = _run("download", options, [repo], progress, {**_as(token), **cache})
-    return _answers.made(_answers.Download, json)
-
-
-def from_pretrained(
-    repo_or_path: Address,
-    *,
-    revision: str | None = None,
-    framework: str = "pt",
-    variant: str | None = None,
-    subfolder: str | None = None,
-    paranoid: bool = False,
-    cache_dir: Address | None = None,
-    token: Token = None,
-    progress: Progress = None,
-) -> "Weights":
-    """Opens the weights that a model library would load: of a repository, through the cache, or of a path that exists.
-
-    safetensors is taken where there is any; a pickle is read without executing it, or with `paranoid` refused.
-    """
-    from depickle import _weights
-
-    place = os.fsdecode(repo_or_path)
-    if os.path.exists(place):
-        if revision or variant:
-            raise ValueError(f"{place}: is a path; a revision or a variant is chosen in a repository")
-        place = os.path.join(place, subfolder) if subfolder else place
-        if paranoid:
-            _refuse_pickles(place)
-        return _weights.open(place, framework=framework)
-    found = download(
-        place,
-        revision=revision,
-        variant=variant,
-        subfolder=subfolder,
-        paranoid=paranoid,
-        only_weights=True,
-        cache_dir=cache_dir,
-        token=token,
-        progress=progress,
-    )
-    if len(found.models) > 1:
-        names = ", ".join(model.name for model in found.models)
-        raise ValueError(f"{place}: is a pipeline of several models\nhint: choose one as subfolder: {names}")
-    return _weights.open(found.models[0].path if found.models else found.path, framework=framework)
+    return _results.made(_results.Download, json)
 
 
 def _run(
@@ -227,13 +181,5 @@ def _as(token: Token) -> dict[str, str]:
     return {"HF_TOKEN": token, "HF_HUB_DISABLE_IMPLICIT_TOKEN": ""} if isinstance(token, str) else {}
 
 
-def _told(failed: _answers.FailedFile) -> str:
+def _told(failed: _results.FailedFile) -> str:
     return f"{failed.error}\nhint: {failed.hint}" if failed.hint else failed.error
-
-
-def _refuse_pickles(place: str) -> None:
-    import pickle
-
-    container = inspect(place).container
-    if container != "safetensors":
-        raise pickle.UnpicklingError(f"{place}: is a pickle\nhint: depickle.convert makes safetensors of it")

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import embedded_hub
-from big import empty, room, save_sparse
+from big import empty, folder_with_space, save_sparse
 from embedded import Hub, files_of, hub, safe, tied_model  # noqa: F401
 
 
@@ -31,7 +31,7 @@ def test_what_is_not_there_is_an_error_that_names_it(hub):
 
 @pytest.mark.release
 def test_a_pickle_of_4_gib_is_inspected_and_scanned_with_less_than_1_mib():
-    with room(10 << 30) as folder:
+    with folder_with_space(10 << 30) as folder:
         model = folder / "import/org/big"
         model.mkdir(parents=True)
         tensors = {f"layer.{number}.weight": empty(torch.float32, 2620, 2620) for number in range(160)}

@@ -61,14 +61,14 @@ class Printer {
   }
 
   void print_leftovers(const FileReport& file) const {
-    constexpr size_t kMost = 12;
+    constexpr size_t kMax = 12;
     std::string names;
-    for (size_t i = 0; i < file.unused.size() && i < kMost; ++i) {
+    for (size_t i = 0; i < file.unused.size() && i < kMax; ++i) {
       const Unused& left = file.unused[i];
       names += fmt::format("{}{}", i ? ", " : "", quoted(left.path, 60));
       if (left.tensors > 0) names += fmt::format(" ({})", plural(left.tensors, "tensor"));
     }
-    if (file.unused.size() > kMost) names += fmt::format(" and {} more", file.unused.size() - kMost);
+    if (file.unused.size() > kMax) names += fmt::format(" and {} more", file.unused.size() - kMax);
     if (!names.empty()) line("left", names + " (not weights)");
   }
 

@@ -1,6 +1,6 @@
-// What looks into model files, which may be hostile. Everything else in the house only moves them, by their names.
+// Reads model files, which may be hostile. Every other component only handles them by name.
 //
-// It works in this process (local_engine()), or in one that can do nothing else (depickle/sandbox).
+// Runs in this process (local_engine()) or in a sandboxed one (depickle/sandbox).
 #pragma once
 
 #include <functional>

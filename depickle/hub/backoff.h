@@ -8,7 +8,7 @@
 
 namespace depickle::hub {
 
-/// The statuses of bad weather: 408, 429, 500, 502, 503 and 504.
+/// Returns whether an HTTP status is worth a retry: 408, 429, 500, 502, 503 and 504.
 bool is_transient(int status) noexcept;
 
 /// The waits of one request: doubled each time, without chance, a server's own wish first.

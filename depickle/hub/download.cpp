@@ -23,7 +23,7 @@ constexpr uint64_t kAloneBytes = 64 << 20;  // such a file takes all connections
 
 std::string_view revision_of(std::string_view revision) { return revision.empty() ? "main" : revision; }
 
-// For a question whose answer the cache has already: it need not wait for better weather.
+// For a request that the cache can answer: it is not worth a retry.
 Client without_retries(const Client& client) {
   Settings settings = client.settings();
   settings.patience.retries = 0;

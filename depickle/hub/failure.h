@@ -10,7 +10,7 @@
 namespace depickle::hub {
 
 /// An answer with a status of 400 or more. Codes: not_found (repository, revision, file), denied (token, gate, permission),
-/// network (408, 429, 5xx: weather), limit (413), network too for a conflict (409, 412): what was decided on has changed,
+/// network (408, 429, 5xx: transient), limit (413), network too for a conflict (409, 412): what was decided on has changed,
 /// decide again; malformed for the rest: we asked what the Hub does not understand.
 class Failure : public Error {
  public:

@@ -34,7 +34,7 @@ class Http {
  public:
   explicit Http(const Settings& settings);
 
-  /// The answer, whole: at most 64 MiB. Bad weather is waited out. Throws Failure for a status of 400 and more; Error{network}.
+  /// Returns the whole response, at most 64 MiB. Retries transient errors. Throws Failure if the status is 400 or more; Error{network}.
   Response send(const Request& request);
   /// send(), and the body as JSON.
   JsonValue json(const Request& request, Response* answer = nullptr);

@@ -11,7 +11,7 @@ namespace depickle::hub {
 
 inline constexpr std::string_view kPublicEndpoint = "https://huggingface.co";
 
-/// How often, and how long, bad weather is waited out: a lost connection, a time-out, 408, 429, 500, 502, 503 and 504.
+/// How often and how long transient errors are retried: a lost connection, a timeout, 408, 429, 500, 502, 503 and 504.
 struct RetryPolicy {
   unsigned retries = 5;  ///< in a row, without progress
   std::chrono::milliseconds first_wait{

@@ -75,7 +75,7 @@ struct CheckOptions {
 /// else is read by
 /// ranges and not stored. Where the branch has moved on since, and one of the compared pickles with it, that is a
 /// finding: merged, the two
-/// would not belong together. Throws Error where it cannot look: no such repository or pull request, a login, weather,
+/// would not belong together. Throws Error if it cannot look: no such repository or pull request, a login, a transient error,
 /// a pickle at the base that cannot be read.
 Check check(const hub::Client& client, const hub::RepoId& repo, uint64_t number, const CheckOptions& options = {});
 

@@ -39,7 +39,7 @@ bool is_looked_for(std::string_view path) {
   });
 }
 
-// The indexes of a repository, each read once. What is no index is kept as its error; weather is thrown at once.
+// The indexes of a repository, each read once. An invalid index is stored as its error; transient errors are thrown.
 class Indexes {
  public:
   Indexes(const std::set<std::string>& names, const ReadIndex& read_index) {

@@ -16,9 +16,9 @@ class ServedSource final : public ByteSource {
         files_(files),
         number_(number),
         size_bytes_(size_bytes),
-        is_distant_(is_remote) {}
+        is_remote_(is_remote) {}
   uint64_t size_bytes() const noexcept override { return size_bytes_; }
-  bool is_remote() const noexcept override { return is_distant_; }
+  bool is_remote() const noexcept override { return is_remote_; }
 
  private:
   Bytes do_view(uint64_t offset, uint64_t length) const override {
@@ -40,7 +40,7 @@ class ServedSource final : public ByteSource {
 
   BrokeredFiles& files_;
   uint64_t number_, size_bytes_;
-  bool is_distant_;
+  bool is_remote_;
   mutable KeptViews views_;
 };
 

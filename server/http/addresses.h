@@ -16,8 +16,7 @@ struct AddressLimits {
   bool loopback_is_exempt = true;  ///< from the rate, not from the connections: this machine's own programs and proxies
 };
 
-/// Keeps an entry for who is connected or was too eager lately. An IPv6 network of 64 bits counts as one address: it is what one
-/// household gets.
+/// Has an entry for each address that is connected or was rate-limited recently. An IPv6 /64 network counts as one address.
 class Addresses {
  public:
   using Clock = std::chrono::steady_clock;

@@ -104,7 +104,7 @@ TEST(RepoPlan, Says_which_shards_and_indexes_are_broken) {
       ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
 }
 
-TEST(RepoPlan, Lets_weather_through_instead_of_calling_the_index_broken) {
+TEST(RepoPlan, ThrowsTransientErrorsInsteadOfCallingTheIndexInvalid) {
   auto storm = [](const std::string&) -> safetensors::Index { throw Error(Code::network, "", "lost"); };
   EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), storm), Error);
 }

@@ -149,8 +149,8 @@ int64_t JsonCursor::exponent() {
   if (negative || (at_ != end_ && *at_ == '+')) ++at_;
   int64_t left_out = 0;
   uint64_t value = digits(0, left_out);
-  constexpr uint64_t kMost = uint64_t{1} << 31;
-  auto exponent = static_cast<int64_t>(left_out > 0 || value > kMost ? kMost : value);
+  constexpr uint64_t kMax = uint64_t{1} << 31;
+  auto exponent = static_cast<int64_t>(left_out > 0 || value > kMax ? kMax : value);
   return negative ? -exponent : exponent;
 }
 

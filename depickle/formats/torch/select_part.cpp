@@ -111,7 +111,7 @@ Part select_part(Flattener& flattener, const Tree& tree, std::string_view root) 
 }
 
 void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused) {
-  constexpr size_t kMost = 1000;
+  constexpr size_t kMax = 1000;
   std::string path;
   Handle handle = tree.graph().root();
   while (handle != part.handle) {
@@ -125,7 +125,7 @@ void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& par
       if (on_the_way && next == pickle::kNothing) {
         next = value;
         next_path = here;
-      } else if (unused.size() < kMost) {
+      } else if (unused.size() < kMax) {
         unused.push_back({here, describe(tree.graph(), value), flattener.count_tensors(value)});
       }
     }

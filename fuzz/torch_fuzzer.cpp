@@ -5,6 +5,7 @@
 #include "depickle/formats/torch/globals.h"
 #include "depickle/formats/torch/table.h"
 #include "depickle/formats/zip/archive.h"
+#include "depickle/scan/closed_list.h"
 #include "depickle/scan/scan.h"
 #include "depickle/weights/builder.h"
 #include "fuzz/fuzz.h"
@@ -54,7 +55,7 @@ bool check_table(const std::shared_ptr<const ByteSource>& file, const std::strin
 bool names_more(Bytes stream) {
   pickle::Trace trace = pickle::trace(stream);
   return std::ranges::any_of(
-      trace.graph.globals(), [](const pickle::Global& global) { return !torch::is_inert(global); });
+      trace.graph.globals(), [](const pickle::Global& global) { return !scan::is_inert(global); });
 }
 
 // The pickle that a loader of this file would run first, as far as its container can be read; empty for others.

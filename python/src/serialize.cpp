@@ -15,7 +15,6 @@
 #include "depickle/base/source.h"
 #include "depickle/formats/safetensors/header.h"
 #include "depickle/formats/safetensors/layout.h"
-#include "depickle/formats/safetensors/words.h"
 #include "depickle/os/atomic_file.h"
 #include "python/src/bind.h"
 #include "python/src/errors.h"
@@ -74,14 +73,8 @@ class Tensors {
     std::vector<safetensors::TensorSpec> specs;
     for (size_t i = 0; i < names_.size(); ++i) specs.push_back({names_[i], specs_[i].dtype(), specs_[i].shape()});
     FilePlan plan = safetensors::plan_file(specs, metadata);
-    for (const Place& place : plan.places) {
-      const TensorSpec& spec = specs_[place.spec];
-      if (spec.bytes().size() != place.size_bytes())
-        throw safetensors::tensor_error("ST16",
-            fmt::format("has {} bytes but shape {} of {} needs {}", spec.bytes().size(),
-                safetensors::shape_text(spec.shape()), name(spec.dtype()), place.size_bytes()),
-            names_[place.spec]);
-    }
+    for (const Place& place : plan.places)
+      safetensors::check_content_size(specs[place.spec], specs_[place.spec].bytes().size());
     return plan;
   }
 

@@ -7,7 +7,7 @@
 #include "depickle/base/crc32.h"
 #include "depickle/base/error.h"
 #include "depickle/weights/builder.h"
-#include "tests/made.h"
+#include "tests/error_of.h"
 
 namespace depickle::convert {
 namespace {

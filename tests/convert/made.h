@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "depickle/weights/builder.h"
-#include "tests/made.h"
+#include "tests/error_of.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::convert {
 

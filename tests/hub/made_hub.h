@@ -8,8 +8,9 @@
 #include "depickle/base/text.h"
 #include "depickle/hub/client.h"
 #include "depickle/hub/content_hash.h"
+#include "tests/error_of.h"
 #include "tests/hub/scripted_hub.h"
-#include "tests/made.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::hub {
 

@@ -4,7 +4,8 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/made.h"
+#include "tests/error_of.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::os {
 namespace {

@@ -7,7 +7,8 @@
 #include "depickle/convert/convert.h"
 #include "depickle/os/atomic_file.h"
 #include "tests/convert/torch_file.h"
-#include "tests/made.h"
+#include "tests/error_of.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::sandbox {
 namespace {

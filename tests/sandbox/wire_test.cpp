@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/sandbox/messages.h"
-#include "tests/made.h"
+#include "tests/error_of.h"
 
 namespace depickle::sandbox {
 namespace {

@@ -3,8 +3,9 @@
 
 #include "depickle/scan/scan.h"
 #include "depickle/weights/weights.h"
+#include "tests/error_of.h"
 #include "tests/formats/torch/zips.h"
-#include "tests/made.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::weights {
 namespace {

@@ -11,7 +11,7 @@
 #include "depickle/formats/detect/wrong_file.h"
 #include "depickle/formats/safetensors/header_parser.h"
 #include "depickle/formats/safetensors/size_rules.h"
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 
 namespace depickle::safetensors {
 namespace {
@@ -19,8 +19,8 @@ namespace {
 void check_header_bytes(uint64_t header_bytes) {
   if (header_bytes > kMaxHeaderBytes)
     throw Error(Code::limit, "ST02",
-        fmt::format(
-            "the header is too large (has {} bytes, may have {})", grouped(header_bytes), grouped(kMaxHeaderBytes)));
+        fmt::format("the header is too large (has {} bytes, the limit is {})", grouped(header_bytes),
+            grouped(kMaxHeaderBytes)));
 }
 
 void check_utf8(std::string_view json) {
@@ -30,7 +30,7 @@ void check_utf8(std::string_view json) {
   throw Error(Code::malformed, "ST04", "the header is not UTF-8", Where::at(offset));
 }
 
-// Entries are large: where they are out of order, which few writers do, their places are sorted instead.
+// Few writers list tensors out of order. Entries are large, so their places are sorted instead.
 void sort_by_place(Entries& entries) {
   auto place_of = [](const Entry& entry) { return std::pair(entry.begin, entry.end); };
   if (std::ranges::is_sorted(entries, {}, place_of)) return;
@@ -44,27 +44,27 @@ void sort_by_place(Entries& entries) {
   entries = std::move(sorted);
 }
 
-// ST12. The table stays, to find tensors by name.
+// ST12. Returns the table for finding tensors by name.
 NameTable check_names(std::span<const Entry> entries) {
   NameTable names(static_cast<uint32_t>(entries.size()), [&](uint32_t i) { return entries[i].name; });
   if (names.repeated() != NameTable::kNone)
-    throw tensor_error("ST12", "the name stands twice in the header", entries[names.repeated()].name);
+    throw tensor_error("ST12", "the name occurs twice in the header", entries[names.repeated()].name);
   return names;
 }
 
-// ST13 to ST17: sorted entries fill a data section of `data_bytes`, each one as its dtype and shape say.
+// ST13 to ST17: the sorted entries cover a data section of `data_bytes`, each with the size of its dtype and shape.
 void check_places(std::span<const Entry> entries, uint64_t data_bytes) {
   uint64_t next = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != next)
-      throw tensor_error(
-          "ST15", fmt::format("data_offsets begin at {}, the tensor before ends at {}", entry.begin, next), entry.name);
+      throw tensor_error("ST15",
+          fmt::format("data_offsets begin at {}, the previous tensor ends at {}", entry.begin, next), entry.name);
     if (entry.end < entry.begin)
       throw tensor_error(
-          "ST15", fmt::format("data_offsets [{}, {}] run backwards", entry.begin, entry.end), entry.name);
+          "ST15", fmt::format("data_offsets [{}, {}] end before they begin", entry.begin, entry.end), entry.name);
     if (uint64_t need = checked_tensor_bytes(entry.dtype, entry.shape, entry.name); need != entry.size_bytes())
       throw tensor_error("ST16",
-          fmt::format("data_offsets hold {} bytes but shape {} of {} needs {}", entry.size_bytes(),
+          fmt::format("data_offsets span {} bytes, but shape {} of {} needs {}", entry.size_bytes(),
               shape_text(entry.shape), name(entry.dtype), need),
           entry.name);
     next = entry.end;
@@ -80,7 +80,7 @@ void check_places(std::span<const Entry> entries, uint64_t data_bytes) {
             grouped(next)));
 }
 
-Header read_unexplained(const ByteSource& file, Mode mode) {
+Header read_header(const ByteSource& file, Mode mode) {
   uint64_t file_bytes = file.size_bytes();
   if (file_bytes < kLengthBytes)
     throw Error(Code::truncated, "ST01",
@@ -90,20 +90,29 @@ Header read_unexplained(const ByteSource& file, Mode mode) {
   uint64_t rest_bytes = file_bytes - kLengthBytes;
   if (header_bytes > rest_bytes)
     throw Error(Code::truncated, "ST03",
-        fmt::format("the header is longer than the file (the file has {} bytes, its first 8 ask for {})",
+        fmt::format("the header is longer than the file (the file has {} bytes, length and header need {})",
             grouped(file_bytes), grouped(kLengthBytes + header_bytes)));
   return Header::parse(file.view(kLengthBytes, header_bytes), rest_bytes - header_bytes, mode);
 }
 
-// An error about a file that is something else altogether says so instead.
+// Whether a file begins with a length within the limit and a JSON object. A length can equal another format's magic number
+// (640 is 80 02, the start of a pickle of protocol 2).
+bool begins_like_safetensors(Bytes start) {
+  if (start.size() <= kLengthBytes || load<uint64_t>(start, 0) > kMaxHeaderBytes) return false;
+  const std::string_view json = text(start.subspan(kLengthBytes));
+  const size_t first = json.find_first_not_of(" \t\r\n");
+  return first != json.npos && json[first] == '{';
+}
+
+// Returns `error` with the file's name, and with the file's format if it is not safetensors.
 Error explained(const Error& error, const ByteSource& file) {
   Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
-  bool may_be_another_format = error.rule() <= "ST05";
-  if (auto wrong = may_be_another_format ? detect::recognize(start, file.size_bytes(), file.name()) : std::nullopt)
+  if (auto wrong =
+          begins_like_safetensors(start) ? std::nullopt : detect::recognize(start, file.size_bytes(), file.name()))
     return Error(
         Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, Where::in(file.name()), wrong->hint);
   if (error.code() == Code::truncated && error.hint().empty())
-    return error.in(file.name()).with_hint("the download may have been cut short: fetch the file again");
+    return error.in(file.name()).with_hint("the download may be incomplete: fetch the file again");
   return error.in(file.name());
 }
 
@@ -127,7 +136,7 @@ Header Header::parse(Bytes json, uint64_t data_bytes, Mode mode) {
 
 Header Header::read(const ByteSource& file, Mode mode) {
   try {
-    return read_unexplained(file, mode);
+    return read_header(file, mode);
   } catch (const Error& error) {
     throw explained(error, file);
   }

@@ -1,4 +1,4 @@
-// The header of a safetensors file: which tensors there are, and where their bytes lie.
+// The header of a safetensors file: the table of its tensors and the places of their bytes.
 //
 //   byte 0          8               data_begin = 8 + N           file size
 //        ├─ N, u64 ─┼─ JSON, N bytes ─┼─ a ─┼─ b ─┼────── c ──────┤
@@ -26,20 +26,20 @@ namespace depickle::safetensors {
 /// Keys and values of `__metadata__`, both UTF-8.
 using Metadata = std::vector<std::pair<std::string, std::string>>;
 
-/// The length at the start of a file.
+/// Size of the length field at the start of a file.
 inline constexpr uint64_t kLengthBytes = 8;
-/// The key under which a header keeps its metadata.
+/// The header's key for metadata.
 inline constexpr std::string_view kMetadataKey = "__metadata__";
-/// A header's JSON may have this many bytes, padding included.
+/// Maximum size of a header's JSON, padding included.
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 
-/// Which files are accepted. Repeated tensor names are refused by both: which of the two would be meant?
+/// Which files are accepted. Both modes refuse repeated tensor names, because readers differ in which tensor they use.
 enum class Mode {
-  reference,  ///< just what the reference library 0.8 accepts
-  strict,     ///< only what the letter of the format allows (rules ST18 to ST23)
+  reference,  ///< accepts what the reference library 0.8 accepts, except repeated names
+  strict,     ///< accepts only what the format's README allows (rules ST18 to ST23)
 };
 
-/// One tensor. Name and shape belong to the Header.
+/// One tensor. The Header owns the name and the shape.
 struct Entry {
   std::string_view name;            ///< UTF-8; any text, NUL included
   std::span<const uint64_t> shape;  ///< elements; empty for a scalar
@@ -50,34 +50,34 @@ struct Entry {
   uint64_t size_bytes() const noexcept { return end - begin; }
 };
 
-/// A table of entries; a header of 100 MB may list millions.
+/// A table of entries. A header of 100 MB can contain millions.
 using Entries = std::vector<Entry, LargeAllocator<Entry>>;
 
-/// A Header that exists is valid: the tensors' names are unique, they tile the data section without gap or overlap, and each
-/// is as long as its dtype and shape say. It owns all that it hands out, and moving it does not move that. Reading it from
-/// several threads is safe.
+/// A valid header: names are unique, the tensors cover the data section without gap or overlap, and each has the size that
+/// its dtype and shape need. It owns everything that it returns; moving it does not invalidate what was returned. Safe to
+/// read from several threads.
 class Header {
  public:
-  /// From the JSON (the N bytes after the length) and the size of the data section behind it. O(n) in practice, O(n log n)
-  /// where the tensors are not listed in the order of their bytes.
-  /// Throws Error{malformed, truncated, limit} naming the rule, the tensor, and the place in the file.
+  /// Parses the JSON (the N bytes after the length). `data_bytes` is the size of the data section. O(n) if the tensors are
+  /// listed in the order of their bytes, else O(n log n).
+  /// Throws Error{malformed, truncated, limit} with the rule, the tensor and the offset in the file.
   static Header parse(Bytes json, uint64_t data_bytes, Mode mode = Mode::reference);
 
-  /// From a whole file, of which only the header's bytes are touched. Errors name the file too, and say what it seems to be
-  /// where it is something else: a git-LFS pointer, a web page, a zip, a pickle …
+  /// Parses the header of a whole file; reads the header's bytes only. Errors also contain the file's name, and its format
+  /// if it is not safetensors: a git-LFS pointer, a web page, a zip archive, a pickle …
   static Header read(const ByteSource& file, Mode mode = Mode::reference);
 
-  /// Sorted by place; empty tensors at one place stand as the header lists them.
+  /// Sorted by place; empty tensors at the same place are in the header's order.
   std::span<const Entry> entries() const noexcept { return entries_; }
-  /// nullptr where there is none. O(1).
+  /// Returns the entry with this name, or nullptr. O(1).
   const Entry* find(std::string_view name) const noexcept;
 
-  /// In the order of the file. Where the reference mode meets a key twice, the last one counts.
+  /// In the order of the file. In reference mode the last value of a repeated key is used.
   const Metadata& metadata() const noexcept { return metadata_; }
-  /// Whether there is a `__metadata__` at all; it may be empty. (`null` counts as none.)
+  /// Whether the header has a `__metadata__` object, which may be empty. `null` means no metadata.
   bool has_metadata() const noexcept { return has_metadata_; }
 
-  /// Where the data section begins, in bytes from the start of the file.
+  /// Offset of the data section from the start of the file.
   uint64_t data_begin() const noexcept { return data_begin_; }
 
  private:

@@ -1,4 +1,4 @@
-// The JSON of a header → entries and metadata, with every rule that one entry alone can break. Internal to the module.
+// Parses the JSON of a header into entries and metadata; checks the rules of single entries. Internal to the module.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@
 
 namespace depickle::safetensors {
 
-/// Rules ST05 to ST11 and ST18 to ST23. One pass; a header as every known writer makes it takes the short way
-/// (canonical_entry), anything else the long one, which decides.
+/// Checks rules ST05 to ST11 and ST18 to ST23 in one pass. Entries as all known writers write them are read by the fast
+/// path (canonical_entry), all others by the general parser.
 class HeaderParser {
  public:
   /// `json` is UTF-8. Names and shapes are copied to `arena`.
@@ -36,14 +36,14 @@ class HeaderParser {
   void shape_value(Entry& entry);
   void data_offsets_value(Entry& entry);
   uint64_t size_value(std::string_view field);
-  void only_reference(std::string_view rule, std::string what) const;
+  void refuse_if_strict(std::string_view rule, std::string what) const;
 
   JsonCursor json_;
   Mode mode_;
   Arena& arena_;
   std::string scratch_;
   std::vector<uint64_t> shape_;           ///< of the entry being read
-  std::string_view last_dtype_ = "BOOL";  ///< of the entry before: most entries have the same
+  std::string_view last_dtype_ = "BOOL";  ///< of the previous entry; most entries have the same dtype
   Dtype last_dtype_value_ = Dtype::BOOL;
   bool metadata_seen_ = false;
 };

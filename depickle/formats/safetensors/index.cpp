@@ -13,13 +13,13 @@
 #include "depickle/base/text.h"
 #include "depickle/formats/detect/wrong_file.h"
 #include "depickle/formats/safetensors/json_cursor.h"
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 #include "depickle/os/mapped_file.h"
 
 namespace depickle::safetensors {
 namespace {
 
-// A relative path that stays below the folder, in the plainest spelling.
+// Whether `path` is a normalized relative path below the folder, without control characters and backslashes.
 bool is_plain_path(std::string_view path) {
   if (path.empty() ||
       std::ranges::any_of(path, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == '\\'; }))
@@ -33,7 +33,7 @@ bool is_plain_path(std::string_view path) {
   }
 }
 
-// Names and values of the parts of an index that are not wanted are checked as JSON and dropped.
+// Keeps weight_map and metadata; everything else is checked as JSON only.
 class IndexParser {
  public:
   explicit IndexParser(std::string_view json) : json_(json, 0, {.syntax = "SX01", .depth = "SX01", .range = "SX01"}) {}
@@ -49,8 +49,8 @@ class IndexParser {
         json_.skip_value(1);
       }
     });
-    if (json_.peek() || json_.at() != json_.end()) json_.fail("SX01", "something follows the last }");
-    if (!has_weight_map) json_.fail("SX02", "there is no weight_map");
+    if (json_.peek() || json_.at() != json_.end()) json_.fail("SX01", "text follows the last }");
+    if (!has_weight_map) json_.fail("SX02", "weight_map is missing");
   }
 
   Index::WeightMap weight_map;
@@ -59,10 +59,10 @@ class IndexParser {
 
  private:
   void once(bool& seen, std::string_view key) {
-    if (std::exchange(seen, true)) json_.fail("SX02", fmt::format("{} stands twice", key));
+    if (std::exchange(seen, true)) json_.fail("SX02", fmt::format("{} occurs twice", key));
   }
 
-  // An object in every index that is known; something else in its place means nothing and does no harm.
+  // Every known writer writes an object; any other value is ignored.
   void read_metadata() {
     if (json_.peek() != '{') return json_.skip_value(1);
     std::string key_scratch;
@@ -83,7 +83,8 @@ class IndexParser {
     if (json_.peek() != '{') json_.fail("SX02", "weight_map is not an object");
     std::string key_scratch;
     json_.object(2, key_scratch, [&](std::string_view key) {
-      if (json_.peek() != '"') json_.fail("SX02", fmt::format("weight_map names no file for {}", quoted(key)));
+      if (json_.peek() != '"')
+        json_.fail("SX02", fmt::format("the value of {} in weight_map is not a string", quoted(key)));
       weight_map.emplace_back(key, json_.string(scratch_, "a file name"));
     });
   }
@@ -98,7 +99,7 @@ void Index::check() {
   names_ = NameTable(
       static_cast<uint32_t>(weight_map_.size()), [&](uint32_t i) { return std::string_view(weight_map_[i].first); });
   if (names_.repeated() != NameTable::kNone)
-    throw tensor_error("SX02", "weight_map names the tensor twice", weight_map_[names_.repeated()].first);
+    throw tensor_error("SX02", "weight_map contains the tensor twice", weight_map_[names_.repeated()].first);
   std::set<std::string_view> seen;
   for (const auto& [name, shard] : weight_map_) {
     if (!seen.insert(shard).second) continue;
@@ -131,7 +132,7 @@ Index Index::read(const ByteSource& file) {
     Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
     if (auto wrong = detect::recognize(start, file.size_bytes(), file.name()))
       throw Error(
-          Code::malformed, error.rule(), "not an index of shards: " + wrong->what, Where::in(file.name()), wrong->hint);
+          Code::malformed, error.rule(), "not a shard index: " + wrong->what, Where::in(file.name()), wrong->hint);
     throw error.in(file.name());
   }
 }

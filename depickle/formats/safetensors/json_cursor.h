@@ -1,7 +1,7 @@
-// A strict JSON reader that walks a text once, as the reference library's does. Internal to the module.
+// A strict single-pass JSON reader with the limits of the reference library's. Internal to the module.
 //
-// Why not simdjson: what the reference accepts in a field that it ignores (numbers that underflow, 300-digit integers) and
-// refuses there (1e999, 128 levels) is part of the format in practice, and no other JSON library draws the same lines.
+// Why not simdjson: the reference accepts some values in ignored fields (numbers that underflow, 300-digit integers) and
+// refuses others (1e999, 128 levels). This is part of the format in practice, and other JSON libraries have other limits.
 #pragma once
 
 #ifdef __SSE2__
@@ -17,7 +17,7 @@
 
 namespace depickle::safetensors {
 
-/// The first byte in [at, end) that ends or interrupts a plain JSON string: a quote, a backslash or a control character.
+/// Returns the first quote, backslash or control character in [at, end), or `end`.
 inline const char* plain_end(const char* at, const char* end) noexcept {
 #ifdef __SSE2__
   for (; end - at >= 16; at += 16) {
@@ -41,20 +41,20 @@ inline const char* plain_end(const char* at, const char* end) noexcept {
   return at;
 }
 
-/// Reads one JSON text that is UTF-8 already, token by token. Every member throws Error{malformed} with the rules given, the
-/// place in the file, and the tensor where one has been set.
+/// Reads one JSON text, which must be UTF-8, token by token. Member functions throw Error{malformed} with one of the given
+/// rules, the offset in the file, and the tensor if one is set.
 class JsonCursor {
  public:
-  /// The rules that errors name: for broken syntax, for too deep nesting, for numbers beyond a double.
+  /// Rule ids for errors: invalid syntax, too deep nesting, numbers that exceed the range of a double.
   struct Rules {
     std::string_view syntax, depth, range;
   };
-  /// Only whole numbers from 0 to 2^64 - 1 written as plain digits have a `value`; others have been checked and are gone.
+  /// `value` is set only for integers from 0 to 2^64 - 1 that are written as digits. Other numbers are only checked.
   struct Number {
     bool is_unsigned;
     uint64_t value;
   };
-  /// Containers that may be open at once: the reference's limit of 128, at which it stops.
+  /// Maximum nesting: the reference fails at a depth of 128.
   static constexpr int kMaxOpen = 127;
 
   /// `text` begins at byte `text_offset` of the file.
@@ -67,28 +67,28 @@ class JsonCursor {
 
   const char* at() const noexcept { return at_; }
   const char* end() const noexcept { return end_; }
-  /// Goes on at `at`, which lies in the text.
+  /// Moves the cursor to `at`, which is in the text.
   void move_to(const char* at) noexcept { at_ = at; }
-  /// What errors name from here on. The name is not copied.
+  /// Sets the tensor of further errors. The name is not copied.
   void set_tensor(std::string_view name) noexcept { tensor_ = name; }
 
-  /// The next byte that is not a blank, without taking it; 0 at the end.
+  /// Returns the next byte that is not whitespace without consuming it; 0 at the end.
   char peek() noexcept;
-  /// Takes `c` where it is next, after blanks.
+  /// Consumes `c` if it is next, after whitespace.
   bool take(char c) noexcept;
-  /// Takes `c`; throws where something else is next. `what` says what is wanted: "a comma or }".
+  /// Consumes `c`; throws if another byte is next. `what` is the expected token in the error: "a comma or }".
   void expect(char c, std::string_view what);
-  /// Takes true, false or null.
+  /// Consumes true, false or null.
   void expect_literal(std::string_view literal);
 
-  /// A string, without its quotes and escapes; a view of the text, or of `scratch` where it holds escapes.
+  /// Returns a string without quotes, escapes decoded: a view of the text, or of `scratch` if there are escapes.
   std::string_view string(std::string& scratch, std::string_view what);
   Number number();
-  /// Any value, in full but for nothing; `open` containers are around it.
+  /// Checks and discards a value; `open` containers enclose it.
   void skip_value(int open);
 
-  /// Calls member(key) for each member of an object; `open` counts the containers around it and the object itself. The key is
-  /// gone once the member's value is read, unless it lies in the text.
+  /// Calls member(key) for each member of an object; `open` counts the enclosing containers and the object itself. A key
+  /// with escapes is in `scratch`, so reading the member's value may overwrite it.
   template <typename Member>
   void object(int open, std::string& scratch, Member&& member) {
     enter('{', open);
@@ -112,16 +112,16 @@ class JsonCursor {
     expect(']', "a comma or ]");
   }
 
-  /// Throws: `what` is wrong here, or at `at`.
+  /// Throws Error{malformed} for the cursor's place, or for `at`.
   [[noreturn]] void fail(std::string_view rule, std::string what) const { fail(rule, std::move(what), at_); }
   [[noreturn]] void fail(std::string_view rule, std::string what, const char* at) const;
 
  private:
-  [[noreturn]] void fail_wanting(std::string_view what);
+  [[noreturn]] void fail_expected(std::string_view what);
   void enter(char bracket, int open);
   void decode_escape(std::string& out);
   uint32_t hex4();
-  uint64_t digits(uint64_t significand, int64_t& left_out);
+  uint64_t digits(uint64_t significand, int64_t& dropped_digits);
   int64_t exponent();
 
   const char* at_;

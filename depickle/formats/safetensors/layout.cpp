@@ -13,7 +13,7 @@
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "depickle/formats/safetensors/size_rules.h"
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 
 namespace depickle::safetensors {
 namespace {
@@ -23,14 +23,14 @@ constexpr uint64_t kMaxAlignBytes = 1 << 20;
 void check_names(std::span<const TensorSpec> specs) {
   for (const TensorSpec& spec : specs) {
     if (!simdjson::validate_utf8(spec.name)) throw tensor_error("ST04", "the name is not UTF-8", spec.name);
-    if (spec.name == kMetadataKey)
-      throw tensor_error("ST24", "the name is reserved: no reader would find this tensor", spec.name);
+    if (spec.name == kMetadataKey) throw tensor_error("ST24", "the name is reserved for metadata", spec.name);
   }
   NameTable names(static_cast<uint32_t>(specs.size()), [&](uint32_t i) { return specs[i].name; });
   if (names.repeated() != NameTable::kNone)
-    throw tensor_error("ST12", "the name is given twice", specs[names.repeated()].name);
+    throw tensor_error("ST12", "the name occurs twice", specs[names.repeated()].name);
 }
 
+// Returns the numbers of the specs in the order of the file.
 std::vector<uint32_t> order_of(std::span<const TensorSpec> specs) {
   std::vector<uint32_t> order(specs.size());
   std::iota(order.begin(), order.end(), 0u);
@@ -40,7 +40,7 @@ std::vector<uint32_t> order_of(std::span<const TensorSpec> specs) {
   return order;
 }
 
-// One tensor behind the other, from the start of the data section.
+// Returns contiguous places, counted from the start of the data section.
 std::vector<Place> places_of(std::span<const TensorSpec> specs) {
   constexpr uint64_t kMaxDataBytes = INT64_MAX - 2 * kMaxHeaderBytes;  // files end before 2^63
   std::vector<Place> places;
@@ -62,7 +62,7 @@ void append_metadata(std::string& out, const Metadata& metadata) {
   for (const auto& member : metadata) {
     if (!simdjson::validate_utf8(member.first) || !simdjson::validate_utf8(member.second))
       throw Error(
-          Code::malformed, "ST04", fmt::format("the metadata of {} is not UTF-8", depickle::quoted(member.first)));
+          Code::malformed, "ST04", fmt::format("the metadata entry {} is not UTF-8", depickle::quoted(member.first)));
     sorted.push_back(&member);
   }
   std::ranges::sort(sorted, {}, [](const auto* member) -> const std::string& { return member->first; });
@@ -71,7 +71,7 @@ void append_metadata(std::string& out, const Metadata& metadata) {
   for (size_t i = 0; i < sorted.size(); ++i) {
     if (i > 0 && sorted[i]->first == sorted[i - 1]->first)
       throw Error(
-          Code::malformed, "ST20", fmt::format("the metadata holds {} twice", depickle::quoted(sorted[i]->first)));
+          Code::malformed, "ST20", fmt::format("the metadata contains {} twice", depickle::quoted(sorted[i]->first)));
     if (i > 0) out += ',';
     append_json_string(out, sorted[i]->first);
     out += ':';
@@ -91,12 +91,12 @@ void append_entry(std::string& out, const TensorSpec& spec, const Place& place) 
 void check_writable_header(uint64_t json_bytes) {
   if (json_bytes > kMaxHeaderBytes)
     throw Error(Code::limit, "ST02",
-        fmt::format("the header would be too large to be read (needs {} bytes or more, may have {})",
-            grouped(json_bytes), grouped(kMaxHeaderBytes)),
-        {}, "spread the tensors over several files");
+        fmt::format("the header is too large (needs at least {} bytes, the limit is {})", grouped(json_bytes),
+            grouped(kMaxHeaderBytes)),
+        {}, "split the tensors into several files");
 }
 
-// The length, the JSON, and spaces up to a multiple of `align_bytes`.
+// Returns the length, the JSON, and spaces up to a multiple of `align_bytes`.
 std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> places,
     const std::optional<Metadata>& metadata, uint64_t align_bytes) {
   constexpr size_t kEntryGuessBytes = 80;
@@ -127,7 +127,7 @@ std::string head_of(std::span<const TensorSpec> specs, std::span<const Place> pl
 FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata, uint64_t align_bytes) {
   if (align_bytes < 8 || align_bytes > kMaxAlignBytes || !std::has_single_bit(align_bytes))
     throw Error(Code::unsupported, "",
-        fmt::format("data cannot be aligned to {} (a power of two from 8 to {} can be)", plural(align_bytes, "byte"),
+        fmt::format("the alignment is {} (must be a power of two from 8 to {} bytes)", plural(align_bytes, "byte"),
             grouped(kMaxAlignBytes)));
   check_names(specs);
   FilePlan plan;
@@ -136,6 +136,15 @@ FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metada
   plan.file_bytes = plan.head.size() + (plan.places.empty() ? 0 : plan.places.back().end);
   for (Place& place : plan.places) place.begin += plan.head.size(), place.end += plan.head.size();
   return plan;
+}
+
+void check_content_size(const TensorSpec& spec, uint64_t size_bytes) {
+  const uint64_t needed_bytes = checked_tensor_bytes(spec.dtype, spec.shape, spec.name);
+  if (size_bytes != needed_bytes)
+    throw tensor_error("ST16",
+        fmt::format("the content has {} bytes, but shape {} of {} needs {}", size_bytes, shape_text(spec.shape),
+            name(spec.dtype), needed_bytes),
+        spec.name);
 }
 
 }  // namespace depickle::safetensors

@@ -14,16 +14,16 @@ struct Secret {
 const Secret& secret() {
   static const Secret kSecret = [] {
     std::random_device random;
-    auto word = [&] { return static_cast<uint64_t>(random()) << 32 | random(); };
-    return Secret{word(), word() | 1};
+    auto random64 = [&] { return static_cast<uint64_t>(random()) << 32 | random(); };
+    return Secret{random64(), random64() | 1};
   }();
   return kSecret;
 }
 
 uint64_t load8(const char* at) {
-  uint64_t word;
-  std::memcpy(&word, at, 8);
-  return word;
+  uint64_t value;
+  std::memcpy(&value, at, 8);
+  return value;
 }
 
 uint64_t fold(uint64_t a, uint64_t b) {
@@ -41,14 +41,14 @@ uint64_t NameTable::hash(std::string_view name) noexcept {
   const Secret& key = secret();
   uint64_t state = fold(name.size() ^ key.first, key.second);
   const char* at = name.data();
-  size_t left = name.size();
-  for (; left > 16; at += 16, left -= 16) state = fold(load8(at) ^ key.first, load8(at + 8) ^ state);
+  size_t rest_bytes = name.size();
+  for (; rest_bytes > 16; at += 16, rest_bytes -= 16) state = fold(load8(at) ^ key.first, load8(at + 8) ^ state);
   char short_name[16] = {};
   if (name.size() < 16) {
-    std::memcpy(short_name, at, left);
+    std::memcpy(short_name, at, rest_bytes);
     at = short_name;
   } else {
-    at -= 16 - left;  // the last 16 bytes, some of them a second time
+    at -= 16 - rest_bytes;  // the last 16 bytes; some of them are hashed twice
   }
   return fold(fold(load8(at) ^ key.first, load8(at + 8) ^ state), key.second);
 }

@@ -1,4 +1,4 @@
-// Names → numbers, for names that somebody else keeps.
+// A hash table from names to numbers. The caller owns the names.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,17 @@
 
 namespace depickle::safetensors {
 
-/// An open-addressing hash table. The hash is keyed with a secret of the process, so that no file can be made whose names
-/// all meet in one place.
+/// An open-addressing hash table. The hash is keyed with a secret of the process, so a file cannot contain names that are
+/// chosen to collide.
 class NameTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
   NameTable() = default;
-  /// Of the names name_of(0) … name_of(count - 1), fewer than 2^31, which somebody else keeps. Takes 12 to 24 bytes for each.
+  /// Indexes the names name_of(0) … name_of(count - 1); count is below 2^31. Takes 12 to 24 bytes for each name.
   template <typename NameOf>
   NameTable(uint32_t count, NameOf&& name_of) : NameTable(count) {
-    // The slots are far apart in memory; asking for them some names ahead takes most of the waiting out.
+    // Slots are far apart in memory. Each is prefetched some names before it is used, which hides most cache misses.
     constexpr uint32_t kAhead = 8;
     uint64_t hashes[kAhead] = {};
     for (uint32_t i = 0; i < count + kAhead; ++i) {
@@ -30,10 +30,10 @@ class NameTable {
     }
   }
 
-  /// A number whose name an earlier one has too; kNone where all names differ.
+  /// The number of a name that occurs with a smaller number too; kNone if all names are different.
   uint32_t repeated() const noexcept { return repeated_; }
 
-  /// The number of `name`, or kNone. `name_of` is that of the constructor.
+  /// Returns the number of `name`, or kNone. `name_of` must be equivalent to the constructor's.
   template <typename NameOf>
   uint32_t find(std::string_view name, NameOf&& name_of) const {
     if (slots_.empty()) return kNone;
@@ -53,13 +53,13 @@ class NameTable {
     slots_[slot] = (hashed & kTag) | (number + 1);
   }
 
-  // The slot that holds `name`, or the empty one where it would go. At least a third of the slots are empty.
+  // Returns the slot that contains `name`, or the empty slot for it. At least a third of the slots are empty.
   template <typename NameOf>
   uint64_t seek(uint64_t hashed, std::string_view name, NameOf&& name_of) const {
     for (uint64_t slot = hashed & mask_;; slot = (slot + 1) & mask_) {
-      uint64_t held = slots_[slot];
-      if (held == 0) return slot;
-      if ((held & kTag) == (hashed & kTag) && name_of(static_cast<uint32_t>(held) - 1) == name) return slot;
+      uint64_t value = slots_[slot];
+      if (value == 0) return slot;
+      if ((value & kTag) == (hashed & kTag) && name_of(static_cast<uint32_t>(value) - 1) == name) return slot;
     }
   }
 

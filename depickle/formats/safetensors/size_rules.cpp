@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 
 namespace depickle::safetensors {
 
@@ -16,7 +16,7 @@ uint64_t checked_tensor_bytes(Dtype dtype, std::span<const uint64_t> shape, std:
   if (all_bits % 8 != 0)
     throw tensor_error("ST14",
         fmt::format(
-            "shape {} of {} does not end on a byte (it takes {} bits)", shape_text(shape), name(dtype), all_bits),
+            "shape {} of {} does not end on a byte boundary (needs {} bits)", shape_text(shape), name(dtype), all_bits),
         tensor);
   return all_bits / 8;
 }

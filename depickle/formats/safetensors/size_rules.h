@@ -1,4 +1,4 @@
-// How many bytes a tensor takes (rules ST13, ST14), for headers that are read and headers that are written. Internal.
+// The size of a tensor (rules ST13, ST14), for reading and for writing headers. Internal to the module.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,9 @@
 
 namespace depickle::safetensors {
 
-/// Throws Error{malformed} naming the tensor: ST13 where the product of the dimensions, or its bits, overflow 64 bits (a zero
-/// behind the overflow does not help, as in the reference); ST14 where a sub-byte dtype does not end on a byte.
+/// Returns the size of a tensor in bytes. Throws Error{malformed} with the tensor's name: ST13 if the product of the
+/// dimensions or the number of bits overflows 64 bits (also if a later dimension is 0, as in the reference); ST14 if a
+/// sub-byte dtype does not end on a byte boundary.
 uint64_t checked_tensor_bytes(Dtype dtype, std::span<const uint64_t> shape, std::string_view tensor);
 
 }  // namespace depickle::safetensors

@@ -6,14 +6,14 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 
 namespace depickle::safetensors {
 namespace {
 
-using Wide = __int128;  // holds every dimension, every bound and their sums
+using Wide = __int128;  // wide enough for every dimension, every bound and their sums
 
-// What an item takes of one dimension.
+// The positions that an item selects in one dimension.
 struct Pick {
   uint64_t start = 0, count = 0;
   int64_t step = 1;
@@ -28,7 +28,7 @@ Pick pick(uint64_t size, int64_t index, size_t dimension) {
   return {.start = static_cast<uint64_t>(at), .count = 1, .step = 1, .keeps_dimension = false};
 }
 
-// As PySlice_AdjustIndices defines it: bounds are moved into [0, size], or [-1, size - 1] where the step is negative.
+// As PySlice_AdjustIndices: bounds are clamped to [0, size], or to [-1, size - 1] if the step is negative.
 Pick pick(uint64_t size, const Range& range, size_t dimension) {
   if (range.step == 0) throw Error(Code::malformed, "", fmt::format("the step in dimension {} is 0", dimension));
   Wide step = range.step, lowest = step < 0 ? -1 : 0, highest = step < 0 ? Wide{size} - 1 : Wide{size};
@@ -47,11 +47,11 @@ Pick pick(uint64_t size, const Range& range, size_t dimension) {
 std::vector<Pick> picks(std::span<const uint64_t> shape, std::span<const IndexItem> items) {
   auto is_ellipsis = [](const IndexItem& item) { return std::holds_alternative<Ellipsis>(item); };
   auto ellipses = static_cast<size_t>(std::ranges::count_if(items, is_ellipsis));
-  if (ellipses > 1) throw Error(Code::malformed, "", "an index may hold one ellipsis only");
+  if (ellipses > 1) throw Error(Code::malformed, "", "an index contains more than one ellipsis");
   if (items.size() - ellipses > shape.size())
     throw Error(Code::not_found, "",
-        fmt::format("too many indices (have {}, the tensor of shape {} takes {})", items.size() - ellipses,
-            shape_text(shape), shape.size()));
+        fmt::format("too many indices (have {}, shape {} allows {})", items.size() - ellipses, shape_text(shape),
+            shape.size()));
 
   std::vector<Pick> result;
   auto take_whole = [&](size_t count) {
@@ -73,7 +73,7 @@ std::vector<Pick> picks(std::span<const uint64_t> shape, std::span<const IndexIt
 
 uint64_t whole_bytes(uint64_t bits) {
   if (bits % 8 != 0)
-    throw Error(Code::unsupported, "", "the slice of a sub-byte dtype does not begin and end on bytes");
+    throw Error(Code::unsupported, "", "the slice of a sub-byte dtype does not begin and end on byte boundaries");
   return bits / 8;
 }
 
@@ -89,8 +89,8 @@ Slice Slice::of(Dtype dtype, std::span<const uint64_t> shape, std::span<const In
   }
   if (empty) return slice;
 
-  // From the innermost dimension outwards: as long as dimensions are taken whole, they and the next one lie together. No
-  // product overflows: no dimension is 0 here, and that of all fits.
+  // From the innermost dimension outwards: while dimensions are taken whole, they and the next one are contiguous. No
+  // product overflows, because no dimension is 0 here and the product of all fits.
   uint64_t element_bits = bits(dtype), begin_bits = 0, run_bits = element_bits, stride_bits = element_bits, count = 1;
   for (size_t i = shape.size(); i-- > 0;) {
     const Pick& pick = taken[i];
@@ -123,7 +123,7 @@ Slice::Ranges::Ranges(const Slice& slice)
   ahead_ = next_run();
 }
 
-// The run at position_, which then moves on, the innermost dimension first.
+// Returns the run at position_ and advances position_, the innermost dimension first.
 std::optional<ByteRange> Slice::Ranges::next_run() {
   if (ended_) return std::nullopt;
   ByteRange run{begin_, begin_ + slice_.run_bytes_};
@@ -138,7 +138,7 @@ std::optional<ByteRange> Slice::Ranges::next_run() {
   return run;
 }
 
-// Runs of different rows can meet: x[:, ::3] of 4 columns takes the last of one row and the first of the next.
+// Runs of different rows can be adjacent: x[:, ::3] of 4 columns takes the last of one row and the first of the next.
 std::optional<ByteRange> Slice::Ranges::next() {
   std::optional<ByteRange> range = ahead_;
   if (!range) return range;
@@ -157,7 +157,7 @@ void copy_ranges(Slice::Ranges ranges, MutableBytes out, View&& view) {
   }
 }
 
-void check_room(uint64_t have, uint64_t need) {
+void check_out_size(uint64_t have, uint64_t need) {
   if (have != need)
     throw Error(Code::integrity, "",
         fmt::format("the buffer for a slice has the wrong size (have {} bytes, need {})", have, need));
@@ -166,12 +166,12 @@ void check_room(uint64_t have, uint64_t need) {
 }  // namespace
 
 void Slice::read(Bytes tensor, MutableBytes out) const {
-  check_room(out.size(), size_bytes_);
+  check_out_size(out.size(), size_bytes_);
   copy_ranges(ranges(), out, [&](uint64_t begin, uint64_t length) { return tensor.subspan(begin, length); });
 }
 
 void Slice::read(const ByteSource& source, uint64_t offset, MutableBytes out) const {
-  check_room(out.size(), size_bytes_);
+  check_out_size(out.size(), size_bytes_);
   copy_ranges(ranges(), out, [&](uint64_t begin, uint64_t length) { return source.view(offset + begin, length); });
 }
 

@@ -1,4 +1,4 @@
-// Parts of a tensor, by Python's rules of indexing: which bytes they are, and nothing but those is read.
+// Slices of a tensor by Python's indexing rules: the byte ranges of a slice, and reading only those.
 #pragma once
 
 #include <cstdint>
@@ -13,14 +13,14 @@
 
 namespace depickle::safetensors {
 
-/// start:stop:step. Absent, negative and far-off bounds mean what they mean in Python; step is not 0.
+/// start:stop:step. Absent, negative and out-of-range bounds have the same meaning as in Python; step is not 0.
 struct Range {
   std::optional<int64_t> start, stop;
   int64_t step = 1;
 };
-/// "...": as many whole dimensions as are left; at most one in an index.
+/// "...": all dimensions that have no item of their own; at most one in an index.
 struct Ellipsis {};
-/// An integer takes its dimension away; a negative one counts from the end.
+/// An integer removes its dimension; a negative one counts from the end.
 using IndexItem = std::variant<int64_t, Range, Ellipsis>;
 
 /// Bytes [begin, end) from the first byte of the tensor.
@@ -29,23 +29,25 @@ struct ByteRange {
   friend bool operator==(const ByteRange&, const ByteRange&) = default;
 };
 
-/// x[items] of a tensor in C order. Knows dtype and shape only; holds a few words for each dimension.
+/// x[items] of a tensor in C order. Depends on dtype and shape only; stores a few numbers for each dimension.
 class Slice {
  public:
-  /// `shape` is that of a valid tensor (its size fits 64 bits). Dimensions without an item are taken whole.
-  /// Throws Error{not_found} for an integer out of range or more items than dimensions; Error{malformed} for a step of 0 or a
-  /// second ellipsis; Error{unsupported} where parts of a sub-byte dtype do not begin and end on bytes.
+  /// `shape` belongs to a valid tensor (its size fits 64 bits). Dimensions without an item are taken whole.
+  /// Throws Error{not_found} if an integer is out of range or there are more items than dimensions; Error{malformed} if a
+  /// step is 0 or there is a second ellipsis; Error{unsupported} if a part of a sub-byte dtype does not begin and end on
+  /// byte boundaries.
   static Slice of(Dtype dtype, std::span<const uint64_t> shape, std::span<const IndexItem> items);
 
-  /// Of the result.
+  /// Shape of the result.
   std::span<const uint64_t> shape() const noexcept { return shape_; }
+  /// Size of the result.
   uint64_t size_bytes() const noexcept { return size_bytes_; }
 
-  /// The byte ranges whose bytes, one behind the other, are the result: as few as there can be, made one at a time.
+  /// The byte ranges that make up the result, in order: the minimum number of ranges, computed one at a time.
   class Ranges {
    public:
     explicit Ranges(const Slice& slice);
-    /// Empty at the end.
+    /// Returns the next range, or nullopt at the end.
     std::optional<ByteRange> next();
 
    private:
@@ -57,16 +59,16 @@ class Slice {
     std::optional<ByteRange> ahead_;
   };
   Ranges ranges() const& { return Ranges(*this); }
-  Ranges ranges() && = delete;  // they look into the Slice
+  Ranges ranges() && = delete;  // Ranges refer to the Slice
 
-  /// Copies the result to `out`, which has size_bytes(). `tensor` holds all bytes of the tensor; of a mapped file only the pages
-  /// of the ranges are touched.
+  /// Copies the result to `out`, whose size is size_bytes(). `tensor` contains all bytes of the tensor; in a mapped file
+  /// only the pages of the ranges are read.
   void read(Bytes tensor, MutableBytes out) const;
-  /// The same from a tensor that begins at `offset` of `source`; only the ranges are asked of it.
+  /// The same for a tensor that begins at `offset` of `source`; only the ranges are read from it.
   void read(const ByteSource& source, uint64_t offset, MutableBytes out) const;
 
  private:
-  // A dimension that is not part of a run: `count` > 1 positions, `step_bytes` apart; negative steps count modulo 2^64.
+  // A dimension that is not part of a run: `count` > 1 positions, `step_bytes` apart. Negative steps count modulo 2^64.
   struct Dimension {
     uint64_t count, step_bytes;
   };
@@ -76,7 +78,7 @@ class Slice {
   uint64_t size_bytes_ = 0;
   std::vector<Dimension> outer_;
   uint64_t begin_ = 0;      ///< of the first run
-  uint64_t run_bytes_ = 0;  ///< bytes that lie together
+  uint64_t run_bytes_ = 0;  ///< size of one contiguous run
 };
 
 }  // namespace depickle::safetensors

@@ -28,7 +28,7 @@ std::string object_of(std::initializer_list<std::string> members) {
   return out + "}";
 }
 
-TEST(Header, GivesWhatTheFileSays) {
+TEST(Header, ReadsTensorsAndMetadata) {
   std::string json = object_of({"\"__metadata__\":{\"format\":\"pt\",\"\":\"\\u00e9\"}",
       "\"w\":" + info("BF16", "[2,3]", "[0,12]"), "\"b\":" + info("F64", "[]", "[12,20]")});
   Header header = Header::parse(bytes(json), 20);
@@ -53,7 +53,7 @@ TEST(Header, SortsTensorsByPlace) {
   EXPECT_EQ(names, "zabce");
 }
 
-TEST(Header, FindsEveryTensorAndNoOther) {
+TEST(Header, FindsExactNamesOnly) {
   std::string json = "{";
   for (int i = 0; i < 1000; ++i)
     json += (i > 0 ? "," : "") + u8("layer." + std::to_string(i) + std::string(static_cast<size_t>(i % 40), 'x'),
@@ -65,7 +65,7 @@ TEST(Header, FindsEveryTensorAndNoOther) {
   EXPECT_EQ(Header::parse(bytes(std::string_view("{}")), 0).find("a"), nullptr);
 }
 
-TEST(Header, OwnsItsNamesAndKeepsThemWhenMoved) {
+TEST(Header, OwnsItsNamesAfterAMove) {
   auto json = std::make_unique<std::string>(
       object_of({"\"a long name, so long that no string keeps it inside itself\":" + kInfo}));
   Header first = Header::parse(bytes(*json), 4);
@@ -77,7 +77,7 @@ TEST(Header, OwnsItsNamesAndKeepsThemWhenMoved) {
   EXPECT_EQ(second.find("a long name, so long that no string keeps it inside itself"), &second.entries()[0]);
 }
 
-TEST(Header, ReadsTheSameFromTheShortAndTheLongWay) {
+TEST(Header, TheFastPathAndTheGeneralParserAgree) {
   std::string spaced =
       "{ \"a\" : { \"shape\" : [ 2 , 0 ] , \"extra\" : [1e-999, {\"\": \"\\n\"}], \"data_offsets\" : [ 0 , 0 ] , "
       "\"dtype\" : \"\\u0046\\u0036\\u005FE2M3\" } , " +
@@ -88,9 +88,8 @@ TEST(Header, ReadsTheSameFromTheShortAndTheLongWay) {
   EXPECT_EQ(header.entries()[1].name, "b");
 }
 
-TEST(Header, TakesNumbersOfEveryLength) {
-  for (std::string_view padding :
-      {"", "        "}) {  // the short way reads numbers 8 bytes at a time, where so many are left
+TEST(Header, ReadsNumbersOfEveryLength) {
+  for (std::string_view padding : {"", "        "}) {  // the fast path needs 8 bytes after the start of a number
     for (uint64_t dimension = 1; dimension < uint64_t{1} << 60; dimension *= 7) {
       std::string json =
           "{\"a\":" + info("U8", "[" + std::to_string(dimension) + "]", "[0," + std::to_string(dimension) + "]") + "}" +
@@ -109,7 +108,7 @@ TEST(Header, ST04_text_that_is_not_utf8) {
   EXPECT_EQ(refusal("{\"a\xc0\xaf\":" + kInfo + "}").where().offset_bytes, 8 + 3u);
 }
 
-TEST(Header, ST05_what_is_not_a_json_object) {
+TEST(Header, ST05_text_that_is_not_a_json_object) {
   for (const char* header :
       {"", " ", "[]", "null", "{", "{\"a\":}", "{,}", "{\"a\":1,}", "{\"a\" 1}", "{}x", "{'a':1}", "{\"a", "{\"a\\"})
     EXPECT_NE(rule_of(header, 0), "accepted") << header;
@@ -130,7 +129,7 @@ TEST(Header, ST06_nesting_beyond_the_limit_of_the_reference) {
   EXPECT_EQ(rule_of(nested(1'000'000)), "ST06");
 }
 
-TEST(Header, ST07_numbers_beyond_a_double_even_where_they_are_ignored) {
+TEST(Header, ST07_numbers_that_exceed_a_double_in_ignored_fields) {
   auto extra = [](std::string_view number) {
     return rule_of("{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":" + std::string(number)) + "}");
   };
@@ -156,7 +155,7 @@ TEST(Header, ST08_metadata_is_strings_to_strings) {
   EXPECT_EQ(rule_of("{\"__metadata__\":" + kInfo + "}        "), "ST08");
 }
 
-TEST(Header, ST09_an_entry_has_three_fields_once) {
+TEST(Header, ST09_entries_have_three_fields) {
   EXPECT_EQ(rule_of("{\"a\":null}"), "ST09");
   EXPECT_EQ(rule_of("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}"), "ST09");
   EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[1]", "[0,4]", ",\"\\u0073hape\":[1]") + "}"), "ST09");
@@ -178,7 +177,7 @@ TEST(Header, ST10_unknown_dtypes) {
     EXPECT_EQ(dtype(value), "ST10") << value;
 }
 
-TEST(Header, ST11_sizes_are_whole_numbers) {
+TEST(Header, ST11_sizes_are_unsigned_integers) {
   for (const char* number : {"1.0", "1e0", "-1", "-0", "18446744073709551616", "\"1\"", "null"}) {
     EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[" + std::string(number) + "]", "[0,4]") + "}"), "ST11") << number;
     EXPECT_EQ(rule_of("{\"a\":" + info("F32", "[1]", "[0," + std::string(number) + "]") + "}"), "ST11") << number;
@@ -193,7 +192,7 @@ TEST(Header, ST12_repeated_names) {
   EXPECT_EQ(rule_of(object_of({u8("a", 0, 4), u8("a", 0, 4)})), "ST12");
   EXPECT_EQ(rule_of(object_of({u8("a", 0, 2), u8("\\u0061", 2, 4)})), "ST12");
   EXPECT_THAT(refusal(object_of({u8("a", 0, 2), u8("a", 2, 4)})).what(),
-      HasSubstr("tensor \"a\": [ST12] the name stands twice"));
+      HasSubstr("tensor \"a\": [ST12] the name occurs twice"));
 }
 
 TEST(Header, ST13_sizes_that_overflow) {
@@ -219,12 +218,12 @@ TEST(Header, ST15_gaps_and_overlaps) {
   EXPECT_EQ(rule_of(object_of({u8("a", 0, 4), u8("b", 4, 4), u8("c", 4, 4)})), "accepted");
 }
 
-TEST(Header, ST16_says_what_it_has_and_needs) {
+TEST(Header, ST16_the_error_contains_both_sizes) {
   EXPECT_EQ(refusal("{\"a.weight\":" + info("F32", "[2,2]", "[0,12]") + "}", 12).what(),
-      std::string("tensor \"a.weight\": [ST16] data_offsets hold 12 bytes but shape [2, 2] of F32 needs 16"));
+      std::string("tensor \"a.weight\": [ST16] data_offsets span 12 bytes, but shape [2, 2] of F32 needs 16"));
 }
 
-TEST(Header, ST17_the_tensors_are_the_whole_file) {
+TEST(Header, ST17_the_last_tensor_ends_the_file) {
   EXPECT_EQ(refusal(kOne, 3).code(), Code::truncated);
   EXPECT_THAT(refusal(kOne, 3).what(),
       HasSubstr("[ST17] the file ends too early (its data section has 3 bytes, the tensors need 4)"));
@@ -233,35 +232,35 @@ TEST(Header, ST17_the_tensors_are_the_whole_file) {
   EXPECT_EQ(rule_of("{}", 1), "ST17");
 }
 
-TEST(Header, ST18_strict_begins_with_a_brace) {
+TEST(Header, ST18_strict_headers_begin_with_a_brace) {
   EXPECT_EQ(rule_of(" " + kOne), "accepted");
   EXPECT_EQ(rule_of(" " + kOne, 4, Mode::strict), "ST18");
 }
 
-TEST(Header, ST19_strict_is_padded_with_spaces) {
+TEST(Header, ST19_strict_headers_are_padded_with_spaces) {
   EXPECT_EQ(rule_of(kOne + "  ", 4, Mode::strict), "accepted");
   EXPECT_EQ(rule_of(kOne + " \n", 4), "accepted");
   EXPECT_EQ(rule_of(kOne + " \n", 4, Mode::strict), "ST19");
 }
 
-TEST(Header, ST20_strict_has_no_metadata_key_twice_and_reference_takes_the_last) {
+TEST(Header, ST20_strict_refuses_repeated_metadata_keys_and_reference_uses_the_last) {
   std::string json = "{\"__metadata__\":{\"k\":\"1\",\"a\":\"2\",\"\\u006b\":\"3\"}}";
   EXPECT_EQ(rule_of(json, 0, Mode::strict), "ST20");
   EXPECT_THAT(Header::parse(bytes(json), 0).metadata(), ElementsAre(Pair("a", "2"), Pair("k", "3")));
 }
 
-TEST(Header, ST21_strict_takes_no_other_spelling_of_entries) {
+TEST(Header, ST21_strict_refuses_other_forms_of_entries) {
   EXPECT_EQ(rule_of("{\"a\":[\"F32\",[1],[0,4]]}", 4, Mode::strict), "ST21");
   EXPECT_EQ(
       rule_of("{\"a\":{\"dtype\":{\"F32\":null},\"shape\":[1],\"data_offsets\":[0,4]}}", 4, Mode::strict), "ST21");
 }
 
-TEST(Header, ST22_strict_has_no_null_for_metadata) {
+TEST(Header, ST22_strict_refuses_null_metadata) {
   EXPECT_EQ(rule_of("{\"__metadata__\":null}", 0, Mode::strict), "ST22");
   EXPECT_FALSE(Header::parse(bytes(std::string_view("{\"__metadata__\":null}")), 0).has_metadata());
 }
 
-TEST(Header, ST23_strict_has_no_other_fields) {
+TEST(Header, ST23_strict_refuses_other_fields) {
   std::string json = "{\"a\":" + info("F32", "[1]", "[0,4]", ",\"x\":1") + "}";
   EXPECT_EQ(rule_of(json), "accepted");
   EXPECT_EQ(rule_of(json, 4, Mode::strict), "ST23");
@@ -273,13 +272,13 @@ TEST(Header, EveryPrefixOfAHeaderIsRefused) {
     EXPECT_NE(rule_of(json.substr(0, length)), "accepted") << length;
 }
 
-TEST(Header, RandomBytesNeverDoMoreThanThrow) {
+TEST(Header, RandomBytesAreParsedOrRefused) {
   std::mt19937 random(1);
   const std::string json = object_of({"\"__metadata__\":{\"k\":\"v\"}", u8("a", 0, 2), u8("\\u0062", 2, 4)});
   for (int round = 0; round < 20000; ++round) {
     std::string mutated = json;
     for (int i = 0; i < 3; ++i) mutated[random() % mutated.size()] = static_cast<char>(random());
-    // An allocation of just this size, so that a sanitizer sees the first byte read beyond it.
+    // Allocated with the exact size, so that a sanitizer reports the first byte read past its end.
     auto exact = std::make_unique<char[]>(mutated.size());
     std::copy(mutated.begin(), mutated.end(), exact.get());
     refusal({exact.get(), mutated.size()});

@@ -18,9 +18,9 @@ std::string rule_of_shard(std::string_view shard) {
   return rule_of_index("{\"weight_map\":{\"w\":\"" + std::string(shard) + "\"}}");
 }
 
-TEST(ShardIndex, GivesWhatTheFileSays) {
-  Index index = Index::parse(
-      R"({"metadata": {"total_size": 12, "other": {"a": [1, 2.50]}}, "weight_map": {"b": "m-2.safetensors", "a": "m-1.safetensors", "c": "m-2.safetensors"}, "x": null})");
+TEST(ShardIndex, ReadsTheWeightMapAndMetadata) {
+  Index index = Index::parse(R"({"metadata": {"total_size": 12, "other": {"a": [1, 2.50]}}, "weight_map": )"
+                             R"({"b": "m-2.safetensors", "a": "m-1.safetensors", "c": "m-2.safetensors"}, "x": null})");
   EXPECT_EQ(index.total_size_bytes(), 12u);
   EXPECT_THAT(index.metadata(), ElementsAre(Pair("other", R"({"a": [1, 2.50]})")));
   EXPECT_THAT(index.weight_map(),
@@ -30,14 +30,14 @@ TEST(ShardIndex, GivesWhatTheFileSays) {
   EXPECT_EQ(index.find("d"), nullptr);
 }
 
-TEST(ShardIndex, TotalSizeMayBeMissingOrNonsense) {
+TEST(ShardIndex, TotalSizeMayBeMissingOrInvalid) {
   EXPECT_EQ(Index::parse(R"({"weight_map": {}})").total_size_bytes(), std::nullopt);
   EXPECT_EQ(Index::parse(R"({"metadata": {"total_size": "big"}, "weight_map": {}})").total_size_bytes(), std::nullopt);
   EXPECT_EQ(Index::parse(R"({"metadata": {"total_size": 1.5e9}, "weight_map": {}})").total_size_bytes(), std::nullopt);
   EXPECT_EQ(Index::parse(R"({"metadata": null, "weight_map": {}})").total_size_bytes(), std::nullopt);
 }
 
-TEST(ShardIndex, SX01_what_is_not_json) {
+TEST(ShardIndex, SX01_text_that_is_not_json) {
   for (const char* json : {"", "[]", "{", "{\"weight_map\":{},}", "{\"weight_map\":{}}x",
            "{\"weight_map\":{},\"x\":[1,]}", "{\"weight_map\":{\"\xff\":\"a\"}}"})
     EXPECT_EQ(rule_of_index(json), "SX01") << json;
@@ -58,17 +58,17 @@ TEST(ShardIndex, SX03_shards_are_plain_paths_below_the_folder) {
     EXPECT_EQ(rule_of_shard(shard), "accepted") << shard;
 }
 
-TEST(ShardIndex, ErrorsNameTheFile) {
+TEST(ShardIndex, ErrorsContainTheFileName) {
   Folder folder;
   auto path = folder.write("model.safetensors.index.json", R"({"weight_map": {"w": "../x"}})");
   Error error = error_of([&] { Index::read(path); });
   EXPECT_EQ(error.where().file, path);
   EXPECT_EQ(error.where().tensor, "w");
   folder.write("model.safetensors.index.json", "version https://git-lfs.github.com/spec/v1\nsize 9\n");
-  EXPECT_THAT(error_of([&] { Index::read(path); }).message(), HasSubstr("not an index of shards: a git-LFS pointer"));
+  EXPECT_THAT(error_of([&] { Index::read(path); }).message(), HasSubstr("not a shard index: a git-LFS pointer"));
 }
 
-TEST(ShardIndex, IsWrittenAsTransformersDoes) {
+TEST(ShardIndex, IsWrittenInTheFormatOfTransformers) {
   Index index =
       Index::of({{"b", "model-2.safetensors"}, {"a\"", "model-1.safetensors"}}, 12, {{"total_parameters", "3"}});
   EXPECT_EQ(index.to_json(), R"({
@@ -86,7 +86,7 @@ TEST(ShardIndex, IsWrittenAsTransformersDoes) {
   EXPECT_EQ(error_of([] { Index::of({{"w", "../x"}}, 0); }).rule(), "SX03");
 }
 
-TEST(ShardIndex, ManyShardsTakeNoMoreThanTheirNumber) {
+TEST(ShardIndex, ManyShardsAreReadInLinearTime) {
   std::string json = "{\"weight_map\":{";
   for (int i = 0; i < 100'000; ++i)
     json += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":\"" + std::to_string(100'000 - i) + "\"";

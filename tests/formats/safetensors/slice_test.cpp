@@ -41,7 +41,7 @@ TEST(Slice, ColumnsAreOneRangeForEachRow) {
       ElementsAre(ByteRange{2, 6}, ByteRange{10, 14}, ByteRange{18, 22}));
 }
 
-TEST(Slice, RangesThatMeetAreMerged) {
+TEST(Slice, AdjacentRangesAreMerged) {
   EXPECT_THAT(ranges(Dtype::U8, {2, 4}, {kAll, Range{{}, {}, 3}}),
       ElementsAre(ByteRange{0, 1}, ByteRange{3, 5}, ByteRange{7, 8}));
 }
@@ -61,7 +61,7 @@ TEST(Slice, BoundsAreClampedAsInPython) {
   EXPECT_THAT(ranges(Dtype::U8, {10}, {Range{INT64_MAX, INT64_MIN, INT64_MIN}}), ElementsAre(ByteRange{9, 10}));
 }
 
-TEST(Slice, AnEllipsisStandsForTheRest) {
+TEST(Slice, AnEllipsisIsAllOtherDimensions) {
   EXPECT_THAT(Slice::of(Dtype::U8, Shape{2, 3, 4}, Index{int64_t{0}, Ellipsis{}, int64_t{-1}}).shape(), ElementsAre(3));
   EXPECT_THAT(Slice::of(Dtype::U8, Shape{2, 3, 4}, Index{Ellipsis{}}).shape(), ElementsAre(2, 3, 4));
   EXPECT_THAT(Slice::of(Dtype::U8, Shape{}, Index{Ellipsis{}}).shape(), IsEmpty());
@@ -75,7 +75,7 @@ TEST(Slice, TensorsWithoutElementsAndHugeDimensions) {
       Slice::of(Dtype::F32, Shape{UINT64_MAX, 0}, Index{Range{{}, {}, -1}}).shape(), ElementsAre(UINT64_MAX, 0));
 }
 
-TEST(Slice, WhatIsNoIndexIsRefused) {
+TEST(Slice, InvalidIndicesAreRefused) {
   EXPECT_EQ(refusal_of({3}, {int64_t{3}}), Code::not_found);
   EXPECT_EQ(refusal_of({3}, {int64_t{-4}}), Code::not_found);
   EXPECT_EQ(refusal_of({0}, {int64_t{0}}), Code::not_found);
@@ -93,8 +93,8 @@ TEST(Slice, PartsOfSubByteTensorsBeginAndEndOnBytes) {
   EXPECT_EQ(refusal_of({4, 2}, {kAll, Range{0, 1}}, Dtype::F4), Code::unsupported);
 }
 
-TEST(Slice, ALongSliceIsNotAList) {
-  // 2^40 ranges: made one at a time, the first ones cost nothing.
+TEST(Slice, RangesOfALongSliceAreComputedOneAtATime) {
+  // 2^40 ranges: a list of them would not fit in memory.
   Slice slice = Slice::of(Dtype::U8, Shape{uint64_t{1} << 41}, Index{Range{{}, {}, 2}});
   EXPECT_EQ(slice.size_bytes(), uint64_t{1} << 40);
   auto ranges = slice.ranges();
@@ -102,32 +102,32 @@ TEST(Slice, ALongSliceIsNotAList) {
   EXPECT_EQ(ranges.next(), (ByteRange{2, 3}));
 }
 
-// Records what is asked of it.
+// Records the ranges that are read.
 class RecordingSource final : public ByteSource {
  public:
   explicit RecordingSource(std::string content) : ByteSource("recorder"), content_(std::move(content)) {}
   uint64_t size_bytes() const noexcept override { return content_.size(); }
-  mutable std::vector<ByteRange> asked;
+  mutable std::vector<ByteRange> reads;
 
  private:
   Bytes do_view(uint64_t offset, uint64_t length) const override {
-    asked.push_back({offset, offset + length});
+    reads.push_back({offset, offset + length});
     return bytes(content_).subspan(offset, length);
   }
   std::string content_;
 };
 
-TEST(Slice, ReadsNothingButItsRanges) {
+TEST(Slice, ReadsItsRangesOnly) {
   RecordingSource source("__abcdefghijkl");
   Slice slice = Slice::of(Dtype::U8, Shape{3, 4}, Index{Range{{}, {}, -2}, Range{1, 3}});
   std::vector<std::byte> out(slice.size_bytes());
   slice.read(source, 2, out);
   EXPECT_EQ(text(out), "jkbc");
-  EXPECT_THAT(source.asked, ElementsAre(ByteRange{11, 13}, ByteRange{3, 5}));
+  EXPECT_THAT(source.reads, ElementsAre(ByteRange{11, 13}, ByteRange{3, 5}));
 }
 
-TEST(Slice, TouchesNoPageThatHoldsNothingOfItsRanges) {
-  // Every other page is out of reach: a read of one byte there would end the process.
+TEST(Slice, AccessesOnlyThePagesOfItsRanges) {
+  // All other pages are inaccessible: reading one byte there raises SIGSEGV.
   const auto page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   constexpr uint64_t kRows = 64, kEvery = 16;
   void* memory = ::mmap(nullptr, kRows * page_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,8 +1,13 @@
-// Answers the Python tests, one JSON line for each line of stdin:
+// Runs the library for the Python tests. Reads one request per line of stdin, writes one JSON line for each:
 //
-//   safetensors_verdict reference|strict   a path  → {"accept", "error", "rule"} or {"accept", "metadata", "tensors": [{"name", "dtype", "shape", "sha256"}]}
-//   safetensors_verdict write              {"target", "metadata", "align", "tensors": [{"name", "dtype", "shape", "hex"}]} → {"accept"} or an error
-//   safetensors_verdict slice              {"path", "name", "index": [1, [start, stop, step], "..."]} → {"accept", "shape", "hex", "ranges"} or an error
+//   safetensors_verdict reference|strict
+//     path → {"accept", "metadata", "tensors": [{"name", "dtype", "shape", "sha256"}]}
+//   safetensors_verdict write
+//     {"target", "metadata", "align", "tensors": [{"name", "dtype", "shape", "hex"}]} → {"accept"}
+//   safetensors_verdict slice
+//     {"path", "name", "index": [1, [start, stop, step], "..."]} → {"accept", "shape", "hex", "ranges"}
+//
+// An error is {"accept": false, "error", "rule", "hint"}.
 #include <deque>
 #include <iostream>
 #include <string>
@@ -13,9 +18,9 @@
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
 #include "depickle/base/sha256.h"
-#include "depickle/formats/safetensors/file.h"
 #include "depickle/formats/safetensors/slice.h"
-#include "depickle/formats/safetensors/writer.h"
+#include "depickle/os/mapped_file.h"
+#include "tests/formats/safetensors/files.h"
 
 namespace {
 
@@ -23,7 +28,7 @@ using namespace depickle;
 using namespace depickle::safetensors;
 namespace dom = simdjson::dom;
 
-constexpr uint64_t kMaxHashedBytes = 16 << 20;  // larger ones are holes of the file system, and nobody knows their hash
+constexpr uint64_t kMaxHashedBytes = 16 << 20;  // larger tensors of the tests are holes in sparse files, not hashed
 
 void write_shape(JsonWriter& json, std::span<const uint64_t> shape) {
   json.key("shape").array();
@@ -31,26 +36,27 @@ void write_shape(JsonWriter& json, std::span<const uint64_t> shape) {
   json.end();
 }
 
-void verdict(JsonWriter& json, const std::string& path, Mode mode) {
-  File file = File::open(path, mode);
+void write_table(JsonWriter& json, const std::string& path, Mode mode) {
+  const auto file = os::MappedFile::open(path);
+  const Header header = Header::read(*file, mode);
   json.key("accept").value(true).key("metadata");
-  if (file.header().has_metadata()) {
+  if (header.has_metadata()) {
     json.object();
-    for (const auto& [key, value] : file.header().metadata()) json.key(key).value(value);
+    for (const auto& [key, value] : header.metadata()) json.key(key).value(value);
     json.end();
   } else {
     json.null();
   }
   json.key("tensors").array();
-  for (const Entry& entry : file.header().entries()) {
+  for (const Entry& entry : header.entries()) {
     json.object().key("name").value(entry.name).key("dtype").value(name(entry.dtype));
     write_shape(json, entry.shape);
     json.key("sha256");
     if (entry.size_bytes() > kMaxHashedBytes)
       json.null().end();
     else
-      json.value(sha256_hex(file.bytes(entry))).end();
-    if (file.header().find(entry.name) != &entry) throw std::logic_error("find() does not find its own entry");
+      json.value(sha256_hex(content_of(*file, header, entry))).end();
+    if (header.find(entry.name) != &entry) throw std::logic_error("find() does not return the entry");
   }
   json.end();
 }
@@ -71,7 +77,7 @@ std::string to_hex(Bytes bytes) {
   return out;
 }
 
-void write(JsonWriter& json, dom::element request) {
+void write_file(JsonWriter& json, dom::element request) {
   std::optional<Metadata> metadata;
   if (dom::object members; request["metadata"].get(members) == simdjson::SUCCESS) {
     metadata.emplace();
@@ -79,7 +85,7 @@ void write(JsonWriter& json, dom::element request) {
   }
   std::deque<std::string> contents;
   std::deque<std::vector<uint64_t>> shapes;
-  std::vector<Source> tensors;
+  std::vector<TensorContent> tensors;
   for (dom::element tensor : dom::array(request["tensors"])) {
     contents.push_back(from_hex(tensor["hex"]));
     for (uint64_t dimension : dom::array(tensor["shape"]))
@@ -101,13 +107,14 @@ IndexItem index_item(dom::element item) {
 }
 
 void slice(JsonWriter& json, dom::element request) {
-  File file = File::open(std::string(std::string_view(request["path"])));
-  const Entry* entry = file.header().find(request["name"]);
+  const auto file = os::MappedFile::open(std::string(std::string_view(request["path"])));
+  const Header header = Header::read(*file);
+  const Entry* entry = header.find(request["name"]);
   std::vector<IndexItem> items;
   for (dom::element item : dom::array(request["index"])) items.push_back(index_item(item));
   Slice slice = Slice::of(entry->dtype, entry->shape, items);
   std::vector<std::byte> out(slice.size_bytes());
-  slice.read(file.bytes(*entry), out);
+  slice.read(content_of(*file, header, *entry), out);
   json.key("accept").value(true);
   write_shape(json, slice.shape());
   json.key("hex").value(to_hex(out)).key("ranges").array();
@@ -118,10 +125,10 @@ void slice(JsonWriter& json, dom::element request) {
 
 void answer(JsonWriter& json, const std::string& mode, const std::string& line) {
   if (mode == "reference" || mode == "strict")
-    return verdict(json, line, mode == "strict" ? Mode::strict : Mode::reference);
+    return write_table(json, line, mode == "strict" ? Mode::strict : Mode::reference);
   dom::parser parser;
   dom::element request = parser.parse(line);
-  mode == "write" ? write(json, request) : slice(json, request);
+  mode == "write" ? write_file(json, request) : slice(json, request);
 }
 
 }  // namespace

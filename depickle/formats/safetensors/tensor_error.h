@@ -1,4 +1,4 @@
-// Words of this module's errors. Internal.
+// Errors about one tensor. Internal to the module.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@
 
 namespace depickle::safetensors {
 
-/// [2, 3]; long shapes are cut and closed with "…".
+/// Returns "[2, 3]". Shapes of more than 16 dimensions are shortened with "…".
 std::string shape_text(std::span<const uint64_t> shape);
 
-/// Error{malformed} about a tensor.
+/// Returns Error{malformed} with the tensor's name.
 Error tensor_error(std::string_view rule, std::string what, std::string_view tensor);
 
 }  // namespace depickle::safetensors

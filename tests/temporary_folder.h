@@ -1,4 +1,4 @@
-// What the tests of several modules make: a folder with files, the error that something ends with.
+// A temporary folder, and reading and writing whole files.
 #pragma once
 
 #include <unistd.h>
@@ -9,11 +9,9 @@
 #include <string>
 #include <string_view>
 
-#include "depickle/base/error.h"
-
 namespace depickle {
 
-/// Writes a file, in folders of its own where the path names some.
+/// Writes a file; creates the folders of its path.
 inline void put(const std::filesystem::path& path, std::string_view content) {
   std::filesystem::create_directories(path.parent_path());
   std::ofstream(path, std::ios::binary) << content;
@@ -24,12 +22,12 @@ inline std::string content_of(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// A folder of its own, removed at the end.
+/// A temporary folder, removed by the destructor.
 class Folder {
  public:
   Folder() {
     std::string name = (std::filesystem::temp_directory_path() / "depickle-test-XXXXXX").string();
-    if (!::mkdtemp(name.data())) throw std::runtime_error("no temporary folder");
+    if (!::mkdtemp(name.data())) throw std::runtime_error("cannot create a temporary folder");
     path_ = name;
   }
   ~Folder() {
@@ -45,27 +43,11 @@ class Folder {
     put(path_ / name, content);
     return path_ / name;
   }
-  /// Files and folders directly in it.
+  /// The number of files and folders directly in this folder.
   size_t entries() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(path_), {})); }
 
  private:
   std::filesystem::path path_;
 };
-
-/// The error that `action` ends with; where it ends well, one whose rule is "accepted".
-template <typename Action>
-Error error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(Code::io, "accepted", "accepted");
-}
-
-template <typename Action>
-std::string refusal(Action&& action) {
-  return error_of(action).what();
-}
 
 }  // namespace depickle

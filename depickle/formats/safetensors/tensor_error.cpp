@@ -1,4 +1,4 @@
-#include "depickle/formats/safetensors/words.h"
+#include "depickle/formats/safetensors/tensor_error.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -95,8 +95,8 @@ Header read_header(const ByteSource& file, Mode mode) {
   return Header::parse(file.view(kLengthBytes, header_bytes), rest_bytes - header_bytes, mode);
 }
 
-// Whether a file begins with a length within the limit and a JSON object. A length can equal another format's magic number
-// (640 is 80 02, the start of a pickle of protocol 2).
+// Whether a file begins with a length within the limit and a JSON object. A length can equal another format's magic
+// number (640 is 80 02, the start of a pickle of protocol 2).
 bool begins_like_safetensors(Bytes start) {
   if (start.size() <= kLengthBytes || load<uint64_t>(start, 0) > kMaxHeaderBytes) return false;
   const std::string_view json = text(start.subspan(kLengthBytes));

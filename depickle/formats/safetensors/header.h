@@ -53,18 +53,18 @@ struct Entry {
 /// A table of entries. A header of 100 MB can contain millions.
 using Entries = std::vector<Entry, LargeAllocator<Entry>>;
 
-/// A valid header: names are unique, the tensors cover the data section without gap or overlap, and each has the size that
-/// its dtype and shape need. It owns everything that it returns; moving it does not invalidate what was returned. Safe to
-/// read from several threads.
+/// A valid header: names are unique, the tensors cover the data section without gap or overlap, and each has the size
+/// that its dtype and shape need. It owns everything that it returns; moving it does not invalidate what was returned.
+/// Safe to read from several threads.
 class Header {
  public:
-  /// Parses the JSON (the N bytes after the length). `data_bytes` is the size of the data section. O(n) if the tensors are
-  /// listed in the order of their bytes, else O(n log n).
-  /// Throws Error{malformed, truncated, limit} with the rule, the tensor and the offset in the file.
+  /// Parses the JSON (the N bytes after the length). `data_bytes` is the size of the data section. O(n) if the tensors
+  /// are listed in the order of their bytes, else O(n log n). Throws Error{malformed, truncated, limit} with the rule,
+  /// the tensor and the offset in the file.
   static Header parse(Bytes json, uint64_t data_bytes, Mode mode = Mode::reference);
 
-  /// Parses the header of a whole file; reads the header's bytes only. Errors also contain the file's name, and its format
-  /// if it is not safetensors: a git-LFS pointer, a web page, a zip archive, a pickle …
+  /// Parses the header of a whole file; reads the header's bytes only. Errors also contain the file's name, and its
+  /// format if it is not safetensors: a git-LFS pointer, a web page, a zip archive, a pickle …
   static Header read(const ByteSource& file, Mode mode = Mode::reference);
 
   /// Sorted by place; empty tensors at the same place are in the header's order.

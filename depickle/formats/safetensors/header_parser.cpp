@@ -31,8 +31,8 @@ uint64_t eight_digits(uint64_t text) {
   return (text & 0x0000ffff0000ffff) * ((uint64_t{10000} << 32) + 1) >> 32;
 }
 
-// Consumes a number of 1 to 15 digits without a leading 0, eight bytes at a time without a branch for each digit. Returns
-// false for other numbers; the general parser reads them.
+// Consumes a number of 1 to 15 digits without a leading 0, eight bytes at a time without a branch for each digit.
+// Returns false for other numbers; the general parser reads them.
 bool take(const char*& at, const char* end, uint64_t& number) {
   constexpr uint64_t kPowers[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
   const char* begin = at;

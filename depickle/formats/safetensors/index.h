@@ -15,8 +15,9 @@
 
 namespace depickle::safetensors {
 
-/// An index that satisfies the rules SX01 to SX03 of docs/formats/safetensors.md: tensor names are unique, and every shard
-/// is a plain relative path below the index's folder. Rule SX04 (the shards contain the listed tensors) needs the shards.
+/// An index that satisfies the rules SX01 to SX03 of docs/formats/safetensors.md: tensor names are unique, and every
+/// shard is a plain relative path below the index's folder. Rule SX04 (the shards contain the listed tensors) needs the
+/// shards.
 class Index {
  public:
   using WeightMap = std::vector<std::pair<std::string, std::string>>;
@@ -44,8 +45,8 @@ class Index {
   /// The other members of `metadata`.
   const Metadata& metadata() const noexcept { return metadata_; }
 
-  /// Returns the JSON as transformers writes it: indented by 2, metadata first, all keys sorted, a line feed at the end.
-  /// Non-ASCII characters and the raw text of metadata are not escaped.
+  /// Returns the JSON as transformers writes it: indented by 2, metadata first, all keys sorted, a line feed at the
+  /// end. Non-ASCII characters and the raw text of metadata are not escaped.
   std::string to_json() const;
 
  private:

@@ -1,7 +1,8 @@
 // A strict single-pass JSON reader with the limits of the reference library's. Internal to the module.
 //
-// Why not simdjson: the reference accepts some values in ignored fields (numbers that underflow, 300-digit integers) and
-// refuses others (1e999, 128 levels). This is part of the format in practice, and other JSON libraries have other limits.
+// Why not simdjson: the reference accepts some values in ignored fields (numbers that underflow, 300-digit integers)
+// and refuses others (1e999, 128 levels). This is part of the format in practice, and other JSON libraries have other
+// limits.
 #pragma once
 
 #ifdef __SSE2__
@@ -41,8 +42,8 @@ inline const char* plain_end(const char* at, const char* end) noexcept {
   return at;
 }
 
-/// Reads one JSON text, which must be UTF-8, token by token. Member functions throw Error{malformed} with one of the given
-/// rules, the offset in the file, and the tensor if one is set.
+/// Reads one JSON text, which must be UTF-8, token by token. Member functions throw Error{malformed} with one of the
+/// given rules, the offset in the file, and the tensor if one is set.
 class JsonCursor {
  public:
   /// Rule ids for errors: invalid syntax, too deep nesting, numbers that exceed the range of a double.
@@ -87,8 +88,8 @@ class JsonCursor {
   /// Checks and discards a value; `open` containers enclose it.
   void skip_value(int open);
 
-  /// Calls member(key) for each member of an object; `open` counts the enclosing containers and the object itself. A key
-  /// with escapes is in `scratch`, so reading the member's value may overwrite it.
+  /// Calls member(key) for each member of an object; `open` counts the enclosing containers and the object itself. A
+  /// key with escapes is in `scratch`, so reading the member's value may overwrite it.
   template <typename Member>
   void object(int open, std::string& scratch, Member&& member) {
     enter('{', open);

@@ -3,8 +3,8 @@
 //   byte 0          8               data_begin                          file_bytes
 //        ├─ N, u64 ─┼─ JSON + spaces ─┼─ U64 … ─┼─ F32 … ─┼─ … BOOL ─────┤
 //
-// The reference library writes the same bytes for the same tensors, except that it writes metadata in random order. Here
-// metadata is sorted, so equal models are equal files.
+// The reference library writes the same bytes for the same tensors, except that it writes metadata in random order.
+// Here metadata is sorted, so equal models are equal files.
 #pragma once
 
 #include <cstdint>
@@ -42,16 +42,18 @@ struct FilePlan {
 };
 
 /// Returns the layout of a file with the tensors `specs`, sorted by dtype (largest elements first), then by name (bytes
-/// ascending), without gaps. Metadata is sorted by key; nullopt writes none, {} writes an empty object. The data section
-/// begins at a multiple of `align_bytes`, a power of two from 8 to 1 MiB; the header is padded with spaces. O(n log n).
+/// ascending), without gaps. Metadata is sorted by key; nullopt writes none, {} writes an empty object. The data
+/// section begins at a multiple of `align_bytes`, a power of two from 8 to 1 MiB; the header is padded with spaces. O(n
+/// log n).
 ///
-/// Throws Error{malformed} with the tensor and the rule: ST04 text is not UTF-8, ST12 repeated names, ST13 and ST14 sizes,
-/// ST20 repeated metadata keys, ST24 the name `__metadata__`; Error{limit} ST02 if the header exceeds the format's limit;
-/// Error{unsupported} for any other `align_bytes`.
+/// Throws Error{malformed} with the tensor and the rule: ST04 text is not UTF-8, ST12 repeated names, ST13 and ST14
+/// sizes, ST20 repeated metadata keys, ST24 the name `__metadata__`; Error{limit} ST02 if the header exceeds the
+/// format's limit; Error{unsupported} for any other `align_bytes`.
 FilePlan plan_file(std::span<const TensorSpec> specs, const std::optional<Metadata>& metadata = std::nullopt,
     uint64_t align_bytes = 8);
 
-/// Throws Error{malformed} ST16 if the content of the tensor `spec` does not have the size that its dtype and shape need.
+/// Throws Error{malformed} ST16 if the content of the tensor `spec` does not have the size that its dtype and shape
+/// need.
 void check_content_size(const TensorSpec& spec, uint64_t size_bytes);
 
 }  // namespace depickle::safetensors

@@ -9,8 +9,8 @@
 
 namespace depickle::safetensors {
 
-/// An open-addressing hash table. The hash is keyed with a secret of the process, so a file cannot contain names that are
-/// chosen to collide.
+/// An open-addressing hash table. The hash is keyed with a secret of the process, so a file cannot contain names that
+/// are chosen to collide.
 class NameTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;

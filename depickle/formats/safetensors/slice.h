@@ -33,9 +33,9 @@ struct ByteRange {
 class Slice {
  public:
   /// `shape` belongs to a valid tensor (its size fits 64 bits). Dimensions without an item are taken whole.
-  /// Throws Error{not_found} if an integer is out of range or there are more items than dimensions; Error{malformed} if a
-  /// step is 0 or there is a second ellipsis; Error{unsupported} if a part of a sub-byte dtype does not begin and end on
-  /// byte boundaries.
+  /// Throws Error{not_found} if an integer is out of range or there are more items than dimensions; Error{malformed} if
+  /// a step is 0 or there is a second ellipsis; Error{unsupported} if a part of a sub-byte dtype does not begin and end
+  /// on byte boundaries.
   static Slice of(Dtype dtype, std::span<const uint64_t> shape, std::span<const IndexItem> items);
 
   /// Shape of the result.
@@ -61,8 +61,8 @@ class Slice {
   Ranges ranges() const& { return Ranges(*this); }
   Ranges ranges() && = delete;  // Ranges refer to the Slice
 
-  /// Copies the result to `out`, whose size is size_bytes(). `tensor` contains all bytes of the tensor; in a mapped file
-  /// only the pages of the ranges are read.
+  /// Copies the result to `out`, whose size is size_bytes(). `tensor` contains all bytes of the tensor; in a mapped
+  /// file only the pages of the ranges are read.
   void read(Bytes tensor, MutableBytes out) const;
   /// The same for a tensor that begins at `offset` of `source`; only the ranges are read from it.
   void read(const ByteSource& source, uint64_t offset, MutableBytes out) const;

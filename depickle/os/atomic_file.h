@@ -1,4 +1,4 @@
-// A file that appears under its name complete, or not at all.
+// A file that appears complete under its name, or not at all.
 #pragma once
 
 #include <filesystem>
@@ -10,39 +10,39 @@
 namespace depickle::os {
 
 enum class IfExists { refuse, replace };
-/// Whether others may write the same target at the same time: then the last commit() counts, and what a killed process leaves
-/// behind stays there.
+/// Whether several writers may write the same target at the same time. `many`: the last commit() determines the
+/// content, and the temporary file of a killed process is not removed.
 enum class Writers { one, many };
 
-/// Writes to a hidden sibling (`.NAME.depickle-tmp`) and renames it over the target in commit(). A symbolic link as target
-/// is kept and the file it points to is replaced. The mode is that of any new file: 0666 less the umask.
+/// Writes to a temporary file in the target's folder (`.NAME.depickle-tmp`); commit() renames it to the target. If the
+/// target is a symbolic link, the link is kept and the file it points to is replaced. The mode is 0666 minus the umask.
 ///
-/// The sibling is locked while it is written. One that a killed process left behind has no lock and is removed by the next
-/// AtomicFile for the same target; where a living process holds it, create() refuses.
+/// The temporary file is locked while it is written. The next AtomicFile for the same target removes an unlocked one,
+/// which a killed process did not remove, and throws Error{io} (target_busy) if it is locked.
 class AtomicFile : public OutputFile {
  public:
-  /// Creates the sibling, of `size_bytes` from the start, and reserves them on the disk, so that a full disk is found before any work.
-  /// Throws Error{not_found, io}; {io} with the sizes where there is not enough space; {io} where the target
-  /// exists and `if_exists` is refuse.
+  /// Creates the temporary file and allocates `size_bytes`, so that a full disk is detected before any work.
+  /// Throws Error{not_found, io}; Error{io} (no_space) with the sizes; Error{io} (target_exists) if the target exists
+  /// and `if_exists` is refuse.
   AtomicFile(
       const std::filesystem::path& target, uint64_t size_bytes, IfExists if_exists, Writers writers = Writers::one);
-  /// Without commit(), the sibling is removed and the target is as it was.
+  /// Without commit(), removes the temporary file; the target is unchanged.
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
 
-  /// sync(), where it is to be durable, then the target's name. Checks `if_exists` again, at the rename itself.
+  /// Renames the temporary file to the target; checks `if_exists` again in the rename. Calls sync() first if `durable`.
   void commit(Durable durable = Durable::yes);
 
-  /// Where the bytes are until commit().
+  /// The file's path before commit().
   const std::filesystem::path& temporary_path() const noexcept { return temporary_; }
   /// The target, with links resolved.
   const std::filesystem::path& target_path() const noexcept { return target_; }
 
  private:
   struct Place {
-    Place(const std::filesystem::path& wanted, IfExists if_exists_, Writers writers);
-    /// The sibling's descriptor.
-    int create() const;
+    Place(const std::filesystem::path& requested, IfExists if_exists_, Writers writers);
+    /// Creates the temporary file.
+    FileDescriptor create() const;
     std::filesystem::path target, temporary;
     IfExists if_exists;
   };
@@ -53,7 +53,7 @@ class AtomicFile : public OutputFile {
   IfExists if_exists_;
 };
 
-/// Writes a whole small file in one go, the same way.
+/// Writes a small file with an AtomicFile.
 void write_atomically(
     const std::filesystem::path& target, std::string_view content, IfExists if_exists, Durable durable = Durable::yes);
 

@@ -34,29 +34,30 @@ Bytes ComputedSource::do_view(uint64_t offset, uint64_t length) const {
 }
 
 void ComputedSource::compute() const {
-  bool on_heap = size_bytes_ <= kMaxHeapBytes;
-  std::unique_ptr<std::byte[]> heap = on_heap ? std::make_unique_for_overwrite<std::byte[]>(size_bytes_) : nullptr;
-  FileDescriptor file(on_heap ? -1 : open_scratch_file());
+  const bool is_on_heap = size_bytes_ <= kMaxHeapBytes;
+  std::unique_ptr<std::byte[]> heap = is_on_heap ? std::make_unique_for_overwrite<std::byte[]>(size_bytes_) : nullptr;
+  FileDescriptor file(is_on_heap ? -1 : open_scratch_file());
 
-  uint64_t made = 0;
+  uint64_t filled_bytes = 0;
   fill_([&](Bytes piece) {
-    if (piece.size() > size_bytes_ - made)
-      throw Error(
-          Code::malformed, "ZP11", fmt::format("holds more than the {} bytes that it declares", grouped(size_bytes_)))
-          .in(name());
-    if (on_heap) {
-      std::ranges::copy(piece, heap.get() + made);
+    if (piece.size() > size_bytes_ - filled_bytes)
+      throw Error(Code::malformed, "ZP11",
+          fmt::format("the content is larger than declared (more than {} bytes)", grouped(size_bytes_)),
+          Where::in(name()));
+    if (is_on_heap) {
+      std::ranges::copy(piece, heap.get() + filled_bytes);
     } else {
       write_all(file.get(), piece, "a temporary file");
     }
-    made += piece.size();
+    filled_bytes += piece.size();
   });
-  if (made != size_bytes_)
-    throw Error(
-        Code::malformed, "ZP11", fmt::format("holds {} bytes, declares {}", grouped(made), grouped(size_bytes_)))
-        .in(name());
+  if (filled_bytes != size_bytes_)
+    throw Error(Code::malformed, "ZP11",
+        fmt::format("the content is smaller than declared (has {} bytes, declares {})", grouped(filled_bytes),
+            grouped(size_bytes_)),
+        Where::in(name()));
 
-  if (on_heap) {
+  if (is_on_heap) {
     heap_ = std::move(heap);
     data_ = heap_.get();
   } else {

@@ -1,4 +1,4 @@
-// Content that is not in the file as it is: computed on first use, kept off the heap.
+// Content that is computed from a file (inflated, decoded) on first use and is not kept on the heap.
 #pragma once
 
 #include <functional>
@@ -9,12 +9,12 @@
 
 namespace depickle::os {
 
-/// Bytes that are computed once, when first asked for: in memory up to 1 MiB, beyond that in a nameless temporary file
-/// that is mapped, so that anonymous memory stays small whatever the size.
+/// Content that is computed once, on the first read. Up to 1 MiB it is on the heap, above that in a mapped unnamed
+/// temporary file, which bounds anonymous memory.
 class ComputedSource final : public ByteSource {
  public:
   using Sink = std::function<void(Bytes)>;
-  /// `fill` hands over exactly `size_bytes` bytes, in pieces; more or fewer are Error{malformed} (ZP11).
+  /// `fill` passes exactly `size_bytes` bytes to its sink, in pieces; any other size is Error{malformed} (ZP11).
   ComputedSource(std::string name, uint64_t size_bytes, std::function<void(const Sink&)> fill);
   ~ComputedSource() override;
 

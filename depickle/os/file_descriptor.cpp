@@ -12,7 +12,7 @@ namespace {
 
 // Calls write_some(bytes, offset) until everything is written.
 template <typename WriteSome>
-void write_everything(Bytes bytes, const std::string& name, WriteSome write_some) {
+void write_until_done(Bytes bytes, const std::string& name, WriteSome write_some) {
   uint64_t done = 0;
   while (!bytes.empty()) {
     const ssize_t written = write_some(bytes, done);
@@ -25,9 +25,9 @@ void write_everything(Bytes bytes, const std::string& name, WriteSome write_some
   }
 }
 
-// Calls read_some(out, offset) until `out` is full or nothing more comes.
+// Calls read_some(out, offset) until `out` is full or the file ends.
 template <typename ReadSome>
-size_t read_everything(MutableBytes out, const std::string& name, ReadSome read_some) {
+size_t read_until_full(MutableBytes out, const std::string& name, ReadSome read_some) {
   size_t done = 0;
   while (done < out.size()) {
     const ssize_t count = read_some(out.subspan(done), done);
@@ -52,22 +52,22 @@ FileDescriptor open_file(const std::filesystem::path& path, int flags, mode_t mo
 }
 
 void write_all(int descriptor, Bytes bytes, const std::string& name) {
-  write_everything(bytes, name, [&](Bytes rest, uint64_t) { return ::write(descriptor, rest.data(), rest.size()); });
+  write_until_done(bytes, name, [&](Bytes rest, uint64_t) { return ::write(descriptor, rest.data(), rest.size()); });
 }
 
 void write_all_at(int descriptor, uint64_t offset_bytes, Bytes bytes, const std::string& name) {
-  write_everything(bytes, name, [&](Bytes rest, uint64_t done) {
+  write_until_done(bytes, name, [&](Bytes rest, uint64_t done) {
     return ::pwrite(descriptor, rest.data(), rest.size(), static_cast<off_t>(offset_bytes + done));
   });
 }
 
 size_t read_all(int descriptor, MutableBytes out, const std::string& name) {
-  return read_everything(
+  return read_until_full(
       out, name, [&](MutableBytes rest, uint64_t) { return ::read(descriptor, rest.data(), rest.size()); });
 }
 
 size_t read_all_at(int descriptor, uint64_t offset_bytes, MutableBytes out, const std::string& name) {
-  return read_everything(out, name, [&](MutableBytes rest, uint64_t done) {
+  return read_until_full(out, name, [&](MutableBytes rest, uint64_t done) {
     return ::pread(descriptor, rest.data(), rest.size(), static_cast<off_t>(offset_bytes + done));
   });
 }

@@ -1,4 +1,4 @@
-// An open file descriptor, and reads and writes that complete.
+// File descriptors, and reads and writes that are retried until they complete.
 #pragma once
 
 #include <sys/types.h>
@@ -12,7 +12,7 @@
 
 namespace depickle::os {
 
-/// Owns a file descriptor and closes it. -1 stands for none.
+/// Owns a file descriptor and closes it. -1 means none.
 class FileDescriptor {
  public:
   FileDescriptor() noexcept = default;
@@ -39,15 +39,16 @@ class FileDescriptor {
 FileDescriptor open_file(
     const std::filesystem::path& path, int flags, mode_t mode = 0, std::string_view what = "cannot open");
 
-/// Writes all of `bytes` at the descriptor's position. `name` is the file's name in errors. Throws Error{io}; Error{integrity} if the bytes
-/// are in a mapped file that was truncated meanwhile.
+/// Writes all of `bytes` at the descriptor's position. `name` is the file's name in errors. Throws Error{io};
+/// Error{integrity} if the bytes are in a mapped file that was truncated.
 void write_all(int descriptor, Bytes bytes, const std::string& name);
 /// The same at `offset_bytes` from the start of the file.
 void write_all_at(int descriptor, uint64_t offset_bytes, Bytes bytes, const std::string& name);
 
-/// Reads from the descriptor's position until `out` is full or the file ends. Returns the number of bytes read. Throws Error{io}.
+/// Reads from the descriptor's position until `out` is full or the file ends. Returns the number of bytes read.
+/// Throws Error{io}.
 size_t read_all(int descriptor, MutableBytes out, const std::string& name);
-/// The same from `offset_bytes` from the start of the file.
+/// The same at `offset_bytes` from the start of the file.
 size_t read_all_at(int descriptor, uint64_t offset_bytes, MutableBytes out, const std::string& name);
 
 }  // namespace depickle::os

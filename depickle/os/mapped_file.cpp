@@ -25,7 +25,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
 
 std::shared_ptr<const MappedFile> MappedFile::adopt(FileDescriptor file, std::string name) {
   struct stat status;
-  if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot look at", name);
+  if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot stat", name);
   if (!S_ISREG(status.st_mode))
     throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file",
         Where::in(name));
@@ -58,17 +58,17 @@ void MappedFile::do_read(uint64_t offset, MutableBytes out) const {
 
 void MappedFile::check_unchanged() const {
   struct stat status;
-  if (::fstat(file_.get(), &status) != 0) throw system_error(errno, "cannot look at", name());
+  if (::fstat(file_.get(), &status) != 0) throw system_error(errno, "cannot stat", name());
   if (static_cast<uint64_t>(status.st_size) != size_bytes_ || modified_ns(status) != stamp_.modified_ns)
     throw Error(Code::integrity, "", "the file changed while it was read", Where::in(name()),
         "try again when nothing writes to it");
 }
 
 void prefault(Bytes mapped) noexcept {
-  constexpr size_t kFaultAroundBytes = 64 << 10;  // one fault maps this much anyway
+  constexpr size_t kFaultAroundBytes = 64 << 10;  // a single page fault maps this much (fault_around_bytes)
   if (mapped.size() <= kFaultAroundBytes) return;
-  const auto address = reinterpret_cast<uintptr_t>(mapped.data()), in_page = address % 4096;
-  ::madvise(reinterpret_cast<void*>(address - in_page), mapped.size() + in_page, MADV_POPULATE_READ);
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data()), offset_in_page = address % 4096;
+  ::madvise(reinterpret_cast<void*>(address - offset_in_page), mapped.size() + offset_in_page, MADV_POPULATE_READ);
 }
 
 }  // namespace depickle::os

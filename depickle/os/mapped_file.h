@@ -10,8 +10,8 @@
 
 namespace depickle::os {
 
-/// A regular file, mapped read-only and private. Nobody may change or truncate it while it is open: access to pages that no longer
-/// exist raises SIGBUS.
+/// A regular file, mapped read-only and private. It must not be truncated while it is open: access to pages that no
+/// longer exist raises SIGBUS.
 class MappedFile final : public ByteSource {
  public:
   /// Throws Error{not_found, io}; Error{unsupported} if it is not a regular file.
@@ -43,7 +43,7 @@ class MappedFile final : public ByteSource {
   Stamp stamp_;
 };
 
-/// Maps all pages of `mapped` in one system call, instead of one page fault for every few pages. Only a hint: it may fail.
+/// Maps all pages of `mapped` in one system call instead of one page fault for every few pages. A hint that may fail.
 void prefault(Bytes mapped) noexcept;
 
 }  // namespace depickle::os

@@ -1,48 +1,47 @@
-// A file that is written at any place and read back.
+// A file that is written at any offset and read back.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "depickle/base/bytes.h"
+#include "depickle/os/file_descriptor.h"
 #include "depickle/os/mapped_file.h"
 
 namespace depickle::os {
 
-/// Whether what is written is to outlive a power cut, which costs the time that the disk takes.
+/// Whether written bytes must survive a power failure. `yes` waits for the disk.
 enum class Durable { no, yes };
 
-/// An open file to write. Where it is and what becomes of it is its maker's business: AtomicFile gives it a name, a worker
-/// is handed one without knowing any.
+/// An open file to write. It does not know its path: AtomicFile renames it, a sandboxed process receives its
+/// descriptor.
 class OutputFile {
  public:
-  /// Takes over a descriptor that is open for reading and writing. `name` is what errors call the file.
-  OutputFile(int descriptor, std::string name) : name_(std::move(name)), fd_(descriptor) {}
-  ~OutputFile();
-  OutputFile(OutputFile&& other) noexcept;
+  /// Takes ownership of a descriptor that is open for reading and writing. `name` is the file's name in errors.
+  OutputFile(FileDescriptor file, std::string name) : name_(std::move(name)), file_(std::move(file)) {}
+  OutputFile(OutputFile&& other) noexcept = default;
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
   OutputFile& operator=(OutputFile&&) = delete;
 
-  /// Writes all of `bytes` at `offset` and, where they are to be durable, has the kernel start carrying them to the disk.
-  /// From several threads.
-  /// Throws Error{io}; {integrity} where the bytes lie in a mapped file that somebody has cut short.
+  /// Writes all of `bytes` at `offset`. If `durable`, starts writing them to the disk without waiting. Thread-safe.
+  /// Throws Error{io}; Error{integrity} if the bytes are in a mapped file that was truncated.
   void write(uint64_t offset, Bytes bytes, Durable durable = Durable::yes) const;
   /// Waits until everything written is on the disk.
   void sync() const;
-  /// What is in the file now, through a mapping of its own.
+  /// Returns a new mapping of the file's current content.
   std::shared_ptr<const MappedFile> read_back() const;
 
-  /// -1 once it is closed.
-  int descriptor() const noexcept { return fd_; }
+  /// -1 after close().
+  int descriptor() const noexcept { return file_.get(); }
   const std::string& name() const noexcept { return name_; }
 
  protected:
-  void close() noexcept;
+  void close() noexcept { file_.reset(); }
 
  private:
   std::string name_;
-  int fd_;
+  FileDescriptor file_;
 };
 
 }  // namespace depickle::os

@@ -8,6 +8,8 @@
 
 #include <cerrno>
 
+#include <fmt/format.h>
+
 #include "depickle/base/error.h"
 
 namespace depickle::os {
@@ -15,15 +17,15 @@ namespace {
 
 constexpr size_t kMaxDescriptors = 24;
 
-std::vector<char*> pointers(const std::vector<std::string>& words) {
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
   std::vector<char*> out;
-  for (const std::string& word : words) out.push_back(const_cast<char*>(word.c_str()));
+  for (const std::string& string : strings) out.push_back(const_cast<char*>(string.c_str()));
   out.push_back(nullptr);
   return out;
 }
 
-// The child, between fork and exec: only calls that are safe where other threads held locks at the fork.
-[[noreturn]] void become(char** words, char** environment, const std::vector<int>& descriptors, pid_t parent) {
+// The child between fork and exec. Calls async-signal-safe functions only, as other threads may hold locks at the fork.
+[[noreturn]] void run_child(char** arguments, char** environment, const std::vector<int>& descriptors, pid_t parent) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(127);
   for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
@@ -31,26 +33,29 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   const int count = static_cast<int>(descriptors.size());
-  // Out of the way first, so that none is overwritten before it was moved.
-  const int nothing = ::open("/dev/null", O_RDWR);
+  // Moves all descriptors to 64 and up first, so that dup2 does not overwrite one that is still needed.
+  const int null_device = ::open("/dev/null", O_RDWR);
   int moved[kMaxDescriptors];
-  for (int i = 0; i < count; ++i) moved[i] = ::fcntl(descriptors[i] < 0 ? nothing : descriptors[i], F_DUPFD, 64);
+  for (int i = 0; i < count; ++i) moved[i] = ::fcntl(descriptors[i] < 0 ? null_device : descriptors[i], F_DUPFD, 64);
   for (int i = 0; i < count; ++i) ::dup2(moved[i], i);
   ::close_range(static_cast<unsigned>(count), ~0U, 0);
-  ::execvpe(words[0], words, environment);
+  ::execvpe(arguments[0], arguments, environment);
   ::_exit(127);
 }
 
 }  // namespace
 
-Process::Process(const std::vector<std::string>& words, const std::vector<int>& descriptors,
+Process::Process(const std::vector<std::string>& arguments, const std::vector<int>& descriptors,
     const std::vector<std::string>& environment) {
-  if (descriptors.size() > kMaxDescriptors) throw Error(Code::limit, "", "too many descriptors for a process");
-  std::vector<char*> argv = pointers(words), envp = pointers(environment);
+  if (descriptors.size() > kMaxDescriptors)
+    throw Error(Code::limit, "",
+        fmt::format(
+            "too many descriptors for a process (have {}, the limit is {})", descriptors.size(), kMaxDescriptors));
+  std::vector<char*> argv = pointers(arguments), envp = pointers(environment);
   const pid_t parent = ::getpid();
   pid_ = ::fork();
-  if (pid_ == 0) become(argv.data(), envp.data(), descriptors, parent);
-  if (pid_ < 0) throw system_error(errno, "cannot start a process", words[0]);
+  if (pid_ == 0) run_child(argv.data(), envp.data(), descriptors, parent);
+  if (pid_ < 0) throw system_error(errno, "cannot start a process", arguments[0]);
 }
 
 Process::~Process() {

@@ -1,4 +1,4 @@
-// A child process that holds the descriptors it was given, and nothing else of ours.
+// A child process that inherits only the given descriptors and environment.
 #pragma once
 
 #include <sys/types.h>
@@ -8,20 +8,21 @@
 
 namespace depickle::os {
 
-/// Killed when destroyed. Not for several threads.
+/// A child process; the destructor kills it. Not thread-safe.
 class Process {
  public:
-  /// Starts `words`; a program without a slash is looked for in PATH. `descriptors[i]` becomes its descriptor i, -1 is /dev/null, and there are no
-  /// others; at most 24. `environment` ("NAME=value") is all that it gets; signals are as from a shell. It dies with the thread that
-  /// started it. Throws Error{io}; a program that cannot be run ends with status 127.
-  Process(const std::vector<std::string>& words, const std::vector<int>& descriptors,
+  /// Starts the program arguments[0]; PATH is searched if it contains no slash. `descriptors[i]` becomes descriptor i
+  /// of the child, -1 is /dev/null; at most 24, all others are closed. `environment` ("NAME=value") is the child's
+  /// whole environment; signal handlers and masks are reset. The child is killed when the thread that started it ends.
+  /// Throws Error{io}. If the program cannot be run, the child exits with status 127.
+  Process(const std::vector<std::string>& arguments, const std::vector<int>& descriptors,
       const std::vector<std::string>& environment);
   ~Process();
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
   void kill() noexcept;
-  /// Waits for its end; the status as waitpid(2) has it. 0 where it was waited for before.
+  /// Waits until the child ends. Returns its status as waitpid(2); 0 if it was waited for before.
   int wait() noexcept;
 
  private:

@@ -10,23 +10,23 @@
 namespace depickle::os {
 namespace {
 
-int open_nameless() {
-  // /var/tmp before /tmp: it is on a disk where /tmp may be memory.
+int open_unnamed() {
+  // /var/tmp is on a disk; /tmp may be in memory.
   for (const char* folder : {"/var/tmp", "/tmp"}) {
     int fd = ::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     if (fd >= 0) return fd;
   }
-  throw system_error(errno, "cannot make a temporary file", "/var/tmp");
+  throw system_error(errno, "cannot create a temporary file", "/var/tmp");
 }
 
-std::function<int()>& maker() {
-  static std::function<int()> make = open_nameless;
-  return make;
+std::function<int()>& opener() {
+  static std::function<int()> open = open_unnamed;
+  return open;
 }
 
 }  // namespace
 
-int open_scratch_file() { return maker()(); }
-void set_scratch_files(std::function<int()> make) { maker() = std::move(make); }
+int open_scratch_file() { return opener()(); }
+void set_scratch_files(std::function<int()> open) { opener() = std::move(open); }
 
 }  // namespace depickle::os

@@ -1,15 +1,16 @@
-// Files without a name, for bytes that are too many for the heap.
+// Unnamed temporary files, for content that is too large for the heap.
 #pragma once
 
 #include <functional>
 
 namespace depickle::os {
 
-/// The descriptor of an empty file, gone when it is closed. On the disk where there is a choice. Throws Error{io}.
+/// Returns the descriptor of an empty unnamed file, which is deleted when it is closed. Prefers a folder on a disk.
+/// Throws Error{io}.
 int open_scratch_file();
 
-/// Lets `make` open them from now on, for the whole process: one that may open no files gets them from another. To be called
-/// before there are threads.
-void set_scratch_files(std::function<int()> make);
+/// Replaces the function that opens scratch files, for the whole process. A sandboxed process receives open files from
+/// its parent. Call it before any thread is started.
+void set_scratch_files(std::function<int()> open);
 
 }  // namespace depickle::os

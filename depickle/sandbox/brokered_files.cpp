@@ -92,7 +92,7 @@ std::unique_ptr<os::OutputFile> BrokeredFiles::target(uint64_t file_bytes) {
   Message answer = ask(question.take());
   WireReader wire(answer.payload);
   if (!wire.value<bool>()) return nullptr;
-  return std::make_unique<os::OutputFile>(answer.file.release(), wire.value<std::string>());
+  return std::make_unique<os::OutputFile>(os::FileDescriptor(answer.file.release()), wire.value<std::string>());
 }
 
 int BrokeredFiles::scratch() {

@@ -21,7 +21,7 @@ std::string write_refusal(const fs::path& target, IfExists if_exists) {
   return refusal([&] { write_atomically(target, "new", if_exists); });
 }
 
-TEST(AtomicFile, AppearsWhenCommittedAndNotBefore) {
+TEST(AtomicFile, AppearsAtTheCommit) {
   Folder folder;
   AtomicFile file(folder / "out", 8, IfExists::refuse);
   file.write(4, bytes("efgh"));
@@ -34,19 +34,19 @@ TEST(AtomicFile, AppearsWhenCommittedAndNotBefore) {
   EXPECT_EQ(folder.entries(), 1u);
 }
 
-TEST(AtomicFile, LeavesNothingWhereItIsNotCommitted) {
+TEST(AtomicFile, IsRemovedWithoutACommit) {
   Folder folder;
   {
-    AtomicFile(folder / "out", 1 << 20, IfExists::refuse).write(0, bytes("half"));
+    AtomicFile(folder / "out", 1 << 20, IfExists::refuse).write(0, bytes("first half"));
   }
   EXPECT_EQ(folder.entries(), 0u);
 }
 
-TEST(AtomicFile, LeavesTheOldFileWhereItIsNotCommitted) {
+TEST(AtomicFile, KeepsTheOldFileWithoutACommit) {
   Folder folder;
   fs::path target = folder.write("out", "old");
   {
-    AtomicFile(target, 0, IfExists::replace).write(0, bytes("half"));
+    AtomicFile(target, 0, IfExists::replace).write(0, bytes("first half"));
   }
   EXPECT_EQ(content_of(target), "old");
   EXPECT_EQ(folder.entries(), 1u);
@@ -62,15 +62,15 @@ TEST(AtomicFile, RefusesATargetThatExists) {
   EXPECT_EQ(content_of(target), "new");
 }
 
-TEST(AtomicFile, RefusesATargetThatCameWhileItWrote) {
+TEST(AtomicFile, RefusesATargetThatAppearsBeforeTheCommit) {
   Folder folder;
   AtomicFile file(folder / "out", 0, IfExists::refuse);
-  folder.write("out", "somebody else's");
+  folder.write("out", "another writer's");
   EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("already exists"));
-  EXPECT_EQ(content_of(folder / "out"), "somebody else's");
+  EXPECT_EQ(content_of(folder / "out"), "another writer's");
 }
 
-TEST(AtomicFile, KeepsASymbolicLinkAndReplacesWhatItPointsTo) {
+TEST(AtomicFile, KeepsASymbolicLinkAndReplacesItsTarget) {
   Folder folder;
   folder.write("store/real", "old");
   fs::create_symlink("store/real", folder / "link");
@@ -80,7 +80,7 @@ TEST(AtomicFile, KeepsASymbolicLinkAndReplacesWhatItPointsTo) {
   EXPECT_THAT(write_refusal(folder / "link", IfExists::refuse), HasSubstr("real: already exists"));
 }
 
-TEST(AtomicFile, FollowsALinkToAFileThatIsNotThereYet) {
+TEST(AtomicFile, FollowsALinkToAMissingFile) {
   Folder folder;
   fs::create_symlink("real", folder / "link");
   write_atomically(folder / "link", "new", IfExists::refuse);
@@ -88,7 +88,7 @@ TEST(AtomicFile, FollowsALinkToAFileThatIsNotThereYet) {
   EXPECT_EQ(content_of(folder / "real"), "new");
 }
 
-TEST(AtomicFile, TakesTheModeThatTheUmaskLeaves) {
+TEST(AtomicFile, AppliesTheUmask) {
   Folder folder;
   mode_t before = ::umask(027);
   write_atomically(folder / "out", "new", IfExists::refuse);
@@ -98,15 +98,15 @@ TEST(AtomicFile, TakesTheModeThatTheUmaskLeaves) {
   EXPECT_EQ(status.st_mode & 0777, 0640u);
 }
 
-TEST(AtomicFile, RemovesWhatAKilledRunLeft) {
+TEST(AtomicFile, RemovesTheTemporaryFileOfAKilledProcess) {
   Folder folder;
-  folder.write(".out.depickle-tmp", "half of it");
+  folder.write(".out.depickle-tmp", "first half");
   write_atomically(folder / "out", "new", IfExists::refuse);
   EXPECT_EQ(content_of(folder / "out"), "new");
   EXPECT_EQ(folder.entries(), 1u);
 }
 
-TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsSibling) {
+TEST(AtomicFile, DoesNotFollowALinkAtTheTemporaryPath) {
   Folder folder;
   folder.write("precious", "kept");
   fs::create_symlink("precious", folder / ".out.depickle-tmp");
@@ -114,7 +114,7 @@ TEST(AtomicFile, DoesNotFollowALinkInThePlaceOfItsSibling) {
   EXPECT_EQ(content_of(folder / "precious"), "kept");
 }
 
-TEST(AtomicFile, RefusesWhileAnotherWritesTheSameTarget) {
+TEST(AtomicFile, RefusesATargetThatAnotherProcessWrites) {
   Folder folder;
   AtomicFile first(folder / "out", 0, IfExists::replace);
   first.write(0, bytes("first"));
@@ -124,7 +124,7 @@ TEST(AtomicFile, RefusesWhileAnotherWritesTheSameTarget) {
   EXPECT_EQ(content_of(folder / "out"), "first");
 }
 
-TEST(AtomicFile, SaysWhatStandsInTheWay) {
+TEST(AtomicFile, ErrorsNameTheTarget) {
   Folder folder;
   fs::create_directory(folder / "taken");
   EXPECT_THAT(write_refusal(folder / "taken", IfExists::replace), HasSubstr("taken: is a folder"));
@@ -132,7 +132,7 @@ TEST(AtomicFile, SaysWhatStandsInTheWay) {
       write_refusal(folder / "missing/out", IfExists::refuse), HasSubstr("cannot write: No such file or directory"));
 }
 
-TEST(AtomicFile, ADiskThatIsTooSmallIsFoundBeforeAnyWork) {
+TEST(AtomicFile, DetectsAFullDiskBeforeAnyWork) {
   Folder folder;
   Error error = error_of([&] { AtomicFile(folder / "out", uint64_t{1} << 50, IfExists::refuse); });
   EXPECT_THAT(error.message(), StartsWith("not enough space on the disk (have "));
@@ -141,7 +141,7 @@ TEST(AtomicFile, ADiskThatIsTooSmallIsFoundBeforeAnyWork) {
   EXPECT_EQ(folder.entries(), 0u);
 }
 
-TEST(AtomicFile, AWriteThatFailsIsAnErrorAndLeavesNothing) {
+TEST(AtomicFile, AFailedWriteIsAnErrorAndRemovesTheFile) {
   Folder folder;
   auto ignore = std::signal(SIGXFSZ, SIG_IGN);
   struct rlimit before;
@@ -160,7 +160,7 @@ TEST(AtomicFile, AWriteThatFailsIsAnErrorAndLeavesNothing) {
   EXPECT_EQ(folder.entries(), 0u);
 }
 
-TEST(AtomicFile, MovesWithItsDuty) {
+TEST(AtomicFile, AMovedFromFileRemovesNothing) {
   Folder folder;
   {
     AtomicFile first(folder / "out", 0, IfExists::refuse);

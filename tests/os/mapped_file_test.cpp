@@ -21,14 +21,14 @@ TEST(MappedFile, ReadsAFile) {
   EXPECT_NO_THROW(file->check_unchanged());
 }
 
-TEST(MappedFile, AnEmptyFileIsNoBytes) {
+TEST(MappedFile, AnEmptyFileHasNoBytes) {
   Folder folder;
   auto file = MappedFile::open(folder.write("f", ""));
   EXPECT_EQ(file->size_bytes(), 0u);
   EXPECT_TRUE(file->all().empty());
 }
 
-TEST(MappedFile, SaysWhatCannotBeOpened) {
+TEST(MappedFile, ErrorsNameTheFile) {
   Folder folder;
   EXPECT_EQ(refusal([&] { MappedFile::open(folder / "no"); }),
       (folder / "no").string() + ": cannot open: No such file or directory");
@@ -36,7 +36,7 @@ TEST(MappedFile, SaysWhatCannotBeOpened) {
   EXPECT_THAT(refusal([&] { MappedFile::open("/dev/null"); }), HasSubstr("is not a regular file"));
 }
 
-TEST(MappedFile, TellsThatTheFileChanged) {
+TEST(MappedFile, DetectsAChangedFile) {
   Folder folder;
   auto file = MappedFile::open(folder.write("f", "content"));
   std::ofstream(folder / "f", std::ios::app) << "!";

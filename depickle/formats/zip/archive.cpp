@@ -18,6 +18,7 @@ namespace {
 
 constexpr uint64_t kCentralBytes = 46;
 constexpr uint64_t kMaxRecords = 1'000'000, kMaxDirectoryBytes = 256 << 20;
+
 int fold(char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : static_cast<unsigned char>(c); }
 
 // FNV-1a.
@@ -28,22 +29,23 @@ uint64_t folded_hash(std::string_view name) {
 }
 
 int compare_folded(std::string_view a, std::string_view b) {
-  size_t shared = std::min(a.size(), b.size()), i = 0;
-  while (i + 8 <= shared && std::memcmp(a.data() + i, b.data() + i, 8) == 0) i += 8;  // most names begin alike
-  for (; i < shared; ++i) {
+  size_t shared_bytes = std::min(a.size(), b.size()), i = 0;
+  while (i + 8 <= shared_bytes && std::memcmp(a.data() + i, b.data() + i, 8) == 0)
+    i += 8;  // most names have a common prefix
+  for (; i < shared_bytes; ++i) {
     if (int order = fold(a[i]) - fold(b[i]); order != 0) return order;
   }
   return a.size() < b.size() ? -1 : a.size() > b.size();
 }
 
-// ZP08: a name that every tool reads alike.
+// ZP08: all tools must read the name in the same way.
 void check_name(std::string_view name, uint64_t offset) {
   auto refuse = [&](std::string_view why) {
     fail("ZP08", fmt::format("the record's name {} {}", quoted(name, 80), why), offset);
   };
   if (name.empty() || name.size() > 4096) refuse("is empty or longer than 4096 bytes");
   if (!is_utf8(name)) refuse("is not UTF-8");
-  if (name.find('\0') != name.npos || name.find('\\') != name.npos) refuse("holds NUL or a backslash");
+  if (name.find('\0') != name.npos || name.find('\\') != name.npos) refuse("contains NUL or a backslash");
   if (name.front() == '/' || (name.size() > 1 && name[1] == ':')) refuse("is absolute");
   for (size_t begin = 0; begin <= name.size();) {
     size_t end = std::min(name.find('/', begin), name.size());
@@ -51,6 +53,48 @@ void check_name(std::string_view name, uint64_t offset) {
     if (part == "." || part == ".." || part.empty()) refuse("has an empty, . or .. part");
     begin = end + 1;
   }
+}
+
+struct DirectoryEntry {
+  Record record;  // without data_offset
+  uint64_t entry_bytes;
+};
+
+// Reads the first entry of `directory`, which begins at `offset` of the archive.
+DirectoryEntry read_entry(Bytes directory, uint64_t offset) {
+  if (directory.size() < kCentralBytes || load<uint32_t>(directory, 0) != kCentralSignature)
+    fail("ZP03", "the directory ends too early", offset);
+  const auto method = load<uint16_t>(directory, 10), name_bytes = load<uint16_t>(directory, 28),
+             extra_bytes = load<uint16_t>(directory, 30), comment_bytes = load<uint16_t>(directory, 32),
+             disk = load<uint16_t>(directory, 34);
+  const uint64_t entry_bytes = kCentralBytes + name_bytes + extra_bytes + comment_bytes;
+  if (directory.size() < entry_bytes) fail("ZP03", "a directory entry is longer than the directory", offset);
+  if (disk != 0) fail("ZP03", "the archive is split over several disks", offset);
+  Record record{.name = text(directory.subspan(kCentralBytes, name_bytes)),
+      .header_bytes = load<uint32_t>(directory, 42),
+      .data_offset = 0,
+      .stored_bytes = load<uint32_t>(directory, 20),
+      .size_bytes = load<uint32_t>(directory, 24),
+      .crc = load<uint32_t>(directory, 16),
+      .flags = load<uint16_t>(directory, 8),
+      .method = static_cast<Record::Method>(method)};
+  Zip64Block wide(directory.subspan(kCentralBytes + name_bytes, extra_bytes), offset);
+  wide.widen(record.size_bytes);
+  wide.widen(record.stored_bytes);
+  wide.widen(record.header_bytes);
+  const bool is_folder = record.name.ends_with('/') && record.size_bytes == 0;
+  check_name(is_folder ? record.name.substr(0, record.name.size() - 1) : record.name, offset);
+  if (method != 0 && method != 8)
+    throw Error(Code::unsupported, "ZP07",
+        fmt::format("record {} is compressed with method {} (torch reads 0, stored, and 8, deflated)",
+            quoted(record.name, 80), method),
+        Where::at(offset));
+  if (method == 0 && record.stored_bytes != record.size_bytes)
+    fail("ZP05",
+        fmt::format("record {} is stored but has two sizes ({} and {})", quoted(record.name, 80), record.stored_bytes,
+            record.size_bytes),
+        offset);
+  return {record, entry_bytes};
 }
 
 }  // namespace
@@ -64,63 +108,29 @@ Archive Archive::read(std::shared_ptr<const ByteSource> source) {
 
 void Archive::read_directory() {
   EndRecord end = find_end_record(*source_);
-  if (end.trailing_bytes > 0)
-    notes_.push_back(fmt::format("{} behind the archive", plural(end.trailing_bytes, "byte")));
+  if (end.trailing_bytes > 0) notes_.push_back(fmt::format("{} after the archive", plural(end.trailing_bytes, "byte")));
   if (end.records > kMaxRecords || end.directory_bytes > kMaxDirectoryBytes)
     throw Error(Code::limit, "ZP10",
-        fmt::format("a directory of {} records, {} bytes (at most {} and {})", grouped(end.records),
-            grouped(end.directory_bytes), grouped(kMaxRecords), grouped(kMaxDirectoryBytes)));
+        fmt::format("the directory is too large (has {} records and {} bytes, the limits are {} and {})",
+            grouped(end.records), grouped(end.directory_bytes), grouped(kMaxRecords), grouped(kMaxDirectoryBytes)));
   if (end.records > end.directory_bytes / kCentralBytes)
-    fail("ZP03", fmt::format("{} bytes cannot hold {} directory entries", end.directory_bytes, end.records),
+    fail("ZP03",
+        fmt::format("the directory is too small (has {} bytes for {} entries)", end.directory_bytes, end.records),
         end.directory_offset);
 
   Bytes directory = source_->view(end.directory_offset, end.directory_bytes);
   records_.reserve(end.records);
-  described_bytes_.reserve(end.records);
+  descriptor_bytes_.reserve(end.records);
   uint64_t at = 0;
   for (uint64_t i = 0; i < end.records; ++i) {
-    uint64_t offset = end.directory_offset + at;
-    if (directory.size() - at < kCentralBytes || load<uint32_t>(directory, at) != kCentralSignature)
-      fail("ZP03", "the directory ends too early", offset);
-    Bytes entry = directory.subspan(at);
-    auto flags = load<uint16_t>(entry, 8), method = load<uint16_t>(entry, 10), name_bytes = load<uint16_t>(entry, 28),
-         extra_bytes = load<uint16_t>(entry, 30), comment_bytes = load<uint16_t>(entry, 32),
-         disk = load<uint16_t>(entry, 34);
-    uint64_t entry_bytes = kCentralBytes + name_bytes + extra_bytes + comment_bytes;
-    if (entry.size() < entry_bytes) fail("ZP03", "a directory entry is longer than the directory", offset);
-    if (disk != 0) fail("ZP03", "the archive is split over several disks", offset);
-    Record record{.name = text(entry.subspan(kCentralBytes, name_bytes)),
-        .header_bytes = load<uint32_t>(entry, 42),
-        .data_offset = 0,
-        .stored_bytes = load<uint32_t>(entry, 20),
-        .size_bytes = load<uint32_t>(entry, 24),
-        .crc = load<uint32_t>(entry, 16),
-        .flags = flags,
-        .method = static_cast<Record::Method>(method)};
-    Zip64Block wide(entry.subspan(kCentralBytes + name_bytes, extra_bytes), offset);
-    wide.widen(record.size_bytes);
-    wide.widen(record.stored_bytes);
-    wide.widen(record.header_bytes);
-    check_name(record.name.ends_with('/') && record.size_bytes == 0 ? record.name.substr(0, record.name.size() - 1)
-                                                                    : record.name,
-        offset);
-    if (method != 0 && method != 8)
-      throw Error(Code::unsupported, "ZP07",
-          fmt::format("record {} is compressed by method {}; torch reads only stored and deflated ones",
-              quoted(record.name, 80), method),
-          Where::at(offset));
-    if (method == 0 && record.stored_bytes != record.size_bytes)
-      fail("ZP05",
-          fmt::format("record {} is stored but has two sizes ({} and {})", quoted(record.name, 80), record.stored_bytes,
-              record.size_bytes),
-          offset);
+    auto [record, entry_bytes] = read_entry(directory.subspan(at), end.directory_offset + at);
     if (record.header_bytes >= end.directory_offset)
-      fail("ZP05", fmt::format("record {} lies outside the archive", quoted(record.name, 80)), offset);
-    const Local local =
-        source_->is_remote() ? Local{record.header_bytes + kLocalBytes + name_bytes, 0} : check_local(*source_, record);
+      fail("ZP05", fmt::format("record {} is outside the archive", quoted(record.name, 80)), end.directory_offset + at);
+    const Local local = source_->is_remote() ? Local{record.header_bytes + kLocalBytes + record.name.size(), 0}
+                                             : check_local(*source_, record);
     record.data_offset = local.data_offset;
     records_.push_back(record);
-    described_bytes_.push_back(local.described_bytes);
+    descriptor_bytes_.push_back(local.descriptor_bytes);
     at += entry_bytes;
   }
   if (at != directory.size())
@@ -129,58 +139,57 @@ void Archive::read_directory() {
   check_places(end.directory_offset);
 }
 
-bool Archive::begins_with_signature(uint64_t offset, uint64_t room) const {
+bool Archive::has_descriptor_signature(uint64_t offset, uint64_t max_bytes) const {
   std::array<std::byte, 4> start{};
-  source_->read(offset, MutableBytes(start).first(std::min<uint64_t>(room, start.size())));
+  source_->read(offset, MutableBytes(start).first(std::min<uint64_t>(max_bytes, start.size())));
   return load<uint32_t>(start, 0) == 0x08074b50;
 }
 
-// ZP09: every byte before the directory belongs to one record at most.
+// ZP09: every byte before the directory belongs to at most one record.
 void Archive::check_places(uint64_t directory_offset) {
   std::vector<uint32_t> order(records_.size());
   std::iota(order.begin(), order.end(), 0u);
   std::ranges::sort(order, {}, [&](uint32_t i) { return records_[i].header_bytes; });
-  uint64_t next = 0, unowned = 0;
+  uint64_t next = 0, unowned_bytes = 0;
   for (size_t k = 0; k < order.size(); ++k) {
     const uint32_t i = order[k];
     const Record& record = records_[i];
     if (record.header_bytes < next)
-      fail(
-          "ZP09", fmt::format("record {} overlaps the record before it", quoted(record.name, 80)), record.header_bytes);
-    unowned += record.header_bytes - next;
+      fail("ZP09", fmt::format("record {} overlaps the previous record", quoted(record.name, 80)), record.header_bytes);
+    unowned_bytes += record.header_bytes - next;
     if (record.data_offset > directory_offset || record.stored_bytes > directory_offset - record.data_offset)
       fail("ZP09",
-          fmt::format("record {} reaches into the directory (have {} bytes, need {})", quoted(record.name, 80),
+          fmt::format("record {} overlaps the directory (have {} bytes, need {})", quoted(record.name, 80),
               directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes),
           record.header_bytes);
     next = record.data_offset + record.stored_bytes;
-    // A data descriptor is 12 to 24 bytes; its signature is optional, so a record's own is skipped by length. Where the next
-    // record begins behind a signed one, as in torch's files, there is no need to look.
-    if (described_bytes_[i] > 0) {
-      const uint64_t room = directory_offset - next, signed_bytes = described_bytes_[i] + uint64_t{4};
+    // A data descriptor has 12 to 24 bytes; its signature is optional. If the next record begins after a descriptor
+    // with signature, as in torch's files, the signature is not read.
+    if (descriptor_bytes_[i] > 0) {
+      const uint64_t max_bytes = directory_offset - next, signed_bytes = descriptor_bytes_[i] + uint64_t{4};
       const uint64_t following = k + 1 < order.size() ? records_[order[k + 1]].header_bytes : directory_offset;
-      const bool is_signed = following == next + signed_bytes || begins_with_signature(next, room);
-      next += std::min<uint64_t>(room, is_signed ? signed_bytes : described_bytes_[i]);
+      const bool is_signed = following == next + signed_bytes || has_descriptor_signature(next, max_bytes);
+      next += std::min<uint64_t>(max_bytes, is_signed ? signed_bytes : descriptor_bytes_[i]);
     }
   }
-  unowned += directory_offset - std::min(next, directory_offset);
-  if (unowned > 0 && !source_->is_remote())
-    notes_.push_back(fmt::format("{} of the archive belong to no record", plural(unowned, "byte")));
-  described_bytes_ = {};
+  unowned_bytes += directory_offset - std::min(next, directory_offset);
+  if (unowned_bytes > 0 && !source_->is_remote())
+    notes_.push_back(fmt::format("{} of the archive do not belong to a record", plural(unowned_bytes, "byte")));
+  descriptor_bytes_ = {};
 }
 
-// ZP02: two records of one name, or of names that differ only in case, are two different files to two readers.
+// ZP02: if two names are equal or differ only in case, readers differ in which record they use.
 void Archive::check_names() {
   by_name_.reserve(records_.size());
   for (uint32_t i = 0; i < records_.size(); ++i) by_name_.push_back({folded_hash(records_[i].name), i});
   std::ranges::sort(
       by_name_, [&](const Key& a, const Key& b) { return compare(a, b.hash, records_[b.record].name) < 0; });
   for (size_t i = 1; i < by_name_.size(); ++i) {
-    const Record &before = records_[by_name_[i - 1].record], &record = records_[by_name_[i].record];
+    const Record &previous = records_[by_name_[i - 1].record], &record = records_[by_name_[i].record];
     if (compare(by_name_[i - 1], by_name_[i].hash, record.name) == 0)
       fail("ZP02",
-          fmt::format("two records are called {} and {}; which of them a reader takes is chance",
-              quoted(before.name, 80), quoted(record.name, 80)),
+          fmt::format("two records have the names {} and {}; readers differ in which of them they use",
+              quoted(previous.name, 80), quoted(record.name, 80)),
           record.header_bytes);
   }
 }
@@ -192,7 +201,7 @@ const Record* Archive::find(std::string_view name) const noexcept {
   return &records_[found->record];
 }
 
-// Names that were made to share a hash cost comparisons, as in any sort, and nothing else.
+// Colliding hashes cost only additional comparisons of names.
 int Archive::compare(const Key& key, uint64_t hash, std::string_view name) const noexcept {
   if (key.hash != hash) return key.hash < hash ? -1 : 1;
   return compare_folded(records_[key.record].name, name);

@@ -1,12 +1,12 @@
-// The directory of a zip archive, as torch writes it and as strictly as its readers disagree about it.
+// The directory of a zip archive.
 //
 //   record 0: local header │ name │ extra │ payload │ (data descriptor)
 //   record 1 …
-//   central directory: one entry a record  ◄── the only source of sizes, methods and places
+//   central directory: one entry per record  ◄── the only source of sizes, methods and places
 //   (zip64 end record, zip64 locator)
 //   end record
 //
-// Rules ZP01 to ZP12 of docs/formats/torch.md. Where two readers could see different files, this one sees none.
+// Rules ZP01 to ZP12 of docs/formats/torch.md. A file that two readers could see differently is refused.
 #pragma once
 
 #include <cstdint>
@@ -19,36 +19,37 @@
 
 namespace depickle::zip {
 
-/// One record. The name points into the archive.
+/// One record. The archive owns the name.
 struct Record {
   enum class Method : uint16_t { stored = 0, deflated = 8 };
 
   std::string_view name;
   uint64_t header_bytes;  ///< offset of the local header
-  uint64_t data_offset;   ///< offset of the payload; in a distant archive the least that it can be
+  uint64_t data_offset;   ///< offset of the payload; the minimum in a remote archive
   uint64_t stored_bytes;  ///< of the payload in the file
   uint64_t size_bytes;    ///< of the content
-  uint32_t crc;           ///< CRC-32 of the content; 0 where the writer did not compute it
-  uint16_t flags;         ///< the directory's
+  uint32_t crc;           ///< CRC-32 of the content; 0 if the writer did not compute it
+  uint16_t flags;         ///< of the directory
   Method method;
 };
 
-/// The records of an archive, in the directory's order. One that exists has passed every cross-check of directory against
-/// local headers: names, methods, flags, sizes, places; nothing overlaps, nothing has two names that differ only in case.
-/// In a distant archive a record's local header is checked when its content is first read: each costs a round trip.
+/// The records of a valid archive, in the directory's order: the local headers agree with the directory, records do not
+/// overlap, and no two names differ only in case. In a remote archive a local header is checked when the record's
+/// content is first read, because each needs a round trip.
 class Archive {
  public:
-  /// Reads the directory and every local header (not of a distant archive). Memory: 56 bytes a record. Throws Error{malformed, truncated, unsupported, limit}.
+  /// Reads the directory, and the local headers unless the archive is remote. Memory: 56 bytes per record.
+  /// Throws Error{malformed, truncated, unsupported, limit}.
   static Archive read(std::shared_ptr<const ByteSource> source);
 
   const std::vector<Record>& records() const noexcept { return records_; }
-  /// By exact name, else by the name that differs only in ASCII case (as torch looks up). O(log n). nullptr where there is none.
+  /// Returns the record with this name, compared without ASCII case as in torch, or nullptr. O(log n).
   const Record* find(std::string_view name) const noexcept;
-  /// What a careful reader should know: bytes that belong to no record, bytes behind the end.
+  /// Remarks about the archive: bytes that do not belong to a record, bytes after the end.
   const std::vector<std::string>& notes() const noexcept { return notes_; }
 
-  /// The record's content: a piece of the archive where it is stored, inflated on first use where it is deflated.
-  /// The piece is [offset, offset + size) of the returned source.
+  /// The content of a record: bytes [offset_bytes, offset_bytes + size_bytes) of `source`, which is the archive if the
+  /// record is stored. A deflated record is inflated on first use.
   struct Content {
     std::shared_ptr<const ByteSource> source;
     uint64_t offset_bytes;
@@ -61,20 +62,20 @@ class Archive {
   explicit Archive(std::shared_ptr<const ByteSource> source) : source_(std::move(source)) {}
   void read_directory();
   void check_places(uint64_t directory_offset);
-  bool begins_with_signature(uint64_t offset, uint64_t room) const;  ///< of a data descriptor
+  bool has_descriptor_signature(uint64_t offset, uint64_t max_bytes) const;
   void check_names();
 
   std::shared_ptr<const ByteSource> source_;
   std::vector<Record> records_;
-  /// Names without regard to ASCII case, by their hash: most comparisons are of two numbers.
+  /// Sorted by hash, so most comparisons are of two numbers. Names are hashed without ASCII case.
   struct Key {
     uint64_t hash;
     uint32_t record;
   };
   int compare(const Key& key, uint64_t hash, std::string_view name) const noexcept;
   std::vector<Key> by_name_;
-  std::vector<uint8_t>
-      described_bytes_;  ///< of the data descriptor behind each payload, less its signature; 0 where there is none
+  /// Size of the data descriptor after each payload, without its signature; 0 if there is none.
+  std::vector<uint8_t> descriptor_bytes_;
   std::vector<std::string> notes_;
 };
 

@@ -21,13 +21,13 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
     z_stream stream{};
     if (::inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();
     std::unique_ptr<z_stream, int (*)(z_stream*)> guard(&stream, ::inflateEnd);
-    constexpr uint64_t kInput = 1 << 20;
+    constexpr uint64_t kInputBytes = 1 << 20;
     const uint64_t offset = archive->is_remote() ? check_local(*archive, record).data_offset : record.data_offset;
     const uint64_t stored = record.stored_bytes;
     std::vector<std::byte> out(256 << 10);
     int status = Z_OK;
     for (uint64_t done = 0; status != Z_STREAM_END && done < stored;) {
-      Bytes input = archive->view(offset + done, std::min(kInput, stored - done));
+      Bytes input = archive->view(offset + done, std::min(kInputBytes, stored - done));
       stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(input.data()));
       stream.avail_in = static_cast<uInt>(input.size());
       do {
@@ -35,13 +35,13 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
         stream.avail_out = static_cast<uInt>(out.size());
         status = ::inflate(&stream, Z_NO_FLUSH);
         if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
-          throw Error(Code::malformed, "ZP11", "the deflated bytes are damaged").in(name);
+          throw Error(Code::malformed, "ZP11", "the deflated data is corrupt").in(name);
         sink(Bytes(out).first(out.size() - stream.avail_out));
       } while (status == Z_OK && stream.avail_out == 0);
       done += input.size() - stream.avail_in;
       if (status == Z_BUF_ERROR && stream.avail_in == input.size()) break;
     }
-    if (status != Z_STREAM_END) throw Error(Code::malformed, "ZP11", "the deflated bytes end too early").in(name);
+    if (status != Z_STREAM_END) throw Error(Code::malformed, "ZP11", "the deflated data ends too early").in(name);
   };
   return std::make_shared<os::ComputedSource>(name, record.size_bytes, std::move(fill));
 }

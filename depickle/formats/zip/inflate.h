@@ -1,4 +1,4 @@
-// The content of deflated records.
+// Inflates records.
 #pragma once
 
 #include <memory>
@@ -10,10 +10,11 @@ namespace depickle::zip {
 
 struct Record;
 
-/// The content of a deflated record (RFC 1951), of exactly record.size_bytes.
+/// Returns the content of a deflated record (RFC 1951). Reading it throws Error{malformed} (ZP11) if the data is
+/// corrupt or the content does not have record.size_bytes.
 std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> archive, const Record& record);
 
-/// As much as can be inflated of a deflate stream that begins here, at most `max_bytes`: for looking into damaged archives.
+/// Inflates the start of a deflate stream, up to `max_bytes` or the first error. For searching damaged archives.
 std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t max_bytes);
 
 }  // namespace depickle::zip

@@ -1,17 +1,19 @@
-// The local header of a zip record, checked against the directory.
+// The local header of a zip record, compared with the directory. Internal to the module.
 #pragma once
 
 #include "depickle/formats/zip/archive.h"
 
 namespace depickle::zip {
 
-/// The zip64 block of an extra field: the 64-bit values of the fields that overflowed, in the order size, stored, header offset.
+/// The zip64 block of an extra field: the 64-bit values of the overflowed fields, in the order size, stored size,
+/// header offset.
 class Zip64Block {
  public:
-  /// `offset` is what errors point at.
+  /// `offset` is the offset in errors.
   Zip64Block(Bytes extra, uint64_t offset);
-  bool is_there() const noexcept { return !block_.empty(); }
-  /// `value` is a 32-bit field; where it says so, the next 64-bit one takes its place. Throws Error{malformed} (ZP04).
+  bool exists() const noexcept { return !block_.empty(); }
+  /// Replaces `value`, a 32-bit field, by the next 64-bit value if it is FFFFFFFF. Throws Error{malformed} (ZP04) if
+  /// there is none.
   void widen(uint64_t& value);
 
  private:
@@ -19,18 +21,19 @@ class Zip64Block {
   uint64_t offset_;
 };
 
-/// Bytes of a local header before the name.
+/// Size of a local header without name and extra field.
 constexpr uint64_t kLocalBytes = 30;
 
 struct Local {
   uint64_t data_offset;
-  uint8_t described_bytes;  ///< of the data descriptor behind the payload, less its signature; 0 where there is none
+  uint8_t descriptor_bytes;  ///< of the data descriptor after the payload, without its signature; 0 if there is none
 };
 
-/// ZP05, ZP06: what the local header says must be what the directory says, or nothing. Reads 192 bytes.
+/// Reads a local header and checks that its fields equal the directory's or are empty (ZP05, ZP06). Reads 192 bytes, or
+/// more if the name is long.
 Local check_local(const ByteSource& archive, const Record& record);
 
-/// The content of a stored record of a distant archive, whose local header is read and checked when the first byte is asked for.
+/// Returns the content of a stored record of a remote archive. The first read also reads and checks the local header.
 std::shared_ptr<const ByteSource> located(std::shared_ptr<const ByteSource> archive, const Record& record);
 
 }  // namespace depickle::zip

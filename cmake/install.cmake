@@ -1,4 +1,4 @@
-# find_package(depickle) and pkg-config.
+# Package files for find_package(depickle) and pkg-config.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/depickle)

@@ -1,4 +1,4 @@
-// Memory for many small things that die together.
+// An arena: memory for many small values that are freed together.
 #pragma once
 
 #include <algorithm>
@@ -14,46 +14,46 @@
 
 namespace depickle {
 
-/// Hands out memory that lives as long as the arena; moving the arena does not move what it handed out.
-/// Blocks grow slowly, so little is wasted and nothing is ever copied to grow; from 1 MiB in all they are huge pages.
+/// Allocates memory that is valid as long as the arena; moving the arena does not invalidate it. Blocks are never
+/// copied to grow. When the total exceeds 1 MiB, new blocks are in huge pages.
 class Arena {
  public:
-  /// Uninitialised room for `count` values.
+  /// Returns uninitialized memory for `count` values.
   template <typename Value>
   std::span<Value> make(size_t count) {
     static_assert(std::is_trivially_destructible_v<Value> && alignof(Value) <= alignof(std::max_align_t));
-    return {reinterpret_cast<Value*>(take(count * sizeof(Value), alignof(Value))), count};
+    return {reinterpret_cast<Value*>(allocate(count * sizeof(Value), alignof(Value))), count};
   }
 
   std::string_view copy(std::string_view text) {
-    std::span<char> room = make<char>(text.size());
-    std::copy(text.begin(), text.end(), room.begin());
-    return {room.data(), room.size()};
+    std::span<char> out = make<char>(text.size());
+    std::copy(text.begin(), text.end(), out.begin());
+    return {out.data(), out.size()};
   }
 
   template <typename Value>
   std::span<const Value> copy(std::span<const Value> values) {
-    std::span<Value> room = make<Value>(values.size());
-    std::copy(values.begin(), values.end(), room.begin());
-    return room;
+    std::span<Value> out = make<Value>(values.size());
+    std::copy(values.begin(), values.end(), out.begin());
+    return out;
   }
 
  private:
   static constexpr size_t kFirstBlockBytes = 16 << 10, kBlockBytes = 256 << 10, kLargeBlockBytes = 2 << 20,
                           kLargeFromBytes = 1 << 20;
 
-  std::byte* take(size_t size, size_t alignment) {
+  std::byte* allocate(size_t size_bytes, size_t alignment) {
     size_t at = (used_ + alignment - 1) / alignment * alignment;
-    if (blocks_.empty() || at + size > capacity_) {
+    if (blocks_.empty() || at + size_bytes > capacity_) {
       size_t block_bytes = blocks_.empty()                  ? kFirstBlockBytes
                            : total_bytes_ < kLargeFromBytes ? kBlockBytes
                                                             : kLargeBlockBytes;
-      capacity_ = std::max(size, block_bytes);
+      capacity_ = std::max(size_bytes, block_bytes);
       total_bytes_ += capacity_;
       blocks_.emplace_back(static_cast<std::byte*>(allocate_large(capacity_)));
       at = 0;
     }
-    used_ = at + size;
+    used_ = at + size_bytes;
     return blocks_.back().get() + at;
   }
 

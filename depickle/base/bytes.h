@@ -1,4 +1,4 @@
-// Bytes in memory and the little-endian numbers in them.
+// Views of bytes, and little-endian numbers in them.
 #pragma once
 
 #include <bit>
@@ -15,7 +15,7 @@ using MutableBytes = std::span<std::byte>;
 
 static_assert(std::endian::native == std::endian::little, "depickle reads and writes little-endian files in place");
 
-/// The little-endian number at `offset`; the caller has checked that it lies inside.
+/// Returns the little-endian number at `offset`. The caller checks that it is within `bytes`.
 template <typename Number>
 Number load(Bytes bytes, uint64_t offset) noexcept {
   Number number;

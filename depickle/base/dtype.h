@@ -1,4 +1,4 @@
-// The 22 element types of the safetensors format.
+// The 22 dtypes of the safetensors format.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 
 namespace depickle {
 
-/// In the order of the reference library, which is also its order on disk, last first. The names are the format's own.
+/// In the order of the reference library, which writes tensors in the reverse order. The names are those of the format.
 enum class Dtype : uint8_t {
   BOOL,
   F4,
@@ -34,18 +34,18 @@ enum class Dtype : uint8_t {
 };
 inline constexpr int kDtypes = 22;
 
-/// "F32", as headers spell it.
+/// Returns the name in headers: "F32".
 std::string_view name(Dtype dtype) noexcept;
-/// The dtype that headers spell so, case-sensitive; empty where there is none.
+/// Returns the dtype with this name (case-sensitive), or nullopt.
 std::optional<Dtype> find_dtype(std::string_view name) noexcept;
 
-/// Bits of one element: 4, 6, 8, 16, 32 or 64. C64 is a pair of F32.
+/// Returns the bits of one element: 4, 6, 8, 16, 32 or 64. C64 is a pair of F32.
 constexpr uint32_t bits(Dtype dtype) noexcept {
   constexpr uint8_t kBits[kDtypes] = {8, 4, 6, 6, 8, 8, 8, 8, 8, 8, 8, 16, 16, 16, 16, 32, 32, 32, 64, 64, 64, 64};
   return kBits[static_cast<int>(dtype)];
 }
 
-/// Bytes in which an element is addressed: its size, or 1 for the sub-byte dtypes, which are packed.
+/// Returns the unit of strides: the size of an element, or 1 for the sub-byte dtypes, which are packed.
 constexpr uint32_t unit_bytes(Dtype dtype) noexcept { return bits(dtype) < 8 ? 1 : bits(dtype) / 8; }
 
 }  // namespace depickle

@@ -10,8 +10,8 @@
 
 namespace depickle {
 
-/// What the caller does next: fetch the file again, correct the address, reject the file, log in. `denied` is a server's answer; a local
-/// file that cannot be read is `io`.
+/// What the caller can do: fetch the file again, correct the address, reject the file, log in. `denied` is a server's
+/// response; a local file that cannot be read is `io`.
 enum class Code {
   io,
   not_found,
@@ -29,8 +29,8 @@ enum class Code {
 /// Returns the code's name: "malformed".
 std::string_view name(Code code) noexcept;
 
-/// What exactly happened, where a front end can offer a remedy of its own (an option, a button). The library names no front end's options;
-/// the program, the page and the Python package each word their hint from the reason.
+/// The exact failure, if a front end has a remedy of its own (an option, a button). The library does not name options
+/// of a front end; the program, the page and the Python package derive their hints from the reason.
 enum class Reason : uint8_t {
   unspecified,
   target_exists,      ///< the file to be written exists
@@ -69,8 +69,8 @@ struct Where {
   static Where at(uint64_t offset_bytes) { return {{}, {}, offset_bytes}; }
 };
 
-/// The library's only exception besides std::bad_alloc. Text: `PLACE: [RULE] what is wrong (have X, need Y)`. Control characters in file and
-/// tensor names are escaped, so the text is safe to print on a terminal.
+/// The library's only exception besides std::bad_alloc. Text: `PLACE: [RULE] what is wrong (have X, need Y)`. Control
+/// characters in file and tensor names are escaped, so the text is safe to print on a terminal.
 class Error : public std::runtime_error {
  public:
   /// `rule` is the id of the broken format rule (docs/formats/), "" if no rule applies.
@@ -84,12 +84,12 @@ class Error : public std::runtime_error {
   /// The message without place and rule.
   const std::string& message() const noexcept { return message_; }
   const Where& where() const noexcept { return where_; }
-  /// One sentence that tells what the user can do, whatever the front end; may be empty.
+  /// One action for the user, independent of the front end; may be empty.
   const std::string& hint() const noexcept { return hint_; }
   /// The errno of the failed system call; 0 if the error does not come from one.
   int system_errno() const noexcept { return system_errno_; }
 
-  /// Returns the same error with the name of its file, unless it has one.
+  /// Returns the same error with the file's name, unless it already has one.
   Error in(std::string file) const;
   /// Returns the same error at another place.
   Error at(Where where) const;
@@ -107,7 +107,8 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-/// Returns Error{not_found} or Error{io} for an errno: `what: No such file or directory`. `what` is the failed action: "cannot open".
+/// Returns Error{not_found} or Error{io} for an errno: `what: No such file or directory`. `what` is the failed action:
+/// "cannot open".
 Error system_error(int error_number, std::string_view what, std::string file);
 
 /// Throws Error{malformed}: a file breaks the format rule `rule`, at `offset_bytes` from its start if that is known.

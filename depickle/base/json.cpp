@@ -9,7 +9,7 @@
 namespace depickle {
 namespace {
 
-// The short escape of a character, 'u' for \u00xx, 0 where it stands for itself.
+// Returns the character's short escape, 'u' for \u00xx, or 0 if it is not escaped.
 char escape_of(unsigned char c) {
   switch (c) {
     case '\b': return 'b';

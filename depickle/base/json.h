@@ -1,4 +1,4 @@
-// Writing JSON. (Reading is simdjson's, in the few .cpp files that do it.)
+// Writes JSON. simdjson reads it, in .cpp files only.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +8,11 @@
 
 namespace depickle {
 
-/// Appends `utf8` between quotes, escaped exactly as the reference safetensors library does: \b \t \n \f \r \" \\ in their
-/// short forms, other control characters as \u00xx in lower case, everything else raw. Bytes that are not UTF-8 become U+FFFD.
+/// Appends a JSON string, escaped as in the reference safetensors library: \b \t \n \f \r \" \\ as short escapes, other
+/// control characters as \u00xx in lower case, everything else unescaped. Bytes that are not UTF-8 become U+FFFD.
 void append_json_string(std::string& out, std::string_view utf8);
 
-/// Builds one JSON document, element by element; indentation and commas are its business.
+/// Writes one JSON document element by element, with indentation and commas.
 ///
 ///   JsonWriter json(out);
 ///   json.object().key("schema").value("depickle.inspect/1").key("tensors").array();
@@ -25,9 +25,9 @@ class JsonWriter {
 
   JsonWriter& object();
   JsonWriter& array();
-  /// An array of plain values on one line, in either style.
+  /// An array on one line, also in the pretty style.
   JsonWriter& inline_array();
-  /// Closes what was opened last.
+  /// Closes the innermost object or array.
   JsonWriter& end();
   JsonWriter& key(std::string_view name);
   JsonWriter& value(std::string_view text);

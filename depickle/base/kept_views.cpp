@@ -18,9 +18,9 @@ Bytes KeptViews::view(uint64_t offset, uint64_t length, const std::string& name,
     if (auto found = views_.find({offset, length}); found != views_.end()) return found->second;
     if (length > kMaxBytes - total_bytes_)
       throw Error(Code::limit, "",
-          fmt::format("{} of this file would have to be in memory at once (at most {})", human_bytes(length),
+          fmt::format("reading this file needs {} more memory ({} available)", human_bytes(length),
               human_bytes(kMaxBytes - total_bytes_)),
-          Where::in(name), "download it first");
+          Where::in(name), "download the file first");
     total_bytes_ += length;
   }
   std::vector<std::byte> bytes;

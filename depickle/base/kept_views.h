@@ -1,4 +1,4 @@
-// What a distant source has handed out as views, kept until it goes.
+// Memory for the views of a remote source.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@
 
 namespace depickle {
 
-/// The memory behind ByteSource::view() where the bytes lie elsewhere: at most 256 MiB in all. From several threads.
+/// Keeps the bytes that ByteSource::view() of a remote source returns, at most 256 MiB in total. Thread-safe.
 class KeptViews {
  public:
   using Read = std::function<void(uint64_t offset, MutableBytes out)>;
-  /// The bytes, read on first use. `name` is what errors call the source. Throws Error{limit} beyond the 256 MiB, and what `read` throws.
+  /// Returns the bytes; reads them on first use. `name` is the source's name in errors. Throws Error{limit} if the
+  /// total exceeds 256 MiB, and what `read` throws.
   Bytes view(uint64_t offset, uint64_t length, const std::string& name, const Read& read);
 
  private:

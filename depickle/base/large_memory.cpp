@@ -15,7 +15,7 @@ void* allocate_large(size_t size_bytes) {
   size_t rounded_bytes = size_bytes + (kHugePageBytes - size_bytes % kHugePageBytes) % kHugePageBytes;
   void* memory = rounded_bytes < size_bytes ? nullptr : std::aligned_alloc(kHugePageBytes, rounded_bytes);
   if (!memory) throw std::bad_alloc();
-  ::madvise(memory, rounded_bytes, MADV_HUGEPAGE);  // a wish: without huge pages it is ordinary memory
+  ::madvise(memory, rounded_bytes, MADV_HUGEPAGE);  // a hint; without huge pages it is ordinary memory
   return memory;
 }
 

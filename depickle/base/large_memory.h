@@ -1,5 +1,5 @@
-// Memory for large tables. Taking fresh memory 4 KiB at a time costs more than filling it (2 µs a page on a virtual machine);
-// huge pages make that cost disappear, where the kernel gives them.
+// Memory for large tables. A page fault for each 4 KiB costs more than filling the page (2 µs per page on a virtual
+// machine); huge pages avoid most of these faults.
 #pragma once
 
 #include <cstddef>
@@ -8,11 +8,11 @@
 
 namespace depickle {
 
-/// Uninitialised memory for std::free. From 1 MiB on it lies in huge pages (2 MiB), where the kernel has them on offer.
+/// Returns uninitialized memory, to be freed with std::free. From 1 MiB on it is in huge pages (2 MiB) if available.
 /// Throws std::bad_alloc.
 void* allocate_large(size_t size_bytes);
 
-/// For standard containers that may grow large.
+/// An allocator for standard containers that may become large.
 template <typename Value>
 struct LargeAllocator {
   using value_type = Value;

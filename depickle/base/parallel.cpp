@@ -4,6 +4,7 @@
 #include <atomic>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -29,8 +30,12 @@ void parallel_for(uint64_t count, unsigned threads, const std::function<void(uin
   };
   {
     std::vector<std::jthread> helpers;
-    auto wanted = static_cast<unsigned>(std::min<uint64_t>(threads, count));
-    for (unsigned i = 1; i < wanted; ++i) helpers.emplace_back(work);
+    const auto max_threads = static_cast<unsigned>(std::min<uint64_t>(threads, count));
+    try {
+      for (unsigned i = 1; i < max_threads; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error&) {
+      // EAGAIN: a limit on threads. The running threads do the work.
+    }
     work();
   }
   if (first) std::rethrow_exception(first);

@@ -1,4 +1,4 @@
-// A loop on several threads.
+// Parallel loops.
 #pragma once
 
 #include <cstdint>
@@ -6,11 +6,12 @@
 
 namespace depickle {
 
-/// Calls body(i) once for each i in [0, count), on at most `threads` threads (this one included), in increasing order of start.
-/// The first exception stops the rest and is thrown here.
+/// Calls body(i) once for each i in [0, count), on at most `threads` threads including the caller's. Calls start in
+/// increasing order of i. The first exception stops the loop and is rethrown. Uses fewer threads if the system cannot
+/// start more.
 void parallel_for(uint64_t count, unsigned threads, const std::function<void(uint64_t)>& body);
 
-/// Threads worth using: the machine's, at most 8.
+/// Returns the number of threads of the machine, at most 8.
 unsigned default_threads() noexcept;
 
 }  // namespace depickle

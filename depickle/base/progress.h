@@ -1,4 +1,4 @@
-// How long work tells what it is doing, and how it is told to stop.
+// Progress reports and cancellation.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace depickle {
 
-/// One report: `phase` ("write", "compare", "hash"), the file it is about, and bytes done of the phase's total for that file;
-/// a total of 0 where the phase has no bytes ("commit").
+/// One report: the phase ("write", "compare", "hash"), the file, and the processed and total bytes of the phase for
+/// this file. The total is 0 if the phase has no bytes ("commit").
 struct Step {
   std::string_view phase;
   std::string_view file;
@@ -16,8 +16,8 @@ struct Step {
   uint64_t total_bytes;
 };
 
-/// Called often and from several threads, one at a time. To stop the work it throws Error{cancelled}; nothing is left half-done.
-/// Empty: nobody listens.
+/// Called often, from several threads but not at the same time. It throws Error{cancelled} to cancel the work; no
+/// incomplete result remains. May be empty.
 using Progress = std::function<void(const Step&)>;
 
 }  // namespace depickle

@@ -16,7 +16,7 @@ EVP_MD_CTX* as_context(void* pointer) { return static_cast<EVP_MD_CTX*>(pointer)
 void Sha256::Free::operator()(void* context) const noexcept { EVP_MD_CTX_free(as_context(context)); }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
-  // Fetched once: looking an algorithm up by name costs more than hashing a small tensor.
+  // Fetched once: fetching an algorithm by name takes longer than hashing a small tensor.
   static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   if (!context_ || !algorithm || EVP_DigestInit_ex2(as_context(context_.get()), algorithm, nullptr) != 1)
     throw std::bad_alloc();

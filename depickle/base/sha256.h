@@ -1,4 +1,4 @@
-// SHA-256 (FIPS 180-4), by OpenSSL.
+// SHA-256 (FIPS 180-4), computed by OpenSSL.
 #pragma once
 
 #include <memory>
@@ -16,7 +16,7 @@ class Sha256 {
   Sha256& operator=(Sha256&&) noexcept;
 
   void update(Bytes bytes);
-  /// The digest of everything so far, 64 lower-case hexadecimal digits. Ends the computation.
+  /// Returns the digest as 64 lower-case hexadecimal digits. The object cannot be used afterwards.
   std::string hex();
 
  private:

@@ -1,4 +1,4 @@
-// Where bytes come from: memory, and (elsewhere) a mapped file, an inflated record or a file on the Hub.
+// Random access to bytes: in memory here; mapped files, inflated records and files on the Hub are in other modules.
 #pragma once
 
 #include <memory>
@@ -8,7 +8,7 @@
 
 namespace depickle {
 
-/// Random access to bytes of known size. Implementations are safe to read from several threads.
+/// A sequence of bytes of known size with random access. Implementations are thread-safe.
 class ByteSource {
  public:
   explicit ByteSource(std::string name) : name_(std::move(name)) {}
@@ -16,35 +16,35 @@ class ByteSource {
   ByteSource(const ByteSource&) = delete;
   ByteSource& operator=(const ByteSource&) = delete;
 
-  /// What errors call it: the path or address as the user gave it.
+  /// The name in errors: the path or address as the user gave it.
   const std::string& name() const noexcept { return name_; }
   virtual uint64_t size_bytes() const noexcept = 0;
 
-  /// Bytes [offset, offset + length), not copied where the source can help it; valid as long as the source.
-  /// Throws Error{truncated} where they end past the source, whatever the sum of the two numbers is.
+  /// Returns bytes [offset, offset + length), valid as long as the source; not copied if the source is in memory or
+  /// mapped. Throws Error{truncated} if the range exceeds the source, also if offset + length overflows.
   Bytes view(uint64_t offset, uint64_t length) const;
   Bytes all() const { return view(0, size_bytes()); }
-  /// The same bytes copied: for a few here and there in a large file, where view() costs a page fault each, ten times a small read.
+  /// Copies bytes. For small parts of a large file, where each view() needs a page fault, which costs ten times a small
+  /// read.
   void read(uint64_t offset, MutableBytes out) const;
 
-  /// Whether the bytes lie in the file that the user named, so that offsets mean something to them.
+  /// Whether this is the file that the user named, so that offsets are meaningful to the user.
   virtual bool is_file() const noexcept { return false; }
-  /// Whether a look costs a round trip (a file on the Hub): readers then look only where they must, and copy with read()
-  /// what they need once, since view() may have to keep what it returns.
+  /// Whether each access needs a round trip (a file on the Hub). Readers then access only what is necessary, and use
+  /// read() for bytes that they need once, because view() may keep the bytes in memory.
   virtual bool is_remote() const noexcept { return false; }
-  /// Throws Error{integrity} where the bytes are known to be no longer what they were: what was read before may not be
-  /// what was read after.
+  /// Throws Error{integrity} if the bytes are known to have changed since the source was opened.
   virtual void check_unchanged() const {}
 
  private:
-  /// The bytes asked for lie inside.
+  /// The range has been checked.
   virtual Bytes do_view(uint64_t offset, uint64_t length) const = 0;
   virtual void do_read(uint64_t offset, MutableBytes out) const;
   void check_range(uint64_t offset, uint64_t length) const;
   std::string name_;
 };
 
-/// Bytes that somebody else keeps alive, or that `owner` does.
+/// Bytes in memory. The caller keeps them alive, or `owner` does.
 class MemorySource final : public ByteSource {
  public:
   MemorySource(std::string name, Bytes bytes, std::shared_ptr<const void> owner = nullptr)

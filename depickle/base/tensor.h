@@ -1,4 +1,4 @@
-// A tensor as every container can describe it: a name, a dtype and a shape over bytes of a storage. No bytes are held here.
+// A tensor in any container: a name, a dtype and a shape over bytes of a storage. It does not own bytes.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +12,21 @@
 
 namespace depickle {
 
-/// A run of bytes that tensors look into: one record of a torch file, or the data section of a safetensors file.
+/// Bytes that tensors refer to: one record of a torch file, or the data section of a safetensors file.
 struct Storage {
-  std::string_view key;  ///< what the container calls it
+  std::string_view key;  ///< the name in the container
   std::shared_ptr<const ByteSource> source;
   uint64_t offset_bytes = 0;  ///< from the start of `source`
   uint64_t size_bytes = 0;
-  uint32_t crc = 0;  ///< CRC-32 of the bytes as the container records it; 0 where it does not
+  uint32_t crc = 0;  ///< CRC-32 of the bytes according to the container; 0 if there is none
 
   Bytes bytes() const { return source->view(offset_bytes, size_bytes); }
 };
 
-/// A view of a storage. Names, shapes and strides belong to the table that the tensor comes from.
+/// A view of a storage. The table of the tensor owns its name, shape and strides.
 ///
-/// Strides and `offset_bytes` have been checked: every element lies inside the storage. Sub-byte dtypes are packed; their
-/// strides count bytes (`unit_bytes`), of which the last dimension takes one for each pair of F4.
+/// Strides and `offset_bytes` are valid: every element is within the storage. Sub-byte dtypes are packed; their strides
+/// count bytes (`unit_bytes`), and in the last dimension one byte is a pair of F4.
 struct Tensor {
   std::string_view name;              ///< UTF-8
   std::span<const uint64_t> shape;    ///< elements; empty for a scalar
@@ -39,14 +39,14 @@ struct Tensor {
   bool negate = false;     ///< all values are to be negated
   bool swap = false;       ///< the bytes of each element (of each half of a C64) are to be reversed
 
-  /// Whether the logical bytes are the storage's bytes [offset_bytes, offset_bytes + size_bytes), as they are.
+  /// Whether the elements in C order are the storage's bytes [offset_bytes, offset_bytes + size_bytes), unchanged.
   bool is_contiguous() const noexcept;
 };
 
-/// Bytes of a tensor of `shape`; empty where the product overflows 2^64 bits or does not end on a byte.
+/// Returns the size of a tensor; nullopt if the product overflows 2^64 bits or does not end on a byte boundary.
 std::optional<uint64_t> tensor_bytes(Dtype dtype, std::span<const uint64_t> shape) noexcept;
 
-/// Whether the strides are those of C order. Dimensions of size 1 do not matter; nor does anything where a dimension is 0.
+/// Whether the strides are those of C order. Strides of dimensions of size 1 are ignored; all are if a dimension is 0.
 bool is_c_order(Dtype dtype, std::span<const uint64_t> shape, std::span<const uint64_t> strides) noexcept;
 
 }  // namespace depickle

@@ -8,8 +8,9 @@
 namespace depickle {
 namespace {
 
-// Characters that reorder or hide what a terminal shows: U+200B..200F, U+2028..202E, U+2060..2069, U+FEFF, and U+061C.
-bool deceives(std::string_view sequence) {
+// Whether a character reorders or hides text on a terminal: U+200B..200F, U+2028..202E, U+2060..2069, U+FEFF, and
+// U+061C.
+bool reorders_or_hides(std::string_view sequence) {
   if (sequence == "\u061c") return true;
   if (sequence.size() != 3) return false;
   auto byte = [&](size_t i) { return static_cast<unsigned char>(sequence[i]); };
@@ -29,7 +30,7 @@ void append_printable(std::string& out, std::string_view text, bool escape_quote
     } else if (escape_quotes && (byte == '"' || byte == '\\')) {
       out += '\\';
       out += text[0];
-    } else if (length == 0 || control || deceives(text.substr(0, length))) {
+    } else if (length == 0 || control || reorders_or_hides(text.substr(0, length))) {
       for (char c : text.substr(0, std::max<size_t>(length, 1)))
         out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
     } else {
@@ -39,7 +40,7 @@ void append_printable(std::string& out, std::string_view text, bool escape_quote
   }
 }
 
-// Cuts `text` at a character's border.
+// Cuts `text` at a character boundary.
 std::string_view cut(std::string_view text, size_t max_bytes) {
   if (text.size() <= max_bytes) return text;
   while (max_bytes > 0 && (static_cast<unsigned char>(text[max_bytes]) & 0xc0) == 0x80) --max_bytes;
@@ -103,7 +104,7 @@ bool is_utf8(std::string_view text) noexcept {
   while (!text.empty()) {
     if (uint64_t eight = 0;
         text.size() >= 8 && (std::memcpy(&eight, text.data(), 8), (eight & 0x8080808080808080) == 0)) {
-      text.remove_prefix(8);  // ASCII, as most names are
+      text.remove_prefix(8);  // most names are ASCII
       continue;
     }
     size_t length = utf8_sequence(text);

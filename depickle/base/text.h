@@ -1,4 +1,4 @@
-// Words for people: hostile text made printable, numbers made readable.
+// Text for users: printable forms of untrusted text, readable numbers, UTF-8.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,13 @@
 
 namespace depickle {
 
-/// `text` with control characters, DEL, invalid UTF-8 and bidirectional overrides written byte by byte (\x1b, \xe2\x80\xae; a
-/// line feed as \n): safe to print on a terminal whatever a file put into it. Longer than `max_bytes` is cut and closed with "…".
+/// Returns `text` with control characters, DEL, invalid UTF-8, and invisible or bidirectional control characters
+/// escaped byte by byte (\x1b, \xe2\x80\xae; a line feed as \n), so that untrusted text is safe to print on a terminal.
+/// Text longer than `max_bytes` is cut and ends with "…".
 std::string printable(std::string_view text, size_t max_bytes = 200);
-/// The same between double quotes, with quotes and backslashes escaped.
+/// The same in double quotes, with quotes and backslashes escaped.
 std::string quoted(std::string_view text, size_t max_bytes = 200);
-/// For std::string, whose argument-dependent lookup would find std::quoted.
+/// Overloads for std::string: argument-dependent lookup would find std::quoted.
 inline std::string quoted(const std::string& text, size_t max_bytes = 200) {
   return quoted(std::string_view(text), max_bytes);
 }
@@ -22,12 +23,12 @@ inline std::string quoted(std::string& text, size_t max_bytes = 200) {
 
 /// 548118077 → "548,118,077".
 std::string grouped(uint64_t number);
-/// 548118077 → "548.1 MB"; decimal units, as disks and networks count.
+/// 548118077 → "548.1 MB"; decimal units.
 std::string human_bytes(uint64_t bytes);
 /// 1, "tensor" → "1 tensor"; 2 → "2 tensors".
 std::string plural(uint64_t count, std::string_view noun);
 
-/// Length of the valid UTF-8 sequence at the start of `text`; 0 where the bytes are not UTF-8. `text` is not empty.
+/// Returns the length of the UTF-8 sequence at the start of `text`, which is not empty; 0 if it is invalid.
 size_t utf8_sequence(std::string_view text) noexcept;
 bool is_utf8(std::string_view text) noexcept;
 

@@ -22,7 +22,7 @@ constexpr Known kKnown[] = {{Dtype::BOOL, "BOOL", 8}, {Dtype::F4, "F4", 4}, {Dty
     {Dtype::BF16, "BF16", 16}, {Dtype::I32, "I32", 32}, {Dtype::U32, "U32", 32}, {Dtype::F32, "F32", 32},
     {Dtype::C64, "C64", 64}, {Dtype::F64, "F64", 64}, {Dtype::I64, "I64", 64}, {Dtype::U64, "U64", 64}};
 
-TEST(Dtype, TheTableIsTheFormats) {
+TEST(Dtype, TheTableEqualsTheReference) {
   EXPECT_EQ(std::size(kKnown), static_cast<size_t>(kDtypes));
   for (size_t i = 0; i < std::size(kKnown); ++i) {
     const Known& known = kKnown[i];
@@ -47,7 +47,7 @@ TEST(TensorBytes, AreCountedInWholeBytes) {
   EXPECT_EQ(tensor_bytes(Dtype::F6_E2M3, Numbers{4}), 3u);
 }
 
-TEST(TensorBytes, AnOverflowIsNoSize) {
+TEST(TensorBytes, AnOverflowHasNoSize) {
   EXPECT_EQ(tensor_bytes(Dtype::U8, Numbers{uint64_t{1} << 32, uint64_t{1} << 32}), std::nullopt);
   EXPECT_EQ(tensor_bytes(Dtype::U8, Numbers{uint64_t{1} << 61}), std::nullopt) << "in bits";
   EXPECT_EQ(tensor_bytes(Dtype::U8, Numbers{uint64_t{1} << 60}), uint64_t{1} << 60);
@@ -63,7 +63,7 @@ TEST(COrder, IgnoresTheStrideOfASingleElement) {
   EXPECT_TRUE(is_c_order(Dtype::F4, Numbers{2, 4}, Numbers{2, 1})) << "strides of F4 count bytes";
 }
 
-TEST(Tensor, IsContiguousOnlyAsItLies) {
+TEST(Tensor, IsContiguousOnlyInCOrderWithoutFlags) {
   Numbers shape{2, 3}, transposed{1, 2};
   Tensor tensor{.shape = shape, .strides = {}, .size_bytes = 24, .dtype = Dtype::F32};
   EXPECT_TRUE(tensor.is_contiguous());

@@ -7,22 +7,22 @@
 namespace depickle {
 namespace {
 
-TEST(Error, ReadsPlaceThenRuleThenWhat) {
-  Error error(Code::malformed, "ST09", "data_offsets hold 12 bytes",
+TEST(Error, TextIsPlaceThenRuleThenMessage) {
+  Error error(Code::malformed, "ST09", "data_offsets span 12 bytes",
       {.file = "model.bin", .tensor = "a.weight", .offset_bytes = 7}, "fetch it again");
-  EXPECT_STREQ(error.what(), "model.bin: tensor \"a.weight\": at byte 7: [ST09] data_offsets hold 12 bytes");
-  EXPECT_EQ(error.message(), "data_offsets hold 12 bytes");
+  EXPECT_STREQ(error.what(), "model.bin: tensor \"a.weight\": at byte 7: [ST09] data_offsets span 12 bytes");
+  EXPECT_EQ(error.message(), "data_offsets span 12 bytes");
   EXPECT_EQ(error.rule(), "ST09");
   EXPECT_EQ(error.hint(), "fetch it again");
   EXPECT_STREQ(Error(Code::io, "", "is gone").what(), "is gone");
 }
 
-TEST(Error, ShowsHostileNamesEscaped) {
+TEST(Error, EscapesControlCharactersInNames) {
   Error error(Code::malformed, "", "bad", {.file = "\x1b[2J", .tensor = "\"\n", .offset_bytes = {}});
   EXPECT_STREQ(error.what(), "\\x1b[2J: tensor \"\\\"\\n\": bad");
 }
 
-TEST(Error, IsGivenItsFileOnce) {
+TEST(Error, KeepsItsFirstFile) {
   Error error = Error(Code::limit, "PK10", "too long", Where::at(3), "do not trust it").in("a.pt");
   EXPECT_STREQ(error.what(), "a.pt: at byte 3: [PK10] too long");
   EXPECT_EQ(error.hint(), "do not trust it");
@@ -31,14 +31,14 @@ TEST(Error, IsGivenItsFileOnce) {
   EXPECT_EQ(error.with_hint("other").hint(), "other");
 }
 
-TEST(Error, FromErrnoTellsWhatIsNotThereFromTheRest) {
+TEST(Error, FromErrnoIsNotFoundOrIo) {
   EXPECT_STREQ(system_error(ENOENT, "cannot open", "a").what(), "a: cannot open: No such file or directory");
   EXPECT_EQ(system_error(ENOENT, "", "").code(), Code::not_found);
   EXPECT_EQ(system_error(ENOTDIR, "", "").code(), Code::not_found);
   EXPECT_EQ(system_error(EACCES, "", "").code(), Code::io);
 }
 
-TEST(Error, EachCodeHasItsName) {
+TEST(Error, EachCodeHasAName) {
   EXPECT_EQ(name(Code::not_found), "not_found");
   EXPECT_EQ(name(Code::malformed), "malformed");
   EXPECT_EQ(name(Code::cancelled), "cancelled");

@@ -15,13 +15,13 @@ std::string json_string(std::string_view text) {
   return out;
 }
 
-TEST(JsonString, EscapesAsTheReferenceDoes) {
+TEST(JsonString, EscapesAsTheReference) {
   EXPECT_EQ(json_string("\b\t\n\f\r\"\\"), R"("\b\t\n\f\r\"\\")");
   EXPECT_EQ(json_string("\0\x1f\x1b"sv), R"("\u0000\u001f\u001b")");
-  EXPECT_EQ(json_string("/\x7f é🙂"), "\"/\x7f é🙂\"") << "everything else is raw";
+  EXPECT_EQ(json_string("/\x7f é🙂"), "\"/\x7f é🙂\"") << "everything else is not escaped";
 }
 
-TEST(JsonString, WhatIsNotUtf8BecomesTheReplacementCharacter) {
+TEST(JsonString, InvalidUtf8BecomesTheReplacementCharacter) {
   EXPECT_EQ(json_string("a\xff\xed\xa0\x80z"), "\"a\ufffd\ufffd\ufffd\ufffdz\"");
 }
 
@@ -55,7 +55,7 @@ TEST(JsonWriter, IndentsByTwo) {
 )");
 }
 
-TEST(JsonWriter, CompactHasNoBlanks) {
+TEST(JsonWriter, CompactHasNoWhitespace) {
   std::string out;
   JsonWriter(out, JsonWriter::Style::compact)
       .object()
@@ -70,7 +70,7 @@ TEST(JsonWriter, CompactHasNoBlanks) {
   EXPECT_EQ(out, R"({"a":[1.5,false],"b":"c"})");
 }
 
-TEST(JsonWriter, WhatJsonCannotSayIsNull) {
+TEST(JsonWriter, NumbersThatJsonCannotRepresentAreNull) {
   std::string out;
   JsonWriter(out, JsonWriter::Style::compact)
       .array()

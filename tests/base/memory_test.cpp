@@ -10,7 +10,7 @@
 namespace depickle {
 namespace {
 
-TEST(Arena, WhatItHandsOutStaysWhereItIs) {
+TEST(Arena, MemoryIsValidAfterAMove) {
   Arena arena;
   std::vector<std::string_view> kept;
   for (int i = 0; i < 20'000; ++i) kept.push_back(arena.copy(std::to_string(i)));
@@ -27,7 +27,7 @@ TEST(Arena, AlignsEachValue) {
   }
 }
 
-TEST(Arena, GivesRoomForMoreThanABlockAndForNothing) {
+TEST(Arena, AllocatesLargeAndEmptySpans) {
   Arena arena;
   std::span<uint64_t> large = arena.make<uint64_t>(1 << 20);
   large.front() = 1, large.back() = 2;
@@ -38,7 +38,7 @@ TEST(Arena, GivesRoomForMoreThanABlockAndForNothing) {
   EXPECT_EQ(large.front() + large.back(), 3u);
 }
 
-TEST(LargeAllocator, IsAsGoodAsAnyOther) {
+TEST(LargeAllocator, WorksInAVector) {
   std::vector<int, LargeAllocator<int>> numbers;
   for (int i = 0; i < 1'000'000; ++i) numbers.push_back(i);
   EXPECT_EQ(numbers[999'999], 999'999);
@@ -47,7 +47,7 @@ TEST(LargeAllocator, IsAsGoodAsAnyOther) {
 }
 
 // FIPS 180-4, appendix B.
-TEST(Sha256, IsTheStandards) {
+TEST(Sha256, EqualsTheExamplesOfTheStandard) {
   EXPECT_EQ(sha256_hex(bytes("")), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   EXPECT_EQ(sha256_hex(bytes("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   Sha256 pieces;

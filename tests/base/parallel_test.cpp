@@ -20,7 +20,7 @@ TEST(ParallelFor, CallsEachOnceOnAnyNumberOfThreads) {
   parallel_for(0, 4, [](uint64_t) { FAIL(); });
 }
 
-TEST(ParallelFor, OneThreadIsThisOneAndInOrder) {
+TEST(ParallelFor, OneThreadIsTheCallersAndInOrder) {
   std::vector<uint64_t> seen;
   auto here = std::this_thread::get_id();
   parallel_for(5, 1, [&](uint64_t i) {
@@ -30,7 +30,7 @@ TEST(ParallelFor, OneThreadIsThisOneAndInOrder) {
   EXPECT_EQ(seen, (std::vector<uint64_t>{0, 1, 2, 3, 4}));
 }
 
-TEST(ParallelFor, AnExceptionStopsTheRestAndArrivesHere) {
+TEST(ParallelFor, TheFirstExceptionStopsTheLoop) {
   for (unsigned threads : {1u, 4u}) {
     std::atomic<uint64_t> calls = 0;
     auto run = [&] {
@@ -44,7 +44,7 @@ TEST(ParallelFor, AnExceptionStopsTheRestAndArrivesHere) {
   }
 }
 
-TEST(DefaultThreads, AreFewAndAtLeastOne) {
+TEST(DefaultThreads, AreFromOneToEight) {
   EXPECT_GE(default_threads(), 1u);
   EXPECT_LE(default_threads(), 8u);
 }

@@ -9,7 +9,7 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(ByteSource, HandsOutWhatIsInside) {
+TEST(ByteSource, ReturnsRanges) {
   MemorySource source("m", bytes("abcdef"));
   EXPECT_EQ(text(source.view(2, 3)), "cde");
   EXPECT_EQ(text(source.view(6, 0)), "");
@@ -17,7 +17,7 @@ TEST(ByteSource, HandsOutWhatIsInside) {
   EXPECT_FALSE(source.is_file());
 }
 
-TEST(ByteSource, RefusesWhatEndsOutsideWhateverTheSum) {
+TEST(ByteSource, RefusesRangesPastTheEndAndOverflows) {
   MemorySource source("m", bytes("abcdef"));
   EXPECT_EQ(refusal([&] { source.view(4, 3); }), "m: the file ends too early (have 6 bytes, need 3 from byte 4)");
   for (auto [offset, length] :

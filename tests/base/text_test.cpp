@@ -7,26 +7,28 @@ namespace {
 
 using namespace std::literals;
 
-TEST(Printable, LeavesOrdinaryTextAlone) { EXPECT_EQ(printable("h.0.attn.wéight 重み 🙂"), "h.0.attn.wéight 重み 🙂"); }
+TEST(Printable, DoesNotChangeOrdinaryText) {
+  EXPECT_EQ(printable("h.0.attn.wéight 重み 🙂"), "h.0.attn.wéight 重み 🙂");
+}
 
-TEST(Printable, EscapesWhatATerminalWouldObey) {
+TEST(Printable, EscapesControlCharacters) {
   EXPECT_EQ(printable("\x1b]0;owned\a\r\t\0\x7f"sv), "\\x1b]0;owned\\x07\\x0d\\x09\\x00\\x7f");
   EXPECT_EQ(printable("two\nlines"), "two\\nlines");
   EXPECT_EQ(printable("\u009b2J"), "\\xc2\\x9b2J") << "C1 control";
 }
 
-TEST(Printable, EscapesTextThatWouldRunBackwardsOrHide) {
+TEST(Printable, EscapesBidirectionalAndInvisibleCharacters) {
   EXPECT_EQ(printable("a\u202eb"), "a\\xe2\\x80\\xaeb");
   for (auto hidden : {"\u061c", "\u200b", "\u200f", "\u2028", "\u2060", "\u2066", "\u2069", "\ufeff"})
     EXPECT_EQ(printable(hidden).substr(0, 2), "\\x") << hidden;
-  EXPECT_EQ(printable("\u2010\u2070"), "\u2010\u2070") << "neighbours of those ranges";
+  EXPECT_EQ(printable("\u2010\u2070"), "\u2010\u2070") << "neighbors of these ranges";
 }
 
 TEST(Printable, EscapesBytesThatAreNotUtf8OneByOne) {
   EXPECT_EQ(printable("\xff\xc3 \xed\xa0\x80"), "\\xff\\xc3 \\xed\\xa0\\x80");
 }
 
-TEST(Printable, CutsAtACharacter) {
+TEST(Printable, CutsAtACharacterBoundary) {
   EXPECT_EQ(printable("abcdef", 6), "abcdef");
   EXPECT_EQ(printable("abcdef", 3), "abc…");
   EXPECT_EQ(printable("ééé", 3), "é…");
@@ -51,7 +53,7 @@ TEST(Numbers, AreReadable) {
   EXPECT_EQ(plural(1200, "tensor"), "1,200 tensors");
 }
 
-TEST(Utf8, AcceptsEachLengthAndNothingBeyondTheStandard) {
+TEST(Utf8, AcceptsValidSequencesOnly) {
   EXPECT_EQ(utf8_sequence("a"), 1u);
   EXPECT_EQ(utf8_sequence("\u00e9"), 2u);
   EXPECT_EQ(utf8_sequence("\ud7ff"), 3u);

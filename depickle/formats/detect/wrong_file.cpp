@@ -13,9 +13,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-constexpr std::string_view kFetchAgain = "download the file itself: the address or the login may be wrong";
-constexpr std::string_view kUnpack = "unpack it first; a model wrapped so may be meant to pass by scanners";
-constexpr std::string_view kConvert = "`depickle convert` makes safetensors of it";
+constexpr std::string_view kFetchAgain = "download the file again: the address or the login may be wrong";
+constexpr std::string_view kUnpack = "unpack it first; an archive can hide a model from scanners";
+constexpr std::string_view kConvert = "convert it with `depickle convert`";
 
 struct Magic {
   std::string_view bytes;
@@ -37,18 +37,18 @@ constexpr std::array kMagics = {
         "xz-compressed", kUnpack},
     Magic{"BZh"sv, "bzip2-compressed", kUnpack},
     Magic{"Rar!\x1a\x07"sv, "a rar archive", kUnpack},
-    Magic{"GGUF"sv, "a GGUF file", "it is llama.cpp's format, and holds no pickle"},
+    Magic{"GGUF"sv, "a GGUF file", "GGUF is llama.cpp's format and contains no pickle"},
     Magic{"\x93NUMPY"sv, "a NumPy array", "save a dict of arrays with safetensors.numpy.save_file"},
-    Magic{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file", "it is Keras's, or a dataset"},
-    Magic{"PYTORCH1"sv, "a file of torch 1.0's preview, which no torch reads",
+    Magic{"\x89HDF\r\n\x1a\n"sv, "an HDF5 file", "HDF5 files are Keras models or datasets"},
+    Magic{"PYTORCH1"sv, "a file of the torch 1.0 preview, which no torch release reads",
         "save it again with the torch that wrote it"},
-    Magic{"\x89PNG"sv, "a PNG picture", kFetchAgain},
+    Magic{"\x89PNG"sv, "a PNG image", kFetchAgain},
     Magic{"\x7f"
           "ELF"sv,
         "a program", ""},
 };
 
-// The number behind "size " of a git-LFS pointer, or nothing.
+// Returns the number after "size " in a git-LFS pointer, or nullopt.
 std::optional<uint64_t> pointer_target_bytes(std::string_view pointer) {
   size_t at = pointer.find("\nsize ");
   uint64_t size_bytes = 0;

@@ -1,4 +1,4 @@
-// What a file seems to be that is no model: people meet these far more often than broken models.
+// Recognizes files that are not models. These are much more common than damaged models.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ namespace depickle::detect {
 
 struct WrongFile {
   std::string what;  ///< "a git-LFS pointer (134 bytes) to 548,118,077 bytes"
-  std::string hint;  ///< what a person can do; may be empty
+  std::string hint;  ///< one action for the user; may be empty
 };
 
-/// From the first bytes (up to 1 KiB), the size of the whole and its name. Empty where the content is not recognised. Zip
-/// archives and pickles are named too, for readers that take neither.
+/// Recognizes a file by its first bytes (up to 1 KiB), its size and its name. Returns nullopt if the content is
+/// unknown. Zip archives and pickles are recognized too, for readers of other formats.
 std::optional<WrongFile> recognize(Bytes start, uint64_t file_bytes, std::string_view file);
 
 }  // namespace depickle::detect

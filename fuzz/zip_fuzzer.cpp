@@ -18,8 +18,8 @@ void check_places(const Archive& archive, uint64_t file_bytes) {
   std::ranges::sort(records, {}, &Record::header_bytes);
   uint64_t end = 0;
   for (const Record* record : records) {
-    promise(record->header_bytes >= end, "records do not overlap");
-    promise(record->data_offset >= record->header_bytes + 30 + record->name.size(), "a payload follows its header");
+    promise(record->header_offset >= end, "records do not overlap");
+    promise(record->data_offset >= record->header_offset + 30 + record->name.size(), "a payload follows its header");
     promise(record->data_offset <= file_bytes && record->stored_bytes <= file_bytes - record->data_offset,
         "a payload lies in the file");
     end = record->data_offset + record->stored_bytes;

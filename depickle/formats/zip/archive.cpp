@@ -71,7 +71,7 @@ DirectoryEntry read_entry(Bytes directory, uint64_t offset) {
   if (directory.size() < entry_bytes) fail("ZP03", "a directory entry is longer than the directory", offset);
   if (disk != 0) fail("ZP03", "the archive is split over several disks", offset);
   Record record{.name = text(directory.subspan(kCentralBytes, name_bytes)),
-      .header_bytes = load<uint32_t>(directory, 42),
+      .header_offset = load<uint32_t>(directory, 42),
       .data_offset = 0,
       .stored_bytes = load<uint32_t>(directory, 20),
       .size_bytes = load<uint32_t>(directory, 24),
@@ -81,7 +81,7 @@ DirectoryEntry read_entry(Bytes directory, uint64_t offset) {
   Zip64Block wide(directory.subspan(kCentralBytes + name_bytes, extra_bytes), offset);
   wide.widen(record.size_bytes);
   wide.widen(record.stored_bytes);
-  wide.widen(record.header_bytes);
+  wide.widen(record.header_offset);
   const bool is_folder = record.name.ends_with('/') && record.size_bytes == 0;
   check_name(is_folder ? record.name.substr(0, record.name.size() - 1) : record.name, offset);
   if (method != 0 && method != 8)
@@ -124,9 +124,9 @@ void Archive::read_directory() {
   uint64_t at = 0;
   for (uint64_t i = 0; i < end.records; ++i) {
     auto [record, entry_bytes] = read_entry(directory.subspan(at), end.directory_offset + at);
-    if (record.header_bytes >= end.directory_offset)
+    if (record.header_offset >= end.directory_offset)
       fail("ZP05", fmt::format("record {} is outside the archive", quoted(record.name, 80)), end.directory_offset + at);
-    const Local local = source_->is_remote() ? Local{record.header_bytes + kLocalBytes + record.name.size(), 0}
+    const Local local = source_->is_remote() ? Local{record.header_offset + kLocalBytes + record.name.size(), 0}
                                              : check_local(*source_, record);
     record.data_offset = local.data_offset;
     records_.push_back(record);
@@ -149,25 +149,26 @@ bool Archive::has_descriptor_signature(uint64_t offset, uint64_t max_bytes) cons
 void Archive::check_places(uint64_t directory_offset) {
   std::vector<uint32_t> order(records_.size());
   std::iota(order.begin(), order.end(), 0u);
-  std::ranges::sort(order, {}, [&](uint32_t i) { return records_[i].header_bytes; });
+  std::ranges::sort(order, {}, [&](uint32_t i) { return records_[i].header_offset; });
   uint64_t next = 0, unowned_bytes = 0;
   for (size_t k = 0; k < order.size(); ++k) {
     const uint32_t i = order[k];
     const Record& record = records_[i];
-    if (record.header_bytes < next)
-      fail("ZP09", fmt::format("record {} overlaps the previous record", quoted(record.name, 80)), record.header_bytes);
-    unowned_bytes += record.header_bytes - next;
+    if (record.header_offset < next)
+      fail(
+          "ZP09", fmt::format("record {} overlaps the previous record", quoted(record.name, 80)), record.header_offset);
+    unowned_bytes += record.header_offset - next;
     if (record.data_offset > directory_offset || record.stored_bytes > directory_offset - record.data_offset)
       fail("ZP09",
           fmt::format("record {} overlaps the directory (have {} bytes, need {})", quoted(record.name, 80),
               directory_offset - std::min(directory_offset, record.data_offset), record.stored_bytes),
-          record.header_bytes);
+          record.header_offset);
     next = record.data_offset + record.stored_bytes;
     // A data descriptor has 12 to 24 bytes; its signature is optional. If the next record begins after a descriptor
     // with signature, as in torch's files, the signature is not read.
     if (descriptor_bytes_[i] > 0) {
       const uint64_t max_bytes = directory_offset - next, signed_bytes = descriptor_bytes_[i] + uint64_t{4};
-      const uint64_t following = k + 1 < order.size() ? records_[order[k + 1]].header_bytes : directory_offset;
+      const uint64_t following = k + 1 < order.size() ? records_[order[k + 1]].header_offset : directory_offset;
       const bool is_signed = following == next + signed_bytes || has_descriptor_signature(next, max_bytes);
       next += std::min<uint64_t>(max_bytes, is_signed ? signed_bytes : descriptor_bytes_[i]);
     }
@@ -190,7 +191,7 @@ void Archive::check_names() {
       fail("ZP02",
           fmt::format("two records have the names {} and {}; readers differ in which of them they use",
               quoted(previous.name, 80), quoted(record.name, 80)),
-          record.header_bytes);
+          record.header_offset);
   }
 }
 

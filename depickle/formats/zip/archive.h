@@ -24,12 +24,12 @@ struct Record {
   enum class Method : uint16_t { stored = 0, deflated = 8 };
 
   std::string_view name;
-  uint64_t header_bytes;  ///< offset of the local header
-  uint64_t data_offset;   ///< offset of the payload; the minimum in a remote archive
-  uint64_t stored_bytes;  ///< of the payload in the file
-  uint64_t size_bytes;    ///< of the content
-  uint32_t crc;           ///< CRC-32 of the content; 0 if the writer did not compute it
-  uint16_t flags;         ///< of the directory
+  uint64_t header_offset;  ///< offset of the local header
+  uint64_t data_offset;    ///< offset of the payload; the minimum in a remote archive
+  uint64_t stored_bytes;   ///< of the payload in the file
+  uint64_t size_bytes;     ///< of the content
+  uint32_t crc;            ///< CRC-32 of the content; 0 if the writer did not compute it
+  uint16_t flags;          ///< of the directory
   Method method;
 };
 

@@ -70,7 +70,7 @@ namespace {
 
 // Compares sizes and checksum. Returns the size of the data descriptor, without its signature.
 uint8_t check_sizes(Bytes header, Bytes extra, const Record& record) {
-  const uint64_t at = record.header_bytes;
+  const uint64_t at = record.header_offset;
   uint64_t stored = load<uint32_t>(header, 18), size = load<uint32_t>(header, 22);
   const auto crc = load<uint32_t>(header, 14);
   const bool has_descriptor = load<uint16_t>(header, 6) & kDescriptorFlag;
@@ -96,7 +96,7 @@ uint8_t check_sizes(Bytes header, Bytes extra, const Record& record) {
 }  // namespace
 
 Local check_local(const ByteSource& source, const Record& record) {
-  uint64_t at = record.header_bytes;
+  uint64_t at = record.header_offset;
   std::array<std::byte, 192> start;  // more than torch's headers have
   const MutableBytes near = MutableBytes(start).first(std::min<uint64_t>(start.size(), source.size_bytes() - at));
   source.read(at, near);

@@ -15,7 +15,7 @@ using zip::Record;
 void check_places(const Archive& archive, uint64_t file_bytes) {
   std::vector<const Record*> records;
   for (const Record& record : archive.records()) records.push_back(&record);
-  std::ranges::sort(records, {}, &Record::header_bytes);
+  std::ranges::sort(records, {}, &Record::header_offset);
   uint64_t end = 0;
   for (const Record* record : records) {
     promise(record->header_offset >= end, "records do not overlap");

@@ -42,7 +42,7 @@ void check_names(const Archive& archive) {
         "no name leaves the folder");
   }
   std::ranges::sort(names);
-  promise(std::ranges::adjacent_find(names) == names.end(), "no name stands twice");
+  promise(std::ranges::adjacent_find(names) == names.end(), "no name occurs twice");
 }
 
 void check_contents(const Archive& archive, const ByteSource& file) {

@@ -11,7 +11,7 @@ namespace {
 
 using namespace pickle;
 
-constexpr Limits kLimits{.opcodes = 50'000,
+constexpr ParseLimits kLimits{.opcodes = 50'000,
     .nodes = 40'000,
     .memo_entries = 20'000,
     .stack_items = 10'000,
@@ -46,16 +46,17 @@ void check_object(const Graph& graph, const Object& object) {
 }
 
 void check_node(const Graph& graph, Handle handle) {
-  Kind kind = graph.kind(handle);
-  promise(
-      graph.integer(handle).has_value() == (kind == Kind::integer || kind == Kind::boolean), "integers have values");
-  promise(graph.real(handle).has_value() == (kind == Kind::real), "reals have values");
-  promise(graph.text(handle).has_value() == (kind == Kind::text), "texts have characters");
-  promise(graph.bytes(handle).has_value() == (kind == Kind::bytes || kind == Kind::big_integer), "bytes have bytes");
-  promise((graph.global(handle) != nullptr) == (kind == Kind::global), "globals have names");
+  NodeKind kind = graph.kind(handle);
+  promise(graph.integer(handle).has_value() == (kind == NodeKind::integer || kind == NodeKind::boolean),
+      "integers have values");
+  promise(graph.real(handle).has_value() == (kind == NodeKind::real), "reals have values");
+  promise(graph.text(handle).has_value() == (kind == NodeKind::text), "texts have characters");
+  promise(graph.bytes(handle).has_value() == (kind == NodeKind::bytes || kind == NodeKind::big_integer),
+      "bytes have bytes");
+  promise((graph.global(handle) != nullptr) == (kind == NodeKind::global), "globals have names");
   check_handles(graph, graph.children(handle));
-  if (kind == Kind::dict) check_entries(graph, graph.children(handle));
-  if (kind == Kind::persistent) check_handles(graph, std::array{graph.persistent_id(handle)});
+  if (kind == NodeKind::dict) check_entries(graph, graph.children(handle));
+  if (kind == NodeKind::persistent) check_handles(graph, std::array{graph.persistent_id(handle)});
   if (auto object = graph.object(handle)) check_object(graph, *object);
 }
 

@@ -18,7 +18,7 @@ using pickle::Handle;
 // Keys and the word "storage" may come as str, as a Python 2 str or as bytes.
 std::optional<std::string_view> word(const Graph& graph, Handle handle) {
   if (auto found = graph.text(handle)) return found;
-  if (auto found = graph.bytes(handle); found && graph.kind(handle) == pickle::Kind::bytes) return text(*found);
+  if (auto found = graph.bytes(handle); found && graph.kind(handle) == pickle::NodeKind::bytes) return text(*found);
   return std::nullopt;
 }
 
@@ -50,7 +50,7 @@ const StorageView* Contents::find_view(Handle persistent) const noexcept {
 std::optional<PersistentId> read_persistent_id(const Graph& graph, Handle persistent) {
   Handle id_handle = graph.persistent_id(persistent);
   std::span<const Handle> id = graph.children(id_handle);
-  if (graph.kind(id_handle) != pickle::Kind::tuple || id.empty()) fail("TS01", "a persistent id is no tuple");
+  if (graph.kind(id_handle) != pickle::NodeKind::tuple || id.empty()) fail("TS01", "a persistent id is no tuple");
   auto kind = word(graph, id[0]);
   if (!kind) fail("TS01", "a persistent id has no kind");
   if (*kind != "storage") return std::nullopt;
@@ -67,7 +67,7 @@ std::optional<PersistentId> read_persistent_id(const Graph& graph, Handle persis
       .location = word(graph, id[3]).value_or("cpu"),
       .numel = count(graph, id[4], "numel"),
       .view = {}};
-  if (id.size() == 6 && graph.kind(id[5]) != pickle::Kind::none) {
+  if (id.size() == 6 && graph.kind(id[5]) != pickle::NodeKind::none) {
     std::span<const Handle> view = graph.tuple(id[5], 3);
     if (view.empty()) fail("TS01", "a storage's view is no tuple of three");
     found.view = {key_of(graph, view[0]), count(graph, view[1], "view offset"), count(graph, view[2], "view numel")};

@@ -13,9 +13,8 @@ namespace depickle::torch {
 namespace {
 
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
-using Is = Rebuilt::Is;
+using pickle::NodeKind;
 
 constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096, kMaxLeftovers = 1000;
 
@@ -53,7 +52,7 @@ uint64_t Flattener::walk(Handle handle) {
       throw error.at(where);
     }
   }();
-  if (rebuilt.is != Is::other) return take(std::move(rebuilt));
+  if (rebuilt.kind != RebuiltKind::other) return take(std::move(rebuilt));
 
   ancestors_.push_back(handle);
   Tree::Entries state = tree_.attributes(handle);
@@ -64,11 +63,11 @@ uint64_t Flattener::walk(Handle handle) {
 }
 
 uint64_t Flattener::take(Rebuilt&& rebuilt) {
-  if (rebuilt.is == Is::tensor) {
+  if (rebuilt.kind == RebuiltKind::tensor) {
     add(rebuilt.tensor);
     return 1;
   }
-  if (rebuilt.is == Is::no_data) {
+  if (rebuilt.kind == RebuiltKind::no_data) {
     if (table_.unused.size() < kMaxLeftovers) table_.unused.push_back({path_, rebuilt.what, 0});
     return 1;
   }
@@ -149,7 +148,7 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
   uint64_t found = 0;
   for (std::string_view kind : {"_parameters", "_buffers", "_modules"}) {
     for (const auto& [key, value] : entries(kind)) {
-      if (graph.kind(value) == Kind::none) continue;
+      if (graph.kind(value) == NodeKind::none) continue;
       std::string name = tree_.key_text(key);
       if (kind == "_buffers" && hidden.contains(name)) {
         table_.unused.push_back({path_to(name), "buffer that is not persistent, so not in the state_dict", 1});
@@ -172,7 +171,7 @@ void Flattener::note_unregistered(const Tree::Entries& state) {
 
 bool Flattener::is_tensor(Handle handle) {
   try {
-    return rebuilder_.rebuild(handle).is != Is::other;
+    return rebuilder_.rebuild(handle).kind != RebuiltKind::other;
   } catch (const Error&) {
     return true;  // one that is broken, which walk() will say where it matters
   }

@@ -71,46 +71,46 @@ const ElementType* aliased(std::span<const Alias> aliases, std::string_view name
 
 struct Named {
   std::string_view module, name;
-  Builder builder;
+  BuilderFunction builder;
 };
 
 // Exact pairs, never prefixes: a dotted name is an attribute chain, and one of them may lead anywhere.
 constexpr Named kBuilders[] = {
-    {"torch._utils", "_rebuild_tensor_v2", Builder::tensor_v2},
-    {"collections", "OrderedDict", Builder::ordered_dict},
-    {"torch._utils", "_rebuild_parameter", Builder::parameter},
-    {"torch._utils", "_rebuild_tensor", Builder::tensor},
-    {"torch._utils", "_rebuild_tensor_v3", Builder::tensor_v3},
-    {"torch._utils", "_rebuild_parameter_with_state", Builder::parameter_with_state},
-    {"torch._tensor", "_rebuild_from_type_v2", Builder::from_type_v2},
-    {"torch._tensor", "_rebuild_from_type", Builder::from_type},
-    {"torch.tensor", "_rebuild_from_type", Builder::from_type},
-    {"torch.nn.parameter", "Parameter", Builder::variable},
-    {"torch.autograd.variable", "Variable", Builder::variable},
-    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", Builder::cpu_tensor},
-    {"torch._utils", "_rebuild_device_tensor_from_numpy", Builder::from_numpy},
-    {"torch._utils", "_rebuild_xla_tensor", Builder::from_numpy},
-    {"torch._utils", "_rebuild_qtensor", Builder::qtensor},
-    {"torch._utils", "_rebuild_sparse_tensor", Builder::sparse},
-    {"torch._utils", "_rebuild_sparse_csr_tensor", Builder::sparse_csr},
-    {"torch._utils", "_rebuild_nested_tensor", Builder::nested},
-    {"torch.nested._internal.nested_tensor", "_rebuild_njt", Builder::jagged},
-    {"torch._utils", "_rebuild_meta_tensor_no_storage", Builder::meta},
-    {"torch._utils", "_rebuild_wrapper_subclass", Builder::wrapper},
-    {"torch.nn.parameter", "UninitializedParameter", Builder::uninitialized},
-    {"torch.nn.parameter", "UninitializedBuffer", Builder::uninitialized},
-    {"torch.storage", "_load_from_bytes", Builder::load_from_bytes},
-    {"numpy.core.multiarray", "_reconstruct", Builder::numpy_reconstruct},
-    {"numpy._core.multiarray", "_reconstruct", Builder::numpy_reconstruct},
-    {"numpy.core.numeric", "_frombuffer", Builder::numpy_frombuffer},
-    {"numpy._core.numeric", "_frombuffer", Builder::numpy_frombuffer},
-    {"collections", "defaultdict", Builder::dict_like},
-    {"collections", "Counter", Builder::dict_like},
-    {"builtins", "dict", Builder::dict_like},
-    {"__builtin__", "dict", Builder::dict_like},
-    {"copyreg", "_reconstructor", Builder::copyreg_reconstructor},
-    {"copy_reg", "_reconstructor", Builder::copyreg_reconstructor},
-    {"_codecs", "encode", Builder::codecs_encode},
+    {"torch._utils", "_rebuild_tensor_v2", BuilderFunction::tensor_v2},
+    {"collections", "OrderedDict", BuilderFunction::ordered_dict},
+    {"torch._utils", "_rebuild_parameter", BuilderFunction::parameter},
+    {"torch._utils", "_rebuild_tensor", BuilderFunction::tensor},
+    {"torch._utils", "_rebuild_tensor_v3", BuilderFunction::tensor_v3},
+    {"torch._utils", "_rebuild_parameter_with_state", BuilderFunction::parameter_with_state},
+    {"torch._tensor", "_rebuild_from_type_v2", BuilderFunction::from_type_v2},
+    {"torch._tensor", "_rebuild_from_type", BuilderFunction::from_type},
+    {"torch.tensor", "_rebuild_from_type", BuilderFunction::from_type},
+    {"torch.nn.parameter", "Parameter", BuilderFunction::variable},
+    {"torch.autograd.variable", "Variable", BuilderFunction::variable},
+    {"torch._utils", "_rebuild_device_tensor_from_cpu_tensor", BuilderFunction::cpu_tensor},
+    {"torch._utils", "_rebuild_device_tensor_from_numpy", BuilderFunction::from_numpy},
+    {"torch._utils", "_rebuild_xla_tensor", BuilderFunction::from_numpy},
+    {"torch._utils", "_rebuild_qtensor", BuilderFunction::qtensor},
+    {"torch._utils", "_rebuild_sparse_tensor", BuilderFunction::sparse},
+    {"torch._utils", "_rebuild_sparse_csr_tensor", BuilderFunction::sparse_csr},
+    {"torch._utils", "_rebuild_nested_tensor", BuilderFunction::nested},
+    {"torch.nested._internal.nested_tensor", "_rebuild_njt", BuilderFunction::jagged},
+    {"torch._utils", "_rebuild_meta_tensor_no_storage", BuilderFunction::meta},
+    {"torch._utils", "_rebuild_wrapper_subclass", BuilderFunction::wrapper},
+    {"torch.nn.parameter", "UninitializedParameter", BuilderFunction::uninitialized},
+    {"torch.nn.parameter", "UninitializedBuffer", BuilderFunction::uninitialized},
+    {"torch.storage", "_load_from_bytes", BuilderFunction::load_from_bytes},
+    {"numpy.core.multiarray", "_reconstruct", BuilderFunction::numpy_reconstruct},
+    {"numpy._core.multiarray", "_reconstruct", BuilderFunction::numpy_reconstruct},
+    {"numpy.core.numeric", "_frombuffer", BuilderFunction::numpy_frombuffer},
+    {"numpy._core.numeric", "_frombuffer", BuilderFunction::numpy_frombuffer},
+    {"collections", "defaultdict", BuilderFunction::dict_like},
+    {"collections", "Counter", BuilderFunction::dict_like},
+    {"builtins", "dict", BuilderFunction::dict_like},
+    {"__builtin__", "dict", BuilderFunction::dict_like},
+    {"copyreg", "_reconstructor", BuilderFunction::copyreg_reconstructor},
+    {"copy_reg", "_reconstructor", BuilderFunction::copyreg_reconstructor},
+    {"_codecs", "encode", BuilderFunction::codecs_encode},
 };
 
 // "FloatTensor" in torch, torch.cuda, torch.sparse …: tensors of before torch 0.2, and their classes.
@@ -133,11 +133,11 @@ const ElementType* find_dtype_object(std::string_view name) noexcept {
 
 const ElementType* find_storage_class(std::string_view name) noexcept { return aliased(kStorages, name); }
 
-std::optional<Builder> find_builder(const pickle::Global& global) noexcept {
+std::optional<BuilderFunction> find_builder(const pickle::Global& global) noexcept {
   for (const Named& named : kBuilders) {
     if (named.name == global.name && named.module == global.module) return named.builder;
   }
-  if (is_old_tensor(global)) return Builder::old_tensor;
+  if (is_old_tensor(global)) return BuilderFunction::old_tensor;
   return nullopt;
 }
 

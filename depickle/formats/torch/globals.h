@@ -23,7 +23,7 @@ const ElementType* find_dtype_object(std::string_view name) noexcept;
 const ElementType* find_storage_class(std::string_view name) noexcept;
 
 /// The builders that rebuild.cpp interprets.
-enum class Builder : uint8_t {
+enum class BuilderFunction : uint8_t {
   tensor,
   tensor_v2,
   tensor_v3,
@@ -51,6 +51,6 @@ enum class Builder : uint8_t {
   copyreg_reconstructor,
   codecs_encode,
 };
-std::optional<Builder> find_builder(const pickle::Global& global) noexcept;
+std::optional<BuilderFunction> find_builder(const pickle::Global& global) noexcept;
 
 }  // namespace depickle::torch

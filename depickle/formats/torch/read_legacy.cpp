@@ -78,7 +78,7 @@ class LegacyReader {
 
   // The list's order is the order on disk.
   void walk_storages(const Graph& keys, uint64_t keys_at) {
-    if (keys.kind(keys.root()) != pickle::Kind::list) fail("TL02", "the storage keys are no list", keys_at);
+    if (keys.kind(keys.root()) != pickle::NodeKind::list) fail("TL02", "the storage keys are no list", keys_at);
     contents_.storages.reserve(keys.children(keys.root()).size());
     for (Handle handle : keys.children(keys.root())) {
       auto key = keys.text(handle);

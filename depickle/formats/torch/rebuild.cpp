@@ -12,16 +12,15 @@
 namespace depickle::torch {
 namespace {
 
-using Is = Rebuilt::Is;
 using pickle::Handle;
-using pickle::Kind;
+using pickle::NodeKind;
 
 void need(std::span<const Handle> args, size_t least, std::string_view builder) {
   if (args.size() < least) fail("TT01", fmt::format("{} has {} arguments (needs {})", builder, args.size(), least));
 }
 
 Rebuilt unsupported(std::string what) {
-  return {.is = Is::unsupported, .tensor = {}, .what = std::move(what), .parts = {}};
+  return {.kind = RebuiltKind::unsupported, .tensor = {}, .what = std::move(what), .parts = {}};
 }
 
 }  // namespace
@@ -32,7 +31,7 @@ std::vector<uint64_t> Rebuilder::sizes_of(Handle handle, std::string_view what) 
     Args args = graph_.children(object->args);
     if (graph_.is_global(object->callable, "torch", "Size") && args.size() == 1) handle = args[0];
   }
-  if (graph_.kind(handle) != Kind::tuple && graph_.kind(handle) != Kind::list)
+  if (graph_.kind(handle) != NodeKind::tuple && graph_.kind(handle) != NodeKind::list)
     fail("TT02", fmt::format("the {} is no tuple", what));
   Args items = graph_.children(handle);
   if (items.size() > kMaxDimensions)
@@ -59,7 +58,7 @@ std::string Rebuilder::shape_text(Handle handle) {
 Rebuilt Rebuilder::rebuild(Handle handle, int depth) {
   if (depth > kMaxBuilderDepth)
     throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMaxBuilderDepth));
-  if (graph_.kind(handle) == Kind::persistent) {
+  if (graph_.kind(handle) == NodeKind::persistent) {
     if (auto placed = contents_.tensors.find(handle); placed != contents_.tensors.end())
       return placed_tensor(placed->second);
     const StorageView* storage = contents_.find_view(handle);
@@ -77,56 +76,56 @@ Rebuilt Rebuilder::rebuild_object(const pickle::Object& object, int depth) {
   return call(*builder, graph_.children(object.args), object, depth);
 }
 
-Rebuilt Rebuilder::call(Builder builder, Args args, const pickle::Object& object, int depth) {
+Rebuilt Rebuilder::call(BuilderFunction builder, Args args, const pickle::Object& object, int depth) {
   auto argument = [&](size_t i) { return i < args.size() ? args[i] : pickle::kNothing; };
   switch (builder) {
-    case Builder::tensor: need(args, 4, "_rebuild_tensor"); return tensor(args, nullptr, pickle::kNothing);
-    case Builder::tensor_v2: need(args, 6, "_rebuild_tensor_v2"); return tensor(args, nullptr, argument(6));
-    case Builder::tensor_v3: {
+    case BuilderFunction::tensor: need(args, 4, "_rebuild_tensor"); return tensor(args, nullptr, pickle::kNothing);
+    case BuilderFunction::tensor_v2: need(args, 6, "_rebuild_tensor_v2"); return tensor(args, nullptr, argument(6));
+    case BuilderFunction::tensor_v3: {
       need(args, 7, "_rebuild_tensor_v3");
       const pickle::Global* dtype = graph_.global(args[6]);
       const ElementType* element = dtype && dtype->module == "torch" ? find_dtype_object(dtype->name) : nullptr;
       if (!element) fail("TT04", fmt::format("{} is no dtype", describe(graph_, args[6])));
       return tensor(args, element, argument(7));
     }
-    case Builder::parameter:
-    case Builder::parameter_with_state:
-    case Builder::cpu_tensor: need(args, 1, "_rebuild_parameter"); return rebuild(args[0], depth + 1);
-    case Builder::variable: return parameter(object, depth);
-    case Builder::from_type_v2: need(args, 3, "_rebuild_from_type_v2"); return from_type(args, depth);
-    case Builder::from_type: need(args, 3, "_rebuild_from_type"); return from_type(args, depth);
-    case Builder::old_tensor: {
+    case BuilderFunction::parameter:
+    case BuilderFunction::parameter_with_state:
+    case BuilderFunction::cpu_tensor: need(args, 1, "_rebuild_parameter"); return rebuild(args[0], depth + 1);
+    case BuilderFunction::variable: return parameter(object, depth);
+    case BuilderFunction::from_type_v2: need(args, 3, "_rebuild_from_type_v2"); return from_type(args, depth);
+    case BuilderFunction::from_type: need(args, 3, "_rebuild_from_type"); return from_type(args, depth);
+    case BuilderFunction::old_tensor: {
       // Before torch 0.2: FloatTensor() and its state (storage, offset, size, stride).
       Args state = object.state == pickle::kNothing ? Args() : graph_.tuple(object.state, 4);
       return state.empty() ? Rebuilt{} : tensor(state, nullptr, pickle::kNothing);
     }
-    case Builder::qtensor: return quantized(args);
-    case Builder::sparse: {
+    case BuilderFunction::qtensor: return quantized(args);
+    case BuilderFunction::sparse: {
       need(args, 2, "_rebuild_sparse_tensor");
       Rebuilt sparse = unsupported("sparse");
       Args data = graph_.children(args[1]);
       if (data.size() >= 3)
-        sparse.what += shape_text(data[data.size() >= 4 && graph_.kind(data[3]) != Kind::boolean ? 3 : 2]);
-      if (data.size() == 3 || (data.size() == 4 && graph_.kind(data[3]) == Kind::boolean)) {
+        sparse.what += shape_text(data[data.size() >= 4 && graph_.kind(data[3]) != NodeKind::boolean ? 3 : 2]);
+      if (data.size() == 3 || (data.size() == 4 && graph_.kind(data[3]) == NodeKind::boolean)) {
         sparse.parts = {{"indices", data[0]}, {"values", data[1]}};
       } else if (data.size() >= 3) {
         sparse.parts = {{"0", data[0]}, {"1", data[1]}, {"2", data[2]}};
       }
       return sparse;
     }
-    case Builder::sparse_csr: {
+    case BuilderFunction::sparse_csr: {
       need(args, 4, "_rebuild_sparse_csr_tensor");
       Rebuilt sparse = unsupported("sparse" + shape_text(args[3]));
       sparse.parts = {{"0", args[0]}, {"1", args[1]}, {"2", args[2]}};
       return sparse;
     }
-    case Builder::nested: {
+    case BuilderFunction::nested: {
       need(args, 4, "_rebuild_nested_tensor");
       Rebuilt nested = unsupported("nested");
       nested.parts = {{"buffer", args[0]}, {"sizes", args[1]}, {"strides", args[2]}, {"offsets", args[3]}};
       return nested;
     }
-    case Builder::jagged: {
+    case BuilderFunction::jagged: {
       Rebuilt nested = unsupported("nested (jagged)");
       for (const auto& [key, value] :
           graph_.entries(graph_.children(argument(0) == pickle::kNothing ? graph_.root() : args[0]))) {
@@ -135,34 +134,34 @@ Rebuilt Rebuilder::call(Builder builder, Args args, const pickle::Object& object
       }
       return nested;
     }
-    case Builder::wrapper:
+    case BuilderFunction::wrapper:
       return unsupported(
           fmt::format("a tensor subclass without a storage of its own{}", args.size() > 2 ? shape_text(args[2]) : ""));
-    case Builder::meta:
-      return {.is = Is::no_data,
+    case BuilderFunction::meta:
+      return {.kind = RebuiltKind::no_data,
           .tensor = {},
           .what = fmt::format("meta tensor without data{}", args.size() > 1 ? shape_text(args[1]) : ""),
           .parts = {}};
-    case Builder::uninitialized:
-      return {.is = Is::no_data, .tensor = {}, .what = "uninitialised parameter without data", .parts = {}};
-    case Builder::from_numpy: {
+    case BuilderFunction::uninitialized:
+      return {.kind = RebuiltKind::no_data, .tensor = {}, .what = "uninitialised parameter without data", .parts = {}};
+    case BuilderFunction::from_numpy: {
       need(args, 2, "_rebuild_device_tensor_from_numpy");
       Rebuilt inner = rebuild(args[0], depth + 1);
       const pickle::Global* dtype = graph_.global(args[1]);
       const ElementType* element = dtype ? find_dtype_object(dtype->name) : nullptr;
-      if (inner.is != Is::tensor || (element && element->dtype == inner.tensor.dtype)) return inner;
+      if (inner.kind != RebuiltKind::tensor || (element && element->dtype == inner.tensor.dtype)) return inner;
       return unsupported(fmt::format(
           "{} saved as {} by another device", element ? element->name : "a tensor", name(inner.tensor.dtype)));
     }
-    case Builder::load_from_bytes:
+    case BuilderFunction::load_from_bytes:
       need(args, 1, "_load_from_bytes");
       return whole_storage(nested_storage(args[0], depth));
-    case Builder::numpy_reconstruct: return numpy_array(object);
-    case Builder::numpy_frombuffer: return numpy_buffer(args);
-    case Builder::ordered_dict:
-    case Builder::dict_like:
-    case Builder::copyreg_reconstructor:
-    case Builder::codecs_encode: return {};
+    case BuilderFunction::numpy_reconstruct: return numpy_array(object);
+    case BuilderFunction::numpy_frombuffer: return numpy_buffer(args);
+    case BuilderFunction::ordered_dict:
+    case BuilderFunction::dict_like:
+    case BuilderFunction::copyreg_reconstructor:
+    case BuilderFunction::codecs_encode: return {};
   }
   return {};
 }
@@ -184,11 +183,11 @@ Rebuilt Rebuilder::from_type(Args args, int depth) {
     throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMaxBuilderDepth));
   pickle::Object inner{.made_by = pickle::Op::REDUCE, .callable = args[0], .args = args[2], .items = {}, .pairs = {}};
   Rebuilt rebuilt = rebuild_object(inner, depth + 1);
-  if (rebuilt.is == Is::unsupported && rebuilt.parts.empty() && args.size() > 3) {
+  if (rebuilt.kind == RebuiltKind::unsupported && rebuilt.parts.empty() && args.size() > 3) {
     // A wrapper keeps its inner tensors in its state: a dict, or (dict, dict of slots).
     Args both = graph_.tuple(args[3], 2);
     for (Handle state : both.empty() ? Args(&args[3], 1) : both) {
-      if (graph_.kind(state) != Kind::dict) continue;
+      if (graph_.kind(state) != NodeKind::dict) continue;
       for (const auto& [key, value] : graph_.entries(graph_.children(state))) {
         if (auto name = graph_.text(key)) rebuilt.parts.emplace_back(*name, value);
       }
@@ -200,8 +199,9 @@ Rebuilt Rebuilder::from_type(Args args, int depth) {
 Rebuilt Rebuilder::tensor(Args args, const ElementType* element, Handle metadata) {
   StorageView storage = storage_of(args[0]);
   Rebuilt rebuilt = view_tensor(storage, element ? *element : *storage.element, args[1], args[2], args[3]);
-  if (metadata == pickle::kNothing || rebuilt.is != Is::tensor || graph_.kind(metadata) == Kind::none) return rebuilt;
-  if (graph_.kind(metadata) != Kind::dict)
+  if (metadata == pickle::kNothing || rebuilt.kind != RebuiltKind::tensor || graph_.kind(metadata) == NodeKind::none)
+    return rebuilt;
+  if (graph_.kind(metadata) != NodeKind::dict)
     fail("TT02", fmt::format("the metadata is {}, no dict", describe(graph_, metadata)));
   for (const auto& [key, value] : graph_.entries(graph_.children(metadata))) {
     bool set = graph_.integer(value) == 1;
@@ -251,14 +251,14 @@ Rebuilt Rebuilder::view_tensor(
 
 Rebuilt Rebuilder::placed_tensor(const PlacedTensor& placed) {
   if (!placed.storage.element->dtype) return unsupported(std::string(placed.storage.element->name));
-  Rebuilt rebuilt{.is = Is::tensor, .tensor = {}, .what = {}, .parts = {}};
+  Rebuilt rebuilt{.kind = RebuiltKind::tensor, .tensor = {}, .what = {}, .parts = {}};
   set_geometry(rebuilt.tensor, placed.storage, *placed.storage.element, placed.shape, placed.strides, placed.offset);
   return rebuilt;
 }
 
 Rebuilt Rebuilder::whole_storage(const StorageView& storage) {
   if (!storage.element->dtype) return unsupported(fmt::format("storage of {}", storage.element->name));
-  Rebuilt rebuilt{.is = Is::tensor, .tensor = {}, .what = {}, .parts = {}};
+  Rebuilt rebuilt{.kind = RebuiltKind::tensor, .tensor = {}, .what = {}, .parts = {}};
   uint64_t numel = storage.size_bytes / storage.element->bytes;
   set_geometry(rebuilt.tensor, storage, *storage.element, {&numel, 1}, {}, 0);
   return rebuilt;

@@ -14,9 +14,8 @@
 namespace depickle::torch {
 namespace {
 
-using Is = Rebuilt::Is;
 using pickle::Handle;
-using pickle::Kind;
+using pickle::NodeKind;
 
 // numpy's "f4" and the like; nullopt where the array holds no numbers that safetensors has.
 std::optional<ElementType> numpy_element(std::string_view code) {
@@ -51,7 +50,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
         .offset_bytes = 0,
         .size_bytes = kept.size()};
   };
-  if (graph_.kind(handle) == Kind::bytes) return in_stream(*graph_.bytes(handle));
+  if (graph_.kind(handle) == NodeKind::bytes) return in_stream(*graph_.bytes(handle));
   if (auto python2 = graph_.text(handle)) return in_stream(depickle::bytes(*python2));
 
   auto object = graph_.object(handle);
@@ -59,7 +58,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   Args args = graph_.children(object->args);
   const pickle::Global* global = graph_.global(object->callable);
   if (!global) return std::nullopt;
-  if (find_builder(*global) == Builder::codecs_encode && args.size() == 2) {
+  if (find_builder(*global) == BuilderFunction::codecs_encode && args.size() == 2) {
     auto text = graph_.text(args[0]);
     auto codec = graph_.text(args[1]);
     if (!text || (codec != "latin1" && codec != "latin-1")) return std::nullopt;
@@ -120,7 +119,7 @@ std::optional<Rebuilder::ArrayType> Rebuilder::array_type(Handle dtype) {
   auto element = code ? numpy_element(*code) : std::nullopt;
   if (!element || object->state == pickle::kNothing) return std::nullopt;
   Args state = graph_.children(object->state);  // (version, byte order, subdtype, names, …)
-  if (state.size() < 5 || graph_.kind(state[2]) != Kind::none || graph_.kind(state[3]) != Kind::none)
+  if (state.size() < 5 || graph_.kind(state[2]) != NodeKind::none || graph_.kind(state[3]) != NodeKind::none)
     return std::nullopt;
   return ArrayType{*element, graph_.text(state[1]) == ">" && element->bytes > 1};
 }
@@ -129,7 +128,7 @@ Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fo
   auto type = array_type(dtype);
   if (!type) return {};
   if (!type->element.dtype)
-    return {.is = Is::unsupported,
+    return {.kind = RebuiltKind::unsupported,
         .tensor = {},
         .what = fmt::format("numpy array of {}{}", type->element.name, shape_text(shape_handle)),
         .parts = {}};
@@ -154,7 +153,7 @@ Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fo
     uint64_t stride = 1;
     for (uint64_t size : shape) strides.push_back(std::exchange(stride, stride * size));
   }
-  Rebuilt rebuilt{.is = Is::tensor, .tensor = {}, .what = {}, .parts = {}};
+  Rebuilt rebuilt{.kind = RebuiltKind::tensor, .tensor = {}, .what = {}, .parts = {}};
   set_geometry(rebuilt.tensor, view, type->element, shape, strides, 0);
   rebuilt.tensor.swap = type->swap;
   return rebuilt;

@@ -69,13 +69,13 @@ const ElementType* aliased(std::span<const Alias> aliases, std::string_view name
   return found == aliases.end() ? nullptr : element(found->to);
 }
 
-struct Named {
+struct KnownBuilder {
   std::string_view module, name;
   BuilderFunction builder;
 };
 
-// Exact pairs, never prefixes: a dotted name is an attribute chain, and one of them may lead anywhere.
-constexpr Named kBuilders[] = {
+// Names are compared completely, never by prefix: a dotted name is an attribute chain that can reach any function.
+constexpr KnownBuilder kBuilders[] = {
     {"torch._utils", "_rebuild_tensor_v2", BuilderFunction::tensor_v2},
     {"collections", "OrderedDict", BuilderFunction::ordered_dict},
     {"torch._utils", "_rebuild_parameter", BuilderFunction::parameter},
@@ -113,7 +113,7 @@ constexpr Named kBuilders[] = {
     {"_codecs", "encode", BuilderFunction::codecs_encode},
 };
 
-// "FloatTensor" in torch, torch.cuda, torch.sparse …: tensors of before torch 0.2, and their classes.
+// The tensor classes of torch before 0.2: "FloatTensor" in torch and torch.cuda.
 bool is_old_tensor(const pickle::Global& global) {
   constexpr std::string_view kModules[] = {"torch", "torch.cuda"};
   if (std::ranges::find(kModules, global.module) == std::end(kModules) || !global.name.ends_with("Tensor") ||
@@ -134,8 +134,8 @@ const ElementType* find_dtype_object(std::string_view name) noexcept {
 const ElementType* find_storage_class(std::string_view name) noexcept { return aliased(kStorages, name); }
 
 std::optional<BuilderFunction> find_builder(const pickle::Global& global) noexcept {
-  for (const Named& named : kBuilders) {
-    if (named.name == global.name && named.module == global.module) return named.builder;
+  for (const KnownBuilder& known : kBuilders) {
+    if (known.name == global.name && known.module == global.module) return known.builder;
   }
   if (is_old_tensor(global)) return BuilderFunction::old_tensor;
   return nullopt;

@@ -44,7 +44,7 @@ class Rebuilder {
   /// what torch writes, Error{limit} (TT02, TT03, TT06), Error{unsupported} (TT04).
   Rebuilt rebuild(pickle::Handle handle) { return rebuild(handle, 0); }
 
-  // The arguments of builders, for callers that also support the dtypes that safetensors lacks. They throw as rebuild().
+  // The arguments of builders, for callers that support more dtypes than safetensors. They throw as rebuild().
   /// Returns a strided view of a storage; of the storage's dtype if `element` is nullptr. Every element is inside the
   /// storage.
   PlacedTensor place(pickle::Handle storage, const ElementType* element, pickle::Handle offset, pickle::Handle size,
@@ -76,12 +76,16 @@ class Rebuilder {
       const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
   Rebuilt view_tensor(
       const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
-  Rebuilt tensor(Args args, const ElementType* element, Handle metadata);
+  Rebuilt strided_tensor(Args args, const ElementType* element, Handle metadata);
+  Rebuilt typed_tensor(Args args);
   Rebuilt placed_tensor(const PlacedTensor& placed);
   Rebuilt whole_storage(const StorageView& storage);
   Rebuilt from_type(Args args, int depth);
   Rebuilt parameter(const pickle::Object& object, int depth);
   Rebuilt quantized(Args args);
+  Rebuilt sparse(Args args);
+  Rebuilt jagged(Handle state);
+  Rebuilt from_numpy(Args args, int depth);
   Rebuilt numpy_array(const pickle::Object& object);
   Rebuilt numpy_buffer(Args args);
   Rebuilt array(Handle data, Handle dtype, Handle shape, bool fortran);
@@ -91,6 +95,7 @@ class Rebuilder {
   StorageView nested_storage(Handle data, int depth);
   bool is_in_stream(Bytes bytes) const;
   uint32_t add_storage(Storage storage);
+  Storage storage_over(Bytes bytes);
   std::optional<ArrayType> array_type(Handle dtype);
   std::string shape_text(Handle handle);
 

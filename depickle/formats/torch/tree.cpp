@@ -13,7 +13,7 @@ using pickle::Handle;
 using pickle::kNothing;
 using pickle::NodeKind;
 
-// A Python 2 str that is not UTF-8 is taken as Latin-1, as Python 3 does with encoding="latin1".
+// Decodes a Python 2 str as UTF-8 or else as Latin-1, as Python 3 does with encoding="latin1".
 std::string utf8_of(std::string_view text) {
   if (is_utf8(text)) return std::string(text);
   std::string out;
@@ -40,7 +40,7 @@ std::optional<Tree::Entries> Tree::mapping(Handle handle) const {
   bool dict_like = builder == BuilderFunction::ordered_dict || builder == BuilderFunction::dict_like;
   if (!dict_like) return object->pairs.empty() ? std::nullopt : std::optional(graph_.entries(object->pairs));
 
-  // Python 2 gives an OrderedDict its items as an argument, [[key, value], …]; Counter gets a dict.
+  // In Python 2, the argument of OrderedDict is a list of items, [[key, value], …]. The argument of Counter is a dict.
   std::vector<Handle> pairs;
   for (Handle argument : graph_.children(object->args)) {
     if (graph_.kind(argument) == NodeKind::dict)
@@ -80,7 +80,7 @@ std::vector<Handle> Tree::elements(Handle handle) const {
     return {items.begin(), items.end()};
   }
   std::vector<Handle> all(object->items.begin(), object->items.end());
-  // A state that is a sequence of fields or another object, and arguments that are not a mapping's.
+  // A state that is another object or a sequence.
   if (object->state != kNothing && attributes(handle).empty()) {
     if (graph_.object(object->state)) {
       all.push_back(object->state);
@@ -90,7 +90,7 @@ std::vector<Handle> Tree::elements(Handle handle) const {
   }
   if (!mapping(handle)) {
     std::span<const Handle> args = graph_.children(object->args);
-    // torch.return_types and the like: the fields as one tuple, and a dict of hidden ones.
+    // Structured sequences such as torch.return_types: a tuple of fields, and a dict of hidden fields.
     bool fields = args.size() == 1 || (args.size() == 2 && graph_.kind(args[1]) == NodeKind::dict);
     bool one_sequence = fields && (graph_.kind(args[0]) == NodeKind::tuple || graph_.kind(args[0]) == NodeKind::list);
     std::ranges::copy(one_sequence ? graph_.children(args[0]) : args, std::back_inserter(all));

@@ -45,27 +45,29 @@ constexpr ElementType kElements[] = {
     {"bits4x2", 1, nullopt},
 };
 
-struct Alias {
+struct TypeAlias {
   std::string_view from, to;
 };
 
-constexpr Alias kDtypeAliases[] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"}, {"long", "int64"},
-    {"int", "int32"}, {"short", "int16"}, {"cfloat", "complex64"}, {"cdouble", "complex128"}, {"chalf", "complex32"}};
+constexpr TypeAlias kDtypeAliases[] = {{"float", "float32"}, {"double", "float64"}, {"half", "float16"},
+    {"long", "int64"}, {"int", "int32"}, {"short", "int16"}, {"cfloat", "complex64"}, {"cdouble", "complex128"},
+    {"chalf", "complex32"}};
 
-constexpr Alias kStorages[] = {{"DoubleStorage", "float64"}, {"FloatStorage", "float32"}, {"HalfStorage", "float16"},
-    {"BFloat16Storage", "bfloat16"}, {"LongStorage", "int64"}, {"IntStorage", "int32"}, {"ShortStorage", "int16"},
-    {"CharStorage", "int8"}, {"ByteStorage", "uint8"}, {"BoolStorage", "bool"}, {"ComplexFloatStorage", "complex64"},
-    {"ComplexDoubleStorage", "complex128"}, {"ComplexHalfStorage", "complex32"}, {"QInt8Storage", "qint8"},
-    {"QUInt8Storage", "quint8"}, {"QInt32Storage", "qint32"}, {"QUInt4x2Storage", "quint4x2"},
-    {"QUInt2x4Storage", "quint2x4"}, {"UntypedStorage", "uint8"}, {"_UntypedStorage", "uint8"}};
+constexpr TypeAlias kStorages[] = {{"DoubleStorage", "float64"}, {"FloatStorage", "float32"},
+    {"HalfStorage", "float16"}, {"BFloat16Storage", "bfloat16"}, {"LongStorage", "int64"}, {"IntStorage", "int32"},
+    {"ShortStorage", "int16"}, {"CharStorage", "int8"}, {"ByteStorage", "uint8"}, {"BoolStorage", "bool"},
+    {"ComplexFloatStorage", "complex64"}, {"ComplexDoubleStorage", "complex128"}, {"ComplexHalfStorage", "complex32"},
+    {"QInt8Storage", "qint8"}, {"QUInt8Storage", "quint8"}, {"QInt32Storage", "qint32"},
+    {"QUInt4x2Storage", "quint4x2"}, {"QUInt2x4Storage", "quint2x4"}, {"UntypedStorage", "uint8"},
+    {"_UntypedStorage", "uint8"}};
 
 const ElementType* element(std::string_view name) noexcept {
   auto found = std::ranges::find(kElements, name, &ElementType::name);
   return found == std::end(kElements) ? nullptr : found;
 }
 
-const ElementType* aliased(std::span<const Alias> aliases, std::string_view name) noexcept {
-  auto found = std::ranges::find(aliases, name, &Alias::from);
+const ElementType* aliased(std::span<const TypeAlias> aliases, std::string_view name) noexcept {
+  auto found = std::ranges::find(aliases, name, &TypeAlias::from);
   return found == aliases.end() ? nullptr : element(found->to);
 }
 
@@ -120,8 +122,9 @@ bool is_old_tensor(const pickle::Global& global) {
       global.name == "Tensor")
     return false;
   std::string_view kind = global.name.substr(0, global.name.size() - 6);
-  return std::ranges::any_of(kStorages,
-      [&](const Alias& storage) { return storage.from.substr(0, storage.from.size() - 7) == kind && !kind.empty(); });
+  return std::ranges::any_of(kStorages, [&](const TypeAlias& storage) {
+    return storage.from.substr(0, storage.from.size() - 7) == kind && !kind.empty();
+  });
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ class TarReader {
   }
 
  private:
-  struct Range {
+  struct MemberRange {
     uint64_t begin, end;
   };
 
@@ -62,13 +62,13 @@ class TarReader {
         throw Error(Code::truncated, "TA01",
             fmt::format("the file ends inside tar member {} (have {} bytes, need {})", quoted(name, 60),
                 source_->size_bytes() - at, size));
-      if (!members_.emplace(name, Range{at, at + size}).second)
+      if (!members_.emplace(name, MemberRange{at, at + size}).second)
         fail("TA01", fmt::format("two tar members are named {}", quoted(name, 60)), at);
       at += (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
     }
   }
 
-  Range member(std::string_view name) const {
+  MemberRange member(std::string_view name) const {
     auto found = members_.find(name);
     if (found == members_.end())
       throw Error(Code::unsupported, "TA01",
@@ -206,7 +206,7 @@ class TarReader {
   std::shared_ptr<const ByteSource> source_;
   const std::function<void(Bytes, uint64_t)>& on_pickle_;
   Contents contents_;
-  std::map<std::string_view, Range> members_;
+  std::map<std::string_view, MemberRange> members_;
   std::map<int64_t, StorageView> storages_;
   std::map<int64_t, PlacedTensor> tensors_;
 };

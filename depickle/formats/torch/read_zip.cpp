@@ -30,6 +30,10 @@ std::string_view root_folder(const Archive& archive) {
   return root;
 }
 
+[[noreturn]] void throw_unsupported(std::string what, std::string hint) {
+  throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
+}
+
 class ZipReader {
  public:
   explicit ZipReader(std::shared_ptr<const ByteSource> source)
@@ -69,34 +73,31 @@ class ZipReader {
     } catch (const Error&) {
       bool has_pickle = std::ranges::any_of(archive_.records(),
           [](const Record& record) { return record.name == "data.pkl" || record.name.ends_with("/data.pkl"); });
-      if (!has_pickle) refuse_other_zip();
+      if (!has_pickle) throw_other_zip();
       throw;
     }
     const Record* record = archive_.find(in_root("data.pkl"));
-    if (!record) refuse_other_zip();
+    if (!record) throw_other_zip();
     return *record;
   }
 
-  [[noreturn]] void refuse_other_zip() const {
-    auto refuse = [](std::string what, std::string hint) {
-      throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
-    };
+  [[noreturn]] void throw_other_zip() const {
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name;
       if (name.ends_with("extern_modules"))
-        refuse("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
+        throw_unsupported("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
       if (name.ends_with("archive_format") || name.find("/models/") != name.npos)
-        refuse("a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
+        throw_unsupported(
+            "a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
       if (name.ends_with("MANIFEST.json"))
-        refuse("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
-      if (name.ends_with(".npy")) refuse("a NumPy archive (.npz), not a checkpoint", "");
+        throw_unsupported("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
+      if (name.ends_with(".npy")) throw_unsupported("a NumPy archive (.npz), not a checkpoint", "");
       if (name.ends_with("model.weights.h5") || name.ends_with("saved_model.pb"))
-        refuse("a Keras or TensorFlow archive, not a torch checkpoint", "");
+        throw_unsupported("a Keras or TensorFlow archive, not a torch checkpoint", "");
       if (name.ends_with("model.json") && archive_.find(in_root("tensors/0")))
-        refuse("a TorchScript archive of torch 1.0", "save it again with a newer torch");
+        throw_unsupported("a TorchScript archive of torch 1.0", "save it again with a newer torch");
     }
-    refuse("a zip archive without data.pkl: not a torch checkpoint", "if it contains one, unzip it first");
-    std::abort();  // not reached
+    throw_unsupported("a zip archive without data.pkl: not a torch checkpoint", "if it contains one, unzip it first");
   }
 
   bool read_byte_order() const {

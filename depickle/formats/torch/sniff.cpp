@@ -59,7 +59,7 @@ Format sniff(Bytes head) {
     return Format::pickle;
   if (starts_as_safetensors(head)) return Format::safetensors;
   if (may_be_old_pickle(first) && !detect::recognize(head, head.size(), "")) return Format::pickle;
-  return Format::something_else;
+  return Format::other;
 }
 
 Error not_a_model(const ByteSource& source) {

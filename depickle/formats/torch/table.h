@@ -30,7 +30,7 @@ struct Table {
 };
 
 /// A file format, as sniff() recognizes it.
-enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, something_else };
+enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, other };
 
 /// Returns the format of a file by its first 512 bytes (fewer if the file is shorter). The name is not considered.
 Format sniff(Bytes head);

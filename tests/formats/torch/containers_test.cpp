@@ -174,11 +174,11 @@ TEST(Sniff, RecognizesFilesByContent) {
   EXPECT_EQ(format("L119547037146038801333356L\n."), Format::torch_legacy);
   EXPECT_EQ(format(pickle("}")), Format::pickle);
   EXPECT_EQ(format("(dp0\n."), Format::pickle);
-  EXPECT_EQ(format("\x80\6"), Format::something_else);
+  EXPECT_EQ(format("\x80\6"), Format::other);
   EXPECT_EQ(format(raw<uint64_t>(0x0280) + "{}" + std::string(638, ' ')), Format::safetensors)
       << "a header length that begins like a pickle";
-  EXPECT_EQ(format("PK\5\6"), Format::something_else);
-  EXPECT_EQ(format(""), Format::something_else);
+  EXPECT_EQ(format("PK\5\6"), Format::other);
+  EXPECT_EQ(format(""), Format::other);
 }
 
 TEST(Sniff, AComputedMagicNumberIsNotALegacyFile) {

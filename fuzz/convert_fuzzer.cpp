@@ -1,4 +1,4 @@
-// The whole way: a file that depickle can open is planned, written, compared, committed and read again by the letter of the format.
+// Conversion: plans, writes, compares and commits a file that depickle can open, then reads the result strictly.
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,12 +19,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Removed when the program ends; its files are the same for every input, so an index may name itself.
+// Removed when the program ends. File names are the same for every input, so an index can name itself.
 class Folder {
  public:
   Folder() {
     std::string name = (fs::temp_directory_path() / "depickle-fuzz-XXXXXX").string();
-    promise(::mkdtemp(name.data()) != nullptr, "there is a temporary folder");
+    require(::mkdtemp(name.data()) != nullptr, "a temporary folder can be created");
     path_ = name;
   }
   ~Folder() {
@@ -39,7 +39,7 @@ class Folder {
   fs::path path_;
 };
 
-// An element's bytes with its flags carried out, by the definition of each.
+// Applies the flags of a tensor to an element, by their definitions.
 void apply_flags(const Tensor& tensor, std::span<std::byte> element) {
   const size_t parts = tensor.dtype == Dtype::C64 ? 2 : 1, bytes = element.size() / parts;
   for (size_t part = 0; part < parts; ++part) {
@@ -49,7 +49,7 @@ void apply_flags(const Tensor& tensor, std::span<std::byte> element) {
   }
 }
 
-// A tensor's elements in C order, one by one.
+// Returns the elements of a tensor in C order, copied one by one.
 std::vector<std::byte> expected_bytes(const Weights& weights, const Tensor& tensor) {
   const uint64_t unit = unit_bytes(tensor.dtype);
   std::vector<uint64_t> shape(tensor.shape.begin(), tensor.shape.end());
@@ -70,7 +70,7 @@ std::vector<std::byte> expected_bytes(const Weights& weights, const Tensor& tens
 void check_written(const Weights& source, const convert::Plan& plan, const fs::path& target) {
   const auto file = os::MappedFile::open(target);
   const safetensors::Header header = safetensors::Header::read(*file, safetensors::Mode::strict);
-  promise(header.entries().size() == plan.tensors.size(), "every planned tensor is written");
+  require(header.entries().size() == plan.tensors.size(), "every planned tensor is written");
   auto kept_name = [&](std::string_view name) {
     auto alias = std::ranges::find(plan.aliases, name, &convert::Alias::dropped);
     return alias == plan.aliases.end() ? name : alias->kept;
@@ -78,11 +78,11 @@ void check_written(const Weights& source, const convert::Plan& plan, const fs::p
   uint64_t budget_bytes = 64 << 10;
   for (const Tensor& tensor : source.tensors()) {
     const safetensors::Entry* entry = header.find(kept_name(tensor.name));
-    promise(entry && entry->dtype == tensor.dtype && std::ranges::equal(entry->shape, tensor.shape),
+    require(entry && entry->dtype == tensor.dtype && std::ranges::equal(entry->shape, tensor.shape),
         "every tensor is in the file, under its name or the kept one");
     if (tensor.size_bytes > budget_bytes) continue;
     budget_bytes -= tensor.size_bytes;
-    promise(std::ranges::equal(
+    require(std::ranges::equal(
                 file->view(header.data_begin() + entry->begin, entry->size_bytes()), expected_bytes(source, tensor)),
         "every tensor has the source's bits");
   }
@@ -96,20 +96,20 @@ void convert_and_check(
   {
     os::AtomicFile file(target, plan.file_bytes, os::IfExists::replace);
     convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});
-    promise(proof.comparison.same() && proof.comparison.identical == source.tensors().size(),
+    require(proof.comparison.same() && proof.comparison.identical == source.tensors().size(),
         "the comparison finds everything identical");
     file.commit();
   }
   check_written(source, plan, target);
-  promise(convert::compare(source, weights::open(target), {.threads = 1}).same(),
-      "source and target are the same file of weights");
+  require(convert::compare(source, weights::open(target), {.threads = 1}).same(),
+      "source and target have the same tensors");
 }
 
 void run(Bytes bytes) {
   static const Folder folder;
   const fs::path source_path = folder / "input", target = folder / "output.safetensors";
   std::ofstream(source_path, std::ios::binary) << text(bytes);
-  scan::scan(source_path);  // whatever it throws is a bug
+  scan::scan(source_path);  // an exception is a bug
 
   Choices choices(bytes);
   std::optional<Weights> source;
@@ -123,11 +123,11 @@ void run(Bytes bytes) {
     done = true;
   } catch (const Error& error) {
     bool damaged = error.code() == Code::integrity && error.rule() == "ZP12";  // a wrong checksum
-    promise(
+    require(
         damaged || error.code() == Code::unsupported || error.code() == Code::limit || error.code() == Code::malformed,
-        "what can be opened is converted, or refused for what it is: " + std::string(error.what()));
+        "a file that can be opened is converted, or refused for an expected reason: " + std::string(error.what()));
   }
-  if (!done) promise(!fs::exists(folder / ".output.safetensors.depickle-tmp"), "nothing is left behind");
+  if (!done) require(!fs::exists(folder / ".output.safetensors.depickle-tmp"), "no temporary file remains");
 }
 
 }  // namespace
@@ -138,6 +138,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
-  return depickle::fuzz::mutate_any(data, size, most, seed);
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return depickle::fuzz::mutate_any(data, size, max_size, seed);
 }

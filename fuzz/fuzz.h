@@ -1,4 +1,4 @@
-// What the fuzz targets share: a promise that is broken ends the program, as a sanitizer would.
+// Shared by the fuzz targets. A property violation aborts the program, as a sanitizer does.
 #pragma once
 
 #include <cstdint>
@@ -14,14 +14,15 @@
 
 namespace depickle::fuzz {
 
-/// Ends the program where `kept` is false; libFuzzer saves the input.
-inline void promise(bool kept, std::string_view what) {
-  if (kept) return;
-  std::fprintf(stderr, "broken promise: %.*s\n", static_cast<int>(what.size()), what.data());
+/// Aborts the program if `is_true` is false; libFuzzer then saves the input. `property` describes the condition.
+inline void require(bool is_true, std::string_view property) {
+  if (is_true) return;
+  std::fprintf(stderr, "violated property: %.*s\n", static_cast<int>(property.size()), property.data());
   std::abort();
 }
 
-/// Whether `action` ends well. A refusal is an answer, and its text must be fit to print; any other exception goes on to libFuzzer.
+/// Returns whether `action` succeeds. Returns false for an Error, whose text must be printable, and for std::bad_alloc.
+/// libFuzzer reports other exceptions as bugs.
 template <typename Action>
 bool accepts(Action&& action) {
   try {
@@ -29,8 +30,8 @@ bool accepts(Action&& action) {
     return true;
   } catch (const Error& error) {
     std::string_view text = error.what();
-    for (unsigned char c : text) promise(c >= 0x20 && c != 0x7f, "an error's text holds no control characters");
-    promise(!error.message().empty(), "an error says what is wrong");
+    for (unsigned char c : text) require(c >= 0x20 && c != 0x7f, "the text of an error contains no control characters");
+    require(!error.message().empty(), "an error has a message");
   } catch (const std::bad_alloc&) {
   }
   return false;
@@ -38,19 +39,19 @@ bool accepts(Action&& action) {
 
 inline Bytes input(const uint8_t* data, size_t size) { return std::as_bytes(std::span(data, size)); }
 
-/// The input as a file in memory.
+/// Returns the input as a file in memory.
 inline std::shared_ptr<const ByteSource> input_file(Bytes bytes) {
   return std::make_shared<MemorySource>("input", bytes);
 }
 
-/// Numbers that follow from the input alone, for choices that are no part of it.
+/// Pseudorandom numbers that depend only on the input.
 class Choices {
  public:
   explicit Choices(Bytes seed) {
     for (std::byte byte : seed) state_ = (state_ ^ std::to_integer<uint64_t>(byte)) * 0x100000001b3;
   }
   explicit Choices(unsigned seed) : state_(seed * 0x9e3779b97f4a7c15) {}
-  /// From 0 to `count` - 1; `count` is not 0.
+  /// Returns a number from 0 to `count` - 1. `count` is not 0.
   uint64_t below(uint64_t count) {
     state_ = state_ * 6364136223846793005 + 1442695040888963407;
     return (state_ >> 33) % count;

@@ -1,4 +1,4 @@
-// safetensors: headers in both modes, slices of the tensors in accepted files, headers written anew, and index.json.
+// safetensors: headers in both modes, slices of tensors, headers that are written again, and index.json.
 #include <algorithm>
 
 #include "depickle/base/tensor.h"
@@ -17,15 +17,16 @@ using namespace safetensors;
 void check_entries(const Header& header, const ByteSource& file) {
   uint64_t next = 0;
   for (const Entry& entry : header.entries()) {
-    promise(entry.begin == next && entry.end >= entry.begin, "tensors tile the data section");
-    promise(tensor_bytes(entry.dtype, entry.shape) == entry.size_bytes(), "a tensor is as long as dtype and shape say");
-    promise(header.find(entry.name) == &entry, "a tensor is found by its name");
+    require(entry.begin == next && entry.end >= entry.begin, "tensors cover the data section without gaps");
+    require(
+        tensor_bytes(entry.dtype, entry.shape) == entry.size_bytes(), "a tensor has the size of its dtype and shape");
+    require(header.find(entry.name) == &entry, "a tensor is found by its name");
     next = entry.end;
   }
-  promise(header.data_begin() + next == file.size_bytes(), "the last tensor ends with the file");
+  require(header.data_begin() + next == file.size_bytes(), "the last tensor ends with the file");
 }
 
-// The same tensors and metadata, whatever the places.
+// Returns whether two headers have the same tensors and metadata, at any offsets.
 bool same(const Header& a, const Header& b) {
   bool all = std::ranges::all_of(a.entries(), [&](const Entry& entry) {
     const Entry* other = b.find(entry.name);
@@ -49,11 +50,11 @@ void check_rewritten(const Header& header) {
     return Header::parse(bytes(file.head).subspan(8), file.file_bytes - file.head.size(), Mode::strict);
   };
   Header again = parse(plan);
-  promise(same(header, again), "a header written anew says the same");
+  require(same(header, again), "a header that is written again is equal");
 
   std::ranges::reverse(specs);
   FilePlan reversed = plan_file(specs, metadata, 64);
-  promise(reversed.head.size() % 64 == 0 && same(again, parse(reversed)), "order and alignment change no tensor");
+  require(reversed.head.size() % 64 == 0 && same(again, parse(reversed)), "order and alignment change no tensor");
 }
 
 Range random_range(Choices& choices, uint64_t size) {
@@ -65,7 +66,7 @@ Range random_range(Choices& choices, uint64_t size) {
   return range;
 }
 
-// Python's slice.indices(): which positions of a dimension a range takes.
+// Returns the positions that a range selects, as Python's slice.indices().
 std::vector<uint64_t> positions(const Range& range, uint64_t dimension) {
   const auto size = static_cast<int64_t>(dimension);
   auto clamp = [&](std::optional<int64_t> bound, int64_t absent) {
@@ -81,7 +82,7 @@ std::vector<uint64_t> positions(const Range& range, uint64_t dimension) {
   return all;
 }
 
-// Element by element, the slow way.
+// Returns the slice, copied element by element.
 std::vector<std::byte> expected_slice(Bytes tensor, const Entry& entry, std::span<const std::vector<uint64_t>> taken) {
   const uint64_t unit = unit_bytes(entry.dtype);
   std::vector<uint64_t> offsets{0};
@@ -107,7 +108,7 @@ void check_slice(const ByteSource& file, const Header& header, const Entry& entr
     } else {
       Range range = random_range(choices, std::min<uint64_t>(size, 1 << 20));
       if (range.step == 0)
-        return promise(!accepts([&] { Slice::of(entry.dtype, entry.shape, std::array<IndexItem, 1>{range}); }),
+        return require(!accepts([&] { Slice::of(entry.dtype, entry.shape, std::array<IndexItem, 1>{range}); }),
             "a step of 0 is refused");
       taken.push_back(positions(range, size));
       items.push_back(range);
@@ -115,13 +116,13 @@ void check_slice(const ByteSource& file, const Header& header, const Entry& entr
   }
   std::optional<Slice> slice;
   if (!accepts([&] { slice = Slice::of(entry.dtype, entry.shape, items); }))
-    return promise(bits(entry.dtype) < 8, "a good index is accepted");
-  if (bits(entry.dtype) < 8) return;  // packed elements have no bytes of their own to compare
+    return require(bits(entry.dtype) < 8, "a valid index is accepted");
+  if (bits(entry.dtype) < 8) return;  // packed elements share bytes
 
   std::vector<std::byte> got(slice->size_bytes());
   slice->read(file, header.data_begin() + entry.begin, got);
-  promise(got == expected_slice(file.view(header.data_begin() + entry.begin, entry.size_bytes()), entry, taken),
-      "a slice holds the elements that were asked for");
+  require(got == expected_slice(file.view(header.data_begin() + entry.begin, entry.size_bytes()), entry, taken),
+      "a slice contains the selected elements");
 }
 
 void check_slices(const ByteSource& file, const Header& header, Choices& choices) {
@@ -138,20 +139,21 @@ void check_index(std::string_view json) {
     Index index = Index::parse(json);
     for (const auto& [name, shard] : index.weight_map()) {
       const std::string* found = index.find(name);
-      promise(found && *found == shard, "a tensor is found in its shard");
-      promise(!shard.starts_with('/') && !shard.starts_with("../") && shard != "..", "a shard lies below the index");
+      require(found && *found == shard, "a tensor is found in its shard");
+      require(!shard.starts_with('/') && !shard.starts_with("../") && shard != "..",
+          "a shard is in the folder of the index");
     }
     Index again = Index::parse(index.to_json());
     auto sorted = [](Index::WeightMap map) {
       std::ranges::sort(map);
       return map;
     };
-    promise(sorted(index.weight_map()) == sorted(again.weight_map()), "an index written anew says the same");
-    promise(index.total_size_bytes() == again.total_size_bytes(), "total_size is kept");
+    require(sorted(index.weight_map()) == sorted(again.weight_map()), "an index that is written again is equal");
+    require(index.total_size_bytes() == again.total_size_bytes(), "total_size is kept");
   });
 }
 
-// A header of 123 bytes begins with a brace too.
+// The length of a header of 123 bytes also begins with a brace.
 bool is_json(std::string_view file) { return file.starts_with('{') && !file.substr(1).starts_with('\0'); }
 
 void run(Bytes bytes) {
@@ -160,7 +162,7 @@ void run(Bytes bytes) {
   bool strict = accepts([&] { Header::read(*file, Mode::strict); });
   std::optional<Header> header;
   bool reference = accepts([&] { header = Header::read(*file, Mode::reference); });
-  promise(!strict || reference, "what the strict mode accepts, the reference mode accepts");
+  require(!strict || reference, "the reference mode accepts everything that the strict mode accepts");
   if (!header) return;
   Choices choices(bytes);
   check_entries(*header, *file);
@@ -176,6 +178,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
-  return depickle::fuzz::mutate_safetensors(data, size, most, seed);
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return depickle::fuzz::mutate_safetensors(data, size, max_size, seed);
 }

@@ -1,5 +1,5 @@
-// Mutations that keep a file's structure, for libFuzzer: blind ones seldom come past a length, an offset or a STOP.
-// Each takes libFuzzer's buffer, of which `size` of `most` bytes are used, and returns the new size.
+// Custom mutators for libFuzzer. They keep the structure of a file, because random mutations seldom pass length checks.
+// Each mutates libFuzzer's buffer, which contains `size` of at most `max_size` bytes, and returns the new size.
 #pragma once
 
 #include <cstddef>
@@ -11,23 +11,23 @@ namespace depickle::fuzz {
 
 class Choices;
 
-/// The header's JSON or the data is changed; length and data then fit again, mostly.
-size_t mutate_safetensors(uint8_t* data, size_t size, size_t most, unsigned seed);
-/// Whole opcodes are moved, copied, dropped and inserted, arguments changed with their lengths.
-size_t mutate_pickle(uint8_t* data, size_t size, size_t most, unsigned seed);
-/// One record's name or content is changed, a pickle as by mutate_pickle, and the directory rebuilt.
-size_t mutate_zip(uint8_t* data, size_t size, size_t most, unsigned seed);
-/// One of the above, by what the file is; in torch's older containers one of their pickles.
-size_t mutate_any(uint8_t* data, size_t size, size_t most, unsigned seed);
+/// Changes the JSON of the header or the data. In most cases the length and the data size are then corrected.
+size_t mutate_safetensors(uint8_t* data, size_t size, size_t max_size, unsigned seed);
+/// Moves, copies, removes and inserts complete opcodes, and changes arguments together with their lengths.
+size_t mutate_pickle(uint8_t* data, size_t size, size_t max_size, unsigned seed);
+/// Changes the name or the content of a record (a pickle as in mutate_pickle), and writes a new directory.
+size_t mutate_zip(uint8_t* data, size_t size, size_t max_size, unsigned seed);
+/// Calls the mutator for the format of the file. In torch's legacy and tar files, changes one of the pickles.
+size_t mutate_any(uint8_t* data, size_t size, size_t max_size, unsigned seed);
 
-// For the mutators themselves.
+// Helpers of the mutators.
 
-/// libFuzzer's own mutations of a part of the input, to at most `most` bytes.
-std::string mutated(std::string part, size_t most);
-std::string mutated_pickle(std::string pickle, size_t most, Choices& choices);
-/// Copies `file` into libFuzzer's buffer; cut where it is too long.
-size_t put(const std::string& file, uint8_t* data, size_t most);
-/// Bytes of the first opcode of a pickle with its argument; all of `pickle` where it ends inside it.
+/// Applies libFuzzer's own mutations to a part of the input. The result has at most `max_size` bytes.
+std::string mutated(std::string part, size_t max_size);
+std::string mutated_pickle(std::string pickle, size_t max_size, Choices& choices);
+/// Copies `file` into libFuzzer's buffer, and truncates it if it is too long.
+size_t put(const std::string& file, uint8_t* data, size_t max_size);
+/// Returns the size of the first opcode with its argument; the size of `pickle` if it ends inside the argument.
 size_t opcode_bytes(std::string_view pickle);
 
 }  // namespace depickle::fuzz

@@ -7,7 +7,7 @@
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
 
-extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t most);
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
 namespace depickle::fuzz {
 namespace {
@@ -18,7 +18,7 @@ struct Entry {
   uint16_t method;
 };
 
-// Empty where it is no archive that the reader accepts.
+// Returns the records, or nothing if the reader refuses the archive.
 std::vector<Entry> split(Bytes file) {
   std::vector<Entry> entries;
   try {
@@ -60,7 +60,7 @@ class Packer {
   static void number(std::string& out, uint64_t value, size_t bytes) {
     for (size_t i = 0; i < bytes; ++i) out += static_cast<char>(i < 8 ? value >> 8 * i : 0);
   }
-  // The fields that local header and directory have in common: flags to extra length.
+  // The fields that local header and directory share: from the flags to the length of the extra field.
   static void describe(std::string& out, const Entry& entry) {
     number(out, 0, 2), number(out, entry.method, 2), number(out, 0, 4), number(out, entry.crc, 4);
     number(out, entry.stored.size(), 4), number(out, entry.size_bytes, 4), number(out, entry.name.size(), 2),
@@ -71,7 +71,7 @@ class Packer {
   uint16_t count_ = 0;
 };
 
-void mutate_entries(std::vector<Entry>& entries, size_t most, Choices& choices) {
+void mutate_entries(std::vector<Entry>& entries, size_t max_size, Choices& choices) {
   Entry& entry = entries[choices.below(entries.size())];
   switch (choices.below(8)) {
     case 0: entry.name = mutated(entry.name, entry.name.size() + 16); return;
@@ -85,28 +85,28 @@ void mutate_entries(std::vector<Entry>& entries, size_t most, Choices& choices) 
     }
     default: break;
   }
-  // The pickle decides most.
+  // Mutations of the pickle reach the most code.
   auto pickle =
       std::ranges::find_if(entries, [](const Entry& one) { return one.name.ends_with("data.pkl") && one.method == 0; });
   Entry& changed = pickle != entries.end() && !choices.one_in(4) ? *pickle : entry;
-  const size_t room = std::min(most, changed.stored.size() + 256);
+  const size_t room = std::min(max_size, changed.stored.size() + 256);
   changed.stored = changed.name.ends_with(".pkl") && changed.method == 0 ? mutated_pickle(changed.stored, room, choices)
                                                                          : mutated(changed.stored, room);
-  changed.crc = 0;  // not computed, as some writers leave it
+  changed.crc = 0;  // 0: no checksum, as some writers leave it
   if (changed.method == 0) changed.size_bytes = static_cast<uint32_t>(changed.stored.size());
 }
 
-std::string mutated_archive(Bytes file, size_t most, Choices& choices) {
+std::string mutated_archive(Bytes file, size_t max_size, Choices& choices) {
   std::vector<Entry> entries = split(file);
-  if (entries.empty() || choices.one_in(6)) return mutated(std::string(text(file)), most);
-  mutate_entries(entries, most, choices);
+  if (entries.empty() || choices.one_in(6)) return mutated(std::string(text(file)), max_size);
+  mutate_entries(entries, max_size, choices);
   Packer packer;
   for (const Entry& entry : entries) packer.add(entry);
   return packer.finish();
 }
 
-// magic, version, system, object, keys, storages
-std::string mutated_legacy(std::string_view file, size_t most, Choices& choices) {
+// A legacy file: magic, version, system, object, keys, storages.
+std::string mutated_legacy(std::string_view file, size_t max_size, Choices& choices) {
   std::vector<std::string> parts;
   while (!file.empty() && parts.size() < 5) {
     size_t end = 0;
@@ -119,7 +119,7 @@ std::string mutated_legacy(std::string_view file, size_t most, Choices& choices)
   }
   std::string storages(file);
   if (parts.size() < 5 || choices.one_in(6)) {
-    storages = mutated(std::move(storages), most);
+    storages = mutated(std::move(storages), max_size);
   } else {
     std::string& part = parts[choices.one_in(3) ? choices.below(5) : 3];
     part = mutated_pickle(part, part.size() + 256, choices);
@@ -129,8 +129,8 @@ std::string mutated_legacy(std::string_view file, size_t most, Choices& choices)
   return out + storages;
 }
 
-// Blocks of 512 bytes: a header with name, size and checksum for each member, then its content.
-std::string mutated_tar(std::string_view file, size_t most, Choices& choices) {
+// A tar: for each member a header block with name, size and checksum, then its content in blocks of 512 bytes.
+std::string mutated_tar(std::string_view file, size_t max_size, Choices& choices) {
   constexpr size_t kBlock = 512, kSize = 124, kChecksum = 148;
   auto octal = [](std::string& header, size_t at, size_t number, size_t digits) {
     for (size_t i = digits; i-- > 0; number /= 8) header[at + i] = static_cast<char>('0' + number % 8);
@@ -154,26 +154,26 @@ std::string mutated_tar(std::string_view file, size_t most, Choices& choices) {
     content.resize((content.size() + kBlock - 1) / kBlock * kBlock);
     out += header + content;
   }
-  return out.empty() || choices.one_in(8) ? mutated(out + std::string(file), most) : out;
+  return out.empty() || choices.one_in(8) ? mutated(out + std::string(file), max_size) : out;
 }
 
 }  // namespace
 
-size_t mutate_zip(uint8_t* data, size_t size, size_t most, unsigned seed) {
+size_t mutate_zip(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   Choices choices(seed);
-  return put(mutated_archive(input(data, size), most, choices), data, most);
+  return put(mutated_archive(input(data, size), max_size, choices), data, max_size);
 }
 
-size_t mutate_any(uint8_t* data, size_t size, size_t most, unsigned seed) {
+size_t mutate_any(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   Bytes file = input(data, size);
   Choices choices(seed);
   switch (torch::sniff(file.first(std::min<size_t>(size, 512)))) {
-    case torch::Format::torch_zip: return mutate_zip(data, size, most, seed);
-    case torch::Format::torch_legacy: return put(mutated_legacy(text(file), most, choices), data, most);
-    case torch::Format::torch_tar: return put(mutated_tar(text(file), most, choices), data, most);
-    case torch::Format::pickle: return mutate_pickle(data, size, most, seed);
-    case torch::Format::safetensors: return mutate_safetensors(data, size, most, seed);
-    default: return LLVMFuzzerMutate(data, size, most);
+    case torch::Format::torch_zip: return mutate_zip(data, size, max_size, seed);
+    case torch::Format::torch_legacy: return put(mutated_legacy(text(file), max_size, choices), data, max_size);
+    case torch::Format::torch_tar: return put(mutated_tar(text(file), max_size, choices), data, max_size);
+    case torch::Format::pickle: return mutate_pickle(data, size, max_size, seed);
+    case torch::Format::safetensors: return mutate_safetensors(data, size, max_size, seed);
+    default: return LLVMFuzzerMutate(data, size, max_size);
   }
 }
 

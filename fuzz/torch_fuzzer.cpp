@@ -1,4 +1,4 @@
-// Torch's files from memory: the table with the model found and with everything, its tensors read, and the scan.
+// torch files in memory: the table of the model and of the whole checkpoint, reads of its tensors, and the scan.
 #include <algorithm>
 
 #include "depickle/formats/pickle/parse.h"
@@ -16,7 +16,7 @@ namespace {
 
 constexpr uint64_t kExpandLimitBytes = 64 << 10;
 
-// As weights::open does, but from memory.
+// As weights::open, but from memory.
 Weights table_of(const std::shared_ptr<const ByteSource>& file, std::string root) {
   torch::Table table = torch::read_table(file, {.root = std::move(root), .expand_limit_bytes = kExpandLimitBytes});
   weights::Builder builder(table.container);
@@ -35,7 +35,7 @@ void read_some(const Weights& weights, const Tensor& tensor) {
   weights.read(tensor, tensor.size_bytes - length, last);
   if (tensor.is_contiguous()) {
     Bytes view = weights.view(tensor);
-    promise(std::ranges::equal(view.first(length), first) && std::ranges::equal(view.last(length), last),
+    require(std::ranges::equal(view.first(length), first) && std::ranges::equal(view.last(length), last),
         "view and read agree");
   }
 }
@@ -45,20 +45,20 @@ bool check_table(const std::shared_ptr<const ByteSource>& file, const std::strin
     Weights weights = table_of(file, root);
     constexpr size_t kMaxTensors = 200;
     for (const Tensor& tensor : weights.tensors().first(std::min(weights.tensors().size(), kMaxTensors))) {
-      promise(weights.find(tensor.name) == &tensor, "a tensor is found by its name");
+      require(weights.find(tensor.name) == &tensor, "a tensor is found by its name");
       accepts([&] { read_some(weights, tensor); });
     }
   });
 }
 
-// Whether the pickle names anything beyond the closed list, by the machine alone.
-bool names_more(Bytes stream) {
+// Returns whether a pickle names a global outside the closed list. Independent of the scanner.
+bool names_unlisted_global(Bytes stream) {
   pickle::Trace trace = pickle::trace(stream);
   return std::ranges::any_of(
       trace.graph.globals(), [](const pickle::Global& global) { return !scan::is_inert(global); });
 }
 
-// The pickle that a loader of this file would run first, as far as its container can be read; empty for others.
+// Returns the pickle that a loader would run first; empty if the container cannot be read.
 Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
   Bytes found;
   switch (torch::sniff(file->view(0, std::min<uint64_t>(file->size_bytes(), 512)))) {
@@ -77,17 +77,18 @@ Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
 }
 
 void check_scan(const std::shared_ptr<const ByteSource>& file) {
-  scan::Scan scan = scan::scan_pickles(file);  // whatever it throws is a bug
+  scan::Scan scan = scan::scan_pickles(file);  // an exception is a bug
   using enum scan::Verdict;
-  promise((scan.verdict == has_code) == !scan.findings.empty(), "has-code has findings");
-  promise(scan.verdict != tensors_only || !scan.error, "tensors-only was read to the end");
-  promise(scan.findings.size() <= 1001, "findings are bounded");
+  require((scan.verdict == has_code) == !scan.findings.empty(),
+      "the verdict is has-code if and only if there are findings");
+  require(scan.verdict != tensors_only || !scan.error, "a file with the verdict tensors-only has no error");
+  require(scan.findings.size() <= 1001, "the number of findings is limited");
   for (const scan::Finding& finding : scan.findings)
-    promise(std::ranges::none_of(finding.what + finding.record,
+    require(std::ranges::none_of(finding.what + finding.record,
                 [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }),
         "findings are printable");
-  promise(!names_more(first_pickle(file)) || scan.verdict == has_code,
-      "a pickle that names more than the closed list has-code");
+  require(!names_unlisted_global(first_pickle(file)) || scan.verdict == has_code,
+      "a pickle that names a global outside the closed list has the verdict has-code");
 }
 
 void run(Bytes bytes) {
@@ -105,6 +106,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
-  return depickle::fuzz::mutate_any(data, size, most, seed);
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return depickle::fuzz::mutate_any(data, size, max_size, seed);
 }

@@ -1,4 +1,4 @@
-// The zip directory: what the reader accepts, no other reader can see otherwise.
+// zip archives: all readers see the same content in an archive that the reader accepts.
 #include <algorithm>
 #include <vector>
 
@@ -12,16 +12,17 @@ namespace {
 using zip::Archive;
 using zip::Record;
 
-void check_places(const Archive& archive, uint64_t file_bytes) {
+void check_offsets(const Archive& archive, uint64_t file_bytes) {
   std::vector<const Record*> records;
   for (const Record& record : archive.records()) records.push_back(&record);
   std::ranges::sort(records, {}, &Record::header_offset);
   uint64_t end = 0;
   for (const Record* record : records) {
-    promise(record->header_offset >= end, "records do not overlap");
-    promise(record->data_offset >= record->header_offset + 30 + record->name.size(), "a payload follows its header");
-    promise(record->data_offset <= file_bytes && record->stored_bytes <= file_bytes - record->data_offset,
-        "a payload lies in the file");
+    require(record->header_offset >= end, "records do not overlap");
+    require(record->data_offset >= record->header_offset + 30 + record->name.size(),
+        "the data of a record follows its header");
+    require(record->data_offset <= file_bytes && record->stored_bytes <= file_bytes - record->data_offset,
+        "the data of a record is inside the file");
     end = record->data_offset + record->stored_bytes;
   }
 }
@@ -35,14 +36,14 @@ std::string folded(std::string_view name) {
 void check_names(const Archive& archive) {
   std::vector<std::string> names;
   for (const Record& record : archive.records()) {
-    promise(archive.find(record.name) == &record, "a record is found by its name");
+    require(archive.find(record.name) == &record, "a record is found by its name");
     names.push_back(folded(record.name));
-    promise(archive.find(names.back()) == &record, "a record is found in any case");
-    promise(!record.name.starts_with('/') && ("/" + names.back() + "/").find("/../") == std::string::npos,
+    require(archive.find(names.back()) == &record, "a record is found in any case");
+    require(!record.name.starts_with('/') && ("/" + names.back() + "/").find("/../") == std::string::npos,
         "no name leaves the folder");
   }
   std::ranges::sort(names);
-  promise(std::ranges::adjacent_find(names) == names.end(), "no name occurs twice");
+  require(std::ranges::adjacent_find(names) == names.end(), "names are unique without case");
 }
 
 void check_contents(const Archive& archive, const ByteSource& file) {
@@ -51,9 +52,9 @@ void check_contents(const Archive& archive, const ByteSource& file) {
     if (record.method == Record::Method::deflated && record.size_bytes > kMaxBytes) continue;
     accepts([&] {
       Bytes bytes = archive.content(record).bytes();
-      promise(bytes.size() == record.size_bytes, "a content is as long as it is said to be");
+      require(bytes.size() == record.size_bytes, "a content has the declared size");
       if (record.method == Record::Method::stored)
-        promise(bytes.data() == file.all().data() + record.data_offset, "a stored content is not copied");
+        require(bytes.data() == file.all().data() + record.data_offset, "a stored content is not copied");
     });
   }
 }
@@ -62,7 +63,7 @@ void run(Bytes bytes) {
   std::shared_ptr<const ByteSource> file = input_file(bytes);
   accepts([&] {
     Archive archive = Archive::read(file);
-    check_places(archive, file->size_bytes());
+    check_offsets(archive, file->size_bytes());
     check_names(archive);
     check_contents(archive, *file);
   });
@@ -76,6 +77,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   return 0;
 }
 
-extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
-  return depickle::fuzz::mutate_zip(data, size, most, seed);
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  return depickle::fuzz::mutate_zip(data, size, max_size, seed);
 }

@@ -20,7 +20,7 @@ namespace {
 
 using pickle::Graph;
 using pickle::Handle;
-using pickle::Kind;
+using pickle::NodeKind;
 using pickle::Op;
 
 constexpr size_t kMaxFindings = 1000, kMaxGlobals = 10'000;
@@ -41,7 +41,9 @@ bool plausible(std::string_view name) {
 
 bool plausible(const pickle::Global& global) { return plausible(global.module) && plausible(global.name); }
 
-bool is_loader(const pickle::Global& global) { return torch::find_builder(global) == torch::Builder::load_from_bytes; }
+bool is_loader(const pickle::Global& global) {
+  return torch::find_builder(global) == torch::BuilderFunction::load_from_bytes;
+}
 
 class PickleAudit {
  public:
@@ -135,7 +137,7 @@ class PickleAudit {
         fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
     if (args.size() != 1 || depth_ >= kMaxCallDepth) {
       add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
-    } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == Kind::bytes) {
+    } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == NodeKind::bytes) {
       if (audited_.insert(bytes->data()).second) audit_loaded(event, *bytes, where);
     } else if (auto text = encoded_text(args[0])) {
       if (!audited_.insert(text->data()).second) return;
@@ -217,7 +219,7 @@ uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certa
                 {.file = record, .tensor = {}, .offset_bytes = at});
       break;
     }
-    pickle::Limits limits;
+    pickle::ParseLimits limits;
     // A long line must not hide what follows it.
     if (here == Certainty::heuristic) limits.line_bytes = limits.text_bytes;
     pickle::Trace trace = pickle::trace(stream.subspan(at), at, limits);

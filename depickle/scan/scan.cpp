@@ -74,7 +74,7 @@ class Scanner {
         // Its first bytes are a length; chosen well, they are also the opcodes of a pickle.
         audit_stream(scan_, start(), "", Certainty::heuristic);
         return;
-      case Format::something_else:
+      case Format::other:
         remember(torch::not_a_model(*source_));
         // Python's zipfile reads an archive behind other bytes, and so do loaders that are handed an offset.
         return search_records(*source_, "", 0);

@@ -106,7 +106,7 @@ Model find_model(const fs::path& path) {
 
 Weights open(const Model& model, const OpenOptions& options) {
   const Bytes head = head_of(*model.entry);
-  if (!model.open_shard || torch::sniff(head) != torch::Format::something_else || !is_json(head))
+  if (!model.open_shard || torch::sniff(head) != torch::Format::other || !is_json(head))
     return open(model.entry, options);
   return open_sharded(safetensors::Index::read(*model.entry), model.entry->name(), model.open_shard, options);
 }
@@ -116,7 +116,7 @@ Weights open(const fs::path& path, const OpenOptions& options) { return open(fin
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
   switch (torch::sniff(head_of(*file))) {
     case torch::Format::safetensors: return open_safetensors(std::move(file));
-    case torch::Format::something_else: throw torch::not_a_model(*file);
+    case torch::Format::other: throw torch::not_a_model(*file);
     default: return open_torch(std::move(file), options);
   }
 }

@@ -9,8 +9,8 @@ namespace {
 
 using pickle::Global;
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
+using pickle::NodeKind;
 
 // What a name on the list stands for. Names of Python 2 and of older torch stand for today's.
 struct Listed {
@@ -89,7 +89,7 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
       if (args.size() > 1) return {};
       nb::object made = home("collections", name == "Counter" ? "Counter" : "OrderedDict")();
       if (args.empty()) return made;
-      if (maker.graph_.kind(args[0]) == Kind::dict) {
+      if (maker.graph_.kind(args[0]) == NodeKind::dict) {
         maker.set_items(made, maker.graph_.children(args[0]));
         return made;
       }
@@ -125,9 +125,10 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
     if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
     if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
     if (name == "complex")
-      return args.size() == 2 && all_are(Kind::real, Kind::integer) ? call("builtins", "complex") : nb::object();
+      return args.size() == 2 && all_are(NodeKind::real, NodeKind::integer) ? call("builtins", "complex")
+                                                                            : nb::object();
     if (name == "slice" || name == "range" || name == "xrange")
-      return args.size() == 3 && all_are(Kind::integer, Kind::none, Kind::big_integer)
+      return args.size() == 3 && all_are(NodeKind::integer, NodeKind::none, NodeKind::big_integer)
                  ? listed_global(global)(*maker.tuple(args))
                  : nb::object();
     return {};
@@ -138,9 +139,9 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
     return items ? home("torch", "Size")(maker.tuple(*items)) : nb::object();
   }
   if (is("torch", "device"))
-    return !args.empty() && all_are(Kind::text, Kind::integer) ? call("torch", "device") : nb::object();
+    return !args.empty() && all_are(NodeKind::text, NodeKind::integer) ? call("torch", "device") : nb::object();
   if (is("torch.torch_version", "TorchVersion"))
-    return args.size() == 1 && all_are(Kind::text) ? call("torch.torch_version", "TorchVersion") : nb::object();
+    return args.size() == 1 && all_are(NodeKind::text) ? call("torch.torch_version", "TorchVersion") : nb::object();
   if (is("torch.serialization", "_get_layout") && args.size() == 1) {
     auto layout = maker.graph_.text(args[0]);
     if (!layout || std::ranges::find(kLayouts, *layout) == std::end(kLayouts)) return {};

@@ -12,9 +12,9 @@ namespace depickle::python {
 namespace {
 
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
-using torch::Builder;
+using pickle::NodeKind;
+using torch::BuilderFunction;
 
 [[noreturn]] void unsupported(std::string_view what) {
   throw Error(Code::unsupported, "", fmt::format("the file holds a {} tensor, which depickle does not build", what));
@@ -28,16 +28,16 @@ bool is_plain_code(std::string_view code) {
 
 }  // namespace
 
-nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
+nb::object ValueMaker::built(BuilderFunction builder, Args args, const Object& object) {
   auto argument = [&](size_t i) { return i < args.size() ? args[i] : kNothing; };
   auto need = [&](size_t least) {
     if (args.size() < least)
       throw Error(Code::malformed, "TT01", fmt::format("a builder has {} arguments (needs {})", args.size(), least));
   };
   switch (builder) {
-    case Builder::tensor: need(4); return tensor(args, nullptr, kNothing, kNothing, kNothing);
-    case Builder::tensor_v2: need(6); return tensor(args, nullptr, args[4], args[5], argument(6));
-    case Builder::tensor_v3: {
+    case BuilderFunction::tensor: need(4); return tensor(args, nullptr, kNothing, kNothing, kNothing);
+    case BuilderFunction::tensor_v2: need(6); return tensor(args, nullptr, args[4], args[5], argument(6));
+    case BuilderFunction::tensor_v3: {
       need(7);
       const pickle::Global* dtype = graph_.global(args[6]);
       const torch::ElementType* element =
@@ -45,9 +45,9 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
       if (!element) throw Error(Code::malformed, "TT04", "a tensor's dtype is none of torch's");
       return tensor(args, element, args[4], args[5], argument(7));
     }
-    case Builder::parameter: need(1); return parameter(args, kNothing);
-    case Builder::parameter_with_state: need(4); return parameter(args, args[3]);
-    case Builder::variable: {
+    case BuilderFunction::parameter: need(1); return parameter(args, kNothing);
+    case BuilderFunction::parameter_with_state: need(4); return parameter(args, args[3]);
+    case BuilderFunction::variable: {
       if (!args.empty()) return parameter(args, kNothing);
       if (object.state == kNothing) return {};
       // Tensor.__setstate__: four parts are a tensor, five a variable around its data.
@@ -59,26 +59,26 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
       }
       return {};
     }
-    case Builder::from_type_v2: need(4); return subclass(args);
-    case Builder::old_tensor: {
+    case BuilderFunction::from_type_v2: need(4); return subclass(args);
+    case BuilderFunction::old_tensor: {
       Args state = object.state == kNothing ? Args() : graph_.tuple(object.state, 4);
       return state.empty() ? nb::object() : tensor(state, nullptr, kNothing, kNothing, kNothing);
     }
-    case Builder::qtensor: need(6); return quantized(args);
-    case Builder::sparse: need(2); return sparse(args);
-    case Builder::sparse_csr: need(4); return compressed(args);
-    case Builder::meta: need(4); return meta(args);
-    case Builder::load_from_bytes: {
+    case BuilderFunction::qtensor: need(6); return quantized(args);
+    case BuilderFunction::sparse: need(2); return sparse(args);
+    case BuilderFunction::sparse_csr: need(4); return compressed(args);
+    case BuilderFunction::meta: need(4); return meta(args);
+    case BuilderFunction::load_from_bytes: {
       need(1);
       return tensors_.typed_storage(builders_.storage_of_bytes(args[0]));
     }
-    case Builder::nested:
-    case Builder::jagged: unsupported("nested");
-    case Builder::numpy_reconstruct: {
+    case BuilderFunction::nested:
+    case BuilderFunction::jagged: unsupported("nested");
+    case BuilderFunction::numpy_reconstruct: {
       Args state = object.state == kNothing ? Args() : graph_.tuple(object.state, 5);
       return state.empty() ? nb::object() : array(state[4], state[2], state[1], truth(state[3]));
     }
-    case Builder::numpy_frombuffer:
+    case BuilderFunction::numpy_frombuffer:
       return args.size() == 4 ? array(args[0], args[1], args[2], graph_.text(args[3]) == "F") : nb::object();
     default: return {};
   }
@@ -88,7 +88,7 @@ nb::object ValueMaker::tensor(
     Args args, const torch::ElementType* element, Handle requires_grad, Handle hooks, Handle metadata) {
   nb::object made = tensors_.tensor(builders_.place(args[0], element, args[1], args[2], args[3]));
   if (truth(requires_grad)) made.attr("requires_grad") = true;
-  if (metadata != kNothing && graph_.kind(metadata) == Kind::dict) {
+  if (metadata != kNothing && graph_.kind(metadata) == NodeKind::dict) {
     nb::module_ c = nb::module_::import_("torch").attr("_C");
     for (const auto& [key, set] : graph_.entries(graph_.children(metadata))) {
       if (graph_.text(key) == "conj" && truth(set)) c.attr("_set_conj")(made, true);
@@ -101,7 +101,7 @@ nb::object ValueMaker::tensor(
 
 // Hooks would be code; what torch.save writes is an empty OrderedDict.
 void ValueMaker::set_hooks(nb::handle tensor, Handle hooks) {
-  if (hooks == kNothing || graph_.kind(hooks) == Kind::none) return;
+  if (hooks == kNothing || graph_.kind(hooks) == NodeKind::none) return;
   auto object = graph_.object(hooks);
   bool is_empty =
       object ? object->pairs.empty() && graph_.children(object->args).empty() : graph_.children(hooks).empty();
@@ -125,7 +125,8 @@ nb::object ValueMaker::subclass(Args args) {
   const pickle::Global* function = graph_.global(args[0]);
   const pickle::Global* type = graph_.global(args[1]);
   auto builder = function ? torch::find_builder(*function) : std::nullopt;
-  if (!builder || *builder == Builder::from_type_v2 || !type || graph_.kind(args[2]) != Kind::tuple) return {};
+  if (!builder || *builder == BuilderFunction::from_type_v2 || !type || graph_.kind(args[2]) != NodeKind::tuple)
+    return {};
   nb::object made = built(*builder, graph_.children(args[2]), inner);
   if (!made.is_valid()) return {};
   if (type->module == "torch" && type->name == "Tensor") {
@@ -190,7 +191,7 @@ nb::object ValueMaker::array_dtype(const Object& object) {
   std::string spelled(*code);
   if (state.size() >= 5) {
     auto order = graph_.text(state[1]);
-    bool is_plain = graph_.kind(state[2]) == Kind::none && graph_.kind(state[3]) == Kind::none;
+    bool is_plain = graph_.kind(state[2]) == NodeKind::none && graph_.kind(state[3]) == NodeKind::none;
     if (!order || order->size() != 1 || !is_plain) return {};
     spelled.insert(0, *order);
   }
@@ -238,7 +239,7 @@ nb::object ValueMaker::bytes_like(const Object& object, bool is_mutable) {
     nb::object encoded = take(PyUnicode_AsLatin1String(value(args[0]).ptr()));
     return take(make(PyBytes_AS_STRING(encoded.ptr()), PyBytes_GET_SIZE(encoded.ptr())));
   }
-  if (args.size() != 1 || graph_.kind(args[0]) == Kind::text) return {};
+  if (args.size() != 1 || graph_.kind(args[0]) == NodeKind::text) return {};
   auto bytes = builders_.inline_bytes(args[0]);
   if (!bytes) return {};
   std::string_view kept = depickle::text(bytes->bytes());

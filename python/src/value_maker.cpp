@@ -13,8 +13,8 @@
 namespace depickle::python {
 
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
+using pickle::NodeKind;
 using pickle::Op;
 
 ValueMaker::ValueMaker(torch::Contents& contents, TensorMaker& tensors, nb::object inert)
@@ -52,35 +52,35 @@ nb::object ValueMaker::value(Handle handle) {
 }
 
 nb::object ValueMaker::new_value(Handle handle) {
-  const Kind kind = graph_.kind(handle);
+  const NodeKind kind = graph_.kind(handle);
   switch (kind) {
-    case Kind::none: return nb::none();
-    case Kind::boolean: return nb::bool_(truth(handle));
-    case Kind::integer: return take(PyLong_FromLongLong(*graph_.integer(handle)));
-    case Kind::big_integer: return big_integer(handle);
-    case Kind::real: return take(PyFloat_FromDouble(*graph_.real(handle)));
-    case Kind::text: return text(handle);
-    case Kind::bytes: {
+    case NodeKind::none: return nb::none();
+    case NodeKind::boolean: return nb::bool_(truth(handle));
+    case NodeKind::integer: return take(PyLong_FromLongLong(*graph_.integer(handle)));
+    case NodeKind::big_integer: return big_integer(handle);
+    case NodeKind::real: return take(PyFloat_FromDouble(*graph_.real(handle)));
+    case NodeKind::text: return text(handle);
+    case NodeKind::bytes: {
       std::string_view bytes = depickle::text(*graph_.bytes(handle));
       auto make = graph_.made_by(handle) == Op::BYTEARRAY8 ? PyByteArray_FromStringAndSize : PyBytes_FromStringAndSize;
       return take(make(bytes.data(), std::ssize(bytes)));
     }
-    case Kind::tuple: return tuple(graph_.children(handle));
-    case Kind::list:
-    case Kind::dict:
-    case Kind::set: {
-      if (kind == Kind::set && graph_.made_by(handle) == Op::FROZENSET)
+    case NodeKind::tuple: return tuple(graph_.children(handle));
+    case NodeKind::list:
+    case NodeKind::dict:
+    case NodeKind::set: {
+      if (kind == NodeKind::set && graph_.made_by(handle) == Op::FROZENSET)
         return take(PyFrozenSet_New(tuple(graph_.children(handle)).ptr()));
       to_fill_.push_back(handle);
-      return take(kind == Kind::list ? PyList_New(0) : kind == Kind::dict ? PyDict_New() : PySet_New(nullptr));
+      return take(kind == NodeKind::list ? PyList_New(0) : kind == NodeKind::dict ? PyDict_New() : PySet_New(nullptr));
     }
-    case Kind::global: {
+    case NodeKind::global: {
       nb::object listed = listed_global(*graph_.global(handle));
       return listed.is_valid() ? listed : inert(handle);
     }
-    case Kind::object: return object(handle);
-    case Kind::persistent: return persistent(handle);
-    case Kind::extension: return inert(handle);
+    case NodeKind::object: return object(handle);
+    case NodeKind::persistent: return persistent(handle);
+    case NodeKind::extension: return inert(handle);
   }
   return nb::none();
 }
@@ -115,9 +115,9 @@ nb::object ValueMaker::persistent(Handle handle) {
 
 std::optional<ValueMaker::Args> ValueMaker::elements(Handle handle) const {
   switch (graph_.kind(handle)) {
-    case Kind::list:
-    case Kind::tuple:
-    case Kind::set: return graph_.children(handle);
+    case NodeKind::list:
+    case NodeKind::tuple:
+    case NodeKind::set: return graph_.children(handle);
     default: return std::nullopt;
   }
 }
@@ -126,7 +126,7 @@ nb::object ValueMaker::object(Handle handle) {
   const pickle::Object object = *graph_.object(handle);
   const pickle::Global* global = graph_.global(object.callable);
   nb::object made;
-  if (global && object.kwargs == kNothing && graph_.kind(object.args) == Kind::tuple) {
+  if (global && object.kwargs == kNothing && graph_.kind(object.args) == NodeKind::tuple) {
     if (auto builder = torch::find_builder(*global)) made = built(*builder, graph_.children(object.args), object);
     if (!made.is_valid()) made = PlainMakers::make(*this, *global, object);
   }
@@ -162,15 +162,15 @@ nb::object ValueMaker::inert(Handle handle) {
 void ValueMaker::fill(Handle handle) {
   nb::object made = nb::borrow(made_[handle]);
   switch (graph_.kind(handle)) {
-    case Kind::list:
+    case NodeKind::list:
       for (Handle item : graph_.children(handle))
         if (PyList_Append(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
-    case Kind::set:
+    case NodeKind::set:
       for (Handle item : graph_.children(handle))
         if (PySet_Add(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
-    case Kind::dict: return set_items(made, graph_.children(handle));
+    case NodeKind::dict: return set_items(made, graph_.children(handle));
     default: return fill_object(made, *graph_.object(handle));
   }
 }
@@ -214,7 +214,7 @@ void ValueMaker::fill_object(nb::handle made, const Object& object) {
 void ValueMaker::set_attributes(nb::handle object, Handle state) {
   Args both = graph_.tuple(state, 2);
   Handle attributes = both.empty() ? state : both[0];
-  if (graph_.kind(attributes) != Kind::dict) return;
+  if (graph_.kind(attributes) != NodeKind::dict) return;
   nb::object dictionary = take(PyObject_GenericGetDict(object.ptr(), nullptr));
   set_items(dictionary, graph_.children(attributes));
 }

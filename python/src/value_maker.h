@@ -44,7 +44,7 @@ class ValueMaker {
 
   // Objects. Each returns an invalid object where the arguments are not what the real class would take: inert then.
   nb::object object(Handle handle);
-  nb::object built(torch::Builder builder, Args args, const Object& object);
+  nb::object built(torch::BuilderFunction builder, Args args, const Object& object);
   nb::object inert(Handle handle);
   nb::object tensor(Args args, const torch::ElementType* element, Handle requires_grad, Handle hooks, Handle metadata);
   nb::object parameter(Args args, Handle state);

@@ -28,7 +28,7 @@ constexpr uint64_t kBlockBytes = 8 << 20;
 nb::object refused(const ByteSource& file) {
   switch (torch::sniff(file.view(0, std::min<uint64_t>(file.size_bytes(), 512)))) {
     case torch::Format::safetensors: return nb::borrow(safetensor_error());
-    case torch::Format::something_else: return nb::borrow(PyExc_ValueError);
+    case torch::Format::other: return nb::borrow(PyExc_ValueError);
     default: return nb::module_::import_("pickle").attr("UnpicklingError");
   }
 }

@@ -32,7 +32,7 @@ def test_bad_files_are_value_errors_that_say_what_is_wrong(checkpoint, tmp_path)
 
 
 def test_a_part_that_is_not_there_is_no_missing_file(checkpoint):
-    with pytest.raises(ValueError, match='there is no part "nope"'):
+    with pytest.raises(ValueError, match='the checkpoint contains no part "nope"'):
         depickle.inspect(checkpoint, root="nope")
 
 

@@ -19,36 +19,36 @@ std::string joined(const Graph& graph, std::span<const Handle> items, int depth)
   return out;
 }
 
-// As Python would write it, cut short.
+// In Python's notation, shortened.
 std::string value_text(const Graph& graph, Handle handle, int depth) {
   switch (graph.kind(handle)) {
-    case Kind::none: return "None";
-    case Kind::boolean: return graph.integer(handle) == 1 ? "True" : "False";
-    case Kind::integer: return fmt::format("{}", *graph.integer(handle));
-    case Kind::big_integer: return "a large int";
-    case Kind::real: return fmt::format("{}", *graph.real(handle));
-    case Kind::text: return quoted(*graph.text(handle), 160);
-    case Kind::bytes: return "b" + quoted(text(*graph.bytes(handle)), 80);
-    case Kind::global: return dotted(*graph.global(handle));
-    case Kind::persistent:
+    case NodeKind::none: return "None";
+    case NodeKind::boolean: return graph.integer(handle) == 1 ? "True" : "False";
+    case NodeKind::integer: return fmt::format("{}", *graph.integer(handle));
+    case NodeKind::big_integer: return "a large int";
+    case NodeKind::real: return fmt::format("{}", *graph.real(handle));
+    case NodeKind::text: return quoted(*graph.text(handle), 160);
+    case NodeKind::bytes: return "b" + quoted(text(*graph.bytes(handle)), 80);
+    case NodeKind::global: return dotted(*graph.global(handle));
+    case NodeKind::persistent:
       return depth > 0 ? fmt::format("persistent id {}", value_text(graph, graph.persistent_id(handle), depth - 1))
                        : "a persistent id";
-    case Kind::extension: return fmt::format("extension {}", graph.extension_code(handle));
-    case Kind::object: return depth > 0 ? call_text(graph, handle, depth - 1) : "…";
+    case NodeKind::extension: return fmt::format("extension {}", graph.extension_code(handle));
+    case NodeKind::object: return depth > 0 ? call_text(graph, handle, depth - 1) : "…";
     default: break;
   }
   std::span<const Handle> items = graph.children(handle);
-  if (depth == 0 || graph.kind(handle) == Kind::dict) return describe(graph, handle);
+  if (depth == 0 || graph.kind(handle) == NodeKind::dict) return describe(graph, handle);
   std::string inside = joined(graph, items, depth - 1);
-  if (graph.kind(handle) == Kind::list) return "[" + inside + "]";
-  if (graph.kind(handle) == Kind::set) return "{" + inside + "}";
+  if (graph.kind(handle) == NodeKind::list) return "[" + inside + "]";
+  if (graph.kind(handle) == NodeKind::set) return "{" + inside + "}";
   return "(" + inside + (items.size() == 1 ? ",)" : ")");
 }
 
 }  // namespace
 
 const Global* called_global(const Graph& graph, Handle callable) {
-  if (graph.kind(callable) == Kind::persistent) {
+  if (graph.kind(callable) == NodeKind::persistent) {
     std::span<const Handle> id = graph.tuple(graph.persistent_id(callable), 4);
     if (!id.empty() && graph.text(id[0]) == "module") callable = id[1];
   }
@@ -65,20 +65,20 @@ std::string describe(const Graph& graph, Handle handle) {
   };
   size_t children = graph.children(handle).size();
   switch (graph.kind(handle)) {
-    case Kind::boolean: return "bool " + value_text(graph, handle, 0);
-    case Kind::integer: return "int " + value_text(graph, handle, 0);
-    case Kind::real: return "float " + value_text(graph, handle, 0);
-    case Kind::text: return "str " + quoted(*graph.text(handle), 60);
-    case Kind::bytes: return plural(graph.bytes(handle)->size(), "byte");
-    case Kind::list: return counted("list", children);
-    case Kind::tuple: return counted("tuple", children);
-    case Kind::set: return counted("set", children);
-    case Kind::dict: return counted("dict", children / 2);
-    case Kind::object: {
+    case NodeKind::boolean: return "bool " + value_text(graph, handle, 0);
+    case NodeKind::integer: return "int " + value_text(graph, handle, 0);
+    case NodeKind::real: return "float " + value_text(graph, handle, 0);
+    case NodeKind::text: return "str " + quoted(*graph.text(handle), 60);
+    case NodeKind::bytes: return plural(graph.bytes(handle)->size(), "byte");
+    case NodeKind::list: return counted("list", children);
+    case NodeKind::tuple: return counted("tuple", children);
+    case NodeKind::set: return counted("set", children);
+    case NodeKind::dict: return counted("dict", children / 2);
+    case NodeKind::object: {
       const Global* global = called_global(graph, graph.object(handle)->callable);
       return global ? "object " + dotted(*global) : "object of a computed class";
     }
-    case Kind::global: return "name " + dotted(*graph.global(handle));
+    case NodeKind::global: return "name " + dotted(*graph.global(handle));
     default: return value_text(graph, handle, 0);
   }
 }

@@ -1,4 +1,4 @@
-// A node of the graph in words, for messages and listings.
+// Descriptions of graph nodes, for error messages and listings.
 #pragma once
 
 #include <string>
@@ -7,17 +7,18 @@
 
 namespace depickle::pickle {
 
-/// "int 3", "str \"cpu\"", "dict, 12 items", "object argparse.Namespace". One line, printable, never long.
+/// Returns a short description of a value: "int 3", "str \"cpu\"", "dict, 12 items", "object argparse.Namespace".
+/// The text is one line of printable characters.
 std::string describe(const Graph& graph, Handle handle);
 
-/// A call as Python would show it: `os.system("curl …")`. Arguments are described, nested ones to `depth`.
+/// Returns a call in Python's notation: `os.system("curl …")`. Nested arguments are shown up to `depth`.
 std::string call_text(const Graph& graph, Handle object, int depth = 2);
 
-/// The global that a call names: its callable, or the class inside an old file's persistent id ("module", class, file, source).
-/// nullptr where the callable is computed.
+/// Returns the global that a call names: its callable, or the class in an old file's persistent id ("module", class,
+/// file, source). Returns nullptr if the callable is computed.
 const Global* called_global(const Graph& graph, Handle callable);
 
-/// "module.name" of a global, printable.
+/// Returns "module.name" with unprintable characters escaped.
 std::string dotted(const Global& global);
 
 }  // namespace depickle::pickle

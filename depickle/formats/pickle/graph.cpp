@@ -7,7 +7,7 @@ namespace depickle::pickle {
 
 Handle Graph::add(Node node) {
   if (count_ % kBlockNodes == 0)
-    blocks_.push_back(arena_.make<Node>(kBlockNodes).data());  // not touched before it is used
+    blocks_.push_back(arena_.make<Node>(kBlockNodes).data());  // a page takes memory when it is first written
   blocks_[count_ / kBlockNodes][count_ % kBlockNodes] = node;
   return count_++;
 }
@@ -22,48 +22,48 @@ Graph::Extra& Graph::extra(Node& object) {
 
 std::optional<int64_t> Graph::integer(Handle handle) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::integer && at.kind != Kind::boolean) return std::nullopt;
+  if (at.kind != NodeKind::integer && at.kind != NodeKind::boolean) return std::nullopt;
   return at.value.integer;
 }
 
 std::optional<double> Graph::real(Handle handle) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::real) return std::nullopt;
+  if (at.kind != NodeKind::real) return std::nullopt;
   return at.value.real;
 }
 
 std::optional<std::string_view> Graph::text(Handle handle) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::text) return std::nullopt;
+  if (at.kind != NodeKind::text) return std::nullopt;
   return std::string_view(at.value.characters, at.a);
 }
 
 std::optional<Bytes> Graph::bytes(Handle handle) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::bytes && at.kind != Kind::big_integer) return std::nullopt;
+  if (at.kind != NodeKind::bytes && at.kind != NodeKind::big_integer) return std::nullopt;
   return blobs_[at.a];
 }
 
 std::span<const Handle> Graph::children(Handle handle) const noexcept {
   const Node& at = node(handle);
   switch (at.kind) {
-    case Kind::tuple: return {at.value.elements, at.a};
-    case Kind::list:
-    case Kind::dict:
-    case Kind::set: return at.a == kNothing ? std::span<const Handle>() : containers_[at.a];
+    case NodeKind::tuple: return {at.value.elements, at.a};
+    case NodeKind::list:
+    case NodeKind::dict:
+    case NodeKind::set: return at.a == kNothing ? std::span<const Handle>() : containers_[at.a];
     default: return {};
   }
 }
 
 std::span<const Handle> Graph::tuple(Handle handle, size_t count) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::tuple || at.a != count) return {};
+  if (at.kind != NodeKind::tuple || at.a != count) return {};
   return {at.value.elements, at.a};
 }
 
 const Global* Graph::global(Handle handle) const noexcept {
   const Node& at = node(handle);
-  return at.kind == Kind::global ? &globals_[at.a] : nullptr;
+  return at.kind == NodeKind::global ? &globals_[at.a] : nullptr;
 }
 
 bool Graph::is_global(Handle handle, std::string_view module, std::string_view name) const noexcept {
@@ -73,7 +73,7 @@ bool Graph::is_global(Handle handle, std::string_view module, std::string_view n
 
 std::optional<Object> Graph::object(Handle handle) const noexcept {
   const Node& at = node(handle);
-  if (at.kind != Kind::object) return std::nullopt;
+  if (at.kind != NodeKind::object) return std::nullopt;
   Object object{.made_by = at.made_by, .callable = at.a, .args = at.value.object.args, .items = {}, .pairs = {}};
   if (at.value.object.extra != kNothing) {
     const Extra& extra = extras_[at.value.object.extra];
@@ -90,7 +90,8 @@ std::vector<std::pair<Handle, Handle>> Graph::entries(std::span<const Handle> pa
   all.reserve(pairs.size() / 2);
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) all.emplace_back(pairs[i], pairs[i + 1]);
 
-  // Sorted, not hashed: a file cannot choose keys that make sorting slow. The keys are laid side by side first, nodes lie far apart.
+  // Sorted and not hashed, because a file could choose keys that collide. The keys are copied into one array first,
+  // because the nodes are far apart in memory.
   struct Key {
     bool is_text;
     std::string_view text;

@@ -1,4 +1,4 @@
-// What a pickle says, as a graph of symbols. Nothing in it was called, imported or built.
+// The content of a pickle as a graph of symbols. Nothing was imported, called or built.
 #pragma once
 
 #include <cstdint>
@@ -17,11 +17,12 @@
 
 namespace depickle::pickle {
 
-/// A value. Equal handles are the same Python object, so a list filled after it was memoised is filled wherever it is seen.
+/// A value. Equal handles are the same Python object: a list that is extended after PUT is extended at every GET.
 using Handle = uint32_t;
-inline constexpr Handle kNothing = 0xffffffff;
+inline constexpr Handle kNothing = 0xffffffff;  ///< no value
 
-enum class Kind : uint8_t {
+/// The type of a value.
+enum class NodeKind : uint8_t {
   none,
   boolean,
   integer,
@@ -33,85 +34,89 @@ enum class Kind : uint8_t {
   tuple,
   dict,
   set,
-  global,      ///< module and name, not imported
-  object,      ///< what a callable would have made of its arguments, not called
+  global,      ///< a module and a name, not imported
+  object,      ///< the result of a call, not called
   persistent,  ///< a persistent id, not loaded
-  extension,   ///< a code of the copyreg extension registry, not looked up
+  extension,   ///< a code of the copyreg extension registry, not resolved
 };
 
-/// A name that the pickle would import.
+/// A name that Python would import.
 struct Global {
   std::string_view module, name;
-  uint64_t count;         ///< opcodes that named it
-  uint64_t offset_bytes;  ///< of the first of them
+  uint64_t count;         ///< opcodes that name it
+  uint64_t offset_bytes;  ///< of the first of these opcodes
 };
 
-/// An object that would have been made by calling `callable`.
+/// The result of calling `callable`.
 struct Object {
   Op made_by;  ///< REDUCE, INST, OBJ, NEWOBJ or NEWOBJ_EX
   Handle callable;
-  Handle args;                    ///< a tuple for all but a malformed REDUCE
+  Handle args;                    ///< a tuple, unless the opcode was refused with PK07
   Handle kwargs = kNothing;       ///< of NEWOBJ_EX
-  Handle state = kNothing;        ///< given by the last BUILD
-  std::span<const Handle> items;  ///< given by APPEND(S) and ADDITEMS
-  std::span<const Handle> pairs;  ///< key, value, key, value … given by SETITEM(S)
+  Handle state = kNothing;        ///< set by the last BUILD
+  std::span<const Handle> items;  ///< added by APPEND(S) and ADDITEMS
+  std::span<const Handle> pairs;  ///< key, value, key, value … set by SETITEM(S)
 };
 
-/// An opcode that makes the real unpickler call something, in the order of the stream: also for results that were dropped later.
+/// An opcode that makes Python's unpickler call something. Recorded even if the result is dropped later.
 struct Event {
   uint64_t offset_bytes : 56;
   uint64_t op_byte : 8;
-  Handle node;  ///< what it made; for BUILD what it was applied to
+  Handle node;  ///< the result; for BUILD its target
 
   Op op() const noexcept { return static_cast<Op>(op_byte); }
 };
 
-/// The graph. It points into the pickle's bytes, which must outlive it. Cycles are legal: walk with care.
+/// The values of one pickle. Points into the pickle's bytes, which must outlive it. The graph may contain cycles.
 class Graph {
  public:
   Handle root() const noexcept { return root_; }
   size_t nodes() const noexcept { return count_; }
 
-  Kind kind(Handle handle) const noexcept { return node(handle).kind; }
-  /// The value of a boolean or an integer that fits; empty for everything else.
+  NodeKind kind(Handle handle) const noexcept { return node(handle).kind; }
+  /// Returns the value of a boolean or an integer of 64 bits; nullopt for other kinds.
   std::optional<int64_t> integer(Handle handle) const noexcept;
-  /// The value of a real.
+  /// Returns the value of a real; nullopt for other kinds.
   std::optional<double> real(Handle handle) const noexcept;
-  /// A str, or a Python 2 str: then its bytes, whatever their encoding. Empty for everything else.
+  /// Returns a str as UTF-8, or the bytes of a Python 2 str, whose encoding is unknown; nullopt for other kinds.
   std::optional<std::string_view> text(Handle handle) const noexcept;
-  /// A bytes or bytearray; a big integer's decimal digits or two's complement bytes.
+  /// Returns the content of a bytes or bytearray, or the digits or two's complement bytes of a big integer; nullopt for
+  /// other kinds.
   std::optional<Bytes> bytes(Handle handle) const noexcept;
-  /// Elements of a list, tuple or set; key, value, key, value … of a dict, in the order they were set, repeated keys too.
+  /// Returns the elements of a list, tuple or set; key, value, key, value … of a dict, in the order of the stream and
+  /// with repeated keys. Empty for other kinds.
   std::span<const Handle> children(Handle handle) const noexcept;
-  /// Elements of a tuple of exactly `count`; empty for everything else.
+  /// Returns the elements of a tuple of exactly `count` elements; empty for other values.
   std::span<const Handle> tuple(Handle handle, size_t count) const noexcept;
-  /// Throws nothing; nullptr where the handle is no global.
+  /// Returns nullptr if the value is not a global.
   const Global* global(Handle handle) const noexcept;
   bool is_global(Handle handle, std::string_view module, std::string_view name) const noexcept;
   std::optional<Object> object(Handle handle) const noexcept;
-  /// The opcode that made a bytes, a big integer or a set: BYTEARRAY8 or another, LONG1 or LONG4 (two's complement) or a line of
-  /// digits, FROZENSET or another.
+  /// Returns the opcode that created an object, a bytes, a big integer or a container. It distinguishes a bytearray
+  /// (BYTEARRAY8) from bytes, two's complement (LONG1, LONG4) from digits, and a frozenset (FROZENSET) from a set.
   Op made_by(Handle handle) const noexcept { return node(handle).made_by; }
-  /// The id of a persistent.
+  /// Returns the argument of a persistent id.
   Handle persistent_id(Handle handle) const noexcept { return node(handle).a; }
-  /// The code of an extension.
+  /// Returns the code of an extension.
   int64_t extension_code(Handle handle) const noexcept { return node(handle).value.integer; }
 
   std::span<const Global> globals() const noexcept { return globals_; }
+  /// Returns every call, in the order of the stream.
   std::span<const Event> events() const noexcept { return events_; }
-  /// Pairs of a dict (or of an object's pairs) as Python would hold them: a repeated str or int key keeps its first place
-  /// and takes its last value. O(n log n).
+  /// Returns the entries of a dict, or of an object's pairs, as Python would store them: a repeated str or int key
+  /// keeps its first position and takes its last value. O(n log n).
   std::vector<std::pair<Handle, Handle>> entries(std::span<const Handle> pairs) const;
 
  private:
   friend class Machine;
 
   struct Node {
-    Kind kind;
+    NodeKind kind;
     Op made_by{};  ///< of an object, bytes, a big integer, a container
     uint16_t unused = 0;
-    uint32_t a =
-        0;  ///< text: length; tuple: count; object: callable; list, dict, set: container; bytes: blob; global: index
+    /// text: length; tuple: count; object: callable; persistent: its id. An index into `containers_` (list, dict, set),
+    /// `blobs_` (bytes, big integer) or `globals_`.
+    uint32_t a = 0;
     union Value {
       int64_t integer;
       double real;
@@ -124,7 +129,7 @@ class Graph {
   };
   static_assert(sizeof(Node) == 16);
 
-  // What few objects have.
+  // Fields that few objects have.
   struct Extra {
     Handle kwargs = kNothing, state = kNothing;
     std::vector<Handle> items, pairs;

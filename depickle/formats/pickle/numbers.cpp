@@ -1,4 +1,4 @@
-// How the machine reads numbers that are written as text or as two's complement.
+// Numbers that are written as text or as two's complement.
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -19,7 +19,7 @@ std::string_view trimmed(std::string_view line) {
   return line.substr(begin, line.find_last_not_of(kBlanks) - begin + 1);
 }
 
-// The base that C's strtol and Python's int(text, 0) see in a prefix, which is removed.
+// Removes a prefix and returns its base, as C's strtol and Python's int(text, 0).
 int take_base(std::string_view& digits) {
   if (digits.size() < 2 || digits[0] != '0') return 10;
   int base = 8;
@@ -36,7 +36,7 @@ int take_base(std::string_view& digits) {
   return base;
 }
 
-// Python allows one underscore between two digits. `kept` holds the digits where there are any.
+// Removes underscores if each is between two digits, as Python does. `kept` stores the result if there are any.
 std::string_view without_underscores(std::string_view digits, std::string& kept) {
   if (digits.find('_') == digits.npos || digits.ends_with('_')) return digits;
   for (size_t i = 0; i < digits.size(); ++i) {
@@ -61,10 +61,23 @@ Handle Machine::integer_of_line(std::string_view line) {
   uint64_t magnitude = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), magnitude, base);
   bool all_digits = !digits.empty() && end == digits.data() + digits.size();
-  if (!all_digits || error == std::errc::invalid_argument) fail("PK05", fmt::format("{} is no int", quoted(whole, 40)));
-  uint64_t most = static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0);
-  if (error == std::errc::result_out_of_range || magnitude > most) return make_big_integer(bytes(whole));
+  if (!all_digits || error == std::errc::invalid_argument)
+    fail("PK05", fmt::format("{} is not an int", quoted(whole, 40)));
+  uint64_t max = static_cast<uint64_t>(INT64_MAX) + (negative ? 1 : 0);
+  if (error == std::errc::result_out_of_range || magnitude > max) return make_big_integer(bytes(whole));
   return make_integer(negative ? static_cast<int64_t>(0 - magnitude) : static_cast<int64_t>(magnitude));
+}
+
+// INT: "00" and "01" are booleans.
+Handle Machine::integer_or_boolean_of_line(std::string_view line) {
+  if (line == "00") return kFalse;
+  if (line == "01") return kTrue;
+  return integer_of_line(line);
+}
+
+Handle Machine::long_of_line(std::string_view line) {
+  if (line.ends_with('L')) line.remove_suffix(1);
+  return integer_of_line(line);
 }
 
 Handle Machine::integer_of_bytes(Bytes little_endian) {
@@ -81,13 +94,13 @@ Handle Machine::real_of_line(std::string_view line) {
   double value = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size())
-    fail("PK05", fmt::format("{} is no float", quoted(digits, 40)));
-  // As Python reads it: too large is infinite, too small is 0. from_chars leaves the value alone in both cases.
+    fail("PK05", fmt::format("{} is not a float", quoted(digits, 40)));
+  // from_chars reports both overflow and underflow and sets no value. Python reads infinity and 0.
   if (error == std::errc::result_out_of_range) value = std::strtod(std::string(digits).c_str(), nullptr);
-  return make({.kind = Kind::real, .value = {.real = value}});
+  return make_real(value);
 }
 
-uint64_t Machine::index_line() {
+uint64_t Machine::read_index_line() {
   std::string_view line = trimmed(stream_.line(limits_.line_bytes)), digits = line;
   if (digits.starts_with('+')) digits.remove_prefix(1);
   std::string kept;
@@ -95,7 +108,7 @@ uint64_t Machine::index_line() {
   uint64_t index = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
   if (error != std::errc() || end != digits.data() + digits.size())
-    fail("PK08", fmt::format("{} is no memo index", quoted(line, 40)));
+    fail("PK08", fmt::format("{} is not a memo index", quoted(line, 40)));
   return index;
 }
 

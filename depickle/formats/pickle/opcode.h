@@ -77,7 +77,7 @@ enum class Op : uint8_t {
   READONLY_BUFFER = 0x98,
 };
 
-/// "REDUCE"; empty for a byte that is no opcode.
+/// Returns the opcode's name: "REDUCE"; empty for a byte that is not an opcode.
 std::string_view name(Op op) noexcept;
 
 }  // namespace depickle::pickle

@@ -1,4 +1,4 @@
-// Reading a pickle without unpickling it: a symbolic virtual machine for all 68 opcodes.
+// Reads a pickle without unpickling it. All 68 opcodes are supported.
 #pragma once
 
 #include <optional>
@@ -8,35 +8,35 @@
 
 namespace depickle::pickle {
 
-/// Bounds on what a stream may ask for. The defaults let the largest real checkpoints pass (100,000 tensors are 4 million
-/// opcodes) and stop bombs; each is checked before memory is taken. Rule PK10 in errors.
-struct Limits {
+/// Limits on the resources that a stream uses (PK10). The defaults accept the largest real checkpoints (100,000 tensors
+/// are 4 million opcodes). Each limit is checked before memory is allocated.
+struct ParseLimits {
   uint64_t opcodes = 200'000'000;
   uint64_t nodes = 40'000'000;  ///< 16 bytes each
   uint64_t memo_entries = 50'000'000;
   uint64_t stack_items = 10'000'000;
   uint64_t marks = 100'000;
   uint64_t line_bytes = 4096;      ///< of GLOBAL, INST, PERSID, GET, PUT, FLOAT, INT, LONG
-  uint64_t text_bytes = 64 << 20;  ///< of one str; bytes are not copied and have no limit but the stream
+  uint64_t text_bytes = 64 << 20;  ///< of one str; bytes have no limit, because they are not copied
 };
 
-/// How far the machine came. `failure` is empty where it reached STOP.
+/// The result of trace().
 struct Trace {
   Graph graph;
-  uint64_t end_bytes = 0;        ///< one past the last byte read, from the start of the stream
-  std::optional<Error> failure;  ///< its offset counts from the start of the stream plus `first_byte`
+  uint64_t end_bytes = 0;        ///< the end of the bytes read, from the start of the stream
+  std::optional<Error> failure;  ///< nullopt if STOP was reached; its offset includes `first_byte`
 };
 
-/// Runs the machine over the pickle at the start of `stream`, as far as it goes: for looking into files that nobody should
-/// trust. Whatever the failure, everything that the stream had named or would have called before it is in the graph.
-/// `first_byte` is added to every offset: where the stream lies in what the user knows.
-Trace trace(Bytes stream, uint64_t first_byte = 0, const Limits& limits = {});
+/// Reads the pickle at the start of `stream` up to STOP or to the first error. The graph contains every global and call
+/// before the error. `first_byte`, the offset of the stream in its file, is added to every offset.
+Trace trace(Bytes stream, uint64_t first_byte = 0, const ParseLimits& limits = {});
 
-/// A whole pickle, from the start of `stream` to its STOP. Throws Error{malformed, truncated, limit} with the offset.
 struct Pickle {
   Graph graph;
-  uint64_t end_bytes;
+  uint64_t end_bytes;  ///< one past STOP, from the start of the stream
 };
-Pickle parse(Bytes stream, uint64_t first_byte = 0, const Limits& limits = {});
+
+/// Reads the pickle at the start of `stream`, to its STOP. Throws Error{malformed, truncated, limit} with the offset.
+Pickle parse(Bytes stream, uint64_t first_byte = 0, const ParseLimits& limits = {});
 
 }  // namespace depickle::pickle

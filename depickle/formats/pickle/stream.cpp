@@ -26,7 +26,7 @@ void append_utf8(std::string& out, uint32_t code) {
   }
 }
 
-// `digits` hexadecimal digits at the start of `text`.
+// The number that the first `digits` hexadecimal digits of `text` spell.
 uint32_t hexadecimal(std::string_view text, size_t digits) {
   uint32_t value = 0;
   bool enough = text.size() >= digits;
@@ -59,8 +59,8 @@ char simple_escape(char c) {
 void Stream::too_short(uint64_t begin, uint64_t length) const {
   if (framed_ && length <= bytes_.size() - begin) {
     throw Error(Code::malformed, "PK03",
-        fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, fence_ - begin),
-        at(first_byte_ + begin), "loaders disagree about such a file; it was made by hand");
+        fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, limit_ - begin),
+        at(first_byte_ + begin), "Python versions read such a file differently; do not trust it");
   }
   throw Error(Code::truncated, "PK02",
       fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length),
@@ -68,30 +68,30 @@ void Stream::too_short(uint64_t begin, uint64_t length) const {
 }
 
 uint8_t Stream::opcode() {
-  if (position_ == fence_ && framed_) {
+  if (position_ == limit_ && framed_) {
     framed_ = false;
-    fence_ = bytes_.size();
+    limit_ = bytes_.size();
   }
   if (position_ == bytes_.size()) throw Error(Code::truncated, "PK02", "the pickle ends without STOP", at(offset()));
   return static_cast<uint8_t>(bytes_[position_++]);
 }
 
 Bytes Stream::take(uint64_t length) {
-  if (length > fence_ - position_) too_short(position_, length);
+  if (length > limit_ - position_) too_short(position_, length);
   Bytes taken = bytes_.subspan(position_, length);
   position_ += length;
   return taken;
 }
 
 std::string_view Stream::line(uint64_t max_bytes) {
-  uint64_t look = std::min(fence_ - position_, max_bytes + 1);
-  std::string_view ahead = text(bytes_.subspan(position_, look));
+  uint64_t searched_bytes = std::min(limit_ - position_, max_bytes + 1);
+  std::string_view ahead = text(bytes_.subspan(position_, searched_bytes));
   size_t length = ahead.find('\n');
   if (length == std::string_view::npos) {
-    uint64_t begin =
-        std::exchange(position_, position_ + look);  // read in vain, but read: who bounds the work counts them
-    if (position_ == fence_) too_short(begin, look + 1);
-    throw Error(Code::limit, "PK10", fmt::format("a line is longer than {} bytes", max_bytes), at(first_byte_ + begin));
+    // The caller's budget counts the bytes that were searched.
+    uint64_t begin = std::exchange(position_, position_ + searched_bytes);
+    if (position_ == limit_) too_short(begin, searched_bytes + 1);
+    throw Error(Code::limit, "PK10", fmt::format("a line has more than {} bytes", max_bytes), at(first_byte_ + begin));
   }
   position_ += length + 1;
   return ahead.substr(0, length);
@@ -106,7 +106,7 @@ void Stream::frame(uint64_t length) {
         at(offset()));
   }
   framed_ = true;
-  fence_ = position_ + length;
+  limit_ = position_ + length;
 }
 
 std::string decode_quoted(std::string_view line) {
@@ -146,12 +146,12 @@ std::string decode_raw_unicode_escape(std::string_view line) {
     if (escape && (line[1] == 'u' || line[1] == 'U')) {
       size_t digits = line[1] == 'u' ? 4 : 8;
       uint32_t code = hexadecimal(line.substr(2), digits);
-      if (code > 0x10ffff) throw Error(Code::malformed, "PK05", "an escape is beyond U+10FFFF");
+      if (code > 0x10ffff) throw Error(Code::malformed, "PK05", "an escape is greater than U+10FFFF");
       append_utf8(out, code);
       line.remove_prefix(2 + digits);
       continue;
     }
-    // A backslash takes the next character with it, so that \\u0041 is a backslash and "u0041".
+    // A backslash and the next character are copied together: in \\u0041 the second backslash begins no escape.
     for (size_t i = 0; i < (escape ? 2u : 1u); ++i) append_utf8(out, static_cast<unsigned char>(line[i]));
     line.remove_prefix(escape ? 2 : 1);
   }

@@ -1,4 +1,4 @@
-// A torch file taken apart: its pickle as a graph, its storages as bytes. The container no longer matters after this.
+// The content of a torch file, independent of its container: the pickle as a graph, the storages as bytes.
 #pragma once
 
 #include <functional>
@@ -17,26 +17,26 @@
 
 namespace depickle::torch {
 
-/// torch's own limit for the dimensions of a tensor.
+/// torch's limit for the dimensions of a tensor.
 inline constexpr size_t kMaxDimensions = 64;
 
-/// What a persistent id names: a storage, or (in old files) a piece of one.
+/// A storage, or a part of one: old files name views.
 struct StorageView {
   uint32_t storage;  ///< index into Contents::storages
   uint64_t offset_bytes;
   uint64_t size_bytes;
-  const ElementType* element;         ///< of the storage's class; uint8 where it is untyped
+  const ElementType* element;         ///< of the storage's class; uint8 if it is untyped
   std::string_view location = "cpu";  ///< the device it was saved from; points into the graph
 };
 
-/// A tensor that the container itself describes.
+/// A tensor as a strided view of a storage, of any torch dtype.
 struct PlacedTensor {
   StorageView storage;
   std::vector<uint64_t> shape, strides;
   uint64_t offset;  ///< of the first element, in elements
 };
 
-/// A storage's persistent id, as the pickle spells it: ('storage', class, key, location, numel[, view]).
+/// The persistent id of a storage: ('storage', class, key, location, numel[, view]).
 struct PersistentId {
   const ElementType* element;
   std::string_view key;
@@ -49,76 +49,77 @@ struct PersistentId {
   std::optional<View> view;
 };
 
-/// Everything that the readers of containers find. Movable; what it points into stays where it is.
+/// The result of every container reader. Movable: pointers into its members stay valid.
 struct Contents {
   std::string container;  ///< "torch zip", "torch legacy", "torch tar", "pickle"
   pickle::Graph graph;
-  std::shared_ptr<const ByteSource> stream;  ///< the graph's texts and bytes point into it
+  std::shared_ptr<const ByteSource> stream;  ///< the graph points into it
   std::vector<Storage> storages;
-  std::vector<std::pair<pickle::Handle, StorageView>> views;  ///< of each persistent id, sorted by handle
-  std::map<pickle::Handle, PlacedTensor> tensors;             ///< of a tar, where persistent ids name tensors
+  std::vector<std::pair<pickle::Handle, StorageView>> views;  ///< by persistent id, sorted
+  std::map<pickle::Handle, PlacedTensor> tensors;  ///< by persistent id; only in a tar, whose ids name tensors
   bool big_endian = false;
   std::vector<std::string> notes;
-  bool has_code = false;                  ///< a TorchScript archive
-  std::vector<std::string> left_records;  ///< records that hold no part of the table: "constants.pkl"
-  Arena arena;                            ///< of the storages' keys
+  bool has_code = false;                    ///< a TorchScript archive
+  std::vector<std::string> unused_records;  ///< records that are not part of the table: "constants.pkl"
+  Arena arena;                              ///< stores the keys of the storages
 
+  /// Returns nullptr if the value is not the persistent id of a storage.
   const StorageView* find_view(pickle::Handle persistent) const noexcept;
 };
 
-/// The persistent id of a node; empty for an id of another kind ('module', …). Throws Error{malformed} (TS01) for one that
-/// is no id of torch's, Error{unsupported} for an unknown storage class.
+/// Returns the persistent id of a node; nullopt for other ids than 'storage', such as 'module'. Throws Error{malformed}
+/// (TS01) if torch does not write such an id, Error{unsupported} if the storage class is unknown.
 std::optional<PersistentId> read_persistent_id(const pickle::Graph& graph, pickle::Handle persistent);
 
-/// Names storages by key while a container is read, and holds it to one story: every id of a key must agree with the first
-/// on the bytes and on the class; an untyped storage and one of bytes are the same (TS02).
+/// Maps keys to storages while a container is read. All ids of one key must have the same size and class; an untyped
+/// storage and a byte storage are the same class (TS02).
 class StorageKeys {
  public:
-  /// The number of the storage with this key and size, which `open` makes when the key is new.
+  /// Returns the index of the storage with this key. Calls `open` to create it if the key is new.
   template <typename Open>
   uint32_t find_or_add(
       Contents& contents, std::string_view key, const ElementType* element, uint64_t size_bytes, Open open) {
-    auto found = numbers_.find(key);
-    if (found == numbers_.end()) {
+    auto found = indices_.find(key);
+    if (found == indices_.end()) {
       Storage storage = open();
       storage.key = contents.arena.copy(key);
       contents.storages.push_back(std::move(storage));
-      found = numbers_
+      found = indices_
                   .emplace(
                       contents.storages.back().key, Known{static_cast<uint32_t>(contents.storages.size() - 1), element})
                   .first;
     }
-    check(contents.storages[found->second.number], found->second.element, size_bytes, element);
-    return found->second.number;
+    check(contents.storages[found->second.index], found->second.element, size_bytes, element);
+    return found->second.index;
   }
 
  private:
   struct Known {
-    uint32_t number;
+    uint32_t index;
     const ElementType* element;
   };
   static void check(const Storage& storage, const ElementType* known, uint64_t size_bytes, const ElementType* element);
-  std::map<std::string_view, Known> numbers_;
+  std::map<std::string_view, Known> indices_;
 };
 
-/// A torch file, whichever container it is. Throws Error; `unsupported` for what is no torch file.
+/// Reads a torch file, in any container. Throws Error; Error{unsupported} if it is not a torch file.
 Contents read_contents(std::shared_ptr<const ByteSource> source);
 
-/// A zip that torch.save, torch.jit or libtorch wrote. Throws Error; rules ZP and TS of docs/formats/torch.md.
+/// Reads a zip archive of torch.save, torch.jit or libtorch. Rules ZP, TZ and TS of docs/formats/torch.md.
 Contents read_zip(std::shared_ptr<const ByteSource> source);
 
-/// The container of torch 0.1.10 to 1.5, at byte `offset` of `source`; also what `_load_from_bytes` is given.
+/// Reads the container of torch 0.1.10 to 1.5, at byte `offset` of `source`. The argument of `_load_from_bytes` is one.
 Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset = 0);
 
-/// Whether these first bytes are the legacy container's magic, written by any protocol. Matched to the letter: a pickle that
-/// merely computes the number is another thing.
+/// Returns whether the first bytes are the magic number of the legacy container, in any pickle protocol. The bytes must
+/// match exactly: a pickle that computes the number is not a legacy file.
 bool is_legacy_magic(Bytes first_bytes) noexcept;
 
-/// The tar of torch 0.1.9 and before. `look`, where there is one, is shown each pickle in it, with the offset of its first byte.
+/// Reads the tar of torch 0.1.9 and before. Calls `on_pickle`, if set, with each pickle in it before it is parsed.
 Contents read_tar(
-    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look = {});
+    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& on_pickle = {});
 
-/// A pickle without a container, in which arrays and storages lie inline.
+/// Reads a pickle without a container, which contains its arrays and storages.
 Contents read_bare_pickle(std::shared_ptr<const ByteSource> source);
 
 }  // namespace depickle::torch

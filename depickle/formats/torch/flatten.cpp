@@ -13,47 +13,37 @@ namespace depickle::torch {
 namespace {
 
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
-using Is = Rebuilt::Is;
+using pickle::NodeKind;
 
-constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096, kMaxLeftovers = 1000;
+constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096, kMaxUnused = 1000;
 
 }  // namespace
 
-Flattener::Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool everything)
+Flattener::Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool with_parts)
     : contents_(contents),
       tree_(contents.graph),
       arena_(arena),
       table_(table),
       rebuilder_(contents, arena, expand_limit_bytes),
-      everything_(everything) {}
+      with_parts_(with_parts) {}
 
 void Flattener::flatten(Handle handle, std::string_view lone_name) {
   lone_name_ = lone_name;
   if (walk(handle) > 0) return;
-  for (const Child& child : children_of(handle)) left(child.name, child.value);
+  for (const Child& child : children_of(handle)) add_unused(child.name, child.value);
 }
 
 uint64_t Flattener::walk(Handle handle) {
-  // A pickle of n nodes may spell 2^n paths. Real files repeat few of their nodes.
+  // A pickle of n nodes can have 2^n paths. Real files repeat few of their nodes.
   if (++visits_ > contents_.graph.nodes() * 4 + 10'000)
-    throw Error(Code::limit, "TF01", "the pickle repeats its parts without end", {},
-        "no real checkpoint does; do not trust this file");
+    throw Error(Code::limit, "TF01", "the pickle refers to the same values too often", {}, "do not trust this file");
   if (ancestors_.size() >= kMaxNesting)
     throw Error(Code::limit, "TF01", fmt::format("values are nested more than {} deep", kMaxNesting));
-  if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a module's link to its parent
+  if (std::ranges::find(ancestors_, handle) != ancestors_.end()) return 0;  // a cycle: a module refers to its parent
 
-  Rebuilt rebuilt = [&] {
-    try {
-      return rebuilder_.rebuild(handle);
-    } catch (const Error& error) {
-      Where where = error.where();
-      if (where.tensor.empty()) where.tensor = path_;
-      throw error.at(where);
-    }
-  }();
-  if (rebuilt.is != Is::other) return take(std::move(rebuilt));
+  Rebuilt rebuilt = rebuild(handle);
+  if (rebuilt.kind != RebuiltKind::other) return take(std::move(rebuilt));
 
   ancestors_.push_back(handle);
   Tree::Entries state = tree_.attributes(handle);
@@ -63,17 +53,28 @@ uint64_t Flattener::walk(Handle handle) {
   return found;
 }
 
+// Adds the name of the tensor to errors.
+Rebuilt Flattener::rebuild(Handle handle) {
+  try {
+    return rebuilder_.rebuild(handle);
+  } catch (const Error& error) {
+    Where where = error.where();
+    if (where.tensor.empty()) where.tensor = path_;
+    throw error.at(where);
+  }
+}
+
 uint64_t Flattener::take(Rebuilt&& rebuilt) {
-  if (rebuilt.is == Is::tensor) {
+  if (rebuilt.kind == RebuiltKind::tensor) {
     add(rebuilt.tensor);
     return 1;
   }
-  if (rebuilt.is == Is::no_data) {
-    if (table_.unused.size() < kMaxLeftovers) table_.unused.push_back({path_, rebuilt.what, 0});
+  if (rebuilt.kind == RebuiltKind::no_data) {
+    if (table_.unused.size() < kMaxUnused) table_.unused.push_back({path_, rebuilt.what, 0});
     return 1;
   }
   table_.unsupported.push_back({path_, rebuilt.what});
-  if (everything_) {
+  if (with_parts_) {
     for (const auto& [name, part] : rebuilt.parts) {
       if (is_tensor(part)) walk_child(name, part);
     }
@@ -97,7 +98,7 @@ std::vector<Flattener::Child> Flattener::children_of(Handle handle) const {
     for (const auto& [key, value] : *entries) children.push_back({tree_.key_text(key), value});
   }
   for (const auto& [key, value] : tree_.attributes(handle)) {
-    // nn.Module.state_dict() hangs the versions of its modules on the dict.
+    // nn.Module.state_dict() stores the versions of its modules in this attribute of the dict.
     if (tree_.graph().text(key) != "_metadata") children.push_back({tree_.key_text(key), value});
   }
   uint64_t index = 0;
@@ -125,14 +126,14 @@ uint64_t Flattener::walk_children(const std::vector<Child>& children) {
   for (const Child& child : children) {
     uint64_t in_child = walk_child(child.name, child.value);
     found += in_child;
-    if (in_child == 0 && empty.size() < kMaxLeftovers) empty.push_back(&child);
+    if (in_child == 0 && empty.size() < kMaxUnused) empty.push_back(&child);
   }
-  if (found == 0) return 0;  // the largest part without a tensor is listed, and this may be inside it
-  for (const Child* child : empty) left(path_to(child->name), child->value);
+  if (found == 0) return 0;  // the caller lists the largest part without a tensor
+  for (const Child* child : empty) add_unused(path_to(child->name), child->value);
   return found;
 }
 
-// torch.nn.Module.state_dict(): parameters, persistent buffers, then the children, in the order they were registered.
+// As torch.nn.Module.state_dict(): parameters, persistent buffers, then children, in the order of their registration.
 uint64_t Flattener::walk_module(const Tree::Entries& state) {
   const pickle::Graph& graph = tree_.graph();
   auto entries = [&](std::string_view name) {
@@ -149,7 +150,7 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
   uint64_t found = 0;
   for (std::string_view kind : {"_parameters", "_buffers", "_modules"}) {
     for (const auto& [key, value] : entries(kind)) {
-      if (graph.kind(value) == Kind::none) continue;
+      if (graph.kind(value) == NodeKind::none) continue;
       std::string name = tree_.key_text(key);
       if (kind == "_buffers" && hidden.contains(name)) {
         table_.unused.push_back({path_to(name), "buffer that is not persistent, so not in the state_dict", 1});
@@ -158,23 +159,23 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
       found += walk_child(name, value);
     }
   }
-  note_unregistered(state);
+  add_unregistered(state);
   return found;
 }
 
-void Flattener::note_unregistered(const Tree::Entries& state) {
+void Flattener::add_unregistered(const Tree::Entries& state) {
   for (const auto& [key, value] : state) {
-    if (table_.unused.size() >= kMaxLeftovers || !is_tensor(value)) continue;
+    if (table_.unused.size() >= kMaxUnused || !is_tensor(value)) continue;
     table_.unused.push_back(
-        {path_to(tree_.key_text(key)), "tensor that is no parameter or buffer, so not in the state_dict", 1});
+        {path_to(tree_.key_text(key)), "tensor that is not a parameter or buffer, so not in the state_dict", 1});
   }
 }
 
 bool Flattener::is_tensor(Handle handle) {
   try {
-    return rebuilder_.rebuild(handle).is != Is::other;
+    return rebuilder_.rebuild(handle).kind != RebuiltKind::other;
   } catch (const Error&) {
-    return true;  // one that is broken, which walk() will say where it matters
+    return true;  // a malformed tensor; walk() reports the error
   }
 }
 
@@ -196,8 +197,8 @@ uint64_t Flattener::count_tensors(Handle root) {
   return count;
 }
 
-void Flattener::left(std::string path, Handle handle) {
-  if (table_.unused.size() >= kMaxLeftovers) return;
+void Flattener::add_unused(std::string path, Handle handle) {
+  if (table_.unused.size() >= kMaxUnused) return;
   uint64_t tensors = count_tensors(handle);
   table_.unused.push_back({std::move(path), describe(tree_.graph(), handle), tensors});
 }

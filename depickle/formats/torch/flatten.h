@@ -1,4 +1,4 @@
-// From the graph's root to names: state dicts, modules, nested state. Private to the module.
+// Names the tensors of a graph, as torch's state_dict() does. Private to the module.
 #pragma once
 
 #include <string>
@@ -11,21 +11,21 @@
 
 namespace depickle::torch {
 
-/// How the graph's values hang together, for those who walk them.
+/// Python's view of the graph: mappings, attributes, elements.
 class Tree {
  public:
   explicit Tree(const pickle::Graph& graph) : graph_(graph) {}
 
   using Entries = std::vector<std::pair<pickle::Handle, pickle::Handle>>;
-  /// Keys and values of a dict, an OrderedDict and its like; nullopt for everything else.
+  /// Returns the keys and values of a dict or an object like a dict (OrderedDict); nullopt for other values.
   std::optional<Entries> mapping(pickle::Handle handle) const;
-  /// Attributes of an object: its state, whichever form a BUILD gave it; empty for a mapping.
+  /// Returns the attributes of an object: the state that BUILD set, in each of its forms. Empty for other values.
   Entries attributes(pickle::Handle handle) const;
-  /// Elements of a list, tuple or set, and what an object was given to hold.
+  /// Returns the elements of a list, tuple or set; of an object: items, arguments and a state that is not a dict.
   std::vector<pickle::Handle> elements(pickle::Handle handle) const;
-  /// A dict key as a name's part: a str as it is, an int in decimal, others as Python shows them.
+  /// Returns a key as a part of a name: a str unchanged, an int in decimal, other values in Python's notation.
   std::string key_text(pickle::Handle key) const;
-  /// The value of a str key in a mapping or among attributes; kNothing where there is none.
+  /// Returns the value of a str key; kNothing if the key does not exist.
   pickle::Handle find(const Entries& entries, std::string_view key) const;
   const pickle::Graph& graph() const noexcept { return graph_; }
 
@@ -33,16 +33,17 @@ class Tree {
   const pickle::Graph& graph_;
 };
 
-/// Walks a part of the graph and fills the table with its tensors.
+/// Finds the tensors in a part of the graph and adds them to the table.
 class Flattener {
  public:
-  /// With `everything`, the parts of unsupported tensors get names too.
-  Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool everything);
+  /// If `with_parts`, the parts of unsupported tensors are also added.
+  Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool with_parts);
 
-  /// Tensors under `handle`, named from it on; a bare tensor is called `lone_name`. What holds none goes to the unused.
+  /// Adds all tensors below `handle`. Their names are the paths from `handle`; if it is a tensor itself, its name is
+  /// `lone_name`. Adds the largest parts without a tensor to Table::unused.
   void flatten(pickle::Handle handle, std::string_view lone_name);
 
-  /// Whether a node is a tensor of any kind, and whether there is one below it.
+  /// Returns whether the value is a tensor, also an unsupported or a malformed one.
   bool is_tensor(pickle::Handle handle);
   uint64_t count_tensors(pickle::Handle handle);
 
@@ -53,16 +54,17 @@ class Flattener {
     Handle value;
   };
 
-  /// Returns the number of tensors found.
+  // The walk_ functions return the number of tensors found.
   uint64_t walk(Handle handle);
   uint64_t walk_children(const std::vector<Child>& children);
   uint64_t walk_child(std::string_view name, Handle value);
   uint64_t walk_module(const Tree::Entries& state);
-  void note_unregistered(const Tree::Entries& state);
+  Rebuilt rebuild(Handle handle);
+  void add_unregistered(const Tree::Entries& state);
   std::vector<Child> children_of(Handle handle) const;
   uint64_t take(Rebuilt&& rebuilt);
   void add(Tensor tensor);
-  void left(std::string path, Handle handle);
+  void add_unused(std::string path, Handle handle);
   std::string path_to(const std::string& child) const;
 
   Contents& contents_;
@@ -70,23 +72,25 @@ class Flattener {
   Arena& arena_;
   Table& table_;
   Rebuilder rebuilder_;
-  bool everything_;
+  bool with_parts_;
   std::string path_;
-  size_t path_names_ = 0;  ///< keys in path_, which may be empty ones
+  size_t path_names_ = 0;  ///< the number of keys in path_, because keys may be empty
   std::string lone_name_;
   std::vector<Handle> ancestors_;
   uint64_t visits_ = 0;
 };
 
-/// The part of a checkpoint that holds the model's weights.
+/// A part of a checkpoint.
 struct Part {
-  std::string path;  ///< empty for the whole
+  std::string path;  ///< empty for the whole checkpoint
   pickle::Handle handle;
 };
-/// `root` as OpenOptions has it. Throws Error{not_found} for a path that is not there, Error{unsupported} where several parts
-/// could be the model, listing them.
+
+/// Returns the part that contains the model, or the part at path `root` (see weights::OpenOptions). Throws (TF03)
+/// Error{not_found} if the path does not exist, Error{unsupported} with a list if several parts could be the model.
 Part select_part(Flattener& flattener, const Tree& tree, std::string_view root);
-/// Everything on the way to `part` that is not `part`: the optimizer beside the model.
-void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused);
+
+/// Adds the values outside `part` to `unused`: the optimizer next to the model.
+void add_unselected(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused);
 
 }  // namespace depickle::torch

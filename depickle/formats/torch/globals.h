@@ -1,4 +1,4 @@
-// What the names in a torch pickle mean. A closed list: what is not on it is data that nobody interprets.
+// The globals of torch pickles that depickle interprets. A closed list: other globals are not interpreted.
 #pragma once
 
 #include <cstdint>
@@ -10,20 +10,21 @@
 
 namespace depickle::torch {
 
-/// How torch stores an element. `dtype` is empty where safetensors has no such type.
+/// An element type of torch. `dtype` is empty if safetensors has no such type.
 struct ElementType {
-  std::string_view name;  ///< torch's: "float32", "complex128", "quint8"
+  std::string_view name;  ///< in torch: "float32", "complex128", "quint8"
   uint32_t bytes;
   std::optional<Dtype> dtype;
 };
 
-/// By the name of a dtype object: "float32", "half", "float8_e4m3fn". nullptr where there is none.
+/// Finds a dtype by its name in torch: "float32", "half", "float8_e4m3fn". Returns nullptr if it is unknown.
 const ElementType* find_dtype_object(std::string_view name) noexcept;
-/// By the name of a storage class, whatever its module: "FloatStorage"; "UntypedStorage" is uint8.
+/// Finds the element type of a storage class, in any module: "FloatStorage"; "UntypedStorage" is uint8. Returns nullptr
+/// if it is unknown.
 const ElementType* find_storage_class(std::string_view name) noexcept;
 
-/// The builders that rebuild.cpp interprets.
-enum class Builder : uint8_t {
+/// The functions that build tensors and their parts. rebuild.cpp interprets them.
+enum class BuilderFunction : uint8_t {
   tensor,
   tensor_v2,
   tensor_v3,
@@ -51,6 +52,7 @@ enum class Builder : uint8_t {
   copyreg_reconstructor,
   codecs_encode,
 };
-std::optional<Builder> find_builder(const pickle::Global& global) noexcept;
+/// Returns nullopt if the global is not one of these functions.
+std::optional<BuilderFunction> find_builder(const pickle::Global& global) noexcept;
 
 }  // namespace depickle::torch

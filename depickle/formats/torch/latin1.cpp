@@ -16,7 +16,7 @@ std::shared_ptr<const ByteSource> latin1_bytes(
     auto lead = static_cast<unsigned char>(text[i]);
     bool two = (lead == 0xc2 || lead == 0xc3) && utf8_sequence(text.substr(i, 2)) == 2;
     if (lead >= 0x80 && !two)
-      throw Error(Code::malformed, "PK05", "bytes spelled as text hold a character beyond U+00FF").in(name);
+      throw Error(Code::malformed, "PK05", "bytes spelled as text contain a character above U+00FF").in(name);
     i += two ? 2 : 1;
   }
   auto fill = [text, owner = std::move(owner)](const os::ComputedSource::Sink& sink) {

@@ -1,7 +1,7 @@
-// The container of torch 0.1.10 to 1.5, which torch still writes on request:
+// The container of torch 0.1.10 to 1.5, which newer versions write with _use_new_zipfile_serialization=False:
 //
 //   pickle: the magic number │ pickle: 1001 │ pickle: sys_info │ pickle: the object │ pickle: list of keys │ storages
-//   a storage: numel, i64, in elements of its class │ that many elements, little-endian whoever wrote them
+//   a storage: numel, i64 │ numel elements of its class, always little-endian
 #include <algorithm>
 #include <map>
 
@@ -19,7 +19,7 @@ using pickle::Graph;
 using pickle::Handle;
 
 constexpr int64_t kProtocolVersion = 1001;
-constexpr std::string_view kNumber(
+constexpr std::string_view kMagicNumber(
     "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);  // LONG1 of 0x1950a86a20f9469cfc6c, STOP
 
 class LegacyReader {
@@ -29,28 +29,28 @@ class LegacyReader {
   Contents read() {
     contents_.container = "torch legacy";
     contents_.stream = source_;
-    next_pickle();  // the magic, already matched
+    next_pickle();  // the magic number, which sniff() has compared
     uint64_t version_at = at_;
     Graph version = next_pickle();
     if (version.integer(version.root()) != kProtocolVersion)
       fail("TL01", "the protocol version is not 1001", version_at);
-    next_pickle();  // sys_info: says nothing that is true of the payload
+    next_pickle();  // sys_info: has no effect on the storages
     contents_.graph = next_pickle();
     collect_ids();
     uint64_t keys_at = at_;
     Graph keys = next_pickle();
-    walk_storages(keys, keys_at);
+    read_storages(keys, keys_at);
     elements_.clear();
     resolve_views();
     if (uint64_t rest = source_->size_bytes() - at_; rest > 0)
-      contents_.notes.push_back(fmt::format("{} behind the last storage", plural(rest, "byte")));
+      contents_.notes.push_back(fmt::format("{} after the last storage", plural(rest, "byte")));
     return std::move(contents_);
   }
 
  private:
   Graph next_pickle() {
     const uint64_t rest = source_->size_bytes() - at_;
-    // How long a pickle is, only its end tells. What is far away is not brought here whole to find it.
+    // The length of a pickle is unknown. A remote file is read in growing pieces, not completely.
     uint64_t window = source_->is_remote() ? std::min<uint64_t>(rest, 256 << 10) : rest;
     for (;; window = std::min(rest, window * 4)) {
       try {
@@ -63,7 +63,7 @@ class LegacyReader {
     }
   }
 
-  // The classes, which only the ids know and without which the storages cannot be walked.
+  // Only the persistent ids name the class of a storage, and with it the length of its data.
   void collect_ids() {
     for (const pickle::Event& event : contents_.graph.events()) {
       if (event.op() != pickle::Op::BINPERSID && event.op() != pickle::Op::PERSID) continue;
@@ -76,32 +76,31 @@ class LegacyReader {
     }
   }
 
-  // The list's order is the order on disk.
-  void walk_storages(const Graph& keys, uint64_t keys_at) {
-    if (keys.kind(keys.root()) != pickle::Kind::list) fail("TL02", "the storage keys are no list", keys_at);
+  // The storages are in the order of the list.
+  void read_storages(const Graph& keys, uint64_t keys_at) {
+    if (keys.kind(keys.root()) != pickle::NodeKind::list) fail("TL02", "the storage keys are not a list", keys_at);
     contents_.storages.reserve(keys.children(keys.root()).size());
     for (Handle handle : keys.children(keys.root())) {
       auto key = keys.text(handle);
-      auto element = key ? elements_.find(*key) : elements_.end();
+      if (!key) fail("TL02", "a storage key is not a str", keys_at);
+      auto element = elements_.find(*key);
       if (element == elements_.end())
-        fail("TL02",
-            fmt::format("the list names storage {}, which no tensor uses", key ? quoted(*key) : "without a name"),
-            keys_at);
+        fail("TL02", fmt::format("the list of storages names {}, which no tensor uses", quoted(*key)), keys_at);
       Bytes prefix = source_->view(at_, 8);
       auto numel = load<int64_t>(prefix, 0);
       uint64_t size_bytes = 0;
       if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->second->bytes, &size_bytes))
-        fail("TL03", fmt::format("storage {} has {} elements", quoted(*key), numel), at_);
+        fail("TL03", fmt::format("storage {} has an invalid length of {} elements", quoted(*key), numel), at_);
       if (source_->size_bytes() - at_ - 8 < size_bytes) {
         throw Error(Code::truncated, "TL03",
             fmt::format("the file ends inside storage {} (have {} bytes, need {})", quoted(*key),
                 grouped(source_->size_bytes() - at_ - 8), grouped(size_bytes)),
-            Where::at(at_), "the download is not complete; fetch it again");
+            Where::at(at_), "the download is incomplete; fetch it again");
       }
       Storage storage{
           .key = contents_.arena.copy(*key), .source = source_, .offset_bytes = at_ + 8, .size_bytes = size_bytes};
       if (!numbers_.emplace(storage.key, static_cast<uint32_t>(contents_.storages.size())).second)
-        fail("TL02", fmt::format("the list names storage {} twice", quoted(*key)), keys_at);
+        fail("TL02", fmt::format("the list of storages names {} twice", quoted(*key)), keys_at);
       contents_.storages.push_back(std::move(storage));
       at_ += 8 + size_bytes;
     }
@@ -117,7 +116,7 @@ class LegacyReader {
       uint64_t size_bytes = contents_.storages[found->second].size_bytes;
       if (id.numel != size_bytes / id.element->bytes)
         fail("TS02",
-            fmt::format("storage {} holds {} elements, the pickle says {}", quoted(id.key),
+            fmt::format("storage {} has {} elements (the pickle declares {})", quoted(id.key),
                 grouped(size_bytes / id.element->bytes), grouped(id.numel)),
             contents_.storages[found->second].offset_bytes);
       StorageView view{found->second, 0, size_bytes, id.element, id.location};
@@ -138,7 +137,7 @@ class LegacyReader {
   std::shared_ptr<const ByteSource> source_;
   uint64_t at_;
   Contents contents_;
-  std::vector<Handle> ids_;  ///< of storages; what they say is read again: it is twenty times as long
+  std::vector<Handle> ids_;  ///< of storages; decoded twice, because decoded ids take 20 times the memory
   std::map<std::string_view, const ElementType*> elements_;
   std::map<std::string_view, uint32_t> numbers_;
 };
@@ -148,10 +147,11 @@ class LegacyReader {
 bool is_legacy_magic(Bytes first_bytes) noexcept {
   std::string_view head = text(first_bytes);
   auto protocol = [&](char number) { return head.size() > 1 && head[0] == '\x80' && head[1] == number; };
-  if (protocol(2) || protocol(3)) return head.substr(2).starts_with(kNumber);
-  constexpr std::string_view kFrame("\x95\x0d\0\0\0\0\0\0\0", 9);
+  if (protocol(2) || protocol(3)) return head.substr(2).starts_with(kMagicNumber);
+  constexpr std::string_view kFrameOf13Bytes("\x95\x0d\0\0\0\0\0\0\0", 9);
   if (protocol(4) || protocol(5))
-    return head.substr(2).starts_with(kFrame) && head.substr(2 + kFrame.size()).starts_with(kNumber);
+    return head.substr(2).starts_with(kFrameOf13Bytes) &&
+           head.substr(2 + kFrameOf13Bytes.size()).starts_with(kMagicNumber);
   return head.starts_with("L119547037146038801333356L\n.");
 }
 

@@ -1,9 +1,10 @@
 // The tar of torch 0.1.9 and before (2016): members `pickle`, `storages` and `tensors`.
 //
-//   storages: pickle: N │ N × (pickle: (key, location, class) │ numel, i64 │ elements) │ pickle: views [(key, root key, offset, numel)]
-//   tensors:  pickle: M │ M × (pickle: (key, storage key, class) │ rank, i32 │ 4 bytes │ sizes, strides, offset, i64 each)
+//   storages: pickle: N │ N × (pickle: (key, location, class) │ numel, i64 │ elements)
+//             │ pickle: list of views (key, storage key, offset, numel)
+//   tensors:  pickle: M │ M × (pickle: (key, storage key, class) │ rank, i32 │ 4 bytes │ sizes, strides, offset, i64)
 //
-// The object's persistent ids are the keys of tensors, as text; the keys themselves are ints.
+// The persistent ids of the object are the keys of tensors, spelled as str; the keys are ints.
 #include <charconv>
 #include <map>
 
@@ -25,9 +26,9 @@ constexpr int64_t kMaxCount = 10'000'000;
 
 class TarReader {
  public:
-  TarReader(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes, uint64_t)>& look)
+  TarReader(std::shared_ptr<const ByteSource> source, const std::function<void(Bytes, uint64_t)>& on_pickle)
       : source_(std::move(source)),
-        look_(look) {}
+        on_pickle_(on_pickle) {}
 
   Contents read() {
     contents_.container = "torch tar";
@@ -42,11 +43,11 @@ class TarReader {
   }
 
  private:
-  struct Range {
+  struct MemberRange {
     uint64_t begin, end;
   };
 
-  // TA01: the members by name. Nothing is extracted, so paths and links are only names.
+  // TA01. Members are never extracted, so paths and links in names have no effect.
   void find_members() {
     for (uint64_t at = 0; at + kBlockBytes <= source_->size_bytes();) {
       Bytes header = source_->view(at, kBlockBytes);
@@ -55,31 +56,31 @@ class TarReader {
       if (name.empty()) break;
       uint64_t size = 0;
       if (std::from_chars(digits.data(), digits.data() + digits.size(), size, 8).ec != std::errc())
-        fail("TA01", fmt::format("tar member {} has no size", quoted(name, 60)), at);
+        fail("TA01", fmt::format("tar member {} has an invalid size", quoted(name, 60)), at);
       at += kBlockBytes;
       if (size > source_->size_bytes() - at)
         throw Error(Code::truncated, "TA01",
             fmt::format("the file ends inside tar member {} (have {} bytes, need {})", quoted(name, 60),
                 source_->size_bytes() - at, size));
-      if (!members_.emplace(name, Range{at, at + size}).second)
-        fail("TA01", fmt::format("two tar members are called {}", quoted(name, 60)), at);
+      if (!members_.emplace(name, MemberRange{at, at + size}).second)
+        fail("TA01", fmt::format("two tar members are named {}", quoted(name, 60)), at);
       at += (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
     }
   }
 
-  Range member(std::string_view name) const {
+  MemberRange member(std::string_view name) const {
     auto found = members_.find(name);
     if (found == members_.end())
       throw Error(Code::unsupported, "TA01",
           fmt::format("a tar archive without {}: not a torch checkpoint", quoted(name)), {},
-          "if it holds one, unpack it first");
+          "if it contains one, extract it first");
     return found->second;
   }
 
-  // The pickle at `at`, which moves behind it.
+  // Reads the pickle at `at` and moves `at` to its end.
   Graph next_pickle(uint64_t& at, uint64_t end) {
     Bytes stream = source_->view(at, end - at);
-    if (look_) look_(stream.first(pickle::trace(stream).end_bytes), at);
+    if (on_pickle_) on_pickle_(stream.first(pickle::trace(stream).end_bytes), at);
     pickle::Pickle parsed = pickle::parse(stream, at);
     at += parsed.end_bytes;
     return std::move(parsed.graph);
@@ -100,76 +101,85 @@ class TarReader {
 
   int64_t integer(const Graph& graph, Handle handle, uint64_t at) const {
     auto value = graph.integer(handle);
-    if (!value) fail("TA02", "a key is no int", at);
+    if (!value) fail("TA02", "a key is not an int", at);
     return *value;
   }
 
   void read_storages() {
     auto [at, end] = member("storages");
-    for (int64_t left = next_count(at, end); left > 0; --left) {
-      Graph graph = next_pickle(at, end);
-      std::span<const Handle> entry = graph.tuple(graph.root(), 3);
-      const pickle::Global* storage_class = entry.empty() ? nullptr : graph.global(entry[2]);
-      const ElementType* element = storage_class ? find_storage_class(storage_class->name) : nullptr;
-      if (!element) fail("TA02", "a storage has no class that torch knows", at);
-      int64_t key = integer(graph, entry[0], at), numel = next_number(at, end);
-      uint64_t size_bytes = 0;
-      if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->bytes, &size_bytes) ||
-          size_bytes > end - at) {
-        throw Error(Code::truncated, "TA02",
-            fmt::format(
-                "storage {} does not fit into its member (have {} bytes, need {} elements)", key, end - at, numel),
-            Where::at(at));
-      }
-      auto number = static_cast<uint32_t>(contents_.storages.size());
-      contents_.storages.push_back({.key = contents_.arena.copy(fmt::format("{}", key)),
-          .source = source_,
-          .offset_bytes = at,
-          .size_bytes = size_bytes});
-      if (!storages_.emplace(key, StorageView{number, 0, size_bytes, element}).second)
-        fail("TA02", fmt::format("storage {} is there twice", key), at);
-      at += size_bytes;
-    }
+    for (int64_t count = next_count(at, end); count > 0; --count) read_storage(at, end);
     Graph views = next_pickle(at, end);
-    for (Handle handle : views.children(views.root())) {
-      std::span<const Handle> view = views.tuple(handle, 4);
-      if (view.empty()) fail("TA02", "a view is no tuple of four", at);
-      auto root = storages_.find(integer(views, view[1], at));
-      int64_t offset = integer(views, view[2], at), numel = integer(views, view[3], at);
-      if (root == storages_.end() || offset < 0 || numel < 0) fail("TA02", "a view of no storage", at);
-      StorageView whole = root->second;
-      uint64_t count = whole.size_bytes / whole.element->bytes;
-      if (static_cast<uint64_t>(offset) > count || static_cast<uint64_t>(numel) > count - static_cast<uint64_t>(offset))
-        fail("TS04", "a view reaches outside its storage", at);
-      whole.offset_bytes += static_cast<uint64_t>(offset) * whole.element->bytes;
-      whole.size_bytes = static_cast<uint64_t>(numel) * whole.element->bytes;
-      if (!storages_.emplace(integer(views, view[0], at), whole).second) fail("TA02", "two storages have one key", at);
+    for (Handle view : views.children(views.root())) add_view(views, view, at);
+  }
+
+  void read_storage(uint64_t& at, uint64_t end) {
+    Graph graph = next_pickle(at, end);
+    std::span<const Handle> entry = graph.tuple(graph.root(), 3);
+    const pickle::Global* storage_class = entry.empty() ? nullptr : graph.global(entry[2]);
+    const ElementType* element = storage_class ? find_storage_class(storage_class->name) : nullptr;
+    if (!element) fail("TA02", "a storage has an unknown class", at);
+    int64_t key = integer(graph, entry[0], at), numel = next_number(at, end);
+    uint64_t size_bytes = 0;
+    if (numel < 0 || __builtin_mul_overflow(static_cast<uint64_t>(numel), element->bytes, &size_bytes) ||
+        size_bytes > end - at) {
+      throw Error(Code::truncated, "TA02",
+          fmt::format(
+              "storage {} does not fit into its member (have {} bytes, need {} elements)", key, end - at, numel),
+          Where::at(at));
     }
+    auto index = static_cast<uint32_t>(contents_.storages.size());
+    contents_.storages.push_back({.key = contents_.arena.copy(fmt::format("{}", key)),
+        .source = source_,
+        .offset_bytes = at,
+        .size_bytes = size_bytes});
+    if (!storages_.emplace(key, StorageView{index, 0, size_bytes, element}).second)
+      fail("TA02", fmt::format("storage {} exists twice", key), at);
+    at += size_bytes;
+  }
+
+  void add_view(const Graph& views, Handle handle, uint64_t at) {
+    std::span<const Handle> view = views.tuple(handle, 4);
+    if (view.empty()) fail("TA02", "a view is not a tuple of 4 elements", at);
+    auto root = storages_.find(integer(views, view[1], at));
+    int64_t offset = integer(views, view[2], at), numel = integer(views, view[3], at);
+    if (root == storages_.end()) fail("TA02", "a view refers to a storage that does not exist", at);
+    if (offset < 0 || numel < 0)
+      fail("TA02", fmt::format("a view has a negative offset or length ({}, {})", offset, numel), at);
+    StorageView piece = root->second;
+    uint64_t count = piece.size_bytes / piece.element->bytes;
+    if (static_cast<uint64_t>(offset) > count || static_cast<uint64_t>(numel) > count - static_cast<uint64_t>(offset))
+      fail("TS04", "a view reaches outside its storage", at);
+    piece.offset_bytes += static_cast<uint64_t>(offset) * piece.element->bytes;
+    piece.size_bytes = static_cast<uint64_t>(numel) * piece.element->bytes;
+    if (!storages_.emplace(integer(views, view[0], at), piece).second)
+      fail("TA02", "two storages have the same key", at);
   }
 
   void read_tensors() {
     auto [at, end] = member("tensors");
-    for (int64_t left = next_count(at, end); left > 0; --left) {
-      Graph graph = next_pickle(at, end);
-      std::span<const Handle> entry = graph.tuple(graph.root(), 3);
-      if (entry.empty()) fail("TA02", "a tensor is no tuple of three", at);
-      auto storage = storages_.find(integer(graph, entry[1], at));
-      if (storage == storages_.end()) fail("TA02", "a tensor of no storage", at);
-      auto rank = static_cast<int32_t>(next_number(at, end) & 0xffffffff);  // the upper four bytes mean nothing
-      if (rank < 0 || rank > static_cast<int32_t>(kMaxDimensions))
-        fail("TA02", fmt::format("a tensor of {} dimensions (at most {})", rank, kMaxDimensions), at);
-      PlacedTensor placed{.storage = storage->second, .shape = {}, .strides = {}, .offset = 0};
-      auto next_size = [&] {
-        int64_t size = next_number(at, end);
-        if (size < 0) fail("TA02", fmt::format("a size, stride or offset of {}", size), at);
-        return static_cast<uint64_t>(size);
-      };
-      for (int32_t i = 0; i < rank; ++i) placed.shape.push_back(next_size());
-      for (int32_t i = 0; i < rank; ++i) placed.strides.push_back(next_size());
-      placed.offset = next_size();
-      if (!tensors_.emplace(integer(graph, entry[0], at), std::move(placed)).second)
-        fail("TA02", "two tensors have one key", at);
-    }
+    for (int64_t count = next_count(at, end); count > 0; --count) read_tensor(at, end);
+  }
+
+  void read_tensor(uint64_t& at, uint64_t end) {
+    Graph graph = next_pickle(at, end);
+    std::span<const Handle> entry = graph.tuple(graph.root(), 3);
+    if (entry.empty()) fail("TA02", "a tensor is not a tuple of 3 elements", at);
+    auto storage = storages_.find(integer(graph, entry[1], at));
+    if (storage == storages_.end()) fail("TA02", "a tensor refers to a storage that does not exist", at);
+    auto rank = static_cast<int32_t>(next_number(at, end) & 0xffffffff);  // the upper 4 bytes have no meaning
+    if (rank < 0 || rank > static_cast<int32_t>(kMaxDimensions))
+      fail("TA02", fmt::format("a tensor has {} dimensions (at most {})", rank, kMaxDimensions), at);
+    PlacedTensor placed{.storage = storage->second, .shape = {}, .strides = {}, .offset = 0};
+    auto next_size = [&] {
+      int64_t size = next_number(at, end);
+      if (size < 0) fail("TA02", fmt::format("a size, stride or offset is negative ({})", size), at);
+      return static_cast<uint64_t>(size);
+    };
+    for (int32_t i = 0; i < rank; ++i) placed.shape.push_back(next_size());
+    for (int32_t i = 0; i < rank; ++i) placed.strides.push_back(next_size());
+    placed.offset = next_size();
+    if (!tensors_.emplace(integer(graph, entry[0], at), std::move(placed)).second)
+      fail("TA02", "two tensors have the same key", at);
   }
 
   void name_tensors() {
@@ -182,21 +192,21 @@ class TarReader {
         int64_t number = 0;
         if (std::from_chars(spelled->data(), spelled->data() + spelled->size(), number).ec == std::errc()) key = number;
       }
-      if (!key) continue;  // a class with its source
+      if (!key) continue;  // the id of a class with its source
       if (auto tensor = tensors_.find(*key); tensor != tensors_.end()) {
         contents_.tensors.emplace(event.node, tensor->second);
       } else if (auto storage = storages_.find(*key); storage != storages_.end()) {
         contents_.views.emplace_back(event.node, storage->second);
       } else {
-        fail("TA02", fmt::format("the object names tensor {}, which is not there", *key), event.offset_bytes);
+        fail("TA02", fmt::format("the object names tensor {}, which does not exist", *key), event.offset_bytes);
       }
     }
   }
 
   std::shared_ptr<const ByteSource> source_;
-  const std::function<void(Bytes, uint64_t)>& look_;
+  const std::function<void(Bytes, uint64_t)>& on_pickle_;
   Contents contents_;
-  std::map<std::string_view, Range> members_;
+  std::map<std::string_view, MemberRange> members_;
   std::map<int64_t, StorageView> storages_;
   std::map<int64_t, PlacedTensor> tensors_;
 };
@@ -204,8 +214,8 @@ class TarReader {
 }  // namespace
 
 Contents read_tar(
-    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& look) {
-  return TarReader(std::move(source), look).read();
+    std::shared_ptr<const ByteSource> source, const std::function<void(Bytes pickle, uint64_t offset)>& on_pickle) {
+  return TarReader(std::move(source), on_pickle).read();
 }
 
 }  // namespace depickle::torch

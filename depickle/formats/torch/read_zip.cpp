@@ -17,17 +17,21 @@ using zip::Record;
 
 constexpr uint64_t kMaxPickleBytes = 1 << 30;
 
-// TZ01: torch reads only archives whose records all lie in one folder, named after whatever the file was called.
+// TZ01: torch reads only archives whose records are all in one folder, which can have any name.
 std::string_view root_folder(const Archive& archive) {
   if (archive.records().empty()) fail("TZ01", "the archive is empty");
   std::string_view first = archive.records().front().name;
   std::string_view root = first.substr(0, first.find('/'));
   for (const Record& record : archive.records()) {
     if (!record.name.starts_with(root) || record.name.size() <= root.size() || record.name[root.size()] != '/')
-      fail("TZ01", fmt::format("record {} is not in folder {}, as every record of a torch file is",
+      fail("TZ01", fmt::format("record {} is not in folder {}, but a torch file has one folder",
                        quoted(record.name, 80), quoted(root, 80)));
   }
   return root;
+}
+
+[[noreturn]] void throw_unsupported(std::string what, std::string hint) {
+  throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
 }
 
 class ZipReader {
@@ -46,7 +50,7 @@ class ZipReader {
     contents_.notes = archive_.notes();
     contents_.big_endian = read_byte_order();
     contents_.stream = content.source;
-    // Offsets in errors count from the file's start where the pickle lies in it as it is, else from the pickle's.
+    // Offsets in errors count from the start of the file, or from the start of the pickle if it is compressed.
     try {
       contents_.graph = pickle::parse(content.bytes(), content.offset_bytes).graph;
     } catch (const Error& error) {
@@ -69,48 +73,47 @@ class ZipReader {
     } catch (const Error&) {
       bool has_pickle = std::ranges::any_of(archive_.records(),
           [](const Record& record) { return record.name == "data.pkl" || record.name.ends_with("/data.pkl"); });
-      if (!has_pickle) refuse_other_zip();
+      if (!has_pickle) throw_other_zip();
       throw;
     }
     const Record* record = archive_.find(in_root("data.pkl"));
-    if (!record) refuse_other_zip();
+    if (!record) throw_other_zip();
     return *record;
   }
 
-  [[noreturn]] void refuse_other_zip() const {
-    auto refuse = [](std::string what, std::string hint) {
-      throw Error(Code::unsupported, "TZ02", std::move(what), {}, std::move(hint));
-    };
+  [[noreturn]] void throw_other_zip() const {
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name;
       if (name.ends_with("extern_modules"))
-        refuse("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
+        throw_unsupported("a torch.package archive, not a checkpoint", "save the model's state_dict with torch.save");
       if (name.ends_with("archive_format") || name.find("/models/") != name.npos)
-        refuse("a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
+        throw_unsupported(
+            "a torch.export archive (.pt2), not a checkpoint", "save the model's state_dict with torch.save");
       if (name.ends_with("MANIFEST.json"))
-        refuse("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
-      if (name.ends_with(".npy")) refuse("a NumPy archive (.npz), not a checkpoint", "");
+        throw_unsupported("a TorchServe archive (.mar), not a checkpoint", "unzip it and convert the .pt file inside");
+      if (name.ends_with(".npy")) throw_unsupported("a NumPy archive (.npz), not a checkpoint", "");
       if (name.ends_with("model.weights.h5") || name.ends_with("saved_model.pb"))
-        refuse("a Keras or TensorFlow archive, not a torch checkpoint", "");
+        throw_unsupported("a Keras or TensorFlow archive, not a torch checkpoint", "");
       if (name.ends_with("model.json") && archive_.find(in_root("tensors/0")))
-        refuse("a TorchScript archive of torch 1.0", "save it again with a newer torch");
+        throw_unsupported("a TorchScript archive of torch 1.0", "save it again with a newer torch");
     }
-    refuse("a zip archive without data.pkl: not a torch checkpoint", "if it holds one, unzip it first");
-    std::abort();  // not reached
+    throw_unsupported("a zip archive without data.pkl: not a torch checkpoint", "if it contains one, unzip it first");
   }
 
   bool read_byte_order() const {
     const Record* record = archive_.find(in_root("byteorder"));
     if (!record) return false;
-    if (record->size_bytes > 16) fail("TZ03", "the record byteorder is neither little nor big");
+    if (record->size_bytes > 16)
+      fail("TZ03",
+          fmt::format("the record byteorder has {} bytes (expected \"little\" or \"big\")", record->size_bytes));
     Archive::Content content = archive_.content(*record);
     std::string_view order = text(content.bytes());
     if (order != "little" && order != "big")
-      fail("TZ03", fmt::format("the record byteorder says {}, neither little nor big", quoted(order)));
+      fail("TZ03", fmt::format("the record byteorder contains {} (expected \"little\" or \"big\")", quoted(order)));
     return order == "big";
   }
 
-  // Every persistent id that the pickle makes, used or not.
+  // All persistent ids in the pickle, used or not.
   void resolve_storages() {
     StorageKeys keys;
     for (const pickle::Event& event : contents_.graph.events()) {
@@ -128,9 +131,9 @@ class ZipReader {
   StorageView resolve(StorageKeys& keys, const PersistentId& id) {
     uint64_t size_bytes = 0;
     if (__builtin_mul_overflow(id.numel, id.element->bytes, &size_bytes)) fail("TS01", "a storage's size overflows");
-    uint32_t number = keys.find_or_add(contents_, id.key, id.element, size_bytes, [&] {
+    uint32_t index = keys.find_or_add(contents_, id.key, id.element, size_bytes, [&] {
       const Record* record = archive_.find(in_root("data/", id.key));
-      if (!record) fail("TS03", fmt::format("there is no record for storage {}", quoted(id.key)));
+      if (!record) fail("TS03", fmt::format("storage {} has no record", quoted(id.key)));
       used_crcs_ += record->crc != 0;
       used_bytes_ += record->size_bytes != 0;
       Archive::Content content = archive_.content(*record);
@@ -140,23 +143,24 @@ class ZipReader {
           .size_bytes = content.size_bytes,
           .crc = record->crc};
     });
-    if (!id.view) return {number, 0, contents_.storages[number].size_bytes, id.element, id.location};
+    if (!id.view) return {index, 0, contents_.storages[index].size_bytes, id.element, id.location};
     uint64_t begin = 0, length = 0, end = 0;
     if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) ||
         __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
-        __builtin_add_overflow(begin, length, &end) || end > contents_.storages[number].size_bytes)
+        __builtin_add_overflow(begin, length, &end) || end > contents_.storages[index].size_bytes)
       fail("TS04", fmt::format("a view reaches outside storage {}", quoted(id.key)));
-    return {number, begin, length, id.element, id.location};
+    return {index, begin, length, id.element, id.location};
   }
 
   void note_checksums(const Record& pickle_record) {
     if (used_bytes_ == 0 || used_crcs_ > 0) return;
     if (pickle_record.crc == 0) {
-      contents_.notes.push_back("written without checksums");
+      contents_.notes.push_back("the archive contains no checksums");
     } else {
       contents_.notes.push_back(
-          "only the data records carry no checksum: torch.serialization.skip_data writes so, then there are no weights "
-          "inside");
+          "the storages have no checksums, but data.pkl has one: torch.serialization.skip_data writes such files "
+          "without "
+          "the weights");
     }
   }
 
@@ -164,13 +168,12 @@ class ZipReader {
     for (const Record& record : archive_.records()) {
       std::string_view name = record.name.substr(root_.size() + 1);
       contents_.has_code |= name.starts_with("code/") || name == "constants.pkl";
-      bool torchs_own = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
-                        name == "byteorder" || name.starts_with(".");
-      if (torchs_own || &record == &pickle_record || contents_.left_records.size() >= 100) continue;
-      contents_.left_records.emplace_back(name);
+      bool expected = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
+                      name == "byteorder" || name.starts_with(".");
+      if (expected || &record == &pickle_record || contents_.unused_records.size() >= 100) continue;
+      contents_.unused_records.emplace_back(name);
     }
-    if (contents_.has_code)
-      contents_.notes.push_back("a TorchScript archive: it also holds code, which is not looked at");
+    if (contents_.has_code) contents_.notes.push_back("a TorchScript archive: its code is ignored");
   }
 
   std::shared_ptr<const ByteSource> source_;

@@ -1,4 +1,4 @@
-// From a node of the graph to the tensor that torch would build there. Builders are read, never called.
+// Turns a node of the graph into the tensor that torch would build. Builders are interpreted and never called.
 #pragma once
 
 #include <map>
@@ -10,75 +10,82 @@
 
 namespace depickle::torch {
 
-/// What a node stands for.
+enum class RebuiltKind {
+  other,        ///< not a tensor
+  tensor,       ///< Rebuilt::tensor, without its name
+  unsupported,  ///< a tensor that safetensors cannot store; Rebuilt::what is the reason
+  no_data,      ///< a tensor without data (meta, uninitialized); Rebuilt::what describes it
+};
+
+/// The tensor that a node of the graph represents.
 struct Rebuilt {
-  enum class Is {
-    other,        ///< no tensor
-    tensor,       ///< `tensor`, without its name
-    unsupported,  ///< a tensor that safetensors cannot hold; `what` says why
-    no_data,      ///< a tensor without data (meta, uninitialised); `what` says which
-  };
-  Is is = Is::other;
+  RebuiltKind kind = RebuiltKind::other;
   Tensor tensor;
   std::string what;
-  /// Nodes that an unsupported tensor is made of, with what to call them: the indices and values of a sparse one.
+  /// The nodes from which an unsupported tensor is built, with their names: "indices" and "values" of a sparse tensor.
   std::vector<std::pair<std::string, pickle::Handle>> parts;
 };
 
-/// Builders may be nested so deep (TT03).
+/// The maximum depth of builders inside builders (TT03).
 inline constexpr int kMaxBuilderDepth = 16;
 
-/// Reads the builders of one file. Shapes and strides go into `arena`; storages that lie inside the pickle itself (numpy
-/// arrays, `_load_from_bytes`) are added to the file's.
+/// Interprets the builders of one file. Stores shapes and strides in `arena`. Adds storages whose bytes are inside the
+/// pickle (numpy arrays, `_load_from_bytes`) to `contents`.
 class Rebuilder {
  public:
-  /// `expand_limit_bytes`: see weights::OpenOptions.
+  /// `expand_limit_bytes`: see weights::OpenOptions. `contents` and `arena` must outlive the object.
   Rebuilder(Contents& contents, Arena& arena, uint64_t expand_limit_bytes)
       : contents_(contents),
         graph_(contents.graph),
         arena_(arena),
         expand_limit_bytes_(expand_limit_bytes) {}
 
-  /// Throws Error{malformed} (TT01 to TT06) where a builder's arguments are not what torch writes.
+  /// Returns the tensor that a node represents. Throws Error{malformed} (TT01 to TT05) if a builder's arguments are not
+  /// what torch writes, Error{limit} (TT02, TT03, TT06), Error{unsupported} (TT04).
   Rebuilt rebuild(pickle::Handle handle) { return rebuild(handle, 0); }
 
-  // What builders are given, for who makes tensors of any dtype, not only of those that safetensors has. Throw as rebuild().
-  /// A strided view; of the storage's own dtype where `element` is nullptr. Every element lies inside the storage.
+  // The arguments of builders, for callers that support more dtypes than safetensors. They throw as rebuild().
+  /// Returns a strided view of a storage; of the storage's dtype if `element` is nullptr. Every element is inside the
+  /// storage.
   PlacedTensor place(pickle::Handle storage, const ElementType* element, pickle::Handle offset, pickle::Handle size,
       pickle::Handle stride);
-  /// A storage, by its persistent id or pickled inside the pickle.
+  /// Returns the storage that a persistent id names, or that is pickled inside the pickle.
   StorageView storage_of(pickle::Handle handle, int depth = 0);
-  /// The storage that `_load_from_bytes` is given.
+  /// Returns the storage that `_load_from_bytes(data)` would load.
   StorageView storage_of_bytes(pickle::Handle data) { return nested_storage(data, 0); }
-  /// A tuple, list or torch.Size of sizes; `what` they are is for errors.
+  /// Returns the elements of a tuple, list or torch.Size. `what` names them in errors: "shape".
   std::vector<uint64_t> sizes_of(pickle::Handle handle, std::string_view what);
-  /// Bytes written as bytes, as a Python 2 str, or as `_codecs.encode(text, "latin1")`; empty for anything else.
+  /// Returns the content of a bytes, a Python 2 str, or `_codecs.encode(text, "latin1")`; nullopt for any other node.
   std::optional<Storage> inline_bytes(pickle::Handle handle, int depth = 0);
 
  private:
   using Handle = pickle::Handle;
   using Args = std::span<const Handle>;
 
-  /// A dtype and whether its bytes are in the other order.
+  /// The dtype of a numpy array.
   struct ArrayType {
     ElementType element;
-    bool swap;
+    bool swap;  ///< the elements are big-endian
   };
 
   Rebuilt rebuild(Handle handle, int depth);
   Rebuilt rebuild_object(const pickle::Object& object, int depth);
-  Rebuilt call(Builder builder, Args args, const pickle::Object& object, int depth);
+  Rebuilt call(BuilderFunction builder, Args args, const pickle::Object& object, int depth);
 
   PlacedTensor geometry(
       const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
   Rebuilt view_tensor(
       const StorageView& storage, const ElementType& element, Handle offset, Handle size, Handle stride);
-  Rebuilt tensor(Args args, const ElementType* element, Handle metadata);
+  Rebuilt strided_tensor(Args args, const ElementType* element, Handle metadata);
+  Rebuilt typed_tensor(Args args);
   Rebuilt placed_tensor(const PlacedTensor& placed);
   Rebuilt whole_storage(const StorageView& storage);
   Rebuilt from_type(Args args, int depth);
   Rebuilt parameter(const pickle::Object& object, int depth);
   Rebuilt quantized(Args args);
+  Rebuilt sparse(Args args);
+  Rebuilt jagged(Handle state);
+  Rebuilt from_numpy(Args args, int depth);
   Rebuilt numpy_array(const pickle::Object& object);
   Rebuilt numpy_buffer(Args args);
   Rebuilt array(Handle data, Handle dtype, Handle shape, bool fortran);
@@ -88,6 +95,7 @@ class Rebuilder {
   StorageView nested_storage(Handle data, int depth);
   bool is_in_stream(Bytes bytes) const;
   uint32_t add_storage(Storage storage);
+  Storage storage_over(Bytes bytes);
   std::optional<ArrayType> array_type(Handle dtype);
   std::string shape_text(Handle handle);
 
@@ -95,7 +103,8 @@ class Rebuilder {
   const pickle::Graph& graph_;
   Arena& arena_;
   uint64_t expand_limit_bytes_;
-  std::map<Handle, StorageView> inline_storages_;  ///< by the node of their bytes, so that what is tied stays tied
+  std::map<Handle, StorageView>
+      inline_storages_;  ///< by the node of their bytes: tensors that share bytes keep sharing
 };
 
 }  // namespace depickle::torch

@@ -1,4 +1,4 @@
-// Tensors whose bytes lie inside the pickle: numpy arrays, and storages that were pickled without torch.save.
+// Tensors whose bytes are inside the pickle: numpy arrays, and storages that were pickled without torch.save.
 #include <algorithm>
 #include <utility>
 
@@ -14,11 +14,10 @@
 namespace depickle::torch {
 namespace {
 
-using Is = Rebuilt::Is;
 using pickle::Handle;
-using pickle::Kind;
+using pickle::NodeKind;
 
-// numpy's "f4" and the like; nullopt where the array holds no numbers that safetensors has.
+// Finds an element type by numpy's code: "f4". Returns nullopt if torch has no such type.
 std::optional<ElementType> numpy_element(std::string_view code) {
   constexpr std::pair<std::string_view, std::string_view> kCodes[] = {{"b1", "bool"}, {"i1", "int8"}, {"i2", "int16"},
       {"i4", "int32"}, {"i8", "int64"}, {"u1", "uint8"}, {"u2", "uint16"}, {"u4", "uint32"}, {"u8", "uint64"},
@@ -40,30 +39,33 @@ bool Rebuilder::is_in_stream(Bytes bytes) const {
   return bytes.data() >= stream.data() && bytes.data() + bytes.size() <= stream.data() + stream.size();
 }
 
+// Bytes outside the stream, which the graph owns, are copied: the graph is freed before they are read.
+Storage Rebuilder::storage_over(Bytes bytes) {
+  if (is_in_stream(bytes)) {
+    auto offset_bytes = static_cast<uint64_t>(bytes.data() - contents_.stream->all().data());
+    return {.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
+  }
+  std::string_view copy = contents_.arena.copy(text(bytes));
+  return {.key = {},
+      .source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(copy)),
+      .offset_bytes = 0,
+      .size_bytes = copy.size()};
+}
+
 std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
-  auto in_stream = [&](Bytes bytes) {
-    uint64_t offset_bytes = static_cast<uint64_t>(bytes.data() - contents_.stream->all().data());
-    if (is_in_stream(bytes))
-      return Storage{.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
-    std::string_view kept = contents_.arena.copy(text(bytes));
-    return Storage{.key = {},
-        .source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(kept)),
-        .offset_bytes = 0,
-        .size_bytes = kept.size()};
-  };
-  if (graph_.kind(handle) == Kind::bytes) return in_stream(*graph_.bytes(handle));
-  if (auto python2 = graph_.text(handle)) return in_stream(depickle::bytes(*python2));
+  if (graph_.kind(handle) == NodeKind::bytes) return storage_over(*graph_.bytes(handle));
+  if (auto python2 = graph_.text(handle)) return storage_over(depickle::bytes(*python2));
 
   auto object = graph_.object(handle);
   if (!object) return std::nullopt;
   Args args = graph_.children(object->args);
   const pickle::Global* global = graph_.global(object->callable);
   if (!global) return std::nullopt;
-  if (find_builder(*global) == Builder::codecs_encode && args.size() == 2) {
+  if (find_builder(*global) == BuilderFunction::codecs_encode && args.size() == 2) {
     auto text = graph_.text(args[0]);
     auto codec = graph_.text(args[1]);
     if (!text || (codec != "latin1" && codec != "latin-1")) return std::nullopt;
-    // Text that was decoded lives in the graph, which is dropped before the bytes are read.
+    // The graph owns decoded text, and is freed before the bytes are read.
     std::string_view kept = is_in_stream(bytes(*text)) ? *text : contents_.arena.copy(*text);
     auto source = latin1_bytes(contents_.stream->name(), kept, contents_.stream);
     return Storage{.key = {}, .source = source, .offset_bytes = 0, .size_bytes = source->size_bytes()};
@@ -71,7 +73,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
   bool wraps = (global->module == "builtins" || global->module == "__builtin__") &&
                (global->name == "bytearray" || global->name == "bytes");
   if (!wraps || args.size() > 1 || depth > kMaxBuilderDepth) return std::nullopt;
-  if (args.empty()) return in_stream({});  // protocol 2 spells b"" as bytes()
+  if (args.empty()) return storage_over({});  // protocol 2 spells b"" as bytes()
   return inline_bytes(args[0], depth + 1);
 }
 
@@ -79,19 +81,19 @@ StorageView Rebuilder::nested_storage(Handle data, int depth) {
   if (auto known = inline_storages_.find(data); known != inline_storages_.end()) return known->second;
   if (depth > 1) throw Error(Code::limit, "TT03", "storages are pickled inside storages more than twice");
   auto bytes = inline_bytes(data);
-  if (!bytes) fail("TT04", fmt::format("_load_from_bytes is given {}, not bytes", describe(graph_, data)));
-  // The same bytes, as a source of their own: the legacy container ends where they end.
+  if (!bytes) fail("TT04", fmt::format("the argument of _load_from_bytes is {}, not bytes", describe(graph_, data)));
+  // A source of its own, because the legacy container ends at the end of its source.
   auto source = std::make_shared<MemorySource>(contents_.stream->name(), bytes->bytes(), bytes->source);
   if (!is_legacy_magic(source->view(0, std::min<uint64_t>(source->size_bytes(), 64))))
-    throw Error(Code::unsupported, "TT04", "_load_from_bytes is given another container than torch's old one");
+    throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes is not a legacy torch file");
   Contents nested = read_legacy(source);
   const StorageView* root = nested.find_view(nested.graph.root());
-  if (!root) throw Error(Code::unsupported, "TT04", "_load_from_bytes is given something else than a storage");
+  if (!root) throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes does not contain a storage");
   StorageView view = *root;
-  view.location = contents_.arena.copy(view.location);  // the nested graph goes
+  view.location = contents_.arena.copy(view.location);  // the nested graph is freed
   Storage storage = nested.storages[view.storage];
   storage.key = {};
-  // Counted in the file where the bytes lie in it.
+  // Offsets count from the start of the file if the bytes are part of it.
   storage.source = bytes->source;
   storage.offset_bytes += bytes->offset_bytes;
   view.storage = add_storage(std::move(storage));
@@ -120,7 +122,7 @@ std::optional<Rebuilder::ArrayType> Rebuilder::array_type(Handle dtype) {
   auto element = code ? numpy_element(*code) : std::nullopt;
   if (!element || object->state == pickle::kNothing) return std::nullopt;
   Args state = graph_.children(object->state);  // (version, byte order, subdtype, names, …)
-  if (state.size() < 5 || graph_.kind(state[2]) != Kind::none || graph_.kind(state[3]) != Kind::none)
+  if (state.size() < 5 || graph_.kind(state[2]) != NodeKind::none || graph_.kind(state[3]) != NodeKind::none)
     return std::nullopt;
   return ArrayType{*element, graph_.text(state[1]) == ">" && element->bytes > 1};
 }
@@ -129,7 +131,7 @@ Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fo
   auto type = array_type(dtype);
   if (!type) return {};
   if (!type->element.dtype)
-    return {.is = Is::unsupported,
+    return {.kind = RebuiltKind::unsupported,
         .tensor = {},
         .what = fmt::format("numpy array of {}{}", type->element.name, shape_text(shape_handle)),
         .parts = {}};
@@ -137,16 +139,16 @@ Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fo
   if (known == inline_storages_.end()) {
     auto storage = inline_bytes(data);
     if (!storage) return {};
-    uint64_t held_bytes = storage->size_bytes;
+    uint64_t size_bytes = storage->size_bytes;
     known = inline_storages_
-                .emplace(data, StorageView{add_storage(std::move(*storage)), 0, held_bytes, find_dtype_object("uint8")})
+                .emplace(data, StorageView{add_storage(std::move(*storage)), 0, size_bytes, find_dtype_object("uint8")})
                 .first;
   }
   const StorageView& view = known->second;
   std::vector<uint64_t> shape = sizes_of(shape_handle, "shape");
   auto size_bytes = tensor_bytes(*type->element.dtype, shape);
   if (size_bytes != view.size_bytes)
-    fail("TT05", fmt::format("a numpy array of shape [{}] and {} has {} bytes", fmt::join(shape, ", "),
+    fail("TT05", fmt::format("a numpy array of shape [{}] and dtype {} has {} bytes of data", fmt::join(shape, ", "),
                      type->element.name, grouped(view.size_bytes)));
 
   std::vector<uint64_t> strides;
@@ -154,7 +156,7 @@ Rebuilt Rebuilder::array(Handle data, Handle dtype, Handle shape_handle, bool fo
     uint64_t stride = 1;
     for (uint64_t size : shape) strides.push_back(std::exchange(stride, stride * size));
   }
-  Rebuilt rebuilt{.is = Is::tensor, .tensor = {}, .what = {}, .parts = {}};
+  Rebuilt rebuilt{.kind = RebuiltKind::tensor, .tensor = {}, .what = {}, .parts = {}};
   set_geometry(rebuilt.tensor, view, type->element, shape, strides, 0);
   rebuilt.tensor.swap = type->swap;
   return rebuilt;

@@ -1,4 +1,4 @@
-// Which part of a checkpoint is the model.
+// Finds the model in a checkpoint.
 #include <algorithm>
 #include <array>
 
@@ -14,13 +14,13 @@ namespace {
 
 using pickle::Handle;
 
-// Where trainers put the model (PyTorch Lightning, DeepSpeed, timm, fairseq, ESRGAN, YOLO …). The second group counts only
-// where the first is empty: averages of the weights, and one network of several.
-constexpr std::array<std::string_view, 9> kFirst = {
+// The keys under which trainers store the model (PyTorch Lightning, DeepSpeed, timm, fairseq, ESRGAN, YOLO …). The
+// fallback keys name averages of the weights, or one network of several. They apply only if no model key matches.
+constexpr std::array<std::string_view, 9> kModelKeys = {
     "state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params", "params_ema"};
-constexpr std::array<std::string_view, 7> kSecond = {
+constexpr std::array<std::string_view, 7> kFallbackKeys = {
     "ema", "model_ema", "state_dict_ema", "ema_state_dict", "generator", "student", "teacher"};
-constexpr int kMaxLevels = 4;
+constexpr int kMaxModelDepth = 4;
 
 std::string joined(std::string_view path, std::string_view key) {
   return path.empty() ? std::string(key) : fmt::format("{}.{}", path, key);
@@ -32,8 +32,9 @@ class Selector {
 
   Part find_model(Part part, int level) {
     auto entries = tree_.mapping(part.handle);
-    if (!entries || level > kMaxLevels) return part;
-    for (auto group : {std::span<const std::string_view>(kFirst), std::span<const std::string_view>(kSecond)}) {
+    if (!entries || level > kMaxModelDepth) return part;
+    for (auto group :
+        {std::span<const std::string_view>(kModelKeys), std::span<const std::string_view>(kFallbackKeys)}) {
       std::vector<Part> found;
       for (std::string_view key : group) {
         Handle handle = tree_.find(*entries, key);
@@ -41,7 +42,7 @@ class Selector {
           found.push_back({joined(part.path, key), handle});
       }
       if (found.size() == 1) return find_model(found[0], level + 1);
-      if (found.size() > 1) refuse_to_guess(found);
+      if (found.size() > 1) throw_ambiguous(found);
     }
     return part;
   }
@@ -49,13 +50,13 @@ class Selector {
   Part find_path(std::string_view path) {
     Handle found = descend(tree_.graph().root(), path, 0);
     if (found == pickle::kNothing)
-      throw Error(Code::not_found, "TF03", fmt::format("there is no part {} in the checkpoint", quoted(path)), {},
+      throw Error(Code::not_found, "TF03", fmt::format("the checkpoint contains no part {}", quoted(path)), {},
           "its parts: " + list_parts());
     return {std::string(path), found};
   }
 
  private:
-  [[noreturn]] void refuse_to_guess(const std::vector<Part>& parts) {
+  [[noreturn]] void throw_ambiguous(const std::vector<Part>& parts) {
     std::string list;
     for (const Part& part : parts)
       list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", quoted(part.path),
@@ -75,7 +76,7 @@ class Selector {
     return list.empty() ? "none" : list;
   }
 
-  // A key may itself hold dots, so every split is tried.
+  // A key can contain dots, so every split of the path is tried.
   Handle descend(Handle handle, std::string_view path, int level) {
     if (path.empty()) return handle;
     if (level > 64) return pickle::kNothing;
@@ -110,22 +111,22 @@ Part select_part(Flattener& flattener, const Tree& tree, std::string_view root) 
   return root.empty() ? selector.find_model(whole, 0) : selector.find_path(root);
 }
 
-void list_what_is_beside(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused) {
-  constexpr size_t kMax = 1000;
+void add_unselected(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused) {
+  constexpr size_t kMaxListed = 1000;
   std::string path;
   Handle handle = tree.graph().root();
   while (handle != part.handle) {
     auto entries = tree.mapping(handle);
     Handle next = pickle::kNothing;
     std::string next_path;
-    if (!entries) return;  // the way leads through an object's attributes
+    if (!entries) return;  // the path continues in an object's attributes
     for (const auto& [key, value] : *entries) {
       std::string here = joined(path, tree.key_text(key));
-      bool on_the_way = part.path == here || part.path.starts_with(here + ".");
-      if (on_the_way && next == pickle::kNothing) {
+      bool on_path = part.path == here || part.path.starts_with(here + ".");
+      if (on_path && next == pickle::kNothing) {
         next = value;
         next_path = here;
-      } else if (unused.size() < kMax) {
+      } else if (unused.size() < kMaxListed) {
         unused.push_back({here, describe(tree.graph(), value), flattener.count_tensors(value)});
       }
     }

@@ -1,4 +1,4 @@
-// What a file is, by its first bytes.
+// Recognizes a file by its first bytes.
 #include <algorithm>
 #include <charconv>
 
@@ -15,7 +15,7 @@ namespace {
 
 using namespace std::literals;
 
-// A ustar header: the magic, and a checksum over the block with its own field as blanks.
+// A ustar header has a magic and a checksum of the block, for which the checksum field counts as blanks.
 bool is_tar(Bytes head) {
   if (head.size() < 512 || text(head.subspan(257, 5)) != "ustar") return false;
   unsigned sum = 0, stated = 0;
@@ -26,7 +26,7 @@ bool is_tar(Bytes head) {
   return sum == stated;
 }
 
-// Protocols 0 and 1 have no mark of their own: an opcode that a pickle can begin with, and what must follow it.
+// Protocols 0 and 1 have no magic. A pickle begins with one of these opcodes and its argument.
 bool may_be_old_pickle(std::string_view head) {
   if (head.size() < 2) return false;
   switch (head[0]) {
@@ -59,23 +59,21 @@ Format sniff(Bytes head) {
     return Format::pickle;
   if (starts_as_safetensors(head)) return Format::safetensors;
   if (may_be_old_pickle(first) && !detect::recognize(head, head.size(), "")) return Format::pickle;
-  return Format::something_else;
+  return Format::other;
 }
 
 Error not_a_model(const ByteSource& source) {
   Bytes head = source.view(0, std::min<uint64_t>(source.size_bytes(), 1024));
   Where where = Where::in(source.name());
-  if (head.empty())
-    return Error(Code::truncated, "", "the file is empty", where, "the download did not begin; fetch it again");
+  if (head.empty()) return Error(Code::truncated, "", "the file is empty", where, "fetch it again");
   auto error = [&](std::string_view what, std::string hint) {
     return Error(Code::unsupported, "", fmt::format("not a model file: {}", what), where, std::move(hint));
   };
   if (auto wrong = detect::recognize(head, source.size_bytes(), source.name())) return error(wrong->what, wrong->hint);
-  if (starts_as_safetensors(head)) return error("it is safetensors already", "nothing needs to be done");
+  if (starts_as_safetensors(head)) return error("it is a safetensors file", "it needs no conversion");
   if (text(head).starts_with("{") || text(head).starts_with("["))
     return error("JSON text", "name the weights file, or the folder");
-  return error("its first bytes belong to no known format",
-      "fetch it again, or see what it is with: file " + printable(source.name()))
+  return error("unknown format", "fetch it again, or identify it with: file " + printable(source.name()))
       .with_reason(Reason::unknown_format);
 }
 

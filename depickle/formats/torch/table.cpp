@@ -6,7 +6,7 @@
 namespace depickle::torch {
 namespace {
 
-// What the table's names, shapes and storages point into. The graph is not among it: it is dropped with the last line.
+// The memory that a table points into. The graph is not part of it and is freed before the table is returned.
 struct Owner {
   std::shared_ptr<const ByteSource> source, stream;
   Arena keys, names;
@@ -27,8 +27,9 @@ Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& o
   std::string_view last_key =
       part.path.empty() ? std::string_view("tensor") : std::string_view(part.path).substr(part.path.rfind('.') + 1);
   flattener.flatten(part.handle, last_key);
-  list_what_is_beside(flattener, tree, part, table.unused);
-  for (const std::string& record : contents.left_records) table.unused.push_back({record, "record of the archive", 0});
+  add_unselected(flattener, tree, part, table.unused);
+  for (const std::string& record : contents.unused_records)
+    table.unused.push_back({record, "record of the archive", 0});
   table.storages = std::move(contents.storages);
   table.notes = std::move(contents.notes);
   owner->keys = std::move(contents.arena);

@@ -17,10 +17,10 @@ struct TableOptions {
   uint64_t expand_limit_bytes = uint64_t{64} << 20;
 };
 
-/// What a torch file holds. Everything points into `owner` and the storages' sources.
+/// The tensors of a torch file. All names, shapes and strides point into `owner`.
 struct Table {
   std::string container;
-  std::string root;  ///< the part that was taken; empty for the whole
+  std::string root;  ///< the part that contains the model; empty for the whole checkpoint
   std::vector<Tensor> tensors;
   std::vector<Storage> storages;
   std::vector<Unused> unused;
@@ -29,18 +29,18 @@ struct Table {
   std::shared_ptr<const void> owner;
 };
 
-/// What the first bytes of a file say it is.
-enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, something_else };
+/// A file format, as sniff() recognizes it.
+enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, other };
 
-/// By content, never by name: `head` is the first 512 bytes (fewer where the file is shorter).
+/// Returns the format of a file by its first 512 bytes (fewer if the file is shorter). The name is not considered.
 Format sniff(Bytes head);
 
-/// The table of a file that sniff() calls torch's or a pickle. Throws Error{malformed, truncated, unsupported, limit, not_found}
-/// with the place and the rule (docs/formats/torch.md). Memory follows the number of tensors, never a size that the file claims.
+/// Reads the tensors of a torch file or a pickle. Memory use depends on the number of tensors, not on declared sizes.
+/// Throws Error{malformed, truncated, unsupported, limit, not_found} with the rule (docs/formats/torch.md).
 Table read_table(std::shared_ptr<const ByteSource> source, const TableOptions& options = {});
 
-/// Error{unsupported, truncated, malformed} that says what a file is that no reader takes: an archive, a web page, a git-LFS
-/// pointer, another format, with a hint.
+/// Returns an Error{unsupported}, or Error{truncated} for an empty file, that names what the file is: an archive, a web
+/// page, a git-LFS pointer, another format.
 Error not_a_model(const ByteSource& source);
 
 }  // namespace depickle::torch

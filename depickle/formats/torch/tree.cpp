@@ -10,10 +10,10 @@ namespace depickle::torch {
 namespace {
 
 using pickle::Handle;
-using pickle::Kind;
 using pickle::kNothing;
+using pickle::NodeKind;
 
-// A Python 2 str that is not UTF-8 is taken as Latin-1, as Python 3 does with encoding="latin1".
+// Decodes a Python 2 str as UTF-8 or else as Latin-1, as Python 3 does with encoding="latin1".
 std::string utf8_of(std::string_view text) {
   if (is_utf8(text)) return std::string(text);
   std::string out;
@@ -32,22 +32,23 @@ std::string utf8_of(std::string_view text) {
 }  // namespace
 
 std::optional<Tree::Entries> Tree::mapping(Handle handle) const {
-  if (graph_.kind(handle) == Kind::dict) return graph_.entries(graph_.children(handle));
+  if (graph_.kind(handle) == NodeKind::dict) return graph_.entries(graph_.children(handle));
   auto object = graph_.object(handle);
   if (!object) return std::nullopt;
   const pickle::Global* global = graph_.global(object->callable);
   auto builder = global ? find_builder(*global) : std::nullopt;
-  bool dict_like = builder == Builder::ordered_dict || builder == Builder::dict_like;
+  bool dict_like = builder == BuilderFunction::ordered_dict || builder == BuilderFunction::dict_like;
   if (!dict_like) return object->pairs.empty() ? std::nullopt : std::optional(graph_.entries(object->pairs));
 
-  // Python 2 gives an OrderedDict its items as an argument, [[key, value], …]; Counter gets a dict.
+  // In Python 2, the argument of OrderedDict is a list of items, [[key, value], …]. The argument of Counter is a dict.
   std::vector<Handle> pairs;
   for (Handle argument : graph_.children(object->args)) {
-    if (graph_.kind(argument) == Kind::dict) std::ranges::copy(graph_.children(argument), std::back_inserter(pairs));
-    if (graph_.kind(argument) != Kind::list) continue;
+    if (graph_.kind(argument) == NodeKind::dict)
+      std::ranges::copy(graph_.children(argument), std::back_inserter(pairs));
+    if (graph_.kind(argument) != NodeKind::list) continue;
     for (Handle item : graph_.children(argument)) {
       std::span<const Handle> pair = graph_.children(item);
-      if (pair.size() == 2 && graph_.kind(item) != Kind::dict) pairs.insert(pairs.end(), pair.begin(), pair.end());
+      if (pair.size() == 2 && graph_.kind(item) != NodeKind::dict) pairs.insert(pairs.end(), pair.begin(), pair.end());
     }
   }
   if (pairs.empty()) return graph_.entries(object->pairs);
@@ -75,23 +76,23 @@ std::vector<Handle> Tree::elements(Handle handle) const {
   auto object = graph_.object(handle);
   if (!object) {
     std::span<const Handle> items =
-        graph_.kind(handle) == Kind::dict ? std::span<const Handle>() : graph_.children(handle);
+        graph_.kind(handle) == NodeKind::dict ? std::span<const Handle>() : graph_.children(handle);
     return {items.begin(), items.end()};
   }
   std::vector<Handle> all(object->items.begin(), object->items.end());
-  // A state that is a sequence of fields or another object, and arguments that are not a mapping's.
+  // A state that is another object or a sequence.
   if (object->state != kNothing && attributes(handle).empty()) {
     if (graph_.object(object->state)) {
       all.push_back(object->state);
-    } else if (graph_.kind(object->state) != Kind::dict) {
+    } else if (graph_.kind(object->state) != NodeKind::dict) {
       std::ranges::copy(graph_.children(object->state), std::back_inserter(all));
     }
   }
   if (!mapping(handle)) {
     std::span<const Handle> args = graph_.children(object->args);
-    // torch.return_types and the like: the fields as one tuple, and a dict of hidden ones.
-    bool fields = args.size() == 1 || (args.size() == 2 && graph_.kind(args[1]) == Kind::dict);
-    bool one_sequence = fields && (graph_.kind(args[0]) == Kind::tuple || graph_.kind(args[0]) == Kind::list);
+    // Structured sequences such as torch.return_types: a tuple of fields, and a dict of hidden fields.
+    bool fields = args.size() == 1 || (args.size() == 2 && graph_.kind(args[1]) == NodeKind::dict);
+    bool one_sequence = fields && (graph_.kind(args[0]) == NodeKind::tuple || graph_.kind(args[0]) == NodeKind::list);
     std::ranges::copy(one_sequence ? graph_.children(args[0]) : args, std::back_inserter(all));
   }
   return all;
@@ -99,7 +100,7 @@ std::vector<Handle> Tree::elements(Handle handle) const {
 
 std::string Tree::key_text(Handle key) const {
   if (auto text = graph_.text(key)) return utf8_of(*text);
-  if (graph_.kind(key) == Kind::integer) return fmt::format("{}", *graph_.integer(key));
+  if (graph_.kind(key) == NodeKind::integer) return fmt::format("{}", *graph_.integer(key));
   if (const pickle::Global* global = graph_.global(key)) return dotted(*global);
   std::string described = describe(graph_, key);
   return described.substr(described.find(' ') == std::string::npos ? 0 : described.find(' ') + 1);

@@ -1,4 +1,4 @@
-// Rule PK10: bounds, and what would be a bomb to a reader that copies.
+// Rule PK10: limits, and inputs that would be bombs for a reader that copies values.
 #include <chrono>
 
 #include <gtest/gtest.h>
@@ -23,7 +23,7 @@ TEST(Limits, PK10_opcodes) {
 
 TEST(Limits, PK10_values) {
   EXPECT_EQ(refusal("]]]]."sv, {.nodes = 263}), "at byte 3: [PK10] more than 263 values")
-      << "260 are there from the start";
+      << "every graph begins with 260 values";
 }
 
 TEST(Limits, PK10_memo_entries) {
@@ -43,25 +43,25 @@ TEST(Limits, PK10_marks) {
 }
 
 TEST(Limits, PK10_lines) {
-  EXPECT_EQ(refusal("cabcd\ne\n."sv, {.line_bytes = 3}), "at byte 1: [PK10] a line is longer than 3 bytes");
+  EXPECT_EQ(refusal("cabcd\ne\n."sv, {.line_bytes = 3}), "at byte 1: [PK10] a line has more than 3 bytes");
   EXPECT_EQ(refusal("cabc\ne\n."sv, {.line_bytes = 3}), "accepted: abc.e");
-  EXPECT_EQ(refusal("I" + times(5000, "1") + "\n."), "at byte 1: [PK10] a line is longer than 4096 bytes");
+  EXPECT_EQ(refusal("I" + times(5000, "1") + "\n."), "at byte 1: [PK10] a line has more than 4096 bytes");
 }
 
 TEST(Limits, PK10_texts) {
-  EXPECT_EQ(refusal("X\4\0\0\0abcd."sv, {.text_bytes = 3}), "at byte 0: [PK10] a str of 4 bytes (at most 3)");
+  EXPECT_EQ(refusal("X\4\0\0\0abcd."sv, {.text_bytes = 3}), "at byte 0: [PK10] a str has 4 bytes (at most 3)");
   EXPECT_EQ(refusal("X\3\0\0\0abc."sv, {.text_bytes = 3}), "accepted: 'abc'");
   EXPECT_EQ(refusal("C\4abcd."sv, {.text_bytes = 3}), "accepted: b'abcd'") << "bytes are not copied";
 }
 
 TEST(Limits, PK10_integers) {
   EXPECT_EQ(refusal("\x8b\0\4\0\0"s + times(1024, "\x11") + "."), "accepted: big(" + times(1024, "11") + ")")
-      << "1024 bytes are";
+      << "1024 bytes are allowed";
   EXPECT_EQ(
-      refusal("\x8b\0\x08\0\0"s + times(2048, "\x11") + "."), "at byte 0: [PK10] more than 1,024 bytes of one integer");
+      refusal("\x8b\0\x08\0\0"s + times(2048, "\x11") + "."), "at byte 0: [PK10] more than 1,024 bytes in one int");
 }
 
-TEST(Limits, ALengthThatLiesIsFoundBeforeAnyMemoryIsTaken) {
+TEST(Limits, AWrongLengthIsRefusedBeforeMemoryIsAllocated) {
   EXPECT_EQ(refusal("X\xff\xff\xff\xff"
                     "abc"sv),
       "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
@@ -70,7 +70,7 @@ TEST(Limits, ALengthThatLiesIsFoundBeforeAnyMemoryIsTaken) {
       "at byte 5: [PK02] the pickle ends inside an argument (have 3 bytes, need 4294967295)");
 }
 
-// "Billion laughs": each step holds the last one ten times. As values it is 10^30 of them; as a graph it is 30.
+// "Billion laughs": each list contains the previous one ten times. Copied, these are 10^30 values; in a graph, 30.
 TEST(Limits, DoublingBySharedHandlesIsCheap) {
   std::string by_dup = "]" + times(100, "2\x86") + ".";
   EXPECT_LT(parse(bytes(by_dup)).graph.nodes(), 400u);
@@ -82,7 +82,7 @@ TEST(Limits, DoublingBySharedHandlesIsCheap) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
 }
 
-TEST(Limits, DeepNestingTakesNoStackOfOurs) {
+TEST(Limits, DeepNestingNeedsNoCallStack) {
   std::string deep = times(1'000'000, "]") + times(999'999, "a") + ".";
   Pickle parsed = parse(bytes(deep));
   EXPECT_EQ(parsed.graph.children(parsed.graph.root()).size(), 1u);

@@ -1,4 +1,4 @@
-// Each opcode: what it leaves on the stack. The answers are those of CPython's Lib/pickletools.py.
+// The result of each opcode. The expected values are those of CPython's Lib/pickletools.py.
 #include <set>
 
 #include <gtest/gtest.h>
@@ -114,13 +114,13 @@ const Row kRows[] = {
     {Op::READONLY_BUFFER, "C\2hi\x98"sv, "b'hi'"},
 };
 
-TEST(Opcodes, LeaveWhatPythonLeaves) {
+TEST(Opcodes, HaveTheResultsOfPython) {
   for (const Row& row : kRows)
     EXPECT_EQ(refusal(std::string(row.stream) + "."), "accepted: " + std::string(row.value))
         << name(row.op) << " in " << row.stream;
 }
 
-// The one opcode without a value is refused by PK09.
+// NEXT_BUFFER has no result: PK09 refuses it.
 TEST(Opcodes, AllAreInTheTable) {
   std::set<Op> tried{Op::NEXT_BUFFER};
   for (const Row& row : kRows) {
@@ -144,7 +144,7 @@ TEST(Opcodes, EveryOtherByteIsRefused) {
   }
 }
 
-TEST(Opcodes, WhatMadeAValueTellsTypesApartThatAreReadAlike) {
+TEST(Opcodes, MadeByDistinguishesTypesOfTheSameKind) {
   auto maker = [](std::string_view stream) {
     Pickle pickle = parse(bytes(stream));
     return pickle.graph.made_by(pickle.graph.root());

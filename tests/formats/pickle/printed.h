@@ -1,4 +1,4 @@
-// Pickles for tests, and graphs as text.
+// Graphs as text, for tests.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@
 
 namespace depickle::pickle {
 
-/// Prints values about as Python does: `os.system('id')`, `pid(…)`, `ext(…)`; an object's state follows `@`, its items `+`.
-/// A value inside itself is `...`.
+/// Prints values in a notation like Python's: `os.system('id')`, `pid(…)`, `ext(…)`. `@` precedes an object's state,
+/// `+` its items. A value inside itself is `...`.
 class Printer {
  public:
   explicit Printer(const Graph& graph) : graph_(graph) {}
@@ -28,29 +28,30 @@ class Printer {
  private:
   std::string value(Handle handle) {
     switch (graph_.kind(handle)) {
-      case Kind::none: return "None";
-      case Kind::boolean: return graph_.integer(handle) == 1 ? "True" : "False";
-      case Kind::integer: return std::to_string(*graph_.integer(handle));
-      case Kind::big_integer: return "big(" + hex(*graph_.bytes(handle)) + ")";
-      case Kind::real: return (std::ostringstream() << *graph_.real(handle)).str();
-      case Kind::text: return "'" + std::string(*graph_.text(handle)) + "'";
-      case Kind::bytes: return "b'" + std::string(depickle::text(*graph_.bytes(handle))) + "'";
-      case Kind::list: return "[" + joined(graph_.children(handle)) + "]";
-      case Kind::tuple: return "(" + joined(graph_.children(handle)) + ")";
-      case Kind::set: return "set(" + joined(graph_.children(handle)) + ")";
-      case Kind::dict: return "{" + paired(graph_.children(handle)) + "}";
-      case Kind::global:
+      case NodeKind::none: return "None";
+      case NodeKind::boolean: return graph_.integer(handle) == 1 ? "True" : "False";
+      case NodeKind::integer: return std::to_string(*graph_.integer(handle));
+      case NodeKind::big_integer: return "big(" + hex(*graph_.bytes(handle)) + ")";
+      case NodeKind::real: return (std::ostringstream() << *graph_.real(handle)).str();
+      case NodeKind::text: return "'" + std::string(*graph_.text(handle)) + "'";
+      case NodeKind::bytes: return "b'" + std::string(depickle::text(*graph_.bytes(handle))) + "'";
+      case NodeKind::list: return "[" + joined(graph_.children(handle)) + "]";
+      case NodeKind::tuple: return "(" + joined(graph_.children(handle)) + ")";
+      case NodeKind::set: return "set(" + joined(graph_.children(handle)) + ")";
+      case NodeKind::dict: return "{" + paired(graph_.children(handle)) + "}";
+      case NodeKind::global:
         return std::string(graph_.global(handle)->module) + "." + std::string(graph_.global(handle)->name);
-      case Kind::persistent: return "pid(" + text(graph_.persistent_id(handle)) + ")";
-      case Kind::extension: return "ext(" + std::to_string(graph_.extension_code(handle)) + ")";
-      case Kind::object: return object(*graph_.object(handle));
+      case NodeKind::persistent: return "pid(" + text(graph_.persistent_id(handle)) + ")";
+      case NodeKind::extension: return "ext(" + std::to_string(graph_.extension_code(handle)) + ")";
+      case NodeKind::object: return object(*graph_.object(handle));
     }
     return "?";
   }
 
   std::string object(const Object& object) {
-    std::string out = text(object.callable) +
-                      (graph_.kind(object.args) == Kind::tuple ? text(object.args) : "(*" + text(object.args) + ")");
+    std::string out =
+        text(object.callable) +
+        (graph_.kind(object.args) == NodeKind::tuple ? text(object.args) : "(*" + text(object.args) + ")");
     if (object.kwargs != kNothing) out += "**" + text(object.kwargs);
     if (object.state != kNothing) out += "@" + text(object.state);
     if (!object.items.empty()) out += "+[" + joined(object.items) + "]";
@@ -82,14 +83,14 @@ class Printer {
   std::vector<Handle> inside_;
 };
 
-/// What the pickle of these bytes says.
-inline std::string printed(std::string_view stream, const Limits& limits = {}) {
+/// Returns the value of the pickle as text.
+inline std::string printed(std::string_view stream, const ParseLimits& limits = {}) {
   Pickle parsed = parse(bytes(stream), 0, limits);
   return Printer(parsed.graph).text(parsed.graph.root());
 }
 
-/// The text of the error that it ends with.
-inline std::string refusal(std::string_view stream, const Limits& limits = {}) {
+/// Returns the text of the error, or "accepted: " and the value.
+inline std::string refusal(std::string_view stream, const ParseLimits& limits = {}) {
   try {
     return "accepted: " + printed(stream, limits);
   } catch (const Error& error) {

@@ -1,4 +1,4 @@
-// The zip container (TZ), storages and their ids (TS), and what is no model file.
+// The zip container (TZ), storages and their ids (TS), and files that are not models.
 #include <gmock/gmock.h>
 
 #include "tests/formats/torch/tables.h"
@@ -19,7 +19,7 @@ std::string renamed(std::vector<Member> members, std::string_view from, std::str
   return zip(members);
 }
 
-TEST(TorchZip, GivesTensorsInTheOrderOfTheKeys) {
+TEST(TorchZip, ListsTensorsInTheOrderOfTheKeys) {
   Table table =
       table_of(torch_zip(dict({{"b", vector("0", 4)}, {"a", vector("1", 2)}}), {{"0", kFour}, {"1", floats({5, 6})}}));
   EXPECT_EQ(table.container, "torch zip");
@@ -36,28 +36,29 @@ TEST(TorchZip, ReadsEveryProtocolAndDeflatedRecords) {
   EXPECT_EQ(content_of(table_of(zip(members))), kFour);
 }
 
-TEST(TorchZip, TellsWhatTheArchiveHoldsBesides) {
+TEST(TorchZip, ListsUnusedRecordsAndNotesCode) {
   std::vector<Member> members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
   members.push_back({.name = "archive/constants.pkl", .content = "\x80\2).", .described = true});
   members.push_back({.name = "archive/.data/serialization_id", .content = "1", .described = true});
   Table table = table_of(zip(members));
-  EXPECT_EQ(left_in(table), "constants.pkl (record of the archive, 0)");
-  EXPECT_THAT(table.notes, testing::ElementsAre("a TorchScript archive: it also holds code, which is not looked at"));
+  EXPECT_EQ(unused_in(table), "constants.pkl (record of the archive, 0)");
+  EXPECT_THAT(table.notes, testing::ElementsAre("a TorchScript archive: its code is ignored"));
 }
 
-TEST(TorchZip, NotesRecordsWithoutChecksums) {
+TEST(TorchZip, NotesMissingChecksums) {
   std::string plain = torch_zip(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
   auto without_crc = [](std::string file, int n) { return patched(file, central(file, n) + 16, uint32_t{0}); };
   EXPECT_TRUE(table_of(plain).notes.empty());
   EXPECT_THAT(table_of(without_crc(plain, 1)).notes,
-      testing::ElementsAre(HasSubstr("only the data records carry no checksum")));
-  EXPECT_THAT(table_of(without_crc(without_crc(plain, 0), 1)).notes, testing::ElementsAre("written without checksums"));
+      testing::ElementsAre(HasSubstr("the storages have no checksums, but data.pkl has one")));
+  EXPECT_THAT(
+      table_of(without_crc(without_crc(plain, 0), 1)).notes, testing::ElementsAre("the archive contains no checksums"));
 }
 
-TEST(TorchZip, TZ01_records_outside_the_one_folder) {
+TEST(TorchZip, TZ01_records_in_several_folders) {
   auto members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
   EXPECT_EQ(refusal(renamed(members, "archive/version", "version")),
-      "f: [TZ01] record \"version\" is not in folder \"archive\", as every record of a torch file is");
+      "f: [TZ01] record \"version\" is not in folder \"archive\", but a torch file has one folder");
   EXPECT_THAT(refusal(renamed(members, "archive/version", "archive2/version")), HasSubstr("[TZ01]"));
   EXPECT_THAT(refusal(renamed(members, "archive/data.pkl", "data.pkl")), HasSubstr("[TZ01] record \"data.pkl\""));
 }
@@ -72,7 +73,7 @@ TEST(TorchZip, TZ02_archives_of_another_kind_are_named) {
   EXPECT_THAT(only("model.weights.h5"), HasSubstr("a Keras or TensorFlow archive"));
 }
 
-TEST(TorchZip, TZ03_a_byte_order_that_is_none) {
+TEST(TorchZip, TZ03_unknown_byte_orders) {
   auto in_order = [](std::string order) {
     auto members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
     members.push_back({.name = "archive/byteorder", .content = std::move(order), .described = true});
@@ -80,42 +81,43 @@ TEST(TorchZip, TZ03_a_byte_order_that_is_none) {
   };
   EXPECT_EQ(in_order("little"), "accepted: w F32[4]");
   EXPECT_EQ(in_order("big"), "accepted: w F32[4] swap");
-  EXPECT_EQ(in_order("big\n"), "f: [TZ03] the record byteorder says \"big\\n\", neither little nor big");
+  EXPECT_EQ(in_order("big\n"), "f: [TZ03] the record byteorder contains \"big\\n\" (expected \"little\" or \"big\")");
   EXPECT_THAT(in_order(std::string(100, 'b')), HasSubstr("[TZ03]"));
 }
 
-TEST(TorchZip, AnErrorInThePickleNamesTheRecordAndThePlaceInTheFile) {
+TEST(TorchZip, AnErrorInThePickleNamesTheRecordAndTheOffsetInTheFile) {
   std::string file = torch_zip("}", {});
   size_t at = file.find("\x80\2}.") + 2;
   EXPECT_EQ(refusal(patched(file, at, '\xff')),
-      "f (archive/data.pkl): at byte " + std::to_string(at) + ": [PK01] 0xff is no opcode");
+      "f (archive/data.pkl): at byte " + std::to_string(at) + ": [PK01] 0xff is not an opcode");
 }
 
-TEST(Storages, TS01_ids_that_torch_never_writes) {
+TEST(Storages, TS01_ids_that_torch_does_not_write) {
   auto with_id = [](const std::string& id) { return refused_zip(dict({{"x", id + "Q"}}), {{"0", kFour}}); };
-  EXPECT_EQ(with_id(text("storage")), "[TS01] a persistent id is no tuple");
-  EXPECT_EQ(with_id(tuple({})), "[TS01] a persistent id is no tuple");
-  EXPECT_EQ(with_id(tuple({number(1)})), "[TS01] a persistent id has no kind");
-  EXPECT_EQ(with_id(tuple({text("storage"), kNone})), "[TS01] a storage's id has 2 parts, not 5 or 6");
+  EXPECT_EQ(with_id(text("storage")), "[TS01] a persistent id is not a tuple");
+  EXPECT_EQ(with_id(tuple({})), "[TS01] a persistent id is not a tuple");
+  EXPECT_EQ(with_id(tuple({number(1)})), "[TS01] the first element of a persistent id is not a str");
+  EXPECT_EQ(
+      with_id(tuple({text("storage"), kNone})), "[TS01] a storage's persistent id has 2 elements (expected 5 or 6)");
   auto id = [](std::string type, std::string key, std::string numel, std::string more = "") {
     return tuple({text("storage"), type, key, text("cpu"), numel, more});
   };
   const std::string kFloat = named("torch", "FloatStorage");
-  EXPECT_EQ(with_id(id(text("FloatStorage"), text("0"), number(4))), "[TS01] a storage's class is no global");
+  EXPECT_EQ(with_id(id(text("FloatStorage"), text("0"), number(4))), "[TS01] a storage's class is not a global");
   EXPECT_EQ(with_id(id(named("torch", "StringStorage"), text("0"), number(4))),
       "[TS01] unknown storage class torch.StringStorage");
   EXPECT_EQ(
       with_id(id(named("os", "FloatStorage"), text("0"), number(4))), "[TS01] unknown storage class os.FloatStorage");
   for (const std::string& key : {text("a/b"), text(""), text(std::string(65, 'a')), number(0)})
-    EXPECT_EQ(with_id(id(kFloat, key, number(4))), "[TS01] a storage's key is not a short plain str");
-  EXPECT_EQ(with_id(id(kFloat, text("0"), number(-1))), "[TS01] a storage's numel is no count");
-  EXPECT_EQ(with_id(id(kFloat, text("0"), number(INT64_MAX))), "[TS01] a storage's numel is no count");
+    EXPECT_EQ(with_id(id(kFloat, key, number(4))), "[TS01] a storage's key is not 1 to 64 letters, digits, _, . or -");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(-1))), "[TS01] a storage's numel is not a count");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(INT64_MAX))), "[TS01] a storage's numel is not a count");
   EXPECT_EQ(with_id(id(kFloat, text("0"), number(int64_t{1} << 62))), "[TS01] a storage's size overflows");
-  EXPECT_EQ(
-      with_id(id(kFloat, text("0"), number(4), tuple({text("v")}))), "[TS01] a storage's view is no tuple of three");
+  EXPECT_EQ(with_id(id(kFloat, text("0"), number(4), tuple({text("v")}))),
+      "[TS01] a storage's view is not a tuple of 3 elements");
 }
 
-TEST(Storages, KeysMayBePython2StringsOrBytes) {
+TEST(Storages, KeysCanBePython2StringsOrBytes) {
   auto id = [](std::string key) {
     return tuple({std::string("U\7storage"), named("torch.cuda", "FloatStorage"), key, text("cuda:0"), number(4)}) +
            "Q";
@@ -128,30 +130,30 @@ TEST(Storages, KeysMayBePython2StringsOrBytes) {
   EXPECT_EQ(listed_zip(dict({{"w", tensor(id(made::bytes("0")), {4}, {1})}}), {{"0", kFour}}), "w F32[4]");
 }
 
-TEST(Storages, IdsOfAnotherKindAreNone) {
+TEST(Storages, OtherIdsAreIgnored) {
   EXPECT_EQ(listed_zip(dict({{"w", vector("0", 4)},
                            {"m", tuple({text("module"), named("my", "Net"), text("net.py"), text("source")}) + "Q"}}),
                 {{"0", kFour}}),
       "w F32[4]");
 }
 
-TEST(Storages, TS02_ids_that_tell_two_stories) {
+TEST(Storages, TS02_ids_that_contradict_each_other) {
   auto two = [](const std::string& first, const std::string& second) {
     return refused_zip(dict({{"a", first}, {"b", second}}), {{"0", kFour}});
   };
   EXPECT_EQ(refused_zip(dict({{"w", vector("0", 5)}}), {{"0", kFour}}),
-      "[TS02] storage \"0\" holds 16 bytes, the pickle says 20");
+      "[TS02] storage \"0\" has 16 bytes (the pickle declares 20)");
   EXPECT_EQ(refused_zip(dict({{"w", vector("0", 3)}}), {{"0", kFour}}),
-      "[TS02] storage \"0\" holds 16 bytes, the pickle says 12");
-  EXPECT_EQ(
-      two(storage("FloatStorage", "0", 4), storage("IntStorage", "0", 4)), "[TS02] storage \"0\" is float32 and int32");
+      "[TS02] storage \"0\" has 16 bytes (the pickle declares 12)");
+  EXPECT_EQ(two(storage("FloatStorage", "0", 4), storage("IntStorage", "0", 4)),
+      "[TS02] storage \"0\" has two types, float32 and int32");
   EXPECT_EQ(two(storage("FloatStorage", "0", 4), storage("DoubleStorage", "0", 3)).substr(0, 6), "[TS02]");
   EXPECT_EQ(two(storage("UntypedStorage", "0", 16), storage("ByteStorage", "0", 16)), "accepted: a U8[16]; b U8[16]")
       << "torch writes both";
 }
 
-TEST(Storages, TS03_a_record_that_is_not_there) {
-  EXPECT_EQ(refused_zip(dict({{"w", vector("1", 4)}}), {{"0", kFour}}), "[TS03] there is no record for storage \"1\"");
+TEST(Storages, TS03_a_missing_record) {
+  EXPECT_EQ(refused_zip(dict({{"w", vector("1", 4)}}), {{"0", kFour}}), "[TS03] storage \"1\" has no record");
 }
 
 TEST(Storages, TS04_views_that_reach_outside) {
@@ -164,7 +166,7 @@ TEST(Storages, TS04_views_that_reach_outside) {
         "[TS04] a view reaches outside storage \"0\"");
 }
 
-TEST(Sniff, GoesByContent) {
+TEST(Sniff, RecognizesFilesByContent) {
   auto format = [](std::string_view head) { return sniff(depickle::bytes(head)); };
   EXPECT_EQ(format(torch_zip("}", {})), Format::torch_zip);
   EXPECT_EQ(format(legacy("}", {})), Format::torch_legacy);
@@ -172,18 +174,18 @@ TEST(Sniff, GoesByContent) {
   EXPECT_EQ(format("L119547037146038801333356L\n."), Format::torch_legacy);
   EXPECT_EQ(format(pickle("}")), Format::pickle);
   EXPECT_EQ(format("(dp0\n."), Format::pickle);
-  EXPECT_EQ(format("\x80\6"), Format::something_else);
+  EXPECT_EQ(format("\x80\6"), Format::other);
   EXPECT_EQ(format(raw<uint64_t>(0x0280) + "{}" + std::string(638, ' ')), Format::safetensors)
-      << "whose length begins like a pickle";
-  EXPECT_EQ(format("PK\5\6"), Format::something_else);
-  EXPECT_EQ(format(""), Format::something_else);
+      << "a header length that begins like a pickle";
+  EXPECT_EQ(format("PK\5\6"), Format::other);
+  EXPECT_EQ(format(""), Format::other);
 }
 
-TEST(Sniff, AMagicThatIsOnlyComputedIsNoLegacyFile) {
+TEST(Sniff, AComputedMagicNumberIsNotALegacyFile) {
   EXPECT_EQ(sniff(depickle::bytes(pickle(call("builtins", "eval", {text("0x1950A86A20F9469CFC6C")})))), Format::pickle);
 }
 
-TEST(NotAModel, IsNamedForWhatItIs) {
+TEST(NotAModel, NamesTheFormat) {
   auto of = [](std::string content) { return not_a_model(*source_of(std::move(content))); };
   EXPECT_STREQ(of("").what(), "f: the file is empty");
   EXPECT_EQ(of("").code(), Code::truncated);
@@ -197,8 +199,8 @@ TEST(NotAModel, IsNamedForWhatItIs) {
   EXPECT_THAT(of("PYTORCH1").what(), HasSubstr("torch 1.0 preview"));
   EXPECT_THAT(of("\x93NUMPY").what(), HasSubstr("a NumPy array"));
   EXPECT_THAT(of("GGUF").what(), HasSubstr("GGUF"));
-  EXPECT_THAT(of(raw<uint64_t>(2) + "{}").what(), HasSubstr("it is safetensors already"));
-  EXPECT_THAT(of("\xde\xad").what(), HasSubstr("no known format"));
+  EXPECT_THAT(of(raw<uint64_t>(2) + "{}").what(), HasSubstr("it is a safetensors file"));
+  EXPECT_THAT(of("\xde\xad").what(), HasSubstr("unknown format"));
 }
 
 }  // namespace

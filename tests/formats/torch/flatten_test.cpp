@@ -1,4 +1,4 @@
-// Rules TF01 and TF02: from the graph's root to names.
+// Rules TF01 and TF02: the names of the tensors.
 #include <gmock/gmock.h>
 
 #include "tests/formats/torch/tables.h"
@@ -22,7 +22,7 @@ std::string names(const std::string& value, const TableOptions& options = {}) {
   return out;
 }
 
-TEST(StateDict, NamesAreItsKeys) {
+TEST(StateDict, TheKeysAreTheNames) {
   EXPECT_EQ(names(dict({{"h.0.weight", kTensor}, {"", kTensor}})), "h.0.weight ");
   EXPECT_EQ(names(ordered({{"b", kTensor}, {"a", kTensor}})), "b a");
   EXPECT_EQ(names("}" + number(3) + kTensor + "s\x88" + kTensor + "sN" + kTensor + "sU\1\xe9" + kTensor + "s"),
@@ -34,27 +34,27 @@ TEST(StateDict, NamesAreItsKeys) {
 
 TEST(StateDict, FormsOfTheOrderedDict) {
   std::string items = list({list({text("a"), kTensor}), tuple({text("b"), kTensor})});
-  EXPECT_EQ(names(call("collections", "OrderedDict", {items})), "a b") << "Python 2 gives the items as an argument";
+  EXPECT_EQ(names(call("collections", "OrderedDict", {items})), "a b") << "in Python 2, the items are an argument";
   EXPECT_EQ(
       names(ordered({{"a", kTensor}}) + dict({{"_metadata", ordered({{"", dict({{"version", number(1)}})}})}}) + "b"),
       "a")
-      << "its attributes are no content";
+      << "attributes are not items";
   EXPECT_EQ(
       names(call("collections", "defaultdict", {named("builtins", "list")}) + pairs({{"a", kTensor}}) + "u"), "a");
   EXPECT_EQ(names(call("collections", "Counter", {dict({{"a", kTensor}})})), "a");
   EXPECT_EQ(names(pairs({{"a", kTensor}, {"b", kTensor}, {"a", kTensor}}) + "d"), "a b")
-      << "the last value in the first place";
+      << "the last value at the first position";
 }
 
-TEST(StateDict, WhatIsNoTensorIsLeft) {
+TEST(StateDict, OtherValuesAreUnused) {
   Table table = table_around(
       dict({{"w", kTensor}, {"epoch", number(3)}, {"args", instance("argparse", "Namespace", {{"lr", number(1)}})},
           {"log", list({number(1), number(2)})}, {"name", text("gpt")}}));
-  EXPECT_EQ(left_in(table),
+  EXPECT_EQ(unused_in(table),
       "epoch (int 3, 0); args (object argparse.Namespace, 0); log (list, 2 items, 0); name (str \"gpt\", 0)");
 }
 
-TEST(StateDict, TensorsInsideUnknownObjectsAreReached) {
+TEST(StateDict, TensorsInUnknownObjectsAreFound) {
   EXPECT_EQ(names(dict({{"x", instance("some", "Thing", {{"inner", kTensor}})}})), "x.inner");
   EXPECT_EQ(names(dict({{"x", call("some", "Thing", {kTensor})}})), "x.0");
   EXPECT_EQ(names(dict({{"x", named("some", "Thing") + ")\x81" + tuple({kNone, dict({{"slot", kTensor}})}) + "b"}})),
@@ -67,17 +67,17 @@ TEST(StateDict, TensorsInsideUnknownObjectsAreReached) {
       "x.0.inner");
 }
 
-TEST(StateDict, CyclesEnd) {
+TEST(StateDict, CyclesAreFollowedOnce) {
   EXPECT_EQ(names("}q\1" + text("w") + kTensor + "s" + text("self") + "h\1s"), "w");
   EXPECT_EQ(names(dict({{"w", kTensor}, {"l", "]q\1h\1a"}})), "w");
 }
 
-// Regression: an object that is its own state was followed without end.
-TEST(StateDict, AnObjectThatIsItsOwnStateEnds) {
+// Regression: an object that is its own state was followed without a limit.
+TEST(StateDict, AnObjectThatIsItsOwnStateIsFollowedOnce) {
   EXPECT_EQ(names(dict({{"w", kTensor}, {"x", named("a", "B") + ")\x81q\1h\1b"}})), "w");
 }
 
-TEST(StateDict, TF01_parts_repeated_without_end) {
+TEST(StateDict, TF01_values_repeated_too_often) {
   std::string laughs = list({kTensor}) +
                        "q\1"
                        "0";
@@ -87,22 +87,22 @@ TEST(StateDict, TF01_parts_repeated_without_end) {
         "0";
   Error error = error_of_file(torch_zip(laughs + "h\1", kData));
   EXPECT_EQ(error.code(), Code::limit);
-  EXPECT_STREQ(error.what(), "f: [TF01] the pickle repeats its parts without end");
+  EXPECT_STREQ(error.what(), "f: [TF01] the pickle refers to the same values too often");
 }
 
-TEST(StateDict, TF01_parts_nested_without_end) {
+TEST(StateDict, TF01_values_nested_too_deep) {
   std::string deep = kTensor;
   for (int i = 0; i < 300; ++i) deep += "\x85";
   EXPECT_THAT(refusal(torch_zip(deep, kData)), HasSubstr("[TF01] values are nested more than 256 deep"));
 }
 
-TEST(StateDict, TF02_names_beyond_all_measure) {
+TEST(StateDict, TF02_names_that_are_too_long) {
   EXPECT_EQ(names(dict({{std::string(4096, 'n'), kTensor}})).size(), 4096u);
   EXPECT_THAT(refusal(torch_zip(dict({{std::string(4097, 'n'), kTensor}}), kData)),
       HasSubstr("[TF02] a tensor's name has 4097 bytes (at most 4096)"));
 }
 
-TEST(Module, GivesWhatItsStateDictWould) {
+TEST(Module, ContainsTheTensorsOfItsStateDict) {
   std::string inner = module({{"weight", kTensor}, {"bias", kNone}}, {{"running_mean", kTensor}});
   Table table = table_around(
       module({{"scale", kTensor}}, {{"seen", kTensor}}, {{"0", inner}, {"gone", kNone}, {"1", module({})}}));
@@ -111,26 +111,26 @@ TEST(Module, GivesWhatItsStateDictWould) {
   EXPECT_EQ(found, "scale seen 0.weight 0.running_mean ");
 }
 
-TEST(Module, BuffersThatAreNotPersistentAreLeft) {
+TEST(Module, BuffersThatAreNotPersistentAreUnused) {
   std::string hidden = call("__builtin__", "set", {list({text("mask")})});
   Table table = table_around(dict({{"m", module({{"w", kTensor}}, {{"mask", kTensor}, {"kept", kTensor}}, {},
                                              {{"_non_persistent_buffers_set", hidden}})}}));
   EXPECT_EQ(listed(table), "m.w F32[4]; m.kept F32[4]");
-  EXPECT_EQ(left_in(table), "m.mask (buffer that is not persistent, so not in the state_dict, 1)");
+  EXPECT_EQ(unused_in(table), "m.mask (buffer that is not persistent, so not in the state_dict, 1)");
 }
 
-TEST(Module, TensorsThatAreNotRegisteredAreLeft) {
+TEST(Module, TensorsThatAreNotRegisteredAreUnused) {
   Table table = table_around(module({{"w", kTensor}}, {}, {}, {{"cache", kTensor}}));
   EXPECT_EQ(listed(table), "w F32[4]");
-  EXPECT_EQ(left_in(table), "cache (tensor that is no parameter or buffer, so not in the state_dict, 1)");
+  EXPECT_EQ(unused_in(table), "cache (tensor that is not a parameter or buffer, so not in the state_dict, 1)");
 }
 
-TEST(Module, ASharedPartHasBothNames) {
+TEST(Module, ASharedModuleHasBothNames) {
   std::string shared = module({{"w", kTensor}}) + "q\1";
   EXPECT_EQ(names(module({}, {}, {{"encoder", shared}, {"decoder", "h\1"}})), "encoder.w decoder.w");
 }
 
-TEST(Module, ALinkToTheParentEnds) {
+TEST(Module, AReferenceToTheParentIsNotFollowed) {
   std::string child_state =
       dict({{"_parameters", ordered({{"w", kTensor}})}, {"_buffers", "}"}, {"_modules", dict({{"up", "h\1"}})}});
   std::string child = named("my", "Child") + ")\x81" + child_state + "b";

@@ -11,7 +11,7 @@ struct Known {
   std::optional<Dtype> dtype;
 };
 
-TEST(StorageClasses, HaveTheElementsOfTheirNames) {
+TEST(StorageClasses, HaveTheirElementTypes) {
   constexpr Known kKnown[] = {{"DoubleStorage", 8, Dtype::F64}, {"FloatStorage", 4, Dtype::F32},
       {"HalfStorage", 2, Dtype::F16}, {"BFloat16Storage", 2, Dtype::BF16}, {"LongStorage", 8, Dtype::I64},
       {"IntStorage", 4, Dtype::I32}, {"ShortStorage", 2, Dtype::I16}, {"CharStorage", 1, Dtype::I8},

@@ -1,4 +1,4 @@
-// Tensors whose bytes lie inside the pickle: numpy arrays and storages pickled without torch.save.
+// Tensors whose bytes are inside the pickle: numpy arrays and storages pickled without torch.save.
 #include <gmock/gmock.h>
 
 #include "tests/formats/torch/tables.h"
@@ -24,7 +24,7 @@ std::string frombuffer(
     const std::string& data, const std::string& of, std::initializer_list<int64_t> shape, std::string_view order) {
   return call("numpy._core.numeric", "_frombuffer", {data, of, sizes(shape), text(order)});
 }
-// As UTF-8 of Latin-1, the way protocols 0 to 2 spell bytes.
+// Latin-1 as UTF-8, as protocols 0 to 2 spell bytes.
 std::string as_text(std::string_view data) {
   std::string out;
   for (char c : data) {
@@ -56,7 +56,7 @@ TEST(Numpy, ArraysOfBothProtocols) {
       << "a bytearray";
 }
 
-TEST(Numpy, EachDtypeThatSafetensorsHas) {
+TEST(Numpy, EveryDtypeThatSafetensorsHas) {
   const std::pair<const char*, const char*> kKnown[] = {{"b1", "BOOL"}, {"i1", "I8"}, {"i2", "I16"}, {"i4", "I32"},
       {"i8", "I64"}, {"u1", "U8"}, {"u2", "U16"}, {"u4", "U32"}, {"u8", "U64"}, {"f2", "F16"}, {"f4", "F32"},
       {"f8", "F64"}, {"c8", "C64"}};
@@ -66,7 +66,7 @@ TEST(Numpy, EachDtypeThatSafetensorsHas) {
         std::string("w ") + wanted + "[2]");
   }
   EXPECT_EQ(listed(table_of(bare(array(dtype("i1", ">"), {1}, made::bytes("x"))))), "w I8[1]")
-      << "one byte has no order";
+      << "one byte has no byte order";
   EXPECT_EQ(listed(table_of(bare(array(dtype("f4", ">"), {1}, made::bytes("abcd"))))), "w F32[1] swap");
   EXPECT_EQ(unsupported_in(table_of(bare(array(dtype("c16"), {1}, made::bytes(std::string(16, 'x')))))),
       "w: numpy array of complex128, shape [1]");
@@ -74,7 +74,7 @@ TEST(Numpy, EachDtypeThatSafetensorsHas) {
     EXPECT_EQ(listed(table_of(bare(array(dtype(other), {1}, made::bytes("abcd"))))), "") << other;
 }
 
-TEST(Numpy, BytesMaySpeltAsText) {
+TEST(Numpy, BytesCanBeSpelledAsText) {
   std::string data = std::string("\0\x7f\x80\xff", 4) + std::string(20, '\xc3');
   EXPECT_EQ(content_of(table_of(bare(array(dtype("u1"), {24}, encoded(data))))), data);
   EXPECT_EQ(content_of(table_of(bare(array(dtype("u1"), {24}, "T" + raw<int32_t>(24) + data)))), data)
@@ -83,29 +83,29 @@ TEST(Numpy, BytesMaySpeltAsText) {
       content_of(table_of(bare(array(dtype("u1"), {24}, call("__builtin__", "bytearray", {encoded(data)}))))), data);
   EXPECT_EQ(listed(table_of(bare(array(dtype("u1"), {0}, call("__builtin__", "bytes", {}))))), "w U8[0]");
   EXPECT_EQ(listed(table_of(bare(array(dtype("u1"), {24}, encoded(data, "utf-8"))))), "")
-      << "another codec gives other bytes";
+      << "another codec encodes other bytes";
 }
 
-// Regression: text of protocol 0 lives in the graph, which is gone when the bytes are read.
+// Regression: the graph owns text of protocol 0 and is freed before the bytes are read.
 TEST(Numpy, BytesOfProtocol0OutliveTheGraph) {
   std::string line = "V\\u00ff\\u0000" + std::string(2000, 'a') + "\n";
   std::string file = bare(array(dtype("u1"), {2002}, call("_codecs", "encode", {line, text("latin1")})));
   EXPECT_EQ(content_of(table_of(file)), std::string("\xff\0", 2) + std::string(2000, 'a'));
 }
 
-TEST(Numpy, PK05_text_beyond_latin1) {
+TEST(Numpy, PK05_text_that_is_not_latin1) {
   EXPECT_THAT(refusal(bare(array(dtype("u1"), {1}, call("_codecs", "encode", {text("重"), text("latin1")})))),
-      HasSubstr("[PK05] bytes spelled as text hold a character beyond U+00FF"));
+      HasSubstr("[PK05] bytes spelled as text contain a character above U+00FF"));
 }
 
-TEST(Numpy, TT01_frombuffer_without_its_arguments) {
+TEST(Numpy, TT01_missing_arguments_of_frombuffer) {
   EXPECT_THAT(refusal(bare(call("numpy.core.numeric", "_frombuffer", {made::bytes("")}))),
       HasSubstr("[TT01] _frombuffer has 1 arguments (needs 4)"));
 }
 
-TEST(Numpy, TT05_arrays_that_are_not_as_long_as_they_say) {
+TEST(Numpy, TT05_arrays_with_wrong_sizes) {
   EXPECT_EQ(refusal(bare(array(dtype("f4"), {7}, made::bytes(kSix)))),
-      "f: tensor \"w\": [TT05] a numpy array of shape [7] and float32 has 24 bytes");
+      "f: tensor \"w\": [TT05] a numpy array of shape [7] and dtype float32 has 24 bytes of data");
   EXPECT_THAT(refusal(bare(array(dtype("f4"), {int64_t{1} << 62, 4}, made::bytes("")))), HasSubstr("[TT05]"));
 }
 
@@ -128,20 +128,20 @@ TEST(LoadFromBytes, IsAStorageInsideThePickle) {
   EXPECT_EQ(listed(table_of(bare(loaded(made::bytes(kInner))))), "w F32[6]") << "a bare storage";
 }
 
-TEST(LoadFromBytes, WhatIsTiedStaysTied) {
+TEST(LoadFromBytes, SharedStoragesStayShared) {
   std::string first = tensor(loaded(made::bytes(kInner) + "q\1"), {6}, {1}), second = tensor(loaded("h\1"), {3}, {2});
   Table table = table_of(pickle(dict({{"a", first}, {"b", second}}), 4));
   EXPECT_EQ(listed(table), "a F32[6]; b F32[3] by [2]");
   EXPECT_EQ(table.storages.size(), 1u);
 }
 
-TEST(LoadFromBytes, TT04_anything_but_a_storage_in_the_old_container) {
+TEST(LoadFromBytes, TT04_other_arguments_than_a_storage_in_a_legacy_file) {
   EXPECT_THAT(refusal(bare(tensor(loaded(number(1)), {6}, {1}))),
-      HasSubstr("[TT04] _load_from_bytes is given int 1, not bytes"));
+      HasSubstr("[TT04] the argument of _load_from_bytes is int 1, not bytes"));
   EXPECT_THAT(refusal(bare(tensor(loaded(made::bytes(torch_zip("}", {}))), {6}, {1}))),
-      HasSubstr("[TT04] _load_from_bytes is given another container"));
+      HasSubstr("[TT04] the argument of _load_from_bytes is not a legacy torch file"));
   EXPECT_THAT(refusal(bare(tensor(loaded(made::bytes(legacy("}", {}))), {6}, {1}))),
-      HasSubstr("[TT04] _load_from_bytes is given something else than a storage"));
+      HasSubstr("[TT04] the argument of _load_from_bytes does not contain a storage"));
 }
 
 }  // namespace

@@ -20,7 +20,7 @@ std::string legacy_vector(std::string_view key, int64_t numel) {
 }
 const std::string kBoth = dict({{"a", legacy_vector("9", 4)}, {"b", legacy_vector("10", 2)}});
 
-TEST(Legacy, StoragesLieInTheOrderOfTheList) {
+TEST(Legacy, StoragesAreInTheOrderOfTheList) {
   Table table = table_of(legacy(kBoth, {{"10", 2, kTwo}, {"9", 4, kFour}}));
   EXPECT_EQ(table.container, "torch legacy");
   EXPECT_EQ(listed(table), "a F32[4]; b F32[2]");
@@ -41,9 +41,9 @@ TEST(Legacy, UntypedStoragesCountBytes) {
   EXPECT_EQ(listed(table_of(legacy(dict({{"w", value}}), {{"1", 8, kTwo}}))), "w U32[2]");
 }
 
-TEST(Legacy, BytesBehindTheLastStorageAreNoted) {
+TEST(Legacy, BytesAfterTheLastStorageAreNoted) {
   EXPECT_THAT(table_of(legacy(kBoth, {{"9", 4, kFour}, {"10", 2, kTwo}}) + "PK").notes,
-      testing::ElementsAre("2 bytes behind the last storage"));
+      testing::ElementsAre("2 bytes after the last storage"));
 }
 
 TEST(Legacy, TL01_another_version) {
@@ -55,25 +55,26 @@ TEST(Legacy, TL02_lists_and_ids_that_do_not_match) {
   EXPECT_THAT(
       refusal(legacy(kBoth, {{"9", 4, kFour}})), HasSubstr("[TL02] storage \"10\" is not in the list of storages"));
   EXPECT_THAT(refusal(legacy(kBoth, {{"9", 4, kFour}, {"10", 2, kTwo}, {"11", 2, kTwo}})),
-      HasSubstr("[TL02] the list names storage \"11\", which no tensor uses"));
+      HasSubstr("[TL02] the list of storages names \"11\", which no tensor uses"));
   EXPECT_THAT(refusal(legacy(kBoth, {{"9", 4, kFour}, {"9", 4, kFour}})),
-      HasSubstr("[TL02] the list names storage \"9\" twice"));
-  EXPECT_THAT(refusal(legacy(kBoth, {}, list({number(9)}))), HasSubstr("[TL02] the list names storage without a name"));
-  EXPECT_THAT(refusal(legacy(kBoth, {}, text("9"))), HasSubstr("[TL02] the storage keys are no list"));
+      HasSubstr("[TL02] the list of storages names \"9\" twice"));
+  EXPECT_THAT(refusal(legacy(kBoth, {}, list({number(9)}))), HasSubstr("[TL02] a storage key is not a str"));
+  EXPECT_THAT(refusal(legacy(kBoth, {}, text("9"))), HasSubstr("[TL02] the storage keys are not a list"));
 }
 
-TEST(Legacy, TL03_storages_that_are_not_as_long_as_they_say) {
+TEST(Legacy, TL03_storages_with_wrong_lengths) {
   std::string one = dict({{"a", legacy_vector("9", 4)}});
   EXPECT_THAT(refusal(legacy(one, {{"9", 4, kTwo}})),
       HasSubstr("[TL03] the file ends inside storage \"9\" (have 8 bytes, need 16)"));
-  EXPECT_THAT(refusal(legacy(one, {{"9", -1, kFour}})), HasSubstr("[TL03] storage \"9\" has -1 elements"));
+  EXPECT_THAT(
+      refusal(legacy(one, {{"9", -1, kFour}})), HasSubstr("[TL03] storage \"9\" has an invalid length of -1 elements"));
   EXPECT_THAT(refusal(legacy(one, {{"9", INT64_MAX, kFour}})),
-      HasSubstr("[TL03] storage \"9\" has 9223372036854775807 elements"));
+      HasSubstr("[TL03] storage \"9\" has an invalid length of 9223372036854775807 elements"));
 }
 
-TEST(Legacy, TS02_a_length_other_than_the_pickles) {
+TEST(Legacy, TS02_a_length_that_differs_from_the_pickle) {
   EXPECT_THAT(refusal(legacy(dict({{"a", legacy_vector("9", 4)}}), {{"9", 2, kTwo}})),
-      HasSubstr("[TS02] storage \"9\" holds 2 elements, the pickle says 4"));
+      HasSubstr("[TS02] storage \"9\" has 2 elements (the pickle declares 4)"));
   std::string mixed =
       dict({{"a", legacy_storage("FloatStorage", "9", 4)}, {"b", legacy_storage("DoubleStorage", "9", 2)}});
   EXPECT_THAT(refusal(legacy(mixed, {{"9", 4, kFour}})), HasSubstr("[TS02] storage \"9\""));
@@ -92,10 +93,10 @@ TEST(Legacy, EveryPrefixIsRefused) {
     EXPECT_THAT(refusal(whole.substr(0, length)), testing::Not(StartsWith("accepted"))) << length;
 }
 
-TEST(Legacy, AnErrorInTheObjectHasItsPlaceInTheFile) {
+TEST(Legacy, AnErrorInTheObjectHasItsOffsetInTheFile) {
   std::string file = legacy("}", {});
   size_t at = file.find("\x80\2}.") + 2;
-  EXPECT_EQ(refusal(patched(file, at, '\xff')), "f: at byte " + std::to_string(at) + ": [PK01] 0xff is no opcode");
+  EXPECT_EQ(refusal(patched(file, at, '\xff')), "f: at byte " + std::to_string(at) + ": [PK01] 0xff is not an opcode");
 }
 
 }  // namespace

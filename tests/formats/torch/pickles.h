@@ -1,4 +1,4 @@
-// Pickles written by hand, opcode by opcode, and torch's old container around them.
+// Builds pickles from opcodes, and legacy torch files from pickles.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ std::string raw(std::initializer_list<Number> numbers) {
 }
 inline std::string floats(std::initializer_list<float> numbers) { return raw<float>(numbers); }
 
-// Values: each leaves one item on the stack.
+// Values: each pushes one item onto the stack.
 inline const std::string kNone = "N", kTrue = "\x88", kFalse = "\x89";
 inline std::string text(std::string_view value) {
   return "X" + raw(static_cast<uint32_t>(value.size())) + std::string(value);
@@ -60,7 +60,7 @@ inline std::string call(std::string_view module, std::string_view name, const st
   return named(module, name) + tuple(args) + "R";
 }
 inline std::string ordered(const Items& items) { return call("collections", "OrderedDict", {}) + pairs(items) + "u"; }
-/// An instance with this state.
+/// An instance of a class with a state.
 inline std::string instance(std::string_view module, std::string_view name, const Items& state) {
   return named(module, name) + ")\x81" + dict(state) + "b";
 }
@@ -72,7 +72,7 @@ inline std::string module(
   return instance("my.models", "Net", state);
 }
 
-// torch's.
+// Storages and tensors of torch.
 inline std::string storage(std::string_view type, std::string_view key, int64_t numel, const std::string& more = "") {
   return tuple({text("storage"), named("torch", type), text(key), text("cpu"), number(numel), more}) + "Q";
 }
@@ -84,12 +84,12 @@ inline std::string tensor(const std::string& of, std::initializer_list<int64_t> 
   return rebuild("_rebuild_tensor_v2",
       {of, number(offset), sizes(shape), sizes(strides), kFalse, call("collections", "OrderedDict", {}), metadata});
 }
-/// A flat float32 tensor, which is the whole of its storage.
+/// A float32 tensor of one dimension that covers its storage.
 inline std::string vector(std::string_view key, int64_t numel) {
   return tensor(storage("FloatStorage", key, numel), {numel}, {1});
 }
 
-/// A whole pickle.
+/// A complete pickle.
 inline std::string pickle(const std::string& value, int protocol = 2) {
   return std::string("\x80") + static_cast<char>(protocol) + value + ".";
 }
@@ -101,7 +101,7 @@ struct LegacyStorage {
   int64_t numel;
   std::string content;
 };
-/// The old container; `keys` are listed as they stand in `storages` unless they are given.
+/// A legacy file. `keys` replaces the list of the keys of `storages`, if it is not empty.
 inline std::string legacy(
     const std::string& value, const std::vector<LegacyStorage>& storages, const std::string& keys = "") {
   std::vector<std::string> listed;

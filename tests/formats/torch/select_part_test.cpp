@@ -1,4 +1,4 @@
-// Rule TF03: which part of a checkpoint is the model.
+// Rule TF03: the part of a checkpoint that is the model.
 #include <gmock/gmock.h>
 
 #include "tests/formats/torch/tables.h"
@@ -24,41 +24,39 @@ std::string refused(const std::string& value, const std::string& root = "") {
 TEST(SelectPart, ADictOfTensorsIsTheModel) {
   EXPECT_EQ(chosen(kWeights), ": w F32[4]");
   EXPECT_EQ(chosen(dict({{"model", kTensor}, {"net", kTensor}})), ": model F32[4]; net F32[4]")
-      << "a tensor is no part, whatever it is called";
-  EXPECT_EQ(chosen(dict({{"rng", kTensor}, {"model", kWeights}})), "model: w F32[4]")
-      << "though a tensor lies beside it";
+      << "a tensor is not a part";
+  EXPECT_EQ(chosen(dict({{"rng", kTensor}, {"model", kWeights}})), "model: w F32[4]") << "the other key is a tensor";
 }
 
-TEST(SelectPart, TheOneKnownKeyIsTheModel) {
+TEST(SelectPart, TheOnlyKnownKeyIsTheModel) {
   for (auto key : {"state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params",
            "params_ema", "ema", "model_ema", "generator", "student"})
     EXPECT_EQ(
         chosen(dict({{key, kWeights}, {"optimizer", dict({{"state", kWeights}})}})), std::string(key) + ": w F32[4]");
   EXPECT_EQ(chosen(dict({{"checkpoint", dict({{"model", kWeights}})}})), ": checkpoint.model.w F32[4]")
-      << "an unknown key is not opened";
+      << "an unknown key is not searched";
 }
 
-TEST(SelectPart, GoesDownStepByStep) {
+TEST(SelectPart, SearchesInsideTheModelAgain) {
   EXPECT_EQ(chosen(dict({{"state_dict", dict({{"model", dict({{"module", kWeights}})}})}})),
       "state_dict.model.module: w F32[4]");
 }
 
-TEST(SelectPart, AveragesCountOnlyWhereThereIsNoModel) {
+TEST(SelectPart, AveragesAreTheModelOnlyIfThereIsNoOther) {
   EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", kWeights}})), "model: w F32[4]");
-  EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", kNone}})), "ema: w F32[4]")
-      << "a stripped YOLO checkpoint, reversed";
+  EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", kNone}})), "ema: w F32[4]") << "as in YOLO checkpoints";
   EXPECT_EQ(chosen(dict({{"ema", kWeights}, {"model", dict({{"lr", number(1)}})}})), "ema: w F32[4]")
-      << "a model without tensors is none";
+      << "a part without tensors is not the model";
 }
 
-TEST(SelectPart, WhatIsBesideIsTold) {
+TEST(SelectPart, OtherPartsAreUnused) {
   Table table =
       table_of(checkpoint(dict({{"epoch", number(3)}, {"state_dict", dict({{"w", kTensor}, {"n", number(1)}})},
           {"optimizer", dict({{"state", dict({{"0", kTensor}})}})}})));
-  EXPECT_EQ(left_in(table), "n (int 1, 0); epoch (int 3, 0); optimizer (dict, 1 item, 1)");
+  EXPECT_EQ(unused_in(table), "n (int 1, 0); epoch (int 3, 0); optimizer (dict, 1 item, 1)");
 }
 
-TEST(SelectPart, TF03_several_that_could_be_it) {
+TEST(SelectPart, TF03_several_possible_models) {
   std::string two = dict({{"model", kWeights}, {"net", dict({{"a", kTensor}, {"b", kTensor}})}});
   Error error = error_of_file(checkpoint(two));
   EXPECT_STREQ(error.what(), "f: [TF03] several parts could be the model: \"model\" (1 tensor), \"net\" (2 tensors)");
@@ -69,20 +67,20 @@ TEST(SelectPart, TF03_several_that_could_be_it) {
       HasSubstr("\"ema\" (1 tensor), \"generator\" (1 tensor)"));
 }
 
-TEST(SelectPart, PathsLeadThroughKeysAttributesAndItems) {
+TEST(SelectPart, PathsContainKeysAttributesAndItems) {
   std::string value =
       dict({{"a.b", dict({{"c", kWeights}})}, {"a", dict({{"x", kWeights}})}, {"list", list({number(1), kWeights})},
           {"object", instance("my", "Thing", {{"part", kWeights}})}, {"one", kTensor}});
-  EXPECT_EQ(chosen(value, "a.b.c"), "a.b.c: w F32[4]") << "a key may hold dots";
+  EXPECT_EQ(chosen(value, "a.b.c"), "a.b.c: w F32[4]") << "keys can contain dots";
   EXPECT_EQ(chosen(value, "a.x"), "a.x: w F32[4]");
   EXPECT_EQ(chosen(value, "list.1"), "list.1: w F32[4]");
   EXPECT_EQ(chosen(value, "object.part"), "object.part: w F32[4]");
-  EXPECT_EQ(chosen(value, "one"), "one: one F32[4]") << "a lone tensor has its key's name";
+  EXPECT_EQ(chosen(value, "one"), "one: one F32[4]") << "a single tensor has the name of its key";
 }
 
-TEST(SelectPart, TF03_a_path_that_is_not_there) {
+TEST(SelectPart, TF03_a_path_that_does_not_exist) {
   Error error = error_of_file(checkpoint(dict({{"model", kWeights}, {"epoch", number(3)}})), {.root = "modell"});
-  EXPECT_STREQ(error.what(), "f: [TF03] there is no part \"modell\" in the checkpoint");
+  EXPECT_STREQ(error.what(), "f: [TF03] the checkpoint contains no part \"modell\"");
   EXPECT_EQ(error.hint(), "its parts: \"model\" (dict, 1 item), \"epoch\" (int 3)");
   EXPECT_EQ(error.code(), Code::not_found);
   EXPECT_EQ(error_of_file(checkpoint(dict({{"model", kWeights}})), {.root = "model.w.x"}).code(), Code::not_found);

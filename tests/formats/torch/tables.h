@@ -1,4 +1,4 @@
-// Tables of made files, as text, and the errors that they end with.
+// Tables and errors of generated files, as text.
 #pragma once
 
 #include <memory>
@@ -19,7 +19,7 @@ inline Table table_of(std::string file, const TableOptions& options = {}) {
   return read_table(source_of(std::move(file)), options);
 }
 
-/// "w F32[2,3]; b F32[3]@8 by [2]": the offset in bytes, strides where they are not those of C order, then the flags.
+/// "w F32[2,3]; b F32[3]@8 by [2]": the offset in bytes, the strides if they are not in C order, then the flags.
 inline std::string listed(const Table& table) {
   auto joined = [](std::span<const uint64_t> numbers) {
     std::string out;
@@ -39,11 +39,11 @@ inline std::string listed(const Table& table) {
   return out;
 }
 
-/// "path (description, tensors)" of each.
-inline std::string left_in(const Table& table) {
+/// "path (description, tensors)" of every unused part.
+inline std::string unused_in(const Table& table) {
   std::string out;
-  for (const Unused& left : table.unused)
-    out += (out.empty() ? "" : "; ") + left.path + " (" + left.description + ", " + std::to_string(left.tensors) + ")";
+  for (const Unused& each : table.unused)
+    out += (out.empty() ? "" : "; ") + each.path + " (" + each.description + ", " + std::to_string(each.tensors) + ")";
   return out;
 }
 
@@ -53,7 +53,7 @@ inline std::string unsupported_in(const Table& table) {
   return out;
 }
 
-/// The bytes of a contiguous tensor.
+/// Returns the bytes of a contiguous tensor.
 inline std::string content_of(const Table& table, size_t tensor = 0) {
   const Tensor& of = table.tensors.at(tensor);
   const Storage& storage = table.storages.at(of.storage);
@@ -71,7 +71,7 @@ inline std::string refusal(std::string file, const TableOptions& options = {}) {
   return error_of_file(std::move(file), options).what();
 }
 
-/// The table of a torch zip around one value, as text.
+/// Returns the table of a torch zip that contains one value, as text.
 inline std::string listed_zip(
     const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages = {}) {
   return listed(table_of(made::torch_zip(value, storages)));

@@ -1,4 +1,4 @@
-// Rules TA01 and TA02: the tar of torch 0.1.
+// Rules TA01 and TA02: the tar container of torch 0.1.
 #include <gmock/gmock.h>
 
 #include "tests/scan/judged.h"
@@ -33,7 +33,7 @@ std::string tar(const std::vector<std::pair<std::string, std::string>>& members)
   return out + std::string(1024, '\0');
 }
 
-// One storage, 7, of four floats; a view of it, 8; two tensors, 1 over the storage and 2 over the view.
+// Storage 7 contains four floats; storage 8 is a view of it. Tensor 1 is over the storage, tensor 2 over the view.
 const std::string kClass = named("torch", "FloatStorage");
 const std::string kStorages = pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(4) +
                               kFour + pickle(list({tuple({number(8), number(7), number(1), number(2)})}));
@@ -51,7 +51,7 @@ std::string refused(const std::string& object, const std::string& storages, cons
   return error_of_file(made_of(object, storages, tensors)).message();
 }
 
-TEST(Tar, GivesTensorsByTheirKeys) {
+TEST(Tar, FindsTensorsByTheirKeys) {
   Table table = table_of(made_of(kObject, kStorages, kTensors));
   EXPECT_EQ(table.container, "torch tar");
   EXPECT_EQ(listed(table), "a F32[2,2] by [1,2]; b F32[1]@8");
@@ -59,26 +59,26 @@ TEST(Tar, GivesTensorsByTheirKeys) {
   EXPECT_EQ(scan::judged(made_of(kObject, kStorages, kTensors)), "tensors-only");
 }
 
-TEST(Tar, EveryPickleInItIsJudged) {
+TEST(Tar, EveryPickleIsScanned) {
   const std::string evil = call("os", "system", {text("id")});
   EXPECT_THAT(scan::judged(made_of(pickle(evil), kStorages, kTensors)), HasSubstr("os.system"));
   EXPECT_THAT(scan::judged(made_of(kObject, pickle(number(1)) + pickle(evil), kTensors)), HasSubstr("os.system"));
   EXPECT_THAT(scan::judged(made_of(kObject, kStorages, pickle(evil))), HasSubstr("os.system"));
 }
 
-TEST(Tar, TA01_members_that_are_not_there_twice_or_cut) {
+TEST(Tar, TA01_missing_repeated_and_truncated_members) {
   EXPECT_THAT(refusal(tar({{"pickle", kObject}})),
       HasSubstr("[TA01] a tar archive without \"storages\": not a torch checkpoint"));
   EXPECT_THAT(refusal(tar({{"pickle", kObject}, {"pickle", kObject}})),
-      HasSubstr("[TA01] two tar members are called \"pickle\""));
+      HasSubstr("[TA01] two tar members are named \"pickle\""));
   EXPECT_THAT(refusal(tar({{"pickle", std::string(2000, 'x')}}).substr(0, 1000)),
       HasSubstr("[TA01] the file ends inside tar member \"pickle\" (have 488 bytes, need 2000)"));
 }
 
-TEST(Tar, TA02_what_torch_never_wrote) {
+TEST(Tar, TA02_values_that_torch_does_not_write) {
   EXPECT_EQ(refused(kObject, pickle(text("x")), kTensors), "a tar member does not begin with a count");
   EXPECT_EQ(refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), text("x")})), kTensors),
-      "a storage has no class that torch knows");
+      "a storage has an unknown class");
   EXPECT_THAT(
       refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(5) + kFour,
           kTensors),
@@ -87,14 +87,15 @@ TEST(Tar, TA02_what_torch_never_wrote) {
       refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(-1) + kFour,
           kTensors),
       HasSubstr("storage 7 does not fit into its member"));
-  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 9, {0})), "a tensor of no storage");
-  EXPECT_EQ(
-      refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 7, {-1, 1, 0})), "a size, stride or offset of -1");
+  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 9, {0})),
+      "a tensor refers to a storage that does not exist");
+  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 7, {-1, 1, 0})),
+      "a size, stride or offset is negative (-1)");
   EXPECT_EQ(refused(pickle(dict({{"a", text("3") + "Q"}})), kStorages, kTensors),
-      "the object names tensor 3, which is not there");
+      "the object names tensor 3, which does not exist");
   EXPECT_EQ(refused(kObject, kStorages,
                 pickle(number(1)) + pickle(tuple({number(1), number(7), kNone})) + raw<int32_t>({100, 0})),
-      "a tensor of 100 dimensions (at most 64)");
+      "a tensor has 100 dimensions (at most 64)");
 }
 
 TEST(Tar, TS04_views_that_reach_outside) {

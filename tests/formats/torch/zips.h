@@ -1,4 +1,4 @@
-// A zip writer that can also lie: archives are written well and then patched.
+// Writes zip archives for tests. Invalid archives are valid ones that are patched.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct Member {
   std::string name;
   std::string content;
   bool deflated = false;
-  bool described = false;  ///< sizes and checksum only behind the payload, as torch writes
+  bool described = false;  ///< sizes and checksum only in a data descriptor, as torch writes them
   bool wide = false;       ///< a zip64 block in both headers
   uint16_t flags = 0;
 };
@@ -37,7 +37,7 @@ inline std::string deflate(std::string_view content) {
 }
 
 struct ZipOptions {
-  uint32_t first_byte = 0;  ///< added to every offset: what will stand before the archive
+  uint32_t first_byte = 0;  ///< added to every offset: the length of the data before the archive
   bool zip64_end = true;
   std::string comment;
 };
@@ -79,7 +79,7 @@ inline std::string zip(const std::vector<Member>& members, const ZipOptions& opt
   return out;
 }
 
-/// A file as torch.save writes it.
+/// The records that torch.save writes.
 inline std::vector<Member> torch_members(
     const std::string& value, const std::vector<std::pair<std::string, std::string>>& storages, int protocol = 2) {
   std::vector<Member> members{{.name = "archive/data.pkl", .content = pickle(value, protocol), .described = true}};
@@ -93,7 +93,7 @@ inline std::string torch_zip(
   return zip(torch_members(value, storages, protocol));
 }
 
-/// Where the n-th header of a kind begins.
+/// Returns the offset of the n-th header with a signature.
 inline size_t place(const std::string& archive, std::string_view signature, int n = 0) {
   size_t at = archive.find(signature);
   for (; n > 0; --n) at = archive.find(signature, at + 4);
@@ -105,7 +105,7 @@ inline size_t end64(const std::string& archive) { return archive.rfind("PK\6\6")
 inline size_t locator(const std::string& archive) { return archive.rfind("PK\6\7"); }
 inline size_t end_record(const std::string& archive) { return archive.rfind("PK\5\6"); }
 
-/// The archive with a number written over what it holds.
+/// Returns the archive with a number written at an offset.
 template <typename Number>
 std::string patched(std::string archive, size_t at, Number number) {
   return archive.replace(at, sizeof number, raw(number));

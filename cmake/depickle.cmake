@@ -16,13 +16,13 @@ target_compile_options(depickle_options INTERFACE
 # clang 19 warns of a deprecated function inside the std::stable_sort of libstdc++ 12.
 target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(DEPICKLE_SANITIZE)
-  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  add_link_options(-fsanitize=address,undefined)
+  add_compile_options(-fsanitize=${DEPICKLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${DEPICKLE_SANITIZE})
   if(DEPICKLE_SANITIZE_EXCEPT)
     add_compile_options(-fno-sanitize=${DEPICKLE_SANITIZE_EXCEPT})
   endif()
 endif()
-if(DEPICKLE_BUILD_FUZZERS)
+if(DEPICKLE_BUILD_FUZZERS AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # Instruments all code for the fuzzers, and checks indices and iterators of the standard library.
   add_compile_options(-fsanitize=fuzzer-no-link)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)

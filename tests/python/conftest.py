@@ -11,7 +11,6 @@ from program import PROGRAM
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "release: measures memory or needs gigabytes; runs without sanitizers")
     warnings.filterwarnings(
         "ignore", message=".*(TypedStorage|quantize|Sparse|nested|complex32|ComplexHalf|non-writable).*"
     )

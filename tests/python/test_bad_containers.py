@@ -14,6 +14,8 @@ from program import COULD_NOT, NOTHING_TO_DO, YES, assert_not_converted, assert_
 from tensors import load
 from zips import Entry
 
+pytestmark = pytest.mark.hostile
+
 DATA = struct.pack("<6f", *range(6))
 PICKLE = pickles.one_tensor()
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a" * 16 + b"\nsize 548118077\n"

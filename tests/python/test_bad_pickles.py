@@ -9,6 +9,8 @@ import zips
 from pickles import call, dict_of, integer, storage, stream, tensor, text
 from program import COULD_NOT, NO, SANITIZED, YES, assert_not_converted, inspect, run, verdict
 
+pytestmark = pytest.mark.hostile
+
 DATA = struct.pack("<6f", *range(6))
 # Stops bombs early: one GiB of address space. Sanitizers need more.
 LIMIT = [] if SANITIZED else ["prlimit", f"--as={1 << 30}"]

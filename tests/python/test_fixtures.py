@@ -9,7 +9,7 @@ from program import COULD_NOT, NO, NOTHING_TO_DO, SHARED, YES, inspect, run, ver
 from tensors import NAMES, load, raw
 
 FIXTURES, CORPUS = SHARED / "fixtures/torch", SHARED / "corpus"
-pytestmark = pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared does not exist")
+pytestmark = [pytest.mark.skipif(not FIXTURES.is_dir(), reason="../shared does not exist"), pytest.mark.hostile]
 
 
 def files(folder, *patterns):

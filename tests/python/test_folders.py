@@ -7,6 +7,8 @@ import torch
 from program import COULD_NOT, NOTHING_TO_DO, YES, error_line, inspect, run, snapshot
 from tensors import differences, load, random_bits
 
+pytestmark = pytest.mark.hostile
+
 
 @pytest.fixture
 def tensors():

@@ -13,6 +13,8 @@ import big
 from program import COULD_NOT, INTERRUPTED, PROGRAM, YES, assert_refused, run, snapshot, start
 from tensors import load, raw
 
+pytestmark = pytest.mark.hostile
+
 BYTES = 1 << 30
 
 

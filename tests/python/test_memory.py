@@ -11,7 +11,7 @@ import big
 from program import YES, run, start
 from tensors import header
 
-pytestmark = pytest.mark.release
+pytestmark = [pytest.mark.release, pytest.mark.large]
 LIMIT_KIB = 64 << 10
 ROWS, COLUMNS = 40_000, 30_200  # of float32: 4.5 GiB
 BYTES = ROWS * COLUMNS * 4

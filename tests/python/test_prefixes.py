@@ -9,6 +9,8 @@ from safetensors.torch import save
 import program
 from program import COULD_NOT, SANITIZED, YES, run, scan
 
+pytestmark = pytest.mark.hostile
+
 TENSORS = {"w": torch.arange(6.0), "b": torch.ones(2, dtype=torch.bfloat16)}
 # If each prefix needs a process, only every STEP-th is tested; with sanitizers, different ones.
 STEP = 17 if SANITIZED else 4

@@ -6,6 +6,8 @@ import pytest
 from program import SHARED
 from safetensors_verdict import ask, tensors
 
+pytestmark = pytest.mark.hostile
+
 FOLDER = SHARED / "corpus" / "safetensors"
 if not FOLDER.exists():
     pytest.skip("../shared does not exist", allow_module_level=True)

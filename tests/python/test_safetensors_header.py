@@ -9,6 +9,8 @@ import pytest
 
 from safetensors_verdict import ask, ask_real, tensors
 
+pytestmark = pytest.mark.hostile
+
 SEED = int(os.environ.get("DEPICKLE_TEST_SEED", "20261124"))
 COUNT = 2000
 BITS = {

@@ -2,9 +2,12 @@
 import random
 
 import numpy
+import pytest
 from safetensors.numpy import save_file
 
 from safetensors_verdict import ask
+
+pytestmark = pytest.mark.hostile
 
 DTYPES = [numpy.uint8, numpy.float16, numpy.float32, numpy.int64]
 

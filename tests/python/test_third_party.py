@@ -10,6 +10,8 @@ import torch
 from program import inspect, verdict
 from tensors import assert_converts, random_bits, save_and_load
 
+pytestmark = pytest.mark.hostile
+
 
 def zip_again(source, target, change=lambda name: name):
     """Writes the records of `source` into a new archive, stored, unaligned and with zip64 local headers."""

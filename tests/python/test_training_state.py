@@ -10,6 +10,8 @@ import torch.nn as nn
 from program import COULD_NOT, NOTHING_TO_DO, YES, error_line, inspect, run
 from tensors import assert_converts, random_bits
 
+pytestmark = pytest.mark.hostile
+
 
 class Net(nn.Module):
     """A module with a shared submodule, buffers of both kinds, a plain attribute and a Parameter."""

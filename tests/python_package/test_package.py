@@ -1,6 +1,6 @@
 """The package as people get it: a source distribution, the wheel that is built from it, and an installation of its own.
 
-DEPICKLE_WHEEL_BUILD_DIR names a folder in which the build is kept, so that the next run only builds what changed.
+DEPICKLE_WHEEL_BUILD_DIR names a folder in which sources and build are kept, so that the next run builds only what changed.
 """
 import email
 import os
@@ -48,11 +48,12 @@ def sdist(place):
 
 
 def unpack(archive, folder):
-    """A file that is the same already keeps its time, or everything would be built again."""
+    """Unpacks the archive. Files that are equal keep their times, or everything would be built again."""
     with tarfile.open(archive) as tar:
         files = {member.name.partition("/")[2]: tar.extractfile(member).read() for member in tar if member.isfile()}
-    for path in [path for path in folder.rglob("*") if path.is_file() and str(path.relative_to(folder)) not in files]:
-        path.unlink()
+    for path in [path for path in folder.rglob("*") if path.is_file() and path.relative_to(folder).parts[0] != "build"]:
+        if str(path.relative_to(folder)) not in files:
+            path.unlink()
     for name, content in files.items():
         path = folder / name
         if not path.exists() or path.read_bytes() != content:
@@ -62,11 +63,11 @@ def unpack(archive, folder):
 
 @pytest.fixture(scope="module")
 def built(sdist, place):
-    """The wheel as the source distribution builds it."""
-    kept = pathlib.Path(os.environ.get("DEPICKLE_WHEEL_BUILD_DIR", place / "build")).absolute()
-    unpack(sdist, kept / "source")
-    options = ("--no-build-isolation", "--no-deps", "-w", place / "built", "-C", f"build-dir={kept / 'build'}")
-    call(sys.executable, "-m", "pip", "wheel", kept / "source", *options, env=TOOLS)
+    """The wheel as the source distribution builds it; relative paths are those of build/release, which helps ccache."""
+    source = pathlib.Path(os.environ.get("DEPICKLE_WHEEL_BUILD_DIR", place / "source")).absolute()
+    unpack(sdist, source)
+    options = ("--no-build-isolation", "--no-deps", "-w", place / "built", "-C", f"build-dir={source / 'build/release'}")
+    call(sys.executable, "-m", "pip", "wheel", source, *options, env=TOOLS)
     (found,) = (place / "built").iterdir()
     return found
 

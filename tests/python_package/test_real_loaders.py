@@ -11,6 +11,8 @@ import pytest
 import fresh
 from real_models import KINDS
 
+pytestmark = pytest.mark.large
+
 PROGRAM = pathlib.Path(__file__).with_name("real_models.py")
 INSTALL = ["never", "before", "after"]
 

@@ -13,6 +13,8 @@ import torch
 
 import fresh
 
+pytestmark = pytest.mark.large
+
 FILES = {
     "test_simple.py": 18,
     "test_handle.py": 2,

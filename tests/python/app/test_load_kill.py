@@ -11,7 +11,7 @@ import pytest
 from crowd import Browser, Ended
 from program import ENVIRONMENT, PROGRAM, ROOT
 
-pytestmark = pytest.mark.release
+pytestmark = [pytest.mark.release, pytest.mark.large]
 JOBS, WATCHERS, DONE_BEFORE = 12, 40, 3
 SAMPLE = ROOT / "examples/hub/samples/single"
 

@@ -6,6 +6,8 @@ import pytest
 
 from wire import Repo, Socket, ask, commit_body, file_line, grows_by_less_than, head, lfs_line
 
+pytestmark = pytest.mark.hostile
+
 ANYONES = "0" * 64
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from wire import Repo, Socket, ask, file_line, head
 
+pytestmark = pytest.mark.hostile
+
 
 @pytest.fixture(scope="module")
 def repo(server):

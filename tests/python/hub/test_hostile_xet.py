@@ -219,6 +219,8 @@ def test_a_token_that_is_not_for_this(server, repo, cas):
 UPLOAD = """
 import pathlib, sys
 from huggingface_hub import HfApi, constants
+
+pytestmark = pytest.mark.hostile
 assert not constants.HF_HUB_DISABLE_XET
 repo, file = sys.argv[1:]
 api = HfApi()

@@ -1,9 +1,12 @@
 """kill -9 in the middle of an upload: the next run sends what is missing and opens the one pull request."""
 import time
 
+import pytest
 import torch
 
 from embedded import hub, pickled  # noqa: F401
+
+pytestmark = pytest.mark.hostile
 
 
 def objects(hub):

@@ -8,7 +8,7 @@ import pytest
 
 from embedded_hub import HERE, PYTHON
 
-pytestmark = pytest.mark.release  # its time is Python's, importing; once is enough
+pytestmark = [pytest.mark.release, pytest.mark.large]  # its time is Python's, importing; once is enough
 
 KINDS = {"single": "BertModel", "tied": "GPT2LMHeadModel", "sharded": "BertModel", "pipeline": "StableDiffusionPipeline"}
 

@@ -6,6 +6,8 @@ import embedded_hub
 from big import empty, folder_with_space, save_sparse
 from embedded import Hub, files_of, hub, safe, tied_model  # noqa: F401
 
+pytestmark = pytest.mark.hostile
+
 
 def test_inspect_scan_and_compare_leave_no_file_behind(hub):
     tensors = tied_model()

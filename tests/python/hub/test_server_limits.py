@@ -16,6 +16,8 @@ from embedded_hub import Server
 from program import ENVIRONMENT, PROGRAM
 from wire import Repo, Socket, ask, commit_body, file_line, grows_by_less_than, head, lfs_line, memory_bytes
 
+pytestmark = pytest.mark.hostile
+
 TEXT = bytes(range(32, 127)) * 20
 
 

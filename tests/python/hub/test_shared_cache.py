@@ -4,6 +4,8 @@ import urllib.request
 import pytest
 import torch
 
+pytestmark = pytest.mark.hostile
+
 SNAPSHOT = "import sys; from huggingface_hub import snapshot_download; print(snapshot_download(sys.argv[1]))"
 WARNINGS = "from huggingface_hub import scan_cache_dir; print(len(scan_cache_dir().warnings), sum(repo.nb_files for repo in scan_cache_dir().repos))"
 

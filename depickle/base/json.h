@@ -1,4 +1,4 @@
-// Writing JSON. (Reading is simdjson's, in the few .cpp files that do it.)
+// Writing JSON. json_value.h reads it.
 #pragma once
 
 #include <cstdint>

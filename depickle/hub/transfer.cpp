@@ -62,28 +62,36 @@ struct Exchange {
   bool is_success() const { return response.status >= 200 && response.status < 300; }
 };
 
-size_t on_header(char* data, size_t, size_t size, void* context) {
-  auto& exchange = *static_cast<Exchange*>(context);
-  exchange.header_bytes += size;
-  if (exchange.header_bytes > kMaxHeaderBytes) return 0;
-  std::string_view line(data, size);
+void parse_header(Exchange& exchange, std::string_view line) {
   while (!line.empty() && (line.back() == '\n' || line.back() == '\r' || line.back() == ' ')) line.remove_suffix(1);
   if (line.starts_with("HTTP/")) {  // a further head: after 100 Continue, or from a proxy
     exchange.response.headers.clear();
     exchange.has_head = false;
     const size_t space = line.find(' ');
     exchange.response.status = space == line.npos ? 0 : std::atoi(std::string(line.substr(space)).c_str());
-    return size;
+    return;
   }
   if (line.empty()) exchange.has_head = true;
   const size_t colon = line.find(':');
-  if (colon == line.npos) return size;
+  if (colon == line.npos) return;
   std::string name(line.substr(0, colon));
   std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
   std::string_view value = line.substr(colon + 1);
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
   exchange.response.headers.emplace_back(std::move(name), value);
-  return size;
+}
+
+size_t on_header(char* data, size_t, size_t size, void* context) {
+  auto& exchange = *static_cast<Exchange*>(context);
+  exchange.header_bytes += size;
+  if (exchange.header_bytes > kMaxHeaderBytes) return 0;
+  try {
+    parse_header(exchange, std::string_view(data, size));
+    return size;
+  } catch (...) {
+    exchange.failed = std::current_exception();
+    return 0;
+  }
 }
 
 size_t on_body_received(char* data, size_t, size_t size, void* context) {

@@ -143,7 +143,7 @@ hub::Settings hub_settings() {
   settings.user_agent = "depickle/" DEPICKLE_VERSION;
   if (const auto origin = variable("HF_HUB_USER_AGENT_ORIGIN")) settings.user_agent += "; origin/" + *origin;
   if (const auto limit = seconds("HF_HUB_DOWNLOAD_TIMEOUT")) settings.stall_timeout = *limit;
-  if (const auto limit = seconds("HF_HUB_ETAG_TIMEOUT")) settings.answer_timeout = *limit;
+  if (const auto limit = seconds("HF_HUB_ETAG_TIMEOUT")) settings.response_timeout = *limit;
   if (environment_says("HF_DEBUG")) settings.trace = trace_to_stderr;
   return settings;
 }

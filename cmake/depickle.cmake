@@ -34,6 +34,8 @@ endif()
 function(depickle_precompile target)
   if(DEPICKLE_PRECOMPILE AND ARGV1 STREQUAL REUSE_FROM)
     target_precompile_headers(${target} REUSE_FROM ${ARGV2})
+    # g++ rejects a precompiled header if its definitions are missing: that of depickle_base has those of simdjson.
+    target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:simdjson::simdjson,INTERFACE_COMPILE_DEFINITIONS>)
   elseif(DEPICKLE_PRECOMPILE)
     target_precompile_headers(${target} PRIVATE ${ARGN})
   endif()

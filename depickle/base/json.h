@@ -1,4 +1,4 @@
-// Writes JSON. simdjson reads it, in .cpp files only.
+// Writes JSON; json_value.h reads it.
 #pragma once
 
 #include <cstdint>

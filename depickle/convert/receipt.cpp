@@ -1,11 +1,12 @@
 #include "depickle/convert/receipt.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
-#include <simdjson.h>
 
 #include "depickle/base/error.h"
+#include "depickle/base/json_value.h"
 #include "depickle/base/tensor.h"
 #include "depickle/base/text.h"
 #include "depickle/os/mapped_file.h"
@@ -13,104 +14,116 @@
 namespace depickle::convert {
 namespace {
 
-using simdjson::dom::array;
-using simdjson::dom::element;
-using simdjson::dom::object;
-
 constexpr uint64_t kMaxReceiptBytes = uint64_t{1} << 30;
 
-[[noreturn]] void broken(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
+[[noreturn]] void fail(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
 
-// The member of that name; `Value` is what it must be.
 template <typename Value>
-Value member(object parent, std::string_view key) {
-  Value value;
-  if (parent[key].get(value) != simdjson::SUCCESS) broken(fmt::format("\"{}\" is missing or of the wrong kind", key));
-  return value;
+Value require(std::optional<Value> value, std::string_view key) {
+  if (!value) fail(fmt::format("\"{}\" is missing or has the wrong type", key));
+  return *std::move(value);
 }
 
-std::string text_of(object parent, std::string_view key) { return std::string(member<std::string_view>(parent, key)); }
+std::string text_of(const JsonValue& parent, std::string_view key) { return require(parent[key].text(), key); }
+uint64_t number_of(const JsonValue& parent, std::string_view key) { return require(parent[key].number(), key); }
 
-// What `parse_one` makes of each object in the array of that name.
+JsonValue object_of(const JsonValue& parent, std::string_view key) {
+  JsonValue member = parent[key];
+  return require(member.is_object() ? std::optional(std::move(member)) : std::nullopt, key);
+}
+
+std::vector<JsonValue> items_of(const JsonValue& parent, std::string_view key) {
+  const JsonValue member = parent[key];
+  return require(member.is_array() ? std::optional(member.items()) : std::nullopt, key);
+}
+
+// Returns the result of `parse_one` for each object in the array `key`.
 template <typename Value, typename ParseOne>
-std::vector<Value> list_of(object parent, std::string_view key, ParseOne parse_one) {
+std::vector<Value> list_of(const JsonValue& parent, std::string_view key, ParseOne parse_one) {
   std::vector<Value> values;
-  for (element item : member<array>(parent, key)) {
-    object one;
-    if (item.get(one) != simdjson::SUCCESS) broken(fmt::format("\"{}\" holds what is not an object", key));
-    values.push_back(parse_one(one));
+  for (const JsonValue& item : items_of(parent, key)) {
+    if (!item.is_object()) fail(fmt::format("\"{}\" contains a value that is not an object", key));
+    values.push_back(parse_one(item));
   }
   return values;
 }
 
-std::string digest_of(object parent) {
+std::string digest_of(const JsonValue& parent) {
   std::string digest = text_of(parent, "sha256");
   auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   if (digest.size() != 64 || !std::ranges::all_of(digest, is_digit))
-    broken(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
+    fail(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
   return digest;
 }
 
-DigestedFile file_of(object parent) {
-  return {text_of(parent, "file"), member<uint64_t>(parent, "bytes"), digest_of(parent)};
+DigestedFile file_of(const JsonValue& parent) {
+  return {text_of(parent, "file"), number_of(parent, "bytes"), digest_of(parent)};
 }
 
-DigestedTensor tensor_of(object parent) {
+DigestedTensor tensor_of(const JsonValue& parent) {
   std::string name = text_of(parent, "name"), dtype_name = text_of(parent, "dtype");
   std::optional<Dtype> dtype = find_dtype(dtype_name);
-  if (!dtype) broken(fmt::format("tensor {} is of dtype {}, which there is not", quoted(name), quoted(dtype_name)));
+  if (!dtype) fail(fmt::format("tensor {} has the unknown dtype {}", quoted(name), quoted(dtype_name)));
   std::vector<uint64_t> shape;
-  for (element size : member<array>(parent, "shape")) {
-    if (size.get(shape.emplace_back()) != simdjson::SUCCESS)
-      broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
+  for (const JsonValue& item : items_of(parent, "shape")) {
+    const std::optional<uint64_t> size = item.number();
+    if (!size) fail(fmt::format("the shape of tensor {} contains a value that is not a size", quoted(name)));
+    shape.push_back(*size);
   }
-  const uint64_t size_bytes = member<uint64_t>(parent, "bytes");
+  const uint64_t size_bytes = number_of(parent, "bytes");
   if (tensor_bytes(*dtype, shape) != size_bytes)
-    broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
+    fail(fmt::format("the size of tensor {} does not match its shape ({} bytes)", quoted(name), size_bytes));
   return {std::move(name), *dtype, std::move(shape), size_bytes, digest_of(parent)};
 }
 
-Conversion conversion_of(object parent) {
+Conversion conversion_of(const JsonValue& parent) {
   Conversion conversion;
   conversion.sources = list_of<DigestedFile>(parent, "sources", file_of);
-  conversion.target = file_of(member<object>(parent, "target"));
+  conversion.target = file_of(object_of(parent, "target"));
   conversion.container = text_of(parent, "container");
   conversion.root = text_of(parent, "root");
   conversion.tensors = list_of<DigestedTensor>(parent, "tensors", tensor_of);
-  conversion.aliases =
-      list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
-  conversion.unused = list_of<Unused>(
-      parent, "leftovers", [](object one) { return Unused{text_of(one, "path"), text_of(one, "description")}; });
+  conversion.aliases = list_of<Tied>(
+      parent, "aliases", [](const JsonValue& one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
+  conversion.unused = list_of<Unused>(parent, "leftovers",
+      [](const JsonValue& one) { return Unused{text_of(one, "path"), text_of(one, "description")}; });
   conversion.skipped = list_of<Unsupported>(
-      parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
+      parent, "skipped", [](const JsonValue& one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
   return conversion;
 }
 
-void check_schema(object root) {
+JsonValue parse_object(std::string_view json) {
+  if (json.empty()) fail("the file is empty");
+  try {
+    JsonValue root = JsonValue::parse(json);
+    if (root.is_object()) return root;
+  } catch (const Error& error) {
+    fail(error.message());
+  }
+  fail("not a JSON object");
+}
+
+void check_schema(const JsonValue& root) {
   std::string schema = text_of(root, "schema");
   if (schema == kReceiptSchema) return;
   if (schema.starts_with("depickle.receipt/")) {
     throw Error(Code::unsupported, "",
-        fmt::format("a receipt of schema {} (this program reads {})", quoted(schema, 40), kReceiptSchema), {},
-        "use the version of depickle that wrote it, or a newer one");
+        fmt::format("receipt schema {} is not supported (supported: {})", quoted(schema, 40), kReceiptSchema), {},
+        "use a newer version of depickle");
   }
-  broken(fmt::format("its schema is {}", quoted(schema, 40)));
+  fail(fmt::format("its schema is {}, expected \"{}\"", quoted(schema, 40), kReceiptSchema));
 }
 
 }  // namespace
 
 Receipt parse_receipt(std::string_view json) {
   if (json.size() > kMaxReceiptBytes)
-    throw Error(Code::limit, "",
-        fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMaxReceiptBytes));
-  if (json.empty()) broken("the file is empty");  // simdjson takes no null pointer
-  simdjson::dom::parser parser;
-  object root;
-  if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS)
-    broken(simdjson::error_message(error));
+    throw Error(
+        Code::limit, "", fmt::format("the receipt is too large ({} bytes, limit {})", json.size(), kMaxReceiptBytes));
+  const JsonValue root = parse_object(json);
   check_schema(root);
   Receipt receipt;
-  receipt.version = text_of(member<object>(root, "tool"), "version");
+  receipt.version = text_of(object_of(root, "tool"), "version");
   receipt.conversions = list_of<Conversion>(root, "conversions", conversion_of);
   receipt.indexes = list_of<DigestedFile>(root, "indexes", file_of);
   return receipt;

@@ -16,7 +16,7 @@ namespace {
 constexpr std::string_view kScheme = "hf://";
 constexpr size_t kMaxIdBytes = 96, kMaxRevisionBytes = 255, kMaxPathBytes = 4096, kMaxNameBytes = 255;
 
-bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
+bool is_alphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 bool has_control(std::string_view text) {
   return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
@@ -32,7 +32,7 @@ std::vector<std::string_view> split(std::string_view text) {
   return parts;
 }
 
-// The first `count` parts of `text` that slashes separate; the rest goes back into `text`, without its slash.
+// Removes the first `count` slash-separated parts and the slash after them from `text`, and returns them.
 std::string_view take_parts(std::string_view& text, int count) {
   size_t end = 0;
   for (int i = 0; i < count && end != text.npos; ++i) end = text.find('/', i == 0 ? 0 : end + 1);
@@ -41,10 +41,10 @@ std::string_view take_parts(std::string_view& text, int count) {
   return taken;
 }
 
-std::optional<RepoType> type_of(std::string_view word) {
-  if (word == "models") return RepoType::model;
-  if (word == "datasets") return RepoType::dataset;
-  if (word == "spaces") return RepoType::space;
+std::optional<RepoType> type_of(std::string_view plural) {
+  if (plural == "models") return RepoType::model;
+  if (plural == "datasets") return RepoType::dataset;
+  if (plural == "spaces") return RepoType::space;
   return {};
 }
 
@@ -55,7 +55,7 @@ RepoType take_type(std::string_view& text) {
   return type.value_or(RepoType::model);
 }
 
-// A revision at the start of `text`: refs/pr/N and refs/convert/x as they are, else one percent-encoded segment.
+// Removes the revision at the start of `text`: refs/pr/N, refs/convert/x, or one percent-encoded segment.
 std::string take_revision(std::string_view& text) {
   const bool is_long = text.starts_with("refs/pr/") || text.starts_with("refs/convert/");
   std::string revision = unescape(take_parts(text, is_long ? 3 : 1));
@@ -72,7 +72,7 @@ std::string path_of(std::string_view text) {
 
 [[noreturn]] void not_an_address(std::string_view text, std::string_view why) {
   throw Error(Code::malformed, "", fmt::format("{}: {}", quoted(text), why), {},
-      "a repository is org/name, org/name@revision, hf://org/name or the address of its page");
+      "write org/name, org/name@revision, hf://org/name or the URL of the repository's page");
 }
 
 // `org/name[@rev][/path]`.
@@ -90,7 +90,7 @@ Address parse_hf(std::string_view text) {
   return {std::move(repo), {}, path_of(text), {}};
 }
 
-// What stands below the endpoint in the address of a page.
+// Parses the part of a page's URL below the endpoint.
 Address parse_page(std::string_view whole, std::string_view text) {
   const RepoType type = take_type(text);
   const size_t first = text.find('/');
@@ -99,14 +99,14 @@ Address parse_page(std::string_view whole, std::string_view text) {
   const std::string_view page = take_parts(text, 1);
   if (page.empty() || text.empty()) {
     if (page.empty() || page == "tree" || page == "discussions") return address;
-    not_an_address(whole, "this page of the Hub names no revision");
+    not_an_address(whole, "the URL contains no revision");
   }
   if (page == "discussions") {
     const std::string_view number = take_parts(text, 1);
     uint64_t value = 0;
     auto [end, failed] = std::from_chars(number.data(), number.data() + number.size(), value);
     if (failed != std::errc() || end != number.data() + number.size() || value == 0)
-      not_an_address(whole, "the discussion has no number");
+      not_an_address(whole, "the discussion number is missing");
     address.discussion = value;
   } else if (page == "tree" || page == "blob" || page == "resolve" || page == "raw" || page == "commits") {
     address.revision = take_revision(text);
@@ -114,15 +114,15 @@ Address parse_page(std::string_view whole, std::string_view text) {
   } else if (page == "commit") {
     address.revision = take_revision(text);
   } else {
-    not_an_address(whole, "this page of the Hub names no revision and no file");
+    not_an_address(whole, "the URL contains no revision and no file");
   }
   return address;
 }
 
-std::string escape(std::string_view text, std::string_view kept) {
+std::string escape(std::string_view text, std::string_view unescaped) {
   std::string out;
   for (char c : text) {
-    if (is_word(c) || kept.find(c) != kept.npos)
+    if (is_alphanumeric(c) || unescaped.find(c) != unescaped.npos)
       out += c;
     else
       fmt::format_to(std::back_inserter(out), "%{:02X}", static_cast<unsigned char>(c));
@@ -134,20 +134,21 @@ std::string escape(std::string_view text, std::string_view kept) {
 
 RepoId RepoId::parse(std::string_view id, RepoType type) {
   auto refuse = [&](std::string_view why) {
-    throw Error(Code::malformed, "", fmt::format("{} is no repository id: {}", quoted(id), why), {},
-        "a repository id is org/name, in letters, digits, \"-\", \"_\" and \".\"");
+    throw Error(Code::malformed, "", fmt::format("{} is not a repository id: {}", quoted(id), why), {},
+        "a repository id is org/name, with letters, digits, \"-\", \"_\" and \".\"");
   };
   const std::vector<std::string_view> parts = split(id);
   if (id.empty() || parts.size() > 2) refuse("it must be \"name\" or \"org/name\"");
-  if (id.size() > kMaxIdBytes) refuse(fmt::format("it has {} characters, at most {} may be", id.size(), kMaxIdBytes));
+  if (id.size() > kMaxIdBytes)
+    refuse(fmt::format("it is too long (have {} characters, at most {})", id.size(), kMaxIdBytes));
   for (std::string_view part : parts) {
-    if (part.empty()) refuse("a part of it is empty");
-    if (!std::ranges::all_of(part, [](char c) { return is_word(c) || c == '-' || c == '_' || c == '.'; }))
-      refuse("it holds another character than letters, digits, \"-\", \"_\" and \".\"");
+    if (part.empty()) refuse("a part is empty");
+    if (!std::ranges::all_of(part, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; }))
+      refuse("it contains other characters than letters, digits, \"-\", \"_\" and \".\"");
     if (part.front() == '-' || part.front() == '.' || part.back() == '-' || part.back() == '.')
-      refuse("\"-\" and \".\" may not stand at the ends");
+      refuse("a part begins or ends with \"-\" or \".\"");
   }
-  if (id.find("--") != id.npos || id.find("..") != id.npos) refuse("it holds \"--\" or \"..\"");
+  if (id.find("--") != id.npos || id.find("..") != id.npos) refuse("it contains \"--\" or \"..\"");
   if (id.ends_with(".git")) refuse("it ends in \".git\"");
   return RepoId(std::string(id), type);
 }
@@ -171,8 +172,8 @@ std::optional<Address> find_address(std::string_view text, std::string_view endp
   if (!text.starts_with("http://") && !text.starts_with("https://")) return {};
   const std::string page = without_query(text);
   if (!page.starts_with(endpoint) || (page.size() > endpoint.size() && page[endpoint.size()] != '/'))
-    throw Error(Code::malformed, "", fmt::format("{}: this address is not on the Hub {}", quoted(text), endpoint), {},
-        "set HF_ENDPOINT to the Hub that the address is on");
+    throw Error(Code::malformed, "", fmt::format("{} is not on the Hub {}", quoted(text), endpoint), {},
+        "set HF_ENDPOINT to the URL of its Hub");
   std::string_view below = std::string_view(page).substr(std::min(page.size(), endpoint.size() + 1));
   while (below.ends_with('/')) below.remove_suffix(1);
   return parse_page(text, below);
@@ -207,20 +208,20 @@ std::string escape_path(std::string_view path) { return escape(path, "-_.~/"); }
 
 void check_repo_path(std::string_view path) {
   auto refuse = [&](std::string_view why) {
-    throw Error(Code::unsafe, "", fmt::format("the file name {} {}", quoted(path, 80), why), {},
-        "no honest repository has such a name; do not use this one");
+    throw Error(
+        Code::unsafe, "", fmt::format("the file name {} {}", quoted(path, 80), why), {}, "do not use this repository");
   };
   if (path.empty()) refuse("is empty");
   if (path.size() > kMaxPathBytes) refuse(fmt::format("has {} bytes (at most {})", path.size(), kMaxPathBytes));
   if (path.front() == '/' || (path.size() > 1 && path[1] == ':')) refuse("is absolute");
-  if (path.find('\\') != path.npos) refuse("holds a backslash");
-  if (has_control(path)) refuse("holds control characters");
+  if (path.find('\\') != path.npos) refuse("contains a backslash");
+  if (has_control(path)) refuse("contains control characters");
   if (!is_utf8(path)) refuse("is not UTF-8");
   for (std::string_view part : split(path)) {
-    if (part.empty() || part == "." || part == "..") refuse("has an empty, . or .. part");
-    if (part == ".git" || part == ".cache") refuse("leads into a folder that belongs to tools");
+    if (part.empty() || part == "." || part == "..") refuse("has an empty, \".\" or \"..\" component");
+    if (part == ".git" || part == ".cache") refuse("is in a folder of git or huggingface_hub");
     if (part.size() > kMaxNameBytes)
-      refuse(fmt::format("has a part of {} bytes (at most {})", part.size(), kMaxNameBytes));
+      refuse(fmt::format("has a component of {} bytes (at most {})", part.size(), kMaxNameBytes));
   }
 }
 
@@ -236,7 +237,7 @@ void check_revision(std::string_view revision) {
                         !revision.starts_with('/') && !revision.ends_with('/') && !revision.starts_with('.') &&
                         revision.find("/.") == revision.npos;
   if (!is_right)
-    throw Error(Code::malformed, "", fmt::format("{} is no revision", quoted(revision)), {},
+    throw Error(Code::malformed, "", fmt::format("{} is not a revision", quoted(revision)), {},
         "a revision is a branch, a tag, a commit id or refs/pr/N");
 }
 

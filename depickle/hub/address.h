@@ -1,4 +1,4 @@
-// What names a repository on a Hub, a revision of it, and a file in it; and how people write them.
+// Identifiers of repositories, revisions and files on a Hub, and their textual forms.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ namespace depickle::hub {
 
 enum class RepoType { model, dataset, space };
 
-/// "org/name", or "name" for the few old models without a namespace. Letters, digits, `-`, `_` and `.`; at most 96 of them;
-/// no `--`, no `..`; neither `-` nor `.` at the ends; not ending in `.git`. One that exists keeps these rules.
+/// A valid repository id: "org/name", or "name" for the few old models without a namespace. At most 96 letters, digits,
+/// `-`, `_` and `.`; without `--` and `..`; no part begins or ends with `-` or `.`; the id does not end in `.git`.
 class RepoId {
  public:
   /// Throws Error{malformed}.
@@ -20,11 +20,11 @@ class RepoId {
   /// "org/name".
   const std::string& name() const noexcept { return name_; }
   RepoType type() const noexcept { return type_; }
-  /// "models", "datasets" or "spaces": the word in API addresses.
+  /// Returns "models", "datasets" or "spaces", as in API URLs.
   std::string_view plural() const noexcept;
-  /// "/org/name" or "/datasets/org/name": where the pages of the repository are, below the endpoint.
+  /// Returns "/org/name" or "/datasets/org/name": the path of the repository's page below the endpoint.
   std::string page_path() const;
-  /// "models--org--name": its folder in the cache.
+  /// Returns "models--org--name", the name of the repository's folder in the cache.
   std::string folder_name() const;
 
   friend bool operator==(const RepoId&, const RepoId&) = default;
@@ -35,46 +35,46 @@ class RepoId {
   RepoType type_;
 };
 
-/// A place on a Hub. What was not written is empty.
+/// A parsed address. Parts that the text does not contain are empty.
 struct Address {
   RepoId repo;
   std::string revision;                ///< decoded: "refs/pr/22"; empty: the default branch
-  std::string path;                    ///< decoded, checked by check_repo_path(); of a file or a folder
-  std::optional<uint64_t> discussion;  ///< where the address is that of a discussion or pull request
+  std::string path;                    ///< of a file or folder; decoded, checked by check_repo_path()
+  std::optional<uint64_t> discussion;  ///< number, if the address is the URL of a discussion or pull request
 
-  const std::string& revision_or(const std::string& otherwise) const { return revision.empty() ? otherwise : revision; }
+  const std::string& revision_or(const std::string& fallback) const { return revision.empty() ? fallback : revision; }
 };
 
-/// `hf://[datasets/]org/name[@rev][/path]`, with the revision as huggingface_hub writes it (`refs/pr/N`, `refs/convert/x`, or
-/// one segment, percent-encoded), or the address of a page below `endpoint`: of the repository, of /tree/, /blob/, /resolve/,
-/// /raw/, /commit/, /commits/ or /discussions/. Empty where `text` is neither: a path on the disk, perhaps.
-/// Throws Error{malformed} for one that is broken or lies on another host.
+/// Parses `hf://[datasets/]org/name[@rev][/path]`, with the revision as huggingface_hub writes it (`refs/pr/N`,
+/// `refs/convert/x`, or one percent-encoded segment), or the URL of a page below `endpoint`: of the repository, of
+/// /tree/, /blob/, /resolve/, /raw/, /commit/, /commits/ or /discussions/. Returns nothing for other text, which may be
+/// a local path. Throws Error{malformed} if the address is invalid or on another host.
 std::optional<Address> find_address(std::string_view text, std::string_view endpoint);
 
-/// The same, and `org/name[@rev]`, where a repository is expected. Throws Error{malformed} where it is none.
+/// The same, but also parses `org/name[@rev]`. Throws Error{malformed} for other text.
 Address parse_address(std::string_view text, std::string_view endpoint);
 
-/// "hf://org/name@rev/path": what messages call a file.
+/// Returns "hf://org/name@rev/path", the name of a file in messages.
 std::string hf_address(const RepoId& repo, std::string_view revision, std::string_view path = {});
 
-/// Percent-encoded, `/` too: how a revision stands in an API address.
+/// Percent-encodes everything but letters, digits and `-_.~`: a revision in an API URL.
 std::string escape_segment(std::string_view text);
-/// Percent-encoded except `/`: how a file's path stands in one.
+/// The same, but keeps `/`: the path of a file in a URL.
 std::string escape_path(std::string_view path);
 
-/// Refuses what must not become a path on this disk whatever a server says: empty, absolute, over 4096 bytes or 255 in one
-/// component, `.` or `..` or empty components, `.git`, `.cache`, backslashes, control characters, drive letters, text that
-/// is not UTF-8. Throws Error{unsafe}.
+/// Throws Error{unsafe} if `path` must not become a path on the local disk: empty, absolute, over 4096 bytes or 255 in
+/// one component, `.`, `..` or empty components, `.git`, `.cache`, backslashes, control characters, drive letters, or
+/// text that is not UTF-8.
 void check_repo_path(std::string_view path);
 
-/// Whether `revision` is a full commit id: 40 hexadecimal digits in lower case.
+/// Returns whether `revision` is a full commit id: 40 lowercase hexadecimal digits.
 bool is_commit_id(std::string_view revision) noexcept;
-/// Throws Error{malformed} for what no revision can be: empty, over 255 bytes, control characters, `..`, or leading, trailing
-/// and double slashes (they become file names in the cache).
+/// Throws Error{malformed} if `revision` is empty, over 255 bytes, or contains control characters, `..`, or leading,
+/// trailing or double slashes. Revisions become file names in the cache.
 void check_revision(std::string_view revision);
-/// The number N of "refs/pr/N".
+/// Returns the number N of "refs/pr/N".
 std::optional<uint64_t> pull_request_number(std::string_view revision) noexcept;
-/// "refs/pr/22".
+/// Returns "refs/pr/22".
 std::string pull_request_revision(uint64_t number);
 
 }  // namespace depickle::hub

@@ -1,4 +1,4 @@
-// What the calls of the Hub's API share.
+// Shared by the callers of the Hub's API.
 #pragma once
 
 #include <optional>
@@ -11,13 +11,13 @@
 
 namespace depickle::hub {
 
-/// "ENDPOINT/api/models/org/name" and what stands below it, percent-encoded already.
+/// Returns "ENDPOINT/api/models/org/name" and `below`, which is percent-encoded.
 std::string api_url(const Client& client, const RepoId& repo, std::string_view below);
 
-/// The address in `Link: <…>; rel="next"`.
-std::optional<std::string> next_page(const Response& answer);
+/// Returns the URL in `Link: <…>; rel="next"`.
+std::optional<std::string> next_page(const Response& response);
 
-/// The items of a list's pages, at most `most_items`.
-std::vector<JsonValue> read_pages(Http& http, Request request, size_t most_items);
+/// Returns the items of all pages of a list, at most `max_items`.
+std::vector<JsonValue> read_pages(Http& http, Request request, size_t max_items);
 
 }  // namespace depickle::hub

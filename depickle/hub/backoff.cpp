@@ -14,17 +14,18 @@ bool is_transient(int status) noexcept {
   return status == 408 || status == 429 || status == 500 || (status >= 502 && status <= 504);
 }
 
-bool Backoff::again(const Error& error) {
+bool Backoff::wait_after(const Error& error) {
+  const RetryPolicy& policy = settings_.retry_policy;
   const auto* failure = dynamic_cast<const Failure*>(&error);
-  const bool may_pass =
+  const bool is_retryable =
       failure ? is_transient(failure->status()) : dynamic_cast<const ConnectionError*>(&error) != nullptr;
-  if (!may_pass || tries_ >= settings_.patience.retries) return false;
+  if (!is_retryable || retries_ >= policy.max_retries) return false;
   milliseconds wait = wait_;
   if (failure && failure->retry_after()) wait = *failure->retry_after();
-  if (wait > settings_.patience.budget - waited_) return false;
-  ++tries_;
-  waited_ += wait;
-  wait_ = std::min(wait_ * 2, settings_.patience.longest_wait);
+  if (wait > policy.max_total_wait - total_wait_) return false;
+  ++retries_;
+  total_wait_ += wait;
+  wait_ = std::min(wait_ * 2, policy.max_wait);
 
   const auto end = std::chrono::steady_clock::now() + wait;
   for (auto now = end - wait; now < end; now = std::chrono::steady_clock::now()) {
@@ -35,8 +36,8 @@ bool Backoff::again(const Error& error) {
 }
 
 void Backoff::reset() {
-  tries_ = 0;
-  wait_ = settings_.patience.first_wait;
+  retries_ = 0;
+  wait_ = settings_.retry_policy.first_wait;
 }
 
 }  // namespace depickle::hub

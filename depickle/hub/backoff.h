@@ -1,4 +1,4 @@
-// When to try again.
+// Retries of one request.
 #pragma once
 
 #include <chrono>
@@ -11,20 +11,20 @@ namespace depickle::hub {
 /// Returns whether an HTTP status is worth a retry: 408, 429, 500, 502, 503 and 504.
 bool is_transient(int status) noexcept;
 
-/// The waits of one request: doubled each time, without chance, a server's own wish first.
+/// Exponential backoff without jitter. A wait that the server asks for takes precedence.
 class Backoff {
  public:
-  explicit Backoff(const Settings& settings) : settings_(settings), wait_(settings.patience.first_wait) {}
+  explicit Backoff(const Settings& settings) : settings_(settings), wait_(settings.retry_policy.first_wait) {}
 
-  /// Whether to try again after `error`; where so, it has waited. Throws Error{cancelled}.
-  bool again(const Error& error);
-  /// There was progress: what comes is counted afresh.
+  /// Waits and returns true if the request is to be sent again after `error`. Throws Error{cancelled}.
+  bool wait_after(const Error& error);
+  /// Resets the number of retries and the wait, after progress.
   void reset();
 
  private:
   const Settings& settings_;
-  unsigned tries_ = 0;
-  std::chrono::milliseconds wait_, waited_{0};
+  unsigned retries_ = 0;
+  std::chrono::milliseconds wait_, total_wait_{0};
 };
 
 }  // namespace depickle::hub

@@ -26,12 +26,13 @@ void BlockCache::read(uint64_t offset, MutableBytes out) {
   }
 }
 
-// What to fetch with the missing block `first`: what is wanted and what a steady reader will want, up to a block that is here.
+// The end of the run to fetch for the missing block `first`: the wanted blocks and those to read ahead, up to a block
+// that is cached.
 uint64_t BlockCache::run_end(uint64_t first, uint64_t wanted_end) {
   ahead_bytes_ = first == next_ && first > 0 ? std::min(ahead_bytes_ * 2, kMaxAheadBytes) : kBlockBytes;
-  const uint64_t most = first + kMaxAheadBytes / kBlockBytes;
-  const uint64_t goal = std::min(
-      {std::max(wanted_end, first + ahead_bytes_ / kBlockBytes), most, (size_bytes_ + kBlockBytes - 1) / kBlockBytes});
+  const uint64_t max_end = first + kMaxAheadBytes / kBlockBytes;
+  const uint64_t goal = std::min({std::max(wanted_end, first + ahead_bytes_ / kBlockBytes), max_end,
+      (size_bytes_ + kBlockBytes - 1) / kBlockBytes});
   uint64_t end = first + 1;
   while (end < goal && !blocks_.contains(end)) ++end;
   return end;
@@ -60,19 +61,19 @@ void BlockCache::fetch_run(std::unique_lock<std::mutex>& lock, uint64_t first, u
 }
 
 void BlockCache::put(uint64_t block, Bytes bytes) {
-  Block& kept = blocks_[block];
-  if (kept.bytes) return;
-  kept.bytes = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
-  std::ranges::copy(bytes, kept.bytes.get());
+  Block& cached = blocks_[block];
+  if (cached.bytes) return;
+  cached.bytes = std::make_unique_for_overwrite<std::byte[]>(bytes.size());
+  std::ranges::copy(bytes, cached.bytes.get());
   uses_.push_front(block);
-  kept.use = uses_.begin();
+  cached.use = uses_.begin();
   while (uses_.size() > kMaxBytes / kBlockBytes) {
     blocks_.erase(uses_.back());
     uses_.pop_back();
   }
 }
 
-void BlockCache::keep(uint64_t offset, Bytes bytes) {
+void BlockCache::store(uint64_t offset, Bytes bytes) {
   std::scoped_lock lock(mutex_);
   const uint64_t end = offset + bytes.size();
   for (uint64_t block = (offset + kBlockBytes - 1) / kBlockBytes; block * kBlockBytes < end && end_of(block) <= end;

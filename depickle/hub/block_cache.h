@@ -1,4 +1,4 @@
-// Blocks of a distant file, the last used kept.
+// Blocks of a remote file, evicted by least recent use.
 #pragma once
 
 #include <condition_variable>
@@ -13,24 +13,25 @@
 
 namespace depickle::hub {
 
-/// Cuts [0, size) into blocks of 64 KiB and fetches runs of them. Who reads where the last fetch ended is served twice as
-/// much each time, up to 8 MiB. Safe to use from several threads: a block is fetched once, by whoever asked first.
+/// Splits [0, size) into blocks of 64 KiB and fetches runs of them. Each fetch that begins where the last one ended is
+/// twice as large, up to 8 MiB. Safe to use from several threads: a block is fetched once, and the other threads wait
+/// for it.
 class BlockCache {
  public:
   static constexpr uint64_t kBlockBytes = 64 << 10, kMaxAheadBytes = 8 << 20, kMaxBytes = 16 << 20;
-  /// Fills `out` with the bytes from `offset` on.
+  /// Fills `out` with the bytes from `offset`.
   using Fetch = std::function<void(uint64_t offset, MutableBytes out)>;
 
   BlockCache(uint64_t size_bytes, Fetch fetch) : size_bytes_(size_bytes), fetch_(std::move(fetch)) {}
 
-  /// Throws what `fetch` throws. The range lies inside the file.
+  /// The range must be inside the file. Throws what `fetch` throws.
   void read(uint64_t offset, MutableBytes out);
-  /// Keeps what came by another way; whole blocks of it.
-  void keep(uint64_t offset, Bytes bytes);
+  /// Stores the complete blocks of bytes that were received another way.
+  void store(uint64_t offset, Bytes bytes);
 
  private:
   struct Block {
-    std::unique_ptr<std::byte[]> bytes;  ///< empty while it is fetched
+    std::unique_ptr<std::byte[]> bytes;  ///< null while the block is fetched
     std::list<uint64_t>::iterator use;
   };
 
@@ -44,8 +45,8 @@ class BlockCache {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::unordered_map<uint64_t, Block> blocks_;
-  std::list<uint64_t> uses_;  ///< block numbers, the last used first
-  uint64_t next_ = 0;         ///< the block behind the last fetch
+  std::list<uint64_t> uses_;  ///< block numbers, most recent use first
+  uint64_t next_ = 0;         ///< the block after the last fetch
   uint64_t ahead_bytes_ = kBlockBytes;
 };
 

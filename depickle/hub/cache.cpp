@@ -7,13 +7,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <fstream>
+#include <span>
 
 #include <fmt/format.h>
 
 #include "depickle/base/json.h"
+#include "depickle/base/json_value.h"
 #include "depickle/hub/content_hash.h"
-#include "depickle/hub/json_value.h"
+#include "depickle/os/atomic_file.h"
+#include "depickle/os/file_descriptor.h"
 
 namespace depickle::hub {
 namespace {
@@ -27,51 +29,35 @@ constexpr std::string_view kCacheTag =
     "#\thttps://bford.info/cachedir/\n";
 constexpr uint64_t kMaxListBytes = 64 << 20;
 
-void make_folders(const fs::path& folder) {
+void create_folders(const fs::path& folder) {
   std::error_code failed;
   fs::create_directories(folder, failed);
-  if (failed) throw Error(Code::io, "", "cannot make the folder: " + failed.message(), Where::in(folder));
+  if (failed)
+    throw Error(Code::io, "", "cannot create the folder: " + failed.message(), Where::in(folder))
+        .with_errno(failed.value());
 }
 
-// A sibling's name that no other thread and no other process has.
-fs::path sibling(const fs::path& target) {
+// A name in the folder of `target` that no other thread and no other process uses.
+fs::path temporary_name(const fs::path& target) {
   static std::atomic<uint32_t> count = 0;
   return target.parent_path() / fmt::format("{}.{:x}-{:x}.tmp", target.filename().string(), ::getpid(), ++count);
 }
 
-void write_file(const fs::path& path, std::string_view content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) throw system_error(errno, "cannot write", path);
-  int error_number = 0;
-  for (std::string_view rest = content; !rest.empty() && error_number == 0;) {
-    const ssize_t count = ::write(fd, rest.data(), rest.size());
-    if (count >= 0)
-      rest.remove_prefix(static_cast<size_t>(count));
-    else if (errno != EINTR)
-      error_number = errno;
-  }
-  if (::close(fd) != 0 && error_number == 0) error_number = errno;
-  if (error_number == 0) return;
-  ::unlink(path.c_str());
-  throw system_error(error_number, "cannot write", path);
-}
-
-// Whole or not at all; the last of several writers wins.
+// Readers see the old or the new content. The last of several writers wins.
 void replace_file(const fs::path& target, std::string_view content) {
-  const fs::path temporary = sibling(target);
-  write_file(temporary, content);
-  if (::rename(temporary.c_str(), target.c_str()) == 0) return;
-  const int error_number = errno;
-  ::unlink(temporary.c_str());
-  throw system_error(error_number, "cannot write", target);
+  os::AtomicFile file(target, 0, os::IfExists::replace, os::Writers::many);
+  file.write(0, bytes(content), os::Durable::no);
+  file.commit(os::Durable::no);
 }
 
 std::optional<std::string> read_file(const fs::path& path, uint64_t max_bytes) {
-  std::error_code failed;
-  const uint64_t size_bytes = fs::file_size(path, failed);
-  if (failed || size_bytes > max_bytes) return {};
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
+  const os::FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat status;
+  if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  if (static_cast<uint64_t>(status.st_size) > max_bytes) return {};
+  std::string content(static_cast<size_t>(status.st_size), '\0');
+  content.resize(os::read_all(file.get(), std::as_writable_bytes(std::span(content)), path));
+  return content;
 }
 
 bool is_file(const fs::path& path) {
@@ -79,15 +65,15 @@ bool is_file(const fs::path& path) {
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
-// From snapshots/COMMIT/a/b to blobs/ETAG: "../../../blobs/ETAG".
-fs::path way_to_blob(std::string_view path, std::string_view etag) {
+// The target of the link snapshots/COMMIT/a/b: "../../../blobs/ETAG".
+fs::path link_target(std::string_view path, std::string_view etag) {
   std::string up = "../../";
   for (char c : path) up += c == '/' ? "../" : "";
   return fmt::format("{}blobs/{}", up, etag);
 }
 
-void copy_whole(const fs::path& from, const fs::path& to) {
-  const fs::path temporary = sibling(to);
+void copy_blob(const fs::path& from, const fs::path& to) {
+  const fs::path temporary = temporary_name(to);
   std::error_code failed;
   fs::copy_file(from, temporary, failed);
   if (!failed) fs::rename(temporary, to, failed);
@@ -139,7 +125,7 @@ std::optional<std::vector<RepoFile>> Cache::find_files(const RepoId& repo, std::
   const std::optional<std::string> json = read_file(place, kMaxListBytes);
   if (!json) return {};
   try {
-    const JsonValue list = JsonValue::parse(*json, place);
+    const JsonValue list = JsonValue::parse(*json);
     if (list["format_version"].number() != 1 || !list["files"].is_object()) return {};
     std::vector<RepoFile> files;
     for (const auto& [path, value] : list["files"].members()) {
@@ -151,14 +137,15 @@ std::optional<std::vector<RepoFile>> Cache::find_files(const RepoId& repo, std::
     }
     return files;
   } catch (const Error&) {
-    return {};  // somebody else's file, of no use
+    return {};  // not a list that this program or huggingface_hub has written
   }
 }
 
 void Cache::prepare(const RepoId& repo) const {
-  if (folder_.empty()) throw Error(Code::io, "", "there is no folder for downloads", {}, "set HF_HUB_CACHE, or HOME");
-  make_folders(repo_folder(repo) / "blobs");
-  make_folders(folder_ / ".locks" / repo.folder_name());
+  if (folder_.empty())
+    throw Error(Code::io, "", "the folder for downloads is not configured", {}, "set HF_HUB_CACHE, or HOME");
+  create_folders(repo_folder(repo) / "blobs");
+  create_folders(folder_ / ".locks" / repo.folder_name());
   if (!is_file(folder_ / "CACHEDIR.TAG")) replace_file(folder_ / "CACHEDIR.TAG", kCacheTag);
 }
 
@@ -167,22 +154,22 @@ void Cache::write_ref(const RepoId& repo, std::string_view revision, std::string
   const fs::path ref = repo_folder(repo) / "refs" / revision;
   if (read_file(ref, 64) == commit) return;
   prepare(repo);
-  make_folders(snapshot_folder(repo, commit));
-  make_folders(ref.parent_path());
+  create_folders(snapshot_folder(repo, commit));
+  create_folders(ref.parent_path());
   replace_file(ref, commit);
 }
 
 void Cache::write_known_absent(const RepoId& repo, std::string_view commit, std::string_view path) const {
   prepare(repo);
-  make_folders(repo_folder(repo) / "snapshots");
+  create_folders(repo_folder(repo) / "snapshots");
   const fs::path place = repo_folder(repo) / ".no_exist" / commit / path;
-  make_folders(place.parent_path());
+  create_folders(place.parent_path());
   if (!is_file(place)) replace_file(place, {});
 }
 
 void Cache::write_files(const RepoId& repo, std::string_view commit, const std::vector<RepoFile>& files) const {
   prepare(repo);
-  make_folders(snapshot_folder(repo, commit));
+  create_folders(snapshot_folder(repo, commit));
   std::vector<const RepoFile*> sorted;
   for (const RepoFile& file : files) sorted.push_back(&file);
   std::ranges::sort(sorted, {}, [](const RepoFile* file) -> const std::string& { return file->path; });
@@ -196,18 +183,18 @@ void Cache::write_files(const RepoId& repo, std::string_view commit, const std::
   }
   json.end().end();
   const fs::path place = repo_folder(repo) / "trees" / fmt::format("{}.json", commit);
-  make_folders(place.parent_path());
+  create_folders(place.parent_path());
   replace_file(place, out);
 }
 
 fs::path Cache::link(const RepoId& repo, std::string_view commit, std::string_view path, std::string_view etag) const {
-  const fs::path place = snapshot_folder(repo, commit) / path, target = way_to_blob(path, etag);
+  const fs::path place = snapshot_folder(repo, commit) / path, target = link_target(path, etag);
   std::error_code failed;
   if (fs::read_symlink(place, failed) == target) return place;
-  make_folders(place.parent_path());
-  const fs::path temporary = sibling(place);
+  create_folders(place.parent_path());
+  const fs::path temporary = temporary_name(place);
   if (::symlink(target.c_str(), temporary.c_str()) != 0) {
-    copy_whole(blob_path(repo, etag), place);  // a file system without symbolic links
+    copy_blob(blob_path(repo, etag), place);  // a file system without symbolic links
   } else if (::rename(temporary.c_str(), place.c_str()) != 0) {
     const int error_number = errno;
     ::unlink(temporary.c_str());

@@ -1,4 +1,5 @@
-// The folder of downloaded files, shared with huggingface_hub: either finds what the other has fetched.
+// The folder of downloaded files, shared with huggingface_hub: each program finds the files that the other has
+// downloaded.
 #pragma once
 
 #include <filesystem>
@@ -12,15 +13,16 @@
 namespace depickle::hub {
 
 /// models--org--name/
-///   blobs/ETAG                  the bytes, named by their hash
+///   blobs/ETAG                  content, named by its hash
 ///   snapshots/COMMIT/PATH       a relative link to a blob
-///   refs/REVISION               the commit that a revision stood for when it was last asked
-///   .no_exist/COMMIT/PATH       the Hub said that this file does not exist
+///   refs/REVISION               the commit of a revision at the last request
+///   .no_exist/COMMIT/PATH       the Hub has answered that this file does not exist
 ///   trees/COMMIT.json           all files of a commit
 /// .locks/models--org--name/ETAG.lock
 ///
-/// Looking never waits and never locks: a blob gets its name when it is whole, a link is made after its blob. All members
-/// may be called from several threads and processes. `path` must have passed check_repo_path(), `revision` check_revision().
+/// Reading never waits and never locks: a blob gets its name when it is complete, and a link is created after its blob.
+/// Safe to use from several threads and processes. `path` must be checked by check_repo_path(), `revision` by
+/// check_revision(). Writing throws Error{io}.
 class Cache {
  public:
   explicit Cache(std::filesystem::path folder) : folder_(std::move(folder)) {}
@@ -29,30 +31,31 @@ class Cache {
   std::filesystem::path repo_folder(const RepoId& repo) const { return folder_ / repo.folder_name(); }
   std::filesystem::path snapshot_folder(const RepoId& repo, std::string_view commit) const;
 
-  /// The commit that `revision` stood for when it was last asked; `revision` itself where it is a commit id.
+  /// Returns the commit of `revision` at the last request; `revision` itself if it is a commit id.
   std::optional<std::string> find_commit(const RepoId& repo, std::string_view revision) const;
-  /// The file as a snapshot has it; empty where it is not there (or its blob is gone).
+  /// Returns the path of the file in its snapshot, if file and blob exist.
   std::optional<std::filesystem::path> find(const RepoId& repo, std::string_view revision, std::string_view path) const;
-  /// Whether the Hub has said that the file does not exist at this commit.
+  /// Returns whether the Hub has answered that the file does not exist at this commit.
   bool is_known_absent(const RepoId& repo, std::string_view commit, std::string_view path) const;
-  /// All files of the commit, where the cache knows the whole list.
+  /// Returns all files of the commit, if the cache has the list.
   std::optional<std::vector<RepoFile>> find_files(const RepoId& repo, std::string_view commit) const;
-  /// The blob's place, where it is there with the size that it should have; links into the store that all repositories
-  /// share are followed.
+  /// Returns the path of the blob, if it exists and has the right size. Follows links into the store that repositories
+  /// share.
   std::optional<std::filesystem::path> find_blob(const RepoId& repo, const RepoFile& file) const;
 
-  /// Remembers what `revision` stands for; makes the snapshot's folder first, without which a ref is called corrupt.
+  /// Records the commit of `revision`. Creates the folder of the snapshot first: huggingface_hub reports a ref without
+  /// one as corrupt.
   void write_ref(const RepoId& repo, std::string_view revision, std::string_view commit) const;
   void write_known_absent(const RepoId& repo, std::string_view commit, std::string_view path) const;
   /// `files` must be all files of the commit.
   void write_files(const RepoId& repo, std::string_view commit, const std::vector<RepoFile>& files) const;
-  /// Makes snapshots/COMMIT/PATH lead to the blob `etag`, which must be there. Returns its place.
+  /// Links snapshots/COMMIT/PATH to the blob `etag`, which must exist. Returns the path of the link.
   std::filesystem::path link(
       const RepoId& repo, std::string_view commit, std::string_view path, std::string_view etag) const;
 
   std::filesystem::path blob_path(const RepoId& repo, std::string_view etag) const;
   std::filesystem::path lock_path(const RepoId& repo, std::string_view etag) const;
-  /// Makes the folders of a repository, and the mark that tells backup programs to leave the cache alone.
+  /// Creates the folders of a repository, and CACHEDIR.TAG, which tells backup programs to skip the cache.
   void prepare(const RepoId& repo) const;
 
  private:

@@ -14,21 +14,16 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMaxEntries = 200'000, kMaxPages = 2'000, kPathsAtOnce = 500;
-
-[[noreturn]] void bad_answer(const std::string& about, std::string_view why) {
-  throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about),
-      "is the endpoint the address of a Hub?");
-}
+constexpr size_t kMaxEntries = 200'000, kMaxPages = 2'000, kPathsPerRequest = 500;
 
 std::string checked_commit(std::string_view text, const std::string& about) {
-  if (!is_commit_id(text)) bad_answer(about, fmt::format("{} is no commit id", quoted(text, 80)));
+  if (!is_commit_id(text)) bad_answer(about, fmt::format("{} is not a commit id", quoted(text, 80)));
   return std::string(text);
 }
 
-// A tree's or a path's entry; empty for a folder.
+// Reads an entry of a tree or of paths-info; nothing for a folder.
 std::optional<RepoFile> read_entry(const JsonValue& entry, const std::string& about) {
-  if (entry["type"].text() != "file") return {};
+  if (entry["type"].string() != "file") return {};
   RepoFile file{entry["path"].string(), entry["size"].number().value_or(0), entry["oid"].string(), {}};
   try {
     check_repo_path(file.path);
@@ -39,17 +34,17 @@ std::optional<RepoFile> read_entry(const JsonValue& entry, const std::string& ab
   if (lfs.is_object()) {
     file.sha256 = lfs["oid"].string();
     file.size_bytes = lfs["size"].number().value_or(file.size_bytes);
-    if (file.sha256.size() != 64) bad_answer(about, fmt::format("{} has no SHA-256", quoted(file.path)));
+    if (file.sha256.size() != 64) bad_answer(about, fmt::format("the SHA-256 of {} is missing", quoted(file.path)));
   }
-  if (!is_content_hash(file.etag())) bad_answer(about, fmt::format("{} has no hash", quoted(file.path)));
+  if (!is_content_hash(file.etag())) bad_answer(about, fmt::format("the hash of {} is missing", quoted(file.path)));
   return file;
 }
 
-// Tags, branches and so on: `{"name","ref","targetCommit"}`.
+// Reads a list of `{"name","ref","targetCommit"}`.
 std::vector<Ref> read_refs(const JsonValue& list, const std::string& about) {
   std::vector<Ref> refs;
   for (const JsonValue& item : list.items()) {
-    Ref ref{item["name"].string(), item["ref"].string(), checked_commit(item["targetCommit"].text(), about)};
+    Ref ref{item["name"].string(), item["ref"].string(), checked_commit(item["targetCommit"].string(), about)};
     if (ref.full_name.starts_with("refs/pr/")) ref.name = ref.full_name;
     refs.push_back(std::move(ref));
   }
@@ -66,33 +61,33 @@ struct Client::State {
   Http http;
 };
 
-std::optional<std::string> next_page(const Response& answer) {
-  std::string_view link = answer.header("link");
+std::optional<std::string> next_page(const Response& response) {
+  std::string_view link = response.header("link");
   while (!link.empty()) {
     const size_t open = link.find('<'), close = link.find('>');
     if (open == link.npos || close == link.npos || close < open) return {};
     const std::string_view rest = link.substr(close + 1), parameters = rest.substr(0, rest.find('<'));
     if (parameters.find("rel=\"next\"") != parameters.npos || parameters.find("rel=next") != parameters.npos)
-      return join_url(answer.url, std::string(link.substr(open + 1, close - open - 1)));
+      return join_url(response.url, std::string(link.substr(open + 1, close - open - 1)));
     link = rest;
   }
   return {};
 }
 
-std::vector<JsonValue> read_pages(Http& http, Request request, size_t most_items) {
+std::vector<JsonValue> read_pages(Http& http, Request request, size_t max_items) {
   std::vector<JsonValue> items;
   std::set<std::string> seen;
   for (;;) {
-    if (!seen.insert(request.url).second || seen.size() > kMaxPages) bad_answer(request.about, "its pages have no end");
-    Response answer;
-    const JsonValue page = http.json(request, &answer);
+    if (!seen.insert(request.url).second || seen.size() > kMaxPages) bad_answer(request.about, "the pages do not end");
+    Response response;
+    const JsonValue page = http.json(request, &response);
     if (!page.is_array()) bad_answer(request.about, "a list is missing");
     for (JsonValue& item : page.items()) {
-      if (items.size() == most_items) return items;
+      if (items.size() == max_items) return items;
       items.push_back(std::move(item));
     }
-    std::optional<std::string> next = next_page(answer);
-    if (!next || items.size() == most_items) return items;
+    std::optional<std::string> next = next_page(response);
+    if (!next || items.size() == max_items) return items;
     request.url = *next;
   }
 }
@@ -116,11 +111,11 @@ std::string Client::page(const RepoId& repo, std::string_view below) const {
 User Client::whoami() const {
   const std::string url = settings().endpoint + "/api/whoami-v2";
   if (settings().token.empty())
-    throw Error(Code::denied, "", "there is no token", {}, "log in with `hf auth login`, or set HF_TOKEN");
+    throw Error(Code::denied, "", "this needs a token", {}, "log in with `hf auth login`, or set HF_TOKEN");
   const JsonValue answer = http().json({.url = url});
   User user{answer["name"].string(), {}, answer["auth"]["accessToken"]["role"].string()};
-  if (user.name.empty()) bad_answer(url, "the user has no name");
-  for (const JsonValue& org : answer["orgs"].items()) user.organisations.push_back(org["name"].string());
+  if (user.name.empty()) bad_answer(url, "the user name is missing");
+  for (const JsonValue& org : answer["orgs"].items()) user.organizations.push_back(org["name"].string());
   return user;
 }
 
@@ -131,11 +126,11 @@ RepoInfo Client::info(const RepoId& repo, std::string_view revision) const {
   const JsonValue answer = http().json({.url = api_url(*this, repo, below), .about = about});
   RepoInfo info;
   info.id = answer["id"].string();
-  info.commit = checked_commit(answer["sha"].text(), about);
+  info.commit = checked_commit(answer["sha"].string(), about);
   info.author = answer["author"].string();
-  info.is_private = answer["private"].truth();
-  info.is_gated = answer["gated"].truth() || !answer["gated"].text().empty();
-  info.is_disabled = answer["disabled"].truth();
+  info.is_private = answer["private"].is_true();
+  info.is_gated = answer["gated"].is_true() || !answer["gated"].string().empty();
+  info.is_disabled = answer["disabled"].is_true();
   info.library_name = answer["library_name"].string();
   info.pipeline_tag = answer["pipeline_tag"].string();
   for (const JsonValue& tag : answer["tags"].items()) info.tags.push_back(tag.string());
@@ -162,7 +157,8 @@ std::vector<RepoFile> Client::files(const RepoId& repo, std::string_view revisio
   std::vector<RepoFile> files;
   const auto entries = read_pages(http(), {.url = api_url(*this, repo, below), .about = about}, kMaxEntries + 1);
   if (entries.size() > kMaxEntries)
-    throw Error(Code::limit, "", fmt::format("more than {} files and folders", grouped(kMaxEntries)), Where::in(about));
+    throw Error(Code::limit, "", fmt::format("the repository has more than {} files and folders", grouped(kMaxEntries)),
+        Where::in(about));
   for (const JsonValue& entry : entries) {
     if (std::optional<RepoFile> file = read_entry(entry, about)) files.push_back(std::move(*file));
   }
@@ -175,9 +171,9 @@ std::vector<RepoFile> Client::files_of(
   check_revision(revision);
   const std::string about = hf_address(repo, revision);
   std::vector<RepoFile> files;
-  for (size_t begin = 0; begin < paths.size(); begin += kPathsAtOnce) {
+  for (size_t begin = 0; begin < paths.size(); begin += kPathsPerRequest) {
     std::string form = "expand=false";
-    for (size_t i = begin; i < std::min(paths.size(), begin + kPathsAtOnce); ++i)
+    for (size_t i = begin; i < std::min(paths.size(), begin + kPathsPerRequest); ++i)
       form += "&paths=" + escape_segment(paths[i]);
     const JsonValue answer = http().json({.method = "POST",
         .url = api_url(*this, repo, "/paths-info/" + escape_segment(revision)),
@@ -199,14 +195,14 @@ Refs Client::refs(const RepoId& repo, bool with_pull_requests) const {
       read_refs(answer["branches"], about), read_refs(answer["tags"], about), read_refs(answer["pullRequests"], about)};
 }
 
-std::vector<Commit> Client::commits(const RepoId& repo, std::string_view revision, size_t most) const {
+std::vector<Commit> Client::commits(const RepoId& repo, std::string_view revision, size_t max_commits) const {
   revision = revision_of(revision);
   check_revision(revision);
   const std::string about = hf_address(repo, revision);
   std::vector<Commit> commits;
-  for (const JsonValue& item :
-      read_pages(http(), {.url = api_url(*this, repo, "/commits/" + escape_segment(revision)), .about = about}, most)) {
-    Commit commit{checked_commit(item["id"].text(), about), item["title"].string(), item["message"].string(), {},
+  for (const JsonValue& item : read_pages(http(),
+           {.url = api_url(*this, repo, "/commits/" + escape_segment(revision)), .about = about}, max_commits)) {
+    Commit commit{checked_commit(item["id"].string(), about), item["title"].string(), item["message"].string(), {},
         item["date"].string()};
     for (const JsonValue& author : item["authors"].items()) commit.authors.push_back(author["user"].string());
     commits.push_back(std::move(commit));

@@ -1,4 +1,4 @@
-// A Hub, and what can be read there.
+// Reads repositories of a Hub: files, references, commits.
 #pragma once
 
 #include <cstdint>
@@ -18,24 +18,24 @@ class Http;
 
 struct User {
   std::string name;
-  std::vector<std::string> organisations;
-  std::string token_role;  ///< "read", "write" or "fineGrained"; empty where the Hub does not say
+  std::vector<std::string> organizations;
+  std::string token_role;  ///< "read", "write" or "fineGrained"; empty if the Hub does not report it
 };
 
-/// A file of a repository at some commit.
+/// A file of a repository at a commit.
 struct RepoFile {
-  std::string path;  ///< passed check_repo_path()
+  std::string path;  ///< checked by check_repo_path()
   uint64_t size_bytes = 0;
-  std::string blob_id;  ///< the git blob's SHA-1, 40 hexadecimal digits: for an LFS file, that of its pointer
-  std::string sha256;   ///< of the content, for an LFS file; else empty
+  std::string blob_id;  ///< SHA-1 of the git blob, 40 hexadecimal digits; of an LFS file, that of its pointer
+  std::string sha256;   ///< of the content of an LFS file; empty for other files
 
-  /// What the cache calls its blob, and what its bytes must hash to.
+  /// Returns the expected hash of the content, which is also the name of the blob in the cache.
   const std::string& etag() const noexcept { return sha256.empty() ? blob_id : sha256; }
 };
 
 struct RepoInfo {
-  std::string id;      ///< as the Hub spells it: another than was asked for where the repository was renamed
-  std::string commit;  ///< that the revision stands for
+  std::string id;      ///< as the Hub returns it: differs from the requested id if the repository was renamed
+  std::string commit;  ///< of the revision
   std::string author;
   bool is_private = false;
   bool is_gated = false;
@@ -43,7 +43,7 @@ struct RepoInfo {
   std::string library_name;  ///< "transformers", "diffusers"; often empty
   std::string pipeline_tag;
   std::vector<std::string> tags;
-  std::vector<std::string> files;  ///< paths, each of which passed check_repo_path()
+  std::vector<std::string> files;  ///< paths, checked by check_repo_path()
 };
 
 struct Ref {
@@ -59,37 +59,38 @@ struct Refs {
 struct Commit {
   std::string id;
   std::string title;
-  std::string message;  ///< the rest, after the title
+  std::string message;  ///< without the title
   std::vector<std::string> authors;
   std::string date;  ///< ISO 8601, UTC
 };
 
-/// One Hub as one user. Safe to use from several threads; connections are kept and reused. Cheap to copy (shared inside).
+/// A connection to one Hub as one user. Cheap to copy: copies share their state. Safe to use from several threads.
 ///
-/// All calls throw Failure for what the Hub refuses, Error{network} for what stays lost after `patience`, Error{denied} is
-/// for the user to solve; Error{network} with a hint where `offline` is set; Error{malformed} for an answer that makes no
-/// sense; Error{unsafe} for hostile file names. `revision`: a branch, a tag, "refs/pr/N" or a commit id; empty: "main".
+/// All calls throw Failure if the Hub refuses; Error{network} if the Hub is unreachable after the retries or `offline`
+/// is set; Error{malformed} if a response is invalid; Error{unsafe} if it contains hostile file names. `revision` is a
+/// branch, a tag, "refs/pr/N" or a commit id; empty: "main".
 class Client {
  public:
-  /// Throws Error{malformed} where the endpoint is no http or https address.
+  /// Throws Error{malformed} if the endpoint is not an http or https URL.
   explicit Client(Settings settings);
 
   const Settings& settings() const noexcept;
-  /// For the other parts of this module.
+  /// For the other files of this module.
   Http& http() const noexcept;
 
   User whoami() const;
-  /// The repository at `revision`; what the default branch stands for where it is empty.
+  /// Returns the repository at `revision`; empty: the default branch.
   RepoInfo info(const RepoId& repo, std::string_view revision = {}) const;
-  /// All files at `revision`, below `folder` where one is named; all pages. At most 200,000 entries, else Error{limit}.
+  /// Returns all files at `revision`, or those in `folder`. Throws Error{limit} if there are more than 200,000 files
+  /// and folders.
   std::vector<RepoFile> files(const RepoId& repo, std::string_view revision, std::string_view folder = {}) const;
-  /// Those of `paths` that exist at `revision`.
+  /// Returns the files of `paths` that exist at `revision`.
   std::vector<RepoFile> files_of(
       const RepoId& repo, std::string_view revision, const std::vector<std::string>& paths) const;
   Refs refs(const RepoId& repo, bool with_pull_requests = false) const;
-  /// Newest first, at most `most` of them. Of a pull request: its own commits, then the base and its ancestors.
-  std::vector<Commit> commits(const RepoId& repo, std::string_view revision, size_t most = 50) const;
-  /// What to show people: "ENDPOINT/org/name/discussions/1".
+  /// Returns at most `max_commits`, newest first. Of a pull request: its own commits, then the base and its ancestors.
+  std::vector<Commit> commits(const RepoId& repo, std::string_view revision, size_t max_commits = 50) const;
+  /// Returns the URL of a page: "ENDPOINT/org/name/discussions/1".
   std::string page(const RepoId& repo, std::string_view below = {}) const;
 
  private:

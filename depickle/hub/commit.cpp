@@ -18,16 +18,17 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kFilesAtOnce = 256;
+constexpr size_t kFilesPerRequest = 256;
 constexpr uint64_t kSampleBytes = 512, kHashBytes = 1 << 20;
-// What a Hub would take inside the commit goes to its store all the same above these: the commit is one request in memory.
+// Files above these limits go to the store even if the Hub would accept them inside the commit, which is one request in
+// memory.
 constexpr uint64_t kMaxInlineBytes = 10 << 20, kMaxInlineTotalBytes = 24 << 20;
 
 struct Item {
   const Addition* addition;
   uint64_t size_bytes = 0;
   bool is_large = false;
-  std::string remote_hash = {};  ///< of what is there now
+  std::string remote_hash = {};  ///< of the present content
   std::string sha256 = {};
   bool is_unchanged = false;
 };
@@ -45,19 +46,19 @@ class Committer {
     check_revision(revision_);
     for (const Addition& addition : request.additions) {
       check_repo_path(addition.path);
-      items_.push_back({&addition, Content(addition).size_bytes()});
+      items_.push_back({&addition, open_content(addition)->size_bytes()});
     }
   }
 
   CommitResult run() {
-    ask_modes();
-    hash();
+    fetch_upload_modes();
+    compute_hashes();
     if (!has_changes()) {
       CommitResult result{client_.info(repo_, revision_).commit, {}, {}, true};
       result.url = client_.page(repo_, "commit/" + result.commit);
       return result;
     }
-    send_large();
+    upload_large_files();
     return send_commit();
   }
 
@@ -66,17 +67,14 @@ class Committer {
     return api_url(client_, repo_,
         fmt::format("/{}/{}{}", verb, escape_segment(revision_), request_.create_pull_request ? "?create_pr=1" : ""));
   }
-  void ask_modes();
-  void ask_modes_of(std::span<Item> items);
-  void hash();
+  void fetch_upload_modes();
+  void fetch_upload_modes_of(std::span<Item> items);
+  void compute_hashes();
+  void compute_hash(Item& item);
   bool has_changes() const;
-  void send_large();
+  void upload_large_files();
   CommitResult send_commit();
   std::string body() const;
-  [[noreturn]] void bad_answer(std::string_view why) const {
-    throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about_));
-  }
-
   const Client& client_;
   const RepoId& repo_;
   const std::string revision_;
@@ -84,11 +82,12 @@ class Committer {
   const Progress& progress_;
   const std::string about_;
   std::vector<Item> items_;
+  std::mutex progress_mutex_;
 };
 
-void Committer::ask_modes() {
-  for (size_t begin = 0; begin < items_.size(); begin += kFilesAtOnce)
-    ask_modes_of(std::span(items_).subspan(begin, std::min(kFilesAtOnce, items_.size() - begin)));
+void Committer::fetch_upload_modes() {
+  for (size_t begin = 0; begin < items_.size(); begin += kFilesPerRequest)
+    fetch_upload_modes_of(std::span(items_).subspan(begin, std::min(kFilesPerRequest, items_.size() - begin)));
   uint64_t inline_bytes = 0;
   for (Item& item : items_) {
     if (!item.is_large) inline_bytes += item.size_bytes;
@@ -96,12 +95,12 @@ void Committer::ask_modes() {
   }
 }
 
-void Committer::ask_modes_of(std::span<Item> items) {
+void Committer::fetch_upload_modes_of(std::span<Item> items) {
   std::string body;
   JsonWriter json(body, JsonWriter::Style::compact);
   json.object().key("files").array();
   for (const Item& item : items) {
-    const std::string sample = Content(*item.addition).base64(0, std::min(kSampleBytes, item.size_bytes));
+    const std::string sample = read_base64(*open_content(*item.addition), 0, std::min(kSampleBytes, item.size_bytes));
     json.object().key("path").value(item.addition->path).key("sample").value(sample);
     json.key("size").value(item.size_bytes).end();
   }
@@ -111,47 +110,46 @@ void Committer::ask_modes_of(std::span<Item> items) {
       .about = about_,
       .headers = {"Content-Type: application/json"},
       .body = std::move(body)});
-  std::map<std::string_view, JsonValue> answered;
-  const std::vector<JsonValue> files = answer["files"].items();
-  for (const JsonValue& file : files) answered[file["path"].text()] = file;
+  std::map<std::string, JsonValue> modes;
+  for (const JsonValue& file : answer["files"].items()) modes[file["path"].string()] = file;
   for (Item& item : items) {
-    const auto found = answered.find(item.addition->path);
-    if (found == answered.end()) bad_answer(fmt::format("it says nothing of {}", quoted(item.addition->path)));
-    if (found->second["shouldIgnore"].truth())
-      throw Error(Code::unsupported, "", "the repository's .gitignore leaves this file out",
+    const auto found = modes.find(item.addition->path);
+    if (found == modes.end()) bad_answer(about_, fmt::format("{} is missing", quoted(item.addition->path)));
+    if (found->second["shouldIgnore"].is_true())
+      throw Error(Code::unsupported, "", "the repository's .gitignore excludes this file",
           Where::in(hf_address(repo_, revision_, item.addition->path)), "change .gitignore first");
-    item.is_large = found->second["uploadMode"].text() == "lfs" && item.size_bytes > 0;
+    item.is_large = found->second["uploadMode"].string() == "lfs" && item.size_bytes > 0;
     item.remote_hash = found->second["oid"].string();
   }
 }
 
-void Committer::hash() {
-  std::mutex mutex;
-  parallel_for(items_.size(), default_threads(), [&](uint64_t i) {
-    Item& item = items_[i];
-    const bool is_sha256 = item.is_large || item.remote_hash.size() == 64;
-    if (!is_sha256 && item.remote_hash.empty()) return;  // new, and sent inside the commit
-    item.sha256 = item.addition->sha256;
-    if (is_sha256 && !item.sha256.empty()) {
-      item.is_unchanged = item.sha256 == item.remote_hash;
-      return;
-    }
-    const Content content(*item.addition);
-    ContentHash hash(is_sha256 ? std::string(64, '0') : std::string(40, '0'), content.size_bytes());
-    const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kHashBytes);
-    for (uint64_t at = 0; at < content.size_bytes();) {
-      const MutableBytes out(buffer.get(), std::min(kHashBytes, content.size_bytes() - at));
-      content.read(at, out);
-      hash.update(out);
-      at += out.size();
-      if (!progress_) continue;
-      std::scoped_lock lock(mutex);
-      progress_({"hash", item.addition->path, at, content.size_bytes()});
-    }
-    const std::string digest = hash.hex();
-    if (is_sha256) item.sha256 = digest;
-    item.is_unchanged = digest == item.remote_hash;
-  });
+void Committer::compute_hashes() {
+  parallel_for(items_.size(), default_threads(), [&](uint64_t i) { compute_hash(items_[i]); });
+}
+
+void Committer::compute_hash(Item& item) {
+  const bool is_sha256 = item.is_large || item.remote_hash.size() == 64;
+  if (!is_sha256 && item.remote_hash.empty()) return;  // new, and sent inside the commit
+  item.sha256 = item.addition->sha256;
+  if (is_sha256 && !item.sha256.empty()) {
+    item.is_unchanged = item.sha256 == item.remote_hash;
+    return;
+  }
+  const auto content = open_content(*item.addition);
+  ContentHash hash(is_sha256 ? std::string(64, '0') : std::string(40, '0'), content->size_bytes());
+  const auto buffer = std::make_unique_for_overwrite<std::byte[]>(kHashBytes);
+  for (uint64_t at = 0; at < content->size_bytes();) {
+    const MutableBytes out(buffer.get(), std::min(kHashBytes, content->size_bytes() - at));
+    content->read(at, out);
+    hash.update(out);
+    at += out.size();
+    if (!progress_) continue;
+    std::scoped_lock lock(progress_mutex_);
+    progress_({"hash", item.addition->path, at, content->size_bytes()});
+  }
+  const std::string digest = hash.hex();
+  if (is_sha256) item.sha256 = digest;
+  item.is_unchanged = digest == item.remote_hash;
 }
 
 bool Committer::has_changes() const {
@@ -159,17 +157,17 @@ bool Committer::has_changes() const {
          std::ranges::any_of(items_, [](const Item& item) { return !item.is_unchanged; });
 }
 
-void Committer::send_large() {
+void Committer::upload_large_files() {
   std::vector<LfsObject> objects;
   for (const Item& item : items_) {
     const bool is_listed = std::ranges::find(objects, item.sha256, &LfsObject::sha256) != objects.end();
     if (item.is_large && !item.is_unchanged && !is_listed)
       objects.push_back({item.addition, item.sha256, item.size_bytes});
   }
-  send_objects(client_, repo_, request_.create_pull_request ? "" : revision_, objects, progress_);
+  upload_objects(client_, repo_, request_.create_pull_request ? "" : revision_, objects, progress_);
 }
 
-// One JSON object a line: the header, then each operation.
+// One JSON object per line: the header, then the operations.
 std::string Committer::body() const {
   std::string out;
   JsonWriter header(out, JsonWriter::Style::compact);
@@ -186,8 +184,8 @@ std::string Committer::body() const {
     if (item.is_large) {
       json.key("algo").value("sha256").key("oid").value(item.sha256).key("size").value(item.size_bytes);
     } else {
-      const Content content(*item.addition);
-      json.key("encoding").value("base64").key("content").value(content.base64(0, content.size_bytes()));
+      const auto content = open_content(*item.addition);
+      json.key("encoding").value("base64").key("content").value(read_base64(*content, 0, content->size_bytes()));
     }
     json.end().end();
     out += '\n';
@@ -207,18 +205,19 @@ CommitResult Committer::send_commit() {
       .about = about_,
       .headers = {"Content-Type: application/x-ndjson"},
       .body = body(),
-      .is_once = true});
+      .is_repeatable = false});
   CommitResult result{answer["commitOid"].string(), {}, {}, false};
-  if (!is_commit_id(result.commit)) bad_answer("the commit has no id");
+  if (!is_commit_id(result.commit)) bad_answer(about_, "the commit id is missing");
   if (!request_.create_pull_request) {
     result.url = client_.page(repo_, "commit/" + result.commit);
     return result;
   }
-  const std::string_view page = answer["pullRequestUrl"].text();
-  const std::string_view number = page.substr(std::min(page.size(), page.rfind('/') + 1));
+  const std::string page = answer["pullRequestUrl"].string();
+  const std::string_view number = std::string_view(page).substr(std::min(page.size(), page.rfind('/') + 1));
   uint64_t value = 0;
   auto [end, failed] = std::from_chars(number.data(), number.data() + number.size(), value);
-  if (failed != std::errc() || end != number.data() + number.size()) bad_answer("the pull request has no number");
+  if (failed != std::errc() || end != number.data() + number.size())
+    bad_answer(about_, "the number of the pull request is missing");
   result.pull_request = value;
   result.url = client_.page(repo_, fmt::format("discussions/{}", value));
   return result;

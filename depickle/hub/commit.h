@@ -1,4 +1,4 @@
-// From the disk to the Hub: large files to its store, then everything in one commit, on a branch or as a pull request.
+// Commits files to a branch or as a pull request: uploads large files to the store of the Hub first.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 
 namespace depickle::hub {
 
-/// A file to add or replace: one on this disk, or a short text that is only in memory.
+/// A file to add or replace. The content is a local file, or a short text in memory.
 struct Addition {
   std::string path;  ///< in the repository
   std::variant<std::filesystem::path, std::string> content;
-  std::string sha256 = {};  ///< of the content where the caller knows it, so that it need not be read twice
+  std::string sha256 = {};  ///< of the content, if the caller knows it: saves reading the file twice
 };
 
 struct Deletion {
@@ -30,24 +30,25 @@ struct CommitRequest {
   std::string description;
   std::vector<Addition> additions;
   std::vector<Deletion> deletions;
-  std::string parent_commit;  ///< what the commit is meant to stand on; empty: whatever the branch holds
-  /// Opens a pull request instead of changing the branch. It stands on `parent_commit`, or on the branch's head.
+  std::string parent_commit;  ///< expected head of the branch; empty: any
+  /// Opens a pull request instead of changing the branch. Its base is `parent_commit`, or the head of the branch.
   bool create_pull_request = false;
 };
 
 struct CommitResult {
-  std::string commit;                    ///< its id; for an unchanged repository, the id of what is there
+  std::string commit;                    ///< id of the new commit; if nothing changed, of the head
   std::optional<uint64_t> pull_request;  ///< its number
-  std::string url;                       ///< of the pull request's page, or of the commit's
-  bool is_unchanged = false;             ///< every file was there already: nothing was committed
+  std::string url;                       ///< of the page of the pull request or of the commit
+  bool is_unchanged = false;             ///< all files have the wanted content, so nothing was committed
 };
 
-/// Asks which files are large, sends those that the Hub does not hold (LFS, in one piece or in parts; a broken part is sent
-/// again alone, what a former call has sent is not sent again), then makes one commit of everything. Files are
-/// streamed: memory does not grow with them. Progress: phases "hash" and "upload", by path in the repository.
+/// Asks the Hub which files are large, uploads those that its store lacks (LFS, in one piece or in parts; a failed part
+/// is sent again alone; objects that an earlier call has uploaded are not sent again), then makes one commit. Files are
+/// streamed: memory does not grow with their size. Progress: phases "hash" and "upload", by path in the repository.
 ///
-/// Throws Failure: is_conflict() where the branch has moved away from `parent_commit`. The commit itself is sent once: a lost
-/// answer is Error{network} whose hint says that the commit may have landed. Error{integrity} where a file changes meanwhile.
+/// Throws Failure, with is_conflict() if the head of the branch is not `parent_commit`. The commit itself is sent once:
+/// if its response is lost, throws Error{network} with a hint that the commit may exist. Throws Error{integrity} if a
+/// file changes meanwhile.
 CommitResult commit(const Client& client, const RepoId& repo, std::string_view revision, const CommitRequest& request,
     const Progress& progress = {});
 

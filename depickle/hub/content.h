@@ -1,34 +1,19 @@
-// What a commit adds, opened for reading: a file, or a text in memory that reads like one.
+// The content of an addition, opened for reading.
 #pragma once
 
+#include <memory>
 #include <string>
 
-#include "depickle/base/bytes.h"
 #include "depickle/hub/commit.h"
+#include "depickle/os/mapped_file.h"
 
 namespace depickle::hub {
 
-class Content {
- public:
-  /// Throws Error{not_found, io}.
-  explicit Content(const Addition& addition);
-  ~Content();
-  Content(Content&& other) noexcept;
-  Content(const Content&) = delete;
-  Content& operator=(const Content&) = delete;
-  Content& operator=(Content&&) = delete;
+/// Opens the local file, or puts the text into a file in memory. Throws Error{not_found, io}; Error{unsupported} if it
+/// is not a regular file. Callers use read(), not view(): a file that is truncated meanwhile is then Error{integrity}.
+std::shared_ptr<const os::MappedFile> open_content(const Addition& addition);
 
-  int fd() const noexcept { return fd_; }
-  uint64_t size_bytes() const noexcept { return size_bytes_; }
-  /// Throws Error{integrity} where the file has become shorter.
-  void read(uint64_t offset, MutableBytes out) const;
-  /// [offset, offset + length), in base64.
-  std::string base64(uint64_t offset, uint64_t length) const;
-
- private:
-  std::string name_;
-  int fd_ = -1;
-  uint64_t size_bytes_ = 0;
-};
+/// Returns `length` bytes in base64.
+std::string read_base64(const os::MappedFile& content, uint64_t offset, uint64_t length);
 
 }  // namespace depickle::hub

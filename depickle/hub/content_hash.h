@@ -1,4 +1,4 @@
-// The two hashes by which a Hub names content.
+// The two hashes that identify content on a Hub.
 #pragma once
 
 #include <memory>
@@ -9,15 +9,16 @@
 
 namespace depickle::hub {
 
-/// Whether `etag` is a hash of the content: 40 or 64 hexadecimal digits in lower case.
+/// Returns whether `etag` is a hash of the content: 40 or 64 lowercase hexadecimal digits.
 bool is_content_hash(std::string_view etag) noexcept;
 
-/// SHA-256 of the bytes (64 digits), or git's SHA-1 of the blob (40), whichever `etag` is. For the latter the size comes first.
+/// Computes the hash of the same kind as `etag`: SHA-256 of the bytes (64 digits) or the SHA-1 of git's blob (40
+/// digits), which also covers the size.
 class ContentHash {
  public:
   ContentHash(std::string_view etag, uint64_t size_bytes);
   void update(Bytes bytes);
-  /// Hexadecimal, in lower case. Ends the computation.
+  /// Returns the digest in lowercase hexadecimal digits. No update() may follow.
   std::string hex();
 
  private:

@@ -16,26 +16,22 @@ std::string url_of(const Client& client, const RepoId& repo, uint64_t number, st
 
 std::string about_of(const RepoId& repo, uint64_t number) { return fmt::format("{} #{}", repo.name(), number); }
 
-[[noreturn]] void bad_answer(const std::string& about, std::string_view why) {
-  throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about));
-}
-
-DiscussionStatus status_of(std::string_view word, const std::string& about) {
+DiscussionStatus status_of(std::string_view text, const std::string& about) {
   for (DiscussionStatus status :
       {DiscussionStatus::open, DiscussionStatus::closed, DiscussionStatus::merged, DiscussionStatus::draft}) {
-    if (name(status) == word) return status;
+    if (name(status) == text) return status;
   }
-  bad_answer(about, "a discussion has no status");
+  bad_answer(about, "the status of a discussion is unknown");
 }
 
 Discussion read_discussion(const JsonValue& json, const std::string& about) {
   Discussion discussion;
   const std::optional<uint64_t> number = json["num"].number();
-  if (!number || *number == 0) bad_answer(about, "a discussion has no number");
+  if (!number || *number == 0) bad_answer(about, "the number of a discussion is missing");
   discussion.number = *number;
   discussion.title = json["title"].string();
-  discussion.status = status_of(json["status"].text(), about);
-  discussion.is_pull_request = json["isPullRequest"].truth();
+  discussion.status = status_of(json["status"].string(), about);
+  discussion.is_pull_request = json["isPullRequest"].is_true();
   discussion.author = json["author"]["name"].string();
   discussion.created_at = json["createdAt"].string();
   return discussion;
@@ -45,7 +41,7 @@ DiscussionEvent read_event(const JsonValue& json) {
   const JsonValue data = json["data"];
   DiscussionEvent event{
       json["id"].string(), json["type"].string(), json["author"]["name"].string(), json["createdAt"].string()};
-  event.is_hidden = data["hidden"].truth();
+  event.is_hidden = data["hidden"].is_true();
   if (event.type == "comment") event.text = data["latest"]["raw"].string();
   if (event.type == "commit") event.text = data["subject"].string();
   if (event.type == "title-change") event.text = data["to"].string();
@@ -54,14 +50,14 @@ DiscussionEvent read_event(const JsonValue& json) {
   return event;
 }
 
-// Writing twice is worse than not writing: none of these is sent again once the Hub may have seen it.
+// Not repeatable: a comment or a pull request must not be created twice.
 Response post(const Client& client, std::string url, std::string about, std::string body) {
   return client.http().send({.method = "POST",
       .url = std::move(url),
       .about = std::move(about),
       .headers = {"Content-Type: application/json"},
       .body = std::move(body),
-      .is_once = true});
+      .is_repeatable = false});
 }
 
 std::string json_of(std::string_view key, std::string_view value) {
@@ -96,7 +92,8 @@ std::vector<Discussion> list_discussions(const Client& client, const RepoId& rep
     const std::vector<JsonValue> items = answer["discussions"].items();
     for (const JsonValue& item : items) discussions.push_back(read_discussion(item, about));
     if (discussions.size() > kMaxDiscussions)
-      throw Error(Code::limit, "", fmt::format("more than {} discussions", kMaxDiscussions), Where::in(about));
+      throw Error(Code::limit, "", fmt::format("the repository has more than {} discussions", kMaxDiscussions),
+          Where::in(about));
     if (items.empty() || discussions.size() >= answer["count"].number().value_or(0)) return discussions;
   }
 }
@@ -105,12 +102,12 @@ DiscussionDetails discussion(const Client& client, const RepoId& repo, uint64_t 
   const std::string about = about_of(repo, number);
   const JsonValue answer = client.http().json({.url = url_of(client, repo, number, "?diff=1"), .about = about});
   DiscussionDetails details{read_discussion(answer, about)};
-  if (details.number != number) bad_answer(about, "it is about another discussion");
+  if (details.number != number) bad_answer(about, "it describes another discussion");
   for (const JsonValue& event : answer["events"].items()) details.events.push_back(read_event(event));
   details.target = answer["changes"]["base"].string();
   details.merge_commit = answer["changes"]["mergeCommitId"].string();
   for (const JsonValue& path : answer["filesWithConflicts"].items()) details.conflicts.push_back(path.string());
-  details.has_conflicts = !details.conflicts.empty() || answer["filesWithConflicts"].truth();
+  details.has_conflicts = !details.conflicts.empty() || answer["filesWithConflicts"].is_true();
   details.diff = answer["diff"].string();
   return details;
 }
@@ -122,9 +119,9 @@ uint64_t open_discussion(
   JsonWriter json(body, JsonWriter::Style::compact);
   json.object().key("title").value(title).key("description").value(text);
   json.key("pullRequest").value(is_pull_request).end();
-  const Response answer = post(client, api_url(client, repo, "/discussions"), about, std::move(body));
-  const std::optional<uint64_t> number = JsonValue::parse(answer.body, about)["num"].number();
-  if (!number) bad_answer(about, "the new discussion has no number");
+  const Response response = post(client, api_url(client, repo, "/discussions"), about, std::move(body));
+  const std::optional<uint64_t> number = parse_body(response.body, about)["num"].number();
+  if (!number) bad_answer(about, "the number of the new discussion is missing");
   return *number;
 }
 

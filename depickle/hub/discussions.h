@@ -1,4 +1,4 @@
-// Discussions and pull requests: one sequence of numbers a repository.
+// Discussions and pull requests. They share one sequence of numbers per repository.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace depickle::hub {
 
 enum class DiscussionStatus { open, closed, merged, draft };
 
-/// "open", "closed", "merged", "draft".
+/// Returns "open", "closed", "merged" or "draft".
 std::string_view name(DiscussionStatus status) noexcept;
 
 struct Discussion {
@@ -21,32 +21,32 @@ struct Discussion {
   std::string title;
   DiscussionStatus status = DiscussionStatus::open;
   bool is_pull_request = false;
-  std::string author;      ///< empty where the account is gone
+  std::string author;      ///< empty if the account was deleted
   std::string created_at;  ///< ISO 8601, UTC
 
-  /// "refs/pr/N".
+  /// Returns "refs/pr/N".
   std::string revision() const { return pull_request_revision(number); }
 };
 
-/// One thing that happened in a discussion. What does not belong to its kind is empty.
+/// An event of a discussion. Members that do not apply to its type are empty.
 struct DiscussionEvent {
   std::string id;
-  std::string type;  ///< "comment", "status-change", "title-change", "commit", or a word that we do not know
+  std::string type;  ///< "comment", "status-change", "title-change", "commit", or an unknown type
   std::string author;
   std::string created_at;
-  std::string text;    ///< comment: what it says now, in Markdown; commit: its subject; title-change: the new title
-  std::string status;  ///< status-change: the new one
-  std::string commit;  ///< commit: its id
+  std::string text;    ///< comment: latest text, Markdown; commit: subject; title-change: new title
+  std::string status;  ///< status-change: new status
+  std::string commit;  ///< commit: id
   bool is_hidden = false;
 };
 
 struct DiscussionDetails : Discussion {
   std::vector<DiscussionEvent> events;
-  std::string target;                  ///< of a pull request: the branch it would change, "refs/heads/main"
-  std::string merge_commit;            ///< once it is merged
+  std::string target;                  ///< branch that a pull request changes, "refs/heads/main"
+  std::string merge_commit;            ///< empty before the merge
   std::vector<std::string> conflicts;  ///< paths that both sides have changed
   bool has_conflicts = false;
-  std::string diff;  ///< unified, where the Hub gives one
+  std::string diff;  ///< unified diff; may be empty
 };
 
 struct DiscussionFilter {
@@ -57,19 +57,20 @@ struct DiscussionFilter {
   std::string author = {};
 };
 
-/// All pages, newest first; at most 100,000, else Error{limit}.
+/// Returns all discussions, newest first. Throws Error{limit} if there are more than 100,000.
 std::vector<Discussion> list_discussions(const Client& client, const RepoId& repo, const DiscussionFilter& filter = {});
 DiscussionDetails discussion(const Client& client, const RepoId& repo, uint64_t number);
 
-/// Returns its number. A pull request that is opened so is a draft without a change; hub::commit() opens one with its change.
+/// Returns the number. The pull request is a draft without changes; hub::commit() opens one with changes.
 uint64_t open_discussion(const Client& client, const RepoId& repo, std::string_view title, std::string_view text,
     bool is_pull_request = false);
 void comment(const Client& client, const RepoId& repo, uint64_t number, std::string_view text);
-/// To open or closed; `text`, where given, is said with it.
+/// `status` is open or closed. `text` is added as a comment, if it is not empty.
 void change_status(
     const Client& client, const RepoId& repo, uint64_t number, DiscussionStatus status, std::string_view text = {});
 void rename_discussion(const Client& client, const RepoId& repo, uint64_t number, std::string_view title);
-/// Brings the pull request into its branch. Throws Failure where that cannot be done: is_conflict() where both have changed.
+/// Throws Failure if the pull request cannot be merged, with is_conflict() if the same files have changed on the
+/// branch.
 void merge_pull_request(const Client& client, const RepoId& repo, uint64_t number, std::string_view text = {});
 
 }  // namespace depickle::hub

@@ -19,14 +19,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kAloneBytes = 64 << 20;  // such a file takes all connections for itself
+constexpr uint64_t kLargeBytes = 64 << 20;  // files of this size are downloaded one at a time, with all connections
 
 std::string_view revision_of(std::string_view revision) { return revision.empty() ? "main" : revision; }
 
-// For a request that the cache can answer: it is not worth a retry.
+// For a request whose answer is also in the cache.
 Client without_retries(const Client& client) {
   Settings settings = client.settings();
-  settings.patience.retries = 0;
+  settings.retry_policy.max_retries = 0;
   return Client(std::move(settings));
 }
 
@@ -44,10 +44,10 @@ void check_space(const Cache& cache, const RepoId& repo, const std::vector<const
       Where::in(cache.folder()), "free some space, or set HF_HUB_CACHE to a folder on another disk");
 }
 
-// Reports of several files, one at a time.
-class Meter {
+// Serializes the progress reports of several threads.
+class ProgressReporter {
  public:
-  explicit Meter(const Progress& progress) : progress_(progress) {}
+  explicit ProgressReporter(const Progress& progress) : progress_(progress) {}
   void report(const RepoFile& file, uint64_t done_bytes) {
     if (!progress_) return;
     std::scoped_lock lock(mutex_);
@@ -62,7 +62,7 @@ class Meter {
 void check_file(const RepoFile& file) {
   check_repo_path(file.path);
   if (!is_content_hash(file.etag()))
-    throw Error(Code::malformed, "", fmt::format("the Hub names no hash of {}", quoted(file.path)));
+    throw Error(Code::malformed, "", fmt::format("the hash of {} is missing", quoted(file.path)));
 }
 
 }  // namespace
@@ -72,36 +72,26 @@ FileMetadata file_metadata(const Client& client, const RepoId& repo, std::string
   check_revision(revision);
   check_repo_path(path);
   const std::string about = hf_address(repo, revision, path);
-  Response answer;
+  Response response;
   try {
-    answer = client.http().send(
+    response = client.http().send(
         {.method = "HEAD", .url = resolve_url(client, repo, revision, path), .about = about, .stays_at_hub = true});
   } catch (const Failure& failure) {
-    const bool is_told = failure.is_missing_file() && is_commit_id(failure.commit());
-    if (is_told && !client.settings().cache.empty()) {
+    const bool is_known = failure.is_missing_file() && is_commit_id(failure.commit());
+    if (is_known && !client.settings().cache.empty()) {
       const Cache cache(client.settings().cache);
       cache.write_known_absent(repo, failure.commit(), path);
       cache.write_ref(repo, revision, failure.commit());
     }
     throw;
   }
-  const StatedFile stated = stated_file(answer);
-  auto missing = [&](std::string_view what) {
-    throw Error(Code::malformed, "", fmt::format("the Hub does not say {}", what), Where::in(about),
-        "is the endpoint the address of a Hub?");
-  };
-  if (!is_commit_id(stated.commit)) missing("which commit the file is of");
-  if (!is_content_hash(stated.etag)) missing("the file's hash");
-  if (!stated.size_bytes) missing("the file's size");
-  FileMetadata metadata{stated.commit, {std::string(path), *stated.size_bytes, {}, {}}};
-  (stated.etag.size() == 64 ? metadata.file.sha256 : metadata.file.blob_id) = stated.etag;
-  return metadata;
+  return file_metadata_of(parse_file_headers(response), path, about);
 }
 
 Snapshot download_files(const Client& client, const RepoId& repo, std::string_view commit,
     const std::vector<RepoFile>& files, const Progress& progress, std::string_view revision) {
   const Cache cache(client.settings().cache);
-  if (!is_commit_id(commit)) throw Error(Code::malformed, "", fmt::format("{} is no commit id", quoted(commit, 80)));
+  if (!is_commit_id(commit)) throw Error(Code::malformed, "", fmt::format("{} is not a commit id", quoted(commit, 80)));
   std::vector<const RepoFile*> missing;
   for (const RepoFile& file : files) {
     check_file(file);
@@ -115,18 +105,18 @@ Snapshot download_files(const Client& client, const RepoId& repo, std::string_vi
     check_space(cache, repo, missing);
   }
   std::atomic<uint64_t> downloaded_bytes = 0;
-  Meter meter(progress);
-  auto bring = [&](const RepoFile& file) {
+  ProgressReporter reporter(progress);
+  auto download = [&](const RepoFile& file) {
     if (!cache.find_blob(repo, file))
       downloaded_bytes += fetch_blob(client, cache, repo, file, resolve_url(client, repo, commit, file.path),
-          hf_address(repo, commit, file.path), [&](uint64_t done_bytes) { meter.report(file, done_bytes); });
+          hf_address(repo, commit, file.path), [&](uint64_t done_bytes) { reporter.report(file, done_bytes); });
     cache.link(repo, commit, file.path, file.etag());
   };
-  auto large = std::ranges::partition(missing, [](const RepoFile* file) { return file->size_bytes < kAloneBytes; });
-  const std::vector<const RepoFile*> alone(large.begin(), large.end());
-  missing.erase(large.begin(), large.end());
-  parallel_for(missing.size(), std::max(client.settings().connections, 1u), [&](uint64_t i) { bring(*missing[i]); });
-  for (const RepoFile* file : alone) bring(*file);
+  auto tail = std::ranges::partition(missing, [](const RepoFile* file) { return file->size_bytes < kLargeBytes; });
+  const std::vector<const RepoFile*> large(tail.begin(), tail.end());
+  missing.erase(tail.begin(), tail.end());
+  parallel_for(missing.size(), std::max(client.settings().connections, 1u), [&](uint64_t i) { download(*missing[i]); });
+  for (const RepoFile* file : large) download(*file);
   if (!revision.empty()) cache.write_ref(repo, revision, commit);
   snapshot.downloaded_bytes = downloaded_bytes;
   return snapshot;

@@ -1,4 +1,4 @@
-// From the Hub to the cache: whole files, checked by hash, resumed where they were left.
+// Downloads whole files into the cache. Checks hashes and resumes interrupted downloads.
 #pragma once
 
 #include <filesystem>
@@ -12,41 +12,43 @@
 
 namespace depickle::hub {
 
-/// What the Hub says of one file, before any byte of it.
+/// What the Hub reports about a file in the head of a response.
 struct FileMetadata {
   std::string commit;
   RepoFile file;
 };
 
-/// One request. Throws Failure (is_missing_file() and so on); then the cache remembers a missing file.
+/// Sends one request. Throws Failure; if is_missing_file(), the cache records that the file does not exist.
 FileMetadata file_metadata(const Client& client, const RepoId& repo, std::string_view revision, std::string_view path);
 
 struct Snapshot {
   std::filesystem::path folder;  ///< snapshots/COMMIT of the cache
   std::string commit;
-  uint64_t downloaded_bytes = 0;  ///< of this call; 0 where the cache had everything
+  uint64_t downloaded_bytes = 0;  ///< by this call; 0 if the cache had all files
 };
 
-/// Brings `files` (as Client::files() or the cache lists them at `commit`) into the cache and links them into the snapshot
-/// of `commit`. Several files at once, and several ranges at once of a file of 64 MiB and more. Each byte is hashed: a file
-/// whose SHA-256 (or git SHA-1) is not the promised one is fetched once more, then refused: Error{integrity}. Broken
-/// connections are resumed where they broke, by a later process too. `revision`, where given, is remembered as a name of
-/// `commit`. Progress: phase "download", one file at a time, by path in the repository.
+/// Downloads `files` (as Client::files() or the cache lists them at `commit`) into the cache and links them into the
+/// snapshot of `commit`. Downloads several files at a time, and several ranges of a file of 64 MiB or more. Each byte
+/// is hashed: a file with another SHA-256 (or git SHA-1) than expected is downloaded once more, then refused with
+/// Error{integrity}. Lost connections are resumed where they ended, also by a later process. `revision`, if not empty,
+/// is recorded as a name of `commit`. Progress: phase "download", one file at a time, by path in the repository.
 ///
-/// Throws Error{io} with the sizes where the disk has no room, before anything is fetched. Offline: Error{network} for the
-/// first file that the cache does not have.
+/// Throws Error{io} with the sizes if the disk has too little space, before the download. Offline, throws
+/// Error{network} for the first file that the cache lacks.
 Snapshot download_files(const Client& client, const RepoId& repo, std::string_view commit,
     const std::vector<RepoFile>& files, const Progress& progress = {}, std::string_view revision = {});
 
-/// The file at `revision`, from the cache where it is there and the Hub does not say that it has changed (for a commit id: with
-/// no request at all). When the Hub cannot be reached, the one that `revision` stood for when it was last asked.
+/// Returns the path of the file at `revision` in the cache, and downloads it if the cache lacks it or the Hub has a
+/// newer one. Sends no request for a commit id that the cache has. If the Hub is unreachable, uses the commit of
+/// `revision` at the last request.
 std::filesystem::path download_file(const Client& client, const RepoId& repo, std::string_view revision,
     std::string_view path, const Progress& progress = {});
 
-/// The commit of `revision`: asked of the Hub, or, offline or when the Hub cannot be reached, of the cache. A commit id costs nothing.
+/// Returns the commit of `revision`: from the Hub, or from the cache if offline or the Hub is unreachable. Sends no
+/// request for a commit id.
 std::string resolve_commit(const Client& client, const RepoId& repo, std::string_view revision);
 
-/// All files of `commit`: from the cache where it knows the whole list, else from the Hub (and then the cache knows it).
+/// Returns all files of `commit`: from the cache, else from the Hub, and then stores the list in the cache.
 std::vector<RepoFile> list_commit(const Client& client, const RepoId& repo, std::string_view commit);
 
 }  // namespace depickle::hub

@@ -1,6 +1,7 @@
 #include "depickle/hub/failure.h"
 
 #include <charconv>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -11,104 +12,115 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kMaxWords = 300;
+constexpr size_t kMaxMessageBytes = 300;
 
-std::optional<std::chrono::seconds> whole_seconds(std::string_view text) {
+std::optional<std::chrono::seconds> parse_seconds(std::string_view text) {
   unsigned value = 0;
   auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (failed != std::errc() || end == text.data() || (end != text.data() + text.size() && *end != ';')) return {};
   return std::chrono::seconds(value);
 }
 
-// `ratelimit: "api";r=0;t=55`, else `Retry-After: 55`; one second more, since clocks differ.
-std::optional<std::chrono::seconds> wish_of(const Response& answer) {
-  if (!is_transient(answer.status)) return {};
-  std::optional<std::chrono::seconds> wish;
-  const std::string_view limit = answer.header("ratelimit");
-  if (answer.status == 429 && limit.find(";r=0") != limit.npos) {
-    if (size_t at = limit.find(";t="); at != limit.npos) wish = whole_seconds(limit.substr(at + 3));
+// The wait in `ratelimit: "api";r=0;t=55`, else in `Retry-After: 55`; one second more, because clocks differ.
+std::optional<std::chrono::seconds> retry_after_of(const Response& response) {
+  if (!is_transient(response.status)) return {};
+  std::optional<std::chrono::seconds> wait;
+  const std::string_view limit = response.header("ratelimit");
+  if (response.status == 429 && limit.find(";r=0") != limit.npos) {
+    if (size_t at = limit.find(";t="); at != limit.npos) wait = parse_seconds(limit.substr(at + 3));
   }
-  if (!wish) wish = whole_seconds(answer.header("retry-after"));
-  if (wish) ++*wish;
-  return wish;
+  if (!wait) wait = parse_seconds(response.header("retry-after"));
+  if (wait) ++*wait;
+  return wait;
 }
 
-// What the Hub says in words: header, `error`, `error_description`, `errors[].message`, or text that is no page.
-std::string words_of(const Response& answer) {
-  std::string words(answer.header("x-error-message"));
+// The Hub's error message: X-Error-Message, `error`, `error_description`, `message`, `errors[].message`, or a body that
+// is not HTML.
+std::string message_of(const Response& response) {
+  std::string message(response.header("x-error-message"));
   auto add = [&](std::string_view more) {
-    if (more.empty() || words.find(more) != words.npos) return;
-    if (!words.empty()) words += "; ";
-    words += more;
+    if (more.empty() || message.find(more) != message.npos) return;
+    if (!message.empty()) message += "; ";
+    message += more;
   };
   try {
-    const JsonValue body = JsonValue::parse(answer.body, "");
-    add(body["error"].text());
-    for (const JsonValue& one : body["error"].items()) add(one.text());
-    add(body["error_description"].text());
-    add(body["message"].text());
-    for (const JsonValue& one : body["errors"].items()) add(one["message"].text());
+    const JsonValue body = JsonValue::parse(response.body);
+    add(body["error"].string());
+    for (const JsonValue& one : body["error"].items()) add(one.string());
+    add(body["error_description"].string());
+    add(body["message"].string());
+    for (const JsonValue& one : body["errors"].items()) add(one["message"].string());
   } catch (const Error&) {
-    const bool is_page = answer.header("content-type").find("html") != std::string_view::npos ||
-                         answer.body.find("<html") != std::string::npos;
-    if (!is_page) add(answer.body);
+    const bool is_html = response.header("content-type").find("html") != std::string_view::npos ||
+                         response.body.find("<html") != std::string::npos;
+    if (!is_html) add(response.body);
   }
-  return printable(words, kMaxWords);
+  return printable(message, kMaxMessageBytes);
 }
 
-struct Meaning {
+struct Explanation {
   Code code;
   std::string what;
   std::string hint;
 };
 
-Meaning meaning_of(const Response& answer, std::string_view error_code, std::string_view words, bool has_token) {
-  const std::string log_in = has_token ? "the token may lack the right: see the Hub's page of your tokens"
-                                       : "log in with `hf auth login`, or set HF_TOKEN";
+std::string login_hint(bool has_token) {
+  return has_token ? "the token may lack the permission: see the tokens in your settings on the Hub"
+                   : "log in with `hf auth login`, or set HF_TOKEN";
+}
+
+// The errors that the Hub names, by X-Error-Code or by their message.
+std::optional<Explanation> explain_named(std::string_view error_code, std::string_view message, bool has_token) {
   if (error_code == "RevisionNotFound")
-    return {
-        Code::not_found, "the repository has no such revision", "see its branches, tags and pull requests on its page"};
-  if (error_code == "EntryNotFound") return {Code::not_found, "the repository has no such file at this revision", {}};
+    return Explanation{Code::not_found, "the revision does not exist in the repository",
+        "see the repository's branches, tags and pull requests on the Hub"};
+  if (error_code == "EntryNotFound")
+    return Explanation{Code::not_found, "the file does not exist at this revision of the repository", {}};
   if (error_code == "GatedRepo")
-    return {Code::denied, "the repository is gated: its owner decides who may read it",
-        has_token ? "ask for access on the page of the repository" : "ask for access on its page, then " + log_in};
-  if (words == "Access to this resource is disabled.")
-    return {Code::denied, "the Hub has disabled this repository", {}};
+    return Explanation{Code::denied, "the repository is gated: its owner decides who may read it",
+        has_token ? "ask for access on the repository's page"
+                  : "ask for access on the repository's page, then " + login_hint(false)};
+  if (message == "Access to this resource is disabled.")
+    return Explanation{Code::denied, "the Hub has disabled the repository", {}};
   if (error_code == "RepoNotFound")
-    return {Code::not_found, "there is no such repository, or it is private and you may not see it",
-        has_token ? "check the spelling, and that the token may read it"
-                  : "check the spelling; for a private one, " + log_in};
-  switch (answer.status) {
+    return Explanation{Code::not_found, "the repository does not exist, or it is private and access is denied",
+        has_token ? "check the spelling, and that the token may read the repository"
+                  : "check the spelling; for a private repository, " + login_hint(false)};
+  return {};
+}
+
+Explanation explain_status(int status, bool has_token) {
+  switch (status) {
     case 401:
-      return {Code::denied, has_token ? "the Hub does not accept the token" : "the Hub asks for a token",
-          has_token ? "get a new one: `hf auth login`" : log_in};
-    case 403: return {Code::denied, "the Hub does not allow this", log_in};
-    case 404: return {Code::not_found, "the Hub has no such thing", {}};
-    case 409: return {Code::network, "it already exists, or changed meanwhile", "look again, then decide again"};
-    case 412: return {Code::network, "the branch has moved meanwhile", "look again, then decide again"};
-    case 413: return {Code::limit, "the Hub finds this too large", {}};
-    case 416: return {Code::integrity, "the file is shorter than the Hub said before", "try again"};
-    case 429: return {Code::network, "the Hub has had too many requests from you", "try again later"};
+      return {Code::denied, has_token ? "the Hub does not accept the token" : "the Hub requires a token",
+          has_token ? "get a new one: `hf auth login`" : login_hint(false)};
+    case 403: return {Code::denied, "the Hub does not allow this request", login_hint(has_token)};
+    case 404: return {Code::not_found, "not found on the Hub", {}};
+    case 409: return {Code::network, "it already exists, or it changed meanwhile", "read it again before you retry"};
+    case 412: return {Code::network, "the branch has moved meanwhile", "read it again before you retry"};
+    case 413: return {Code::limit, "the request is too large for the Hub", {}};
+    case 416: return {Code::integrity, "the file is shorter than the Hub reported before", "try again"};
+    case 429: return {Code::network, "too many requests to the Hub", "try again later"};
     default: break;
   }
-  if (answer.status == 408 || answer.status >= 500)
-    return {Code::network, "the Hub cannot answer now", "try again later"};
+  if (status == 408 || status >= 500) return {Code::network, "the Hub is unavailable", "try again later"};
   return {Code::malformed, "the Hub refuses the request", {}};
 }
 
 }  // namespace
 
-Failure make_failure(const Response& answer, std::string about, bool has_token) {
-  const std::string error_code(answer.header("x-error-code"));
-  const std::string words = words_of(answer);
-  Meaning meaning = meaning_of(answer, error_code, words, has_token);
-  if (words.empty())
-    meaning.what += fmt::format(" (status {})", answer.status);
+Failure make_failure(const Response& response, std::string about, bool has_token) {
+  const std::string error_code(response.header("x-error-code"));
+  const std::string message = message_of(response);
+  Explanation explanation =
+      explain_named(error_code, message, has_token).value_or(explain_status(response.status, has_token));
+  if (message.empty())
+    explanation.what += fmt::format(" (status {})", response.status);
   else
-    meaning.what += fmt::format(" (status {}: {})", answer.status, words);
-  const Failure failure(Error(meaning.code, "", meaning.what, Where::in(std::move(about)), meaning.hint), answer.status,
-      printable(error_code, 64), wish_of(answer));
-  return failure.at_commit(std::string(answer.header("x-repo-commit")));
+    explanation.what += fmt::format(" (status {}: {})", response.status, message);
+  const Failure failure(Error(explanation.code, "", explanation.what, Where::in(std::move(about)), explanation.hint),
+      response.status, printable(error_code, 64), retry_after_of(response));
+  return failure.at_commit(std::string(response.header("x-repo-commit")));
 }
 
 }  // namespace depickle::hub

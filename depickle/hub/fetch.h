@@ -1,4 +1,4 @@
-// One blob from the Hub to the cache.
+// Downloads one blob into the cache.
 #pragma once
 
 #include <functional>
@@ -9,10 +9,10 @@
 
 namespace depickle::hub {
 
-/// Fetches what `file` promises from `url` into the cache, unless its blob is there: under the blob's lock, into
-/// `blobs/ETAG.depickle.incomplete`, checked, then renamed. What an earlier try left there is kept and hashed again.
-/// `on_bytes` hears how much of the file is there, often, in order. Returns the bytes that were transferred.
-/// Throws as download_files() does.
+/// Downloads the content of `file` from `url` into the cache, unless the blob exists: with the lock of the blob, into
+/// `blobs/ETAG.depickle.incomplete`, which is renamed when its hash is right. Bytes that an earlier call has left there
+/// are hashed and kept. `on_bytes` receives the number of bytes of the file that are complete, often, in order. Returns
+/// the number of transferred bytes. Throws as download_files().
 uint64_t fetch_blob(const Client& client, const Cache& cache, const RepoId& repo, const RepoFile& file,
     const std::string& url, const std::string& about, const std::function<void(uint64_t)>& on_bytes);
 

@@ -17,10 +17,10 @@
 namespace depickle::hub {
 namespace {
 
-constexpr size_t kObjectsAtOnce = 256, kMaxParts = 10'000;
+constexpr size_t kObjectsPerRequest = 256, kMaxParts = 10'000;
 constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
 
-// One PUT: of a whole object, or of a part of it.
+// One PUT request: of an object or of a part of it.
 struct Piece {
   size_t object;
   std::string url;
@@ -29,13 +29,13 @@ struct Piece {
   uint64_t sent_bytes = 0;
 };
 
-struct Transfer {
+struct Upload {
   std::vector<std::string> headers;
-  std::string completion_url;  ///< only of an object in parts
+  std::string completion_url;  ///< empty unless the object is sent in parts
   std::string verify_url;
 };
 
-std::optional<uint64_t> whole_number(std::string_view text) {
+std::optional<uint64_t> parse_number(std::string_view text) {
   uint64_t number = 0;
   auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failed != std::errc() || end != text.data() + text.size()) return {};
@@ -49,35 +49,31 @@ class Batch {
         repo_(repo),
         objects_(objects),
         progress_(progress),
-        transfers_(objects.size()),
+        uploads_(objects.size()),
         sent_bytes_(objects.size()) {}
 
-  void ask(std::string_view branch);
+  void request_uploads(std::string_view branch);
   void send();
   void finish();
 
  private:
   std::string about(size_t object) const { return hf_address(repo_, {}, objects_[object].addition->path); }
-  std::string address_in(const JsonValue& href, size_t object) const;
+  std::string url_in(const JsonValue& href, size_t object) const;
   void read_object(const JsonValue& json);
   void plan_parts(const JsonValue& header, uint64_t chunk_bytes, size_t object);
   void send_piece(Piece& piece);
   void report(Piece& piece, uint64_t sent_bytes);
-  [[noreturn]] void bad_answer(size_t object, std::string_view why) const {
-    throw Error(Code::malformed, "", fmt::format("the Hub's answer makes no sense: {}", why), Where::in(about(object)));
-  }
-
   const Client& client_;
   const RepoId& repo_;
   const std::span<const LfsObject> objects_;
   const Progress& progress_;
-  std::vector<Transfer> transfers_;
+  std::vector<Upload> uploads_;
   std::vector<Piece> pieces_;
   std::mutex mutex_;
-  std::vector<uint64_t> sent_bytes_;  ///< of each object
+  std::vector<uint64_t> sent_bytes_;  ///< by object
 };
 
-void Batch::ask(std::string_view branch) {
+void Batch::request_uploads(std::string_view branch) {
   std::string body;
   JsonWriter json(body, JsonWriter::Style::compact);
   json.object().key("operation").value("upload").key("transfers").array().value("basic").value("multipart").end();
@@ -92,57 +88,57 @@ void Batch::ask(std::string_view branch) {
       .about = hf_address(repo_, {}),
       .headers = {fmt::format("Accept: {}", kLfsJson), fmt::format("Content-Type: {}", kLfsJson)},
       .body = std::move(body)});
-  const std::vector<JsonValue> answered = answer["objects"].items();
-  if (answered.size() != objects_.size()) bad_answer(0, "it is about other objects");
-  for (const JsonValue& json_object : answered) read_object(json_object);
+  const std::vector<JsonValue> items = answer["objects"].items();
+  if (items.size() != objects_.size()) bad_answer(hf_address(repo_, {}), "it describes other objects");
+  for (const JsonValue& item : items) read_object(item);
 }
 
-std::string Batch::address_in(const JsonValue& href, size_t object) const {
+std::string Batch::url_in(const JsonValue& href, size_t object) const {
   std::optional<std::string> url = join_url(client_.settings().endpoint + "/", href.string());
-  if (!url) bad_answer(object, "an address for the upload is missing");
+  if (!url) bad_answer(about(object), "an upload URL is missing");
   return *url;
 }
 
 void Batch::read_object(const JsonValue& json) {
-  const auto found = std::ranges::find(objects_, json["oid"].text(), &LfsObject::sha256);
-  if (found == objects_.end()) bad_answer(0, "it is about other objects");
+  const auto found = std::ranges::find(objects_, json["oid"].string(), &LfsObject::sha256);
+  if (found == objects_.end()) bad_answer(hf_address(repo_, {}), "it describes other objects");
   const auto object = static_cast<size_t>(found - objects_.begin());
   if (json["error"].is_object()) {
-    Response answer;
-    answer.status = static_cast<int>(std::min<uint64_t>(json["error"]["code"].number().value_or(500), 999));
-    answer.body = json["error"]["message"].string();
-    throw make_failure(answer, about(object), !client_.settings().token.empty());
+    Response response;
+    response.status = static_cast<int>(std::min<uint64_t>(json["error"]["code"].number().value_or(500), 999));
+    response.body = json["error"]["message"].string();
+    throw make_failure(response, about(object), !client_.settings().token.empty());
   }
   const JsonValue upload = json["actions"]["upload"];
-  if (!upload.is_object()) return;  // the store holds it already
-  Transfer& transfer = transfers_[object];
-  const std::string href = address_in(upload["href"], object);
-  if (json["actions"]["verify"].is_object())
-    transfer.verify_url = address_in(json["actions"]["verify"]["href"], object);
+  if (!upload.is_object()) return;  // the store has the object
+  Upload& plan = uploads_[object];
+  const std::string href = url_in(upload["href"], object);
+  if (json["actions"]["verify"].is_object()) plan.verify_url = url_in(json["actions"]["verify"]["href"], object);
   const JsonValue header = upload["header"];
-  if (const std::string_view chunk = header["chunk_size"].text(); !chunk.empty()) {
-    transfer.completion_url = href;
-    plan_parts(header, whole_number(chunk).value_or(0), object);
+  if (const std::string chunk = header["chunk_size"].string(); !chunk.empty()) {
+    plan.completion_url = href;
+    plan_parts(header, parse_number(chunk).value_or(0), object);
     return;
   }
   for (const auto& [name, value] : header.members()) {
-    if (!value.text().empty()) transfer.headers.push_back(fmt::format("{}: {}", name, value.text()));
+    if (const std::string text = value.string(); !text.empty())
+      plan.headers.push_back(fmt::format("{}: {}", name, text));
   }
   pieces_.push_back({object, href, 0, objects_[object].size_bytes});
 }
 
-// `chunk_size`, and the address of each part under its number.
+// `header` contains `chunk_size` and the URL of each part by its number.
 void Batch::plan_parts(const JsonValue& header, uint64_t chunk_bytes, size_t object) {
   std::map<uint64_t, std::string> urls;
   for (const auto& [name, value] : header.members()) {
-    if (const std::optional<uint64_t> number = whole_number(name)) urls[*number] = address_in(value, object);
+    if (const std::optional<uint64_t> number = parse_number(name)) urls[*number] = url_in(value, object);
   }
   const uint64_t size_bytes = objects_[object].size_bytes;
   const uint64_t parts = chunk_bytes == 0 ? 0 : size_bytes / chunk_bytes + (size_bytes % chunk_bytes != 0);
   if (parts == 0 || parts > kMaxParts || urls.size() != parts || urls.begin()->first != 1 ||
       urls.rbegin()->first != parts)
-    bad_answer(object,
-        fmt::format("{} of {} bytes do not make {} bytes", plural(urls.size(), "part"), chunk_bytes, size_bytes));
+    bad_answer(about(object), fmt::format("the parts do not match the size (have {} of {} bytes, need {} bytes)",
+                                  plural(urls.size(), "part"), chunk_bytes, size_bytes));
   for (const auto& [number, url] : urls) {
     const uint64_t offset = (number - 1) * chunk_bytes;
     pieces_.push_back({object, url, offset, std::min(chunk_bytes, size_bytes - offset)});
@@ -160,19 +156,19 @@ void Batch::report(Piece& piece, uint64_t sent_bytes) {
 
 void Batch::send_piece(Piece& piece) {
   const LfsObject& object = objects_[piece.object];
-  const Content content(*object.addition);
-  if (content.size_bytes() != object.size_bytes)
-    throw Error(Code::integrity, "", "the file changed while it was sent", Where::in(object.addition->path));
-  const Response answer = client_.http().send({.method = "PUT",
+  const auto content = open_content(*object.addition);
+  if (content->size_bytes() != object.size_bytes)
+    throw Error(Code::integrity, "", "the file changed during the upload", Where::in(object.addition->path));
+  const Response response = client_.http().send({.method = "PUT",
       .url = piece.url,
       .about = about(piece.object),
-      .headers = transfers_[piece.object].headers,
-      .file = FilePiece{content.fd(), piece.offset, piece.length},
+      .headers = uploads_[piece.object].headers,
+      .file = FileRange{content->descriptor(), piece.offset, piece.length},
       .is_anonymous = true,
       .on_sent = [&](uint64_t sent_bytes) { report(piece, sent_bytes); }});
-  piece.etag = answer.header("etag");
-  if (!transfers_[piece.object].completion_url.empty() && piece.etag.empty())
-    bad_answer(piece.object, "a part that was sent has no ETag");
+  piece.etag = response.header("etag");
+  if (!uploads_[piece.object].completion_url.empty() && piece.etag.empty())
+    bad_answer(about(piece.object), "the ETag of a part is missing");
 }
 
 void Batch::send() {
@@ -180,7 +176,7 @@ void Batch::send() {
       pieces_.size(), std::max(client_.settings().connections, 1u), [&](uint64_t i) { send_piece(pieces_[i]); });
 }
 
-// Tells the store that all parts are there, and lets the Hub look whether the object is.
+// Completes the uploads in parts, and asks the Hub to verify the objects.
 void Batch::finish() {
   std::vector<std::string> parts(objects_.size());
   std::vector<uint64_t> numbers(objects_.size());
@@ -199,14 +195,14 @@ void Batch::finish() {
       fmt::format("Accept: {}", kLfsJson), fmt::format("Content-Type: {}", kLfsJson)};
   for (size_t i = 0; i < objects_.size(); ++i) {
     Request request{.method = "POST", .about = about(i), .headers = headers};
-    if (!transfers_[i].completion_url.empty()) {
-      request.url = transfers_[i].completion_url;
+    if (!uploads_[i].completion_url.empty()) {
+      request.url = uploads_[i].completion_url;
       request.is_anonymous = true;
       request.body = fmt::format(R"({{"oid":"{}","parts":[{}]}})", objects_[i].sha256, parts[i]);
       client_.http().send(request);
     }
-    if (!transfers_[i].verify_url.empty()) {
-      request.url = transfers_[i].verify_url;
+    if (!uploads_[i].verify_url.empty()) {
+      request.url = uploads_[i].verify_url;
       request.is_anonymous = false;
       request.body = fmt::format(R"({{"oid":"{}","size":{}}})", objects_[i].sha256, objects_[i].size_bytes);
       client_.http().send(request);
@@ -216,15 +212,15 @@ void Batch::finish() {
 
 }  // namespace
 
-void send_objects(const Client& client, const RepoId& repo, std::string_view branch, std::span<const LfsObject> objects,
-    const Progress& progress) {
+void upload_objects(const Client& client, const RepoId& repo, std::string_view branch,
+    std::span<const LfsObject> objects, const Progress& progress) {
   while (!objects.empty()) {
-    const auto now = objects.first(std::min(objects.size(), kObjectsAtOnce));
-    Batch batch(client, repo, now, progress);
-    batch.ask(branch);
+    const auto batch_objects = objects.first(std::min(objects.size(), kObjectsPerRequest));
+    Batch batch(client, repo, batch_objects, progress);
+    batch.request_uploads(branch);
     batch.send();
     batch.finish();
-    objects = objects.subspan(now.size());
+    objects = objects.subspan(batch_objects.size());
   }
 }
 

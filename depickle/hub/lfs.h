@@ -1,4 +1,4 @@
-// Large files to a Hub's store, by the batch API of git-lfs.
+// Uploads large files with the batch API of Git LFS.
 #pragma once
 
 #include <span>
@@ -17,9 +17,9 @@ struct LfsObject {
   uint64_t size_bytes;
 };
 
-/// Sends those objects that the store does not hold: in one piece, or in parts where it asks for parts, several at a time.
-/// `branch` is left empty for a pull request: who may only read cannot name one. Progress: phase "upload".
-void send_objects(const Client& client, const RepoId& repo, std::string_view branch, std::span<const LfsObject> objects,
-    const Progress& progress);
+/// Uploads the objects that the store lacks, several at a time: in one piece, or in parts if the store asks for parts.
+/// `branch` is empty for a pull request: a user without write access must not name a branch. Progress: phase "upload".
+void upload_objects(const Client& client, const RepoId& repo, std::string_view branch,
+    std::span<const LfsObject> objects, const Progress& progress);
 
 }  // namespace depickle::hub

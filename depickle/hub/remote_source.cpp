@@ -7,61 +7,78 @@
 #include "depickle/base/kept_views.h"
 #include "depickle/hub/backoff.h"
 #include "depickle/hub/block_cache.h"
-#include "depickle/hub/content_hash.h"
 #include "depickle/hub/ranged_file.h"
 
 namespace depickle::hub {
 namespace {
 
 constexpr uint64_t kTailBytes = 256 << 10;
-// A read of so much goes straight to its reader, and is not kept.
+// Larger reads bypass the block cache.
 constexpr uint64_t kDirectBytes = 1 << 20;
 
-// The file's last bytes, and what the Hub says of it.
+// The last bytes of the file, and the headers of their response.
 struct Tail {
-  StatedFile stated;
+  FileHeaders headers;
   uint64_t offset = 0;
   std::vector<std::byte> bytes;
 };
 
-Error without_ranges(const std::string& about) {
-  return Error(Code::unsupported, "", "the Hub sends this file only as a whole", Where::in(about), "download it first");
-}
+class TailReader {
+ public:
+  explicit TailReader(const std::string& about) : about_(about) {}
+
+  void on_head(const Response& head) {
+    tail_.headers = parse_file_headers(head);
+    if (head.status == 206) {
+      const auto range = parse_content_range(head.header("content-range"));
+      if (!range || range->end != range->size_bytes || range->end - range->begin > kTailBytes)
+        refuse("the Hub sends other bytes than requested");
+      size_bytes_ = range->size_bytes;
+      tail_.offset = range->begin;
+    } else {
+      size_bytes_ = tail_.headers.size_bytes.value_or(UINT64_MAX);
+    }
+    if (size_bytes_ - tail_.offset > kTailBytes)
+      throw Error(Code::unsupported, "", "the Hub does not support ranges of this file", Where::in(about_),
+          "download it first");
+    if (tail_.headers.size_bytes && *tail_.headers.size_bytes != size_bytes_)
+      refuse(fmt::format("the file size differs from the size that the Hub reported (have {}, need {})", size_bytes_,
+          *tail_.headers.size_bytes));
+  }
+
+  void on_body(Bytes bytes) {
+    if (bytes.size() > size_bytes_ - tail_.offset - tail_.bytes.size())
+      refuse(fmt::format("the file is longer than the Hub reported ({} bytes)", size_bytes_));
+    tail_.bytes.insert(tail_.bytes.end(), bytes.begin(), bytes.end());
+  }
+
+  Tail finish() {
+    const uint64_t end = tail_.offset + tail_.bytes.size();
+    if (end != size_bytes_)
+      throw ConnectionError(
+          Error(Code::network, "", fmt::format("the response is too short (have {} bytes, need {})", end, size_bytes_),
+              Where::in(about_), "try again later"),
+          false);
+    tail_.headers.size_bytes = size_bytes_;
+    return std::move(tail_);
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw Error(Code::integrity, "", what, Where::in(about_), "try again");
+  }
+
+  const std::string& about_;
+  Tail tail_;
+  uint64_t size_bytes_ = 0;
+};
 
 Tail read_tail_once(const Client& client, const std::string& url, const std::string& about) {
-  Tail tail;
-  uint64_t size_bytes = 0;
-  const Request request{.url = url, .about = about, .headers = {fmt::format("Range: bytes=-{}", kTailBytes)}};
+  TailReader reader(about);
   client.http().stream(
-      request,
-      [&](const Response& head) {
-        tail.stated = stated_file(head);
-        if (head.status == 206) {
-          const auto range = parse_content_range(head.header("content-range"));
-          if (!range || range->end != range->size_bytes || range->end - range->begin > kTailBytes)
-            throw Error(
-                Code::integrity, "", "the Hub sends other bytes than were asked for", Where::in(about), "try again");
-          size_bytes = range->size_bytes;
-          tail.offset = range->begin;
-        } else {
-          if (!tail.stated.size_bytes) throw without_ranges(about);
-          size_bytes = *tail.stated.size_bytes;
-        }
-        if (tail.stated.size_bytes && *tail.stated.size_bytes != size_bytes)
-          throw Error(
-              Code::integrity, "", "the file has another size than the Hub said", Where::in(about), "try again");
-        if (size_bytes - tail.offset > kTailBytes) throw without_ranges(about);
-      },
-      [&](Bytes bytes) {
-        if (bytes.size() > size_bytes - tail.offset - tail.bytes.size())
-          throw Error(Code::integrity, "", "the file is longer than the Hub said", Where::in(about), "try again");
-        tail.bytes.insert(tail.bytes.end(), bytes.begin(), bytes.end());
-      });
-  if (tail.bytes.size() != size_bytes - tail.offset)
-    throw ConnectionError(
-        Error(Code::network, "", "the connection ended too early", Where::in(about), "try again later"), false);
-  tail.stated.size_bytes = size_bytes;
-  return tail;
+      {.url = url, .about = about, .headers = {fmt::format("Range: bytes=-{}", kTailBytes)}},
+      [&](const Response& head) { reader.on_head(head); }, [&](Bytes bytes) { reader.on_body(bytes); });
+  return reader.finish();
 }
 
 Tail read_tail(const Client& client, const std::string& url, const std::string& about) {
@@ -69,10 +86,10 @@ Tail read_tail(const Client& client, const std::string& url, const std::string& 
     try {
       return read_tail_once(client, url, about);
     } catch (const Failure& failure) {
-      if (failure.status() == 416) return {};  // an empty file has no last bytes
-      if (!backoff.again(failure)) throw;
-    } catch (const ConnectionError& lost) {
-      if (!backoff.again(lost)) throw;
+      if (failure.status() == 416) return {};  // the file is empty
+      if (!backoff.wait_after(failure)) throw;
+    } catch (const ConnectionError& error) {
+      if (!backoff.wait_after(error)) throw;
     }
   }
 }
@@ -80,14 +97,14 @@ Tail read_tail(const Client& client, const std::string& url, const std::string& 
 }  // namespace
 
 struct RemoteSource::State {
-  State(const Client& client, std::string commit_id, RepoFile described, std::string url, const std::string& about)
-      : commit(std::move(commit_id)),
-        file(std::move(described)),
+  State(const Client& client, FileMetadata metadata, std::string url, const std::string& about)
+      : commit(std::move(metadata.commit)),
+        file(std::move(metadata.file)),
         remote(client, std::move(url), about, file.size_bytes),
         cache(file.size_bytes, [this](uint64_t offset, MutableBytes out) { fetch(offset, out); }) {}
 
   void fetch(uint64_t offset, MutableBytes out) {
-    remote.read(offset, offset + out.size(), RangedFile::Whole::refuse,
+    remote.read(offset, offset + out.size(), RangedFile::IfWhole::refuse,
         [&](uint64_t at, Bytes bytes) { std::ranges::copy(bytes, out.begin() + static_cast<ptrdiff_t>(at - offset)); });
   }
 
@@ -105,21 +122,16 @@ std::shared_ptr<const RemoteSource> RemoteSource::open(
   check_repo_path(path);
   const std::string about = hf_address(repo, revision, path);
   Tail tail = read_tail(client, resolve_url(client, repo, revision, path), about);
-  if (tail.stated.etag.empty()) {
-    // The store answered and the Hub said nothing on the way to it: ask the Hub alone.
-    tail.stated = stated_file(client.http().send(
+  if (tail.headers.etag.empty()) {
+    // The response came from a store, and the redirect had no metadata: ask the Hub alone.
+    tail.headers = parse_file_headers(client.http().send(
         {.method = "HEAD", .url = resolve_url(client, repo, revision, path), .about = about, .stays_at_hub = true}));
   }
-  const StatedFile& stated = tail.stated;
-  if (!is_commit_id(stated.commit) || !is_content_hash(stated.etag) || !stated.size_bytes)
-    throw Error(Code::malformed, "", "the Hub does not say which commit, hash and size the file has", Where::in(about),
-        "is the endpoint the address of a Hub?");
-  RepoFile file{std::string(path), *stated.size_bytes, {}, {}};
-  (stated.etag.size() == 64 ? file.sha256 : file.blob_id) = stated.etag;
-  auto state = std::make_unique<State>(
-      client, stated.commit, std::move(file), resolve_url(client, repo, stated.commit, path), about);
-  state->cache.keep(tail.offset, tail.bytes);
-  state->remote.count(1, tail.bytes.size());
+  FileMetadata metadata = file_metadata_of(tail.headers, path, about);
+  std::string url = resolve_url(client, repo, metadata.commit, path);
+  auto state = std::make_unique<State>(client, std::move(metadata), std::move(url), about);
+  state->cache.store(tail.offset, tail.bytes);
+  state->remote.add_traffic(1, tail.bytes.size());
   return std::shared_ptr<const RemoteSource>(new RemoteSource(about, std::move(state)));
 }
 

@@ -1,4 +1,4 @@
-// A file on the Hub, read by ranges: what is not looked at is not transferred.
+// A file on a Hub as a ByteSource. Transfers only the ranges that are read.
 #pragma once
 
 #include <memory>
@@ -9,12 +9,13 @@
 
 namespace depickle::hub {
 
-/// Opens with one request, which brings the file's end (where an archive keeps its directory). After that, each miss fetches
-/// a block; who reads on gets twice as much each time, up to 8 MiB ahead. Memory: at most 16 MiB of blocks, plus
-/// what view() has handed out, which stays until the source dies; view() refuses to hold more than 256 MiB in all: Error{limit}.
+/// Opening sends one request, which reads the end of the file (an archive has its directory there). Then each miss
+/// fetches a block, and sequential reading doubles the fetch each time, up to 8 MiB. Memory: at most 16 MiB of blocks,
+/// and the results of view(), which live as long as the source. view() throws Error{limit} if they exceed 256 MiB in
+/// total.
 ///
-/// The content is pinned: bytes of another version are Error{integrity}. All members may be called from several threads.
-/// Reading throws as Client's calls do.
+/// The content is pinned: other content is Error{integrity}. Safe to use from several threads. Reading throws as Client
+/// does.
 class RemoteSource final : public ByteSource {
  public:
   struct Traffic {
@@ -22,7 +23,7 @@ class RemoteSource final : public ByteSource {
     uint64_t transferred_bytes;
   };
 
-  /// The file at `revision`; pinned to the commit that it stands for now.
+  /// Opens the file at `revision`, pinned to the present commit of the revision.
   static std::shared_ptr<const RemoteSource> open(
       const Client& client, const RepoId& repo, std::string_view revision, std::string_view path);
   ~RemoteSource() override;
@@ -31,7 +32,7 @@ class RemoteSource final : public ByteSource {
   bool is_remote() const noexcept override { return true; }
 
   const std::string& commit() const noexcept;
-  /// Its size and hash, as the Hub states them.
+  /// Returns size and hash, as the Hub reported them.
   const RepoFile& file() const noexcept;
   Traffic traffic() const noexcept;
 

@@ -1,4 +1,4 @@
-// One HTTP request and its answer: no redirects, no second tries.
+// One HTTP request and its response, without redirects and retries.
 #pragma once
 
 #include <chrono>
@@ -18,9 +18,9 @@
 
 namespace depickle::hub {
 
-/// A piece of an open file, to be sent.
-struct FilePiece {
-  int fd = -1;
+/// A range of an open file that is sent as a body. Does not own the descriptor.
+struct FileRange {
+  int descriptor = -1;
   uint64_t offset = 0;
   uint64_t length = 0;
 };
@@ -28,51 +28,52 @@ struct FilePiece {
 struct Response {
   int status = 0;
   std::vector<std::pair<std::string, std::string>> headers;  ///< names in lower case
-  std::string url;                                           ///< that gave the answer, after redirects
-  std::string location;                                      ///< where a redirect that was not followed leads
-  std::string body;  ///< where nobody else took it; of an error, its first 64 KiB
+  std::string url;                                           ///< of the response, after redirects
+  std::string location;                                      ///< target of a redirect that was not followed
+  std::string body;  ///< empty if a callback received it; of an error, the first 64 KiB
 
-  /// The last one of this name; empty where there is none.
+  /// Returns the last header of this name, in lower case; "" if it does not exist.
   std::string_view header(std::string_view name) const noexcept;
 };
 
-/// The connection was lost, or never made.
+/// The connection could not be made, or was lost.
 class ConnectionError : public Error {
  public:
   ConnectionError(const Error& error, bool is_unsent) : Error(error), is_unsent_(is_unsent) {}
-  /// Whether the Hub cannot have seen the request.
+  /// Whether the server cannot have received the request.
   bool is_unsent() const noexcept { return is_unsent_; }
 
  private:
   bool is_unsent_;
 };
 
-struct Hop {
+struct HttpRequest {
   std::string method;
   std::string url;
   std::vector<std::string> headers;   ///< "Name: value"
-  const std::string* body = nullptr;  ///< sent where set
-  std::optional<FilePiece> file;      ///< sent where set
-  bool is_once = false;               ///< no connection that may be dead already: libcurl would send the request again
-  std::function<void(uint64_t)> on_sent = {};  ///< bytes of the body sent so far, often
+  const std::string* body = nullptr;  ///< may be null
+  std::optional<FileRange> file;      ///< sent as the body
+  /// If false, no connection is reused: libcurl sends a request again if a reused connection turns out to be closed.
+  bool is_repeatable = true;
+  std::function<void(uint64_t)> on_sent = {};  ///< receives the number of body bytes sent so far, often
 };
 
-/// Connections, kept and reused. Safe to use from several threads.
+/// A pool of connections. Safe to use from several threads.
 class Transfers {
  public:
-  /// Called with the answer's head and each piece of a body whose status is 2xx.
+  /// Receives the head of a 2xx response and each piece of its body.
   using OnBody = std::function<void(Response&, Bytes)>;
 
   explicit Transfers(const Settings& settings);
   ~Transfers();
 
   /// Throws ConnectionError; what `on_body` and `check_cancelled` throw.
-  Response run(const Hop& hop, const OnBody& on_body);
+  Response run(const HttpRequest& request, const OnBody& on_body);
 
  private:
   struct Connection;
   std::unique_ptr<Connection> take(const std::string& origin);
-  void give_back(std::unique_ptr<Connection> line);
+  void give_back(std::unique_ptr<Connection> connection);
 
   const Settings& settings_;
   std::mutex mutex_;

@@ -1,4 +1,7 @@
-// Web addresses: where they lead, and who answers there.
+// URLs: origins, redirects, percent-encoding.
+//
+// libcurl parses the URLs because it also sends the requests: with a second parser (Boost.URL) the check of an origin
+// and the request could disagree about the host.
 #pragma once
 
 #include <optional>
@@ -7,17 +10,18 @@
 
 namespace depickle::hub {
 
-/// "https://host:443": scheme, host and port in lower case, the port always spelled out. Empty for what is no http or https
-/// address, or carries a user name.
+/// Returns "https://host:443": scheme and host in lower case, always with the port. Returns nothing if `url` is not an
+/// http or https URL or contains a user name.
 std::optional<std::string> origin_of(const std::string& url);
 
-/// Where `location`, relative or absolute, leads from `base`. Empty where that is no http or https address.
+/// Resolves `location`, relative or absolute, against `base`. Returns nothing if the result is not an http or https
+/// URL.
 std::optional<std::string> join_url(const std::string& base, const std::string& location);
 
-/// The address up to its query, which may be signed: what may be shown.
+/// Returns the URL without query and fragment. Queries may be signed and must not be shown.
 std::string without_query(std::string_view url);
 
-/// "%2F" → "/". Bytes after a `%` that are not hexadecimal stay as they are.
+/// Decodes "%2F" to "/". A `%` without two hexadecimal digits stays as it is.
 std::string unescape(std::string_view text);
 
 }  // namespace depickle::hub

@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <simdjson.h>
 
 #include "depickle/base/error.h"
+#include "depickle/base/json_value.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
 
@@ -132,6 +132,16 @@ Choice pick_pipeline(const Names& names, std::string_view model_index, const Pic
   return choice;
 }
 
+JsonValue parse_object(std::string_view model_index) {
+  JsonValue value;
+  try {
+    value = JsonValue::parse(model_index);
+  } catch (const Error&) {
+  }
+  if (value.is_object()) return value;
+  throw Error(Code::malformed, "", "is not the index of a pipeline: not a JSON object", Where::in("model_index.json"));
+}
+
 }  // namespace
 
 bool Choice::has_pickle() const noexcept { return std::ranges::any_of(models, &ModelFile::is_pickle); }
@@ -146,19 +156,10 @@ Choice pick(
 }
 
 std::vector<std::string> pipeline_components(std::string_view model_index) {
-  auto broken = [] {
-    return Error(Code::malformed, "", "is not the index of a pipeline: no JSON object", Where::in("model_index.json"));
-  };
-  simdjson::dom::parser parser;
-  simdjson::dom::object object;
-  if (parser.parse(simdjson::padded_string(model_index)).get(object) != simdjson::SUCCESS) throw broken();
   std::vector<std::string> components;
-  for (auto [key, value] : object) {
-    simdjson::dom::array pair;
-    std::string_view library, type;
-    if (value.get(pair) != simdjson::SUCCESS || pair.size() != 2) continue;
-    if (pair.at(0).get(library) != simdjson::SUCCESS || pair.at(1).get(type) != simdjson::SUCCESS) continue;
-    components.emplace_back(key);
+  for (const auto& [name, value] : parse_object(model_index).members()) {
+    const std::vector<JsonValue> pair = value.items();
+    if (pair.size() == 2 && pair[0].text() && pair[1].text()) components.emplace_back(name);
   }
   std::ranges::sort(components);
   components.erase(std::unique(components.begin(), components.end()), components.end());

@@ -5,41 +5,38 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/api/json_value.h"
+#include "server/hub/api/json_body.h"
 #include "server/page/openapi.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-using api::JsonValue;
-
 constexpr uint64_t kMaxBodyBytes = 16 << 10;
 
 /// The body as an object with no other keys than these.
 JsonValue body_of(const http::Request& request, std::initializer_list<std::string_view> keys) {
-  JsonValue value = request.body.empty() ? JsonValue{.value = JsonValue::Object()} : JsonValue::parse(request.body);
-  const auto* object = std::get_if<JsonValue::Object>(&value.value);
-  if (!object) refuse(400, Code::malformed, "the body is not a JSON object");
-  for (const auto& [key, member] : *object)
+  JsonValue value = api::parse_body(request.body.empty() ? "{}" : request.body);
+  if (!value.is_object()) refuse(400, Code::malformed, "the body is not a JSON object");
+  for (const auto& [key, member] : value.members())
     if (std::ranges::find(keys, key) == keys.end())
       refuse(400, Code::malformed, fmt::format("the body has a member {} that nobody knows", quoted(key, 60)));
   return value;
 }
 
-/// The member of this kind; empty where it is missing. Throws 400 where it is of another kind.
-template <typename Kind>
-std::optional<Kind> member(const JsonValue& body, std::string_view key) {
-  const JsonValue* value = body.find(key);
-  if (!value) return std::nullopt;
-  const auto* right = std::get_if<Kind>(&value->value);
-  if (!right) refuse(400, Code::malformed, fmt::format("\"{}\" is of the wrong kind", key));
-  return *right;
+/// Returns the member `key`, read by `read`; nothing if it is missing. Throws 400 if it has another type.
+template <typename Value>
+std::optional<Value> member(
+    const JsonValue& body, std::string_view key, std::optional<Value> (JsonValue::*read)() const) {
+  const JsonValue found = body[key];
+  std::optional<Value> value = (found.*read)();
+  if (!value && found.exists()) refuse(400, Code::malformed, fmt::format("\"{}\" is of the wrong kind", key));
+  return value;
 }
 
 std::string token_in(const JsonValue& body) {
-  const std::string token = member<std::string>(body, "token").value_or("");
-  if (!body.find("token")) return {};
+  const std::string token = member(body, "token", &JsonValue::text).value_or("");
+  if (!body["token"].exists()) return {};
   const bool is_plain =
       !token.empty() && token.size() <= 500 && std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
   if (!is_plain) refuse(400, Code::malformed, "the token is no token", "copy it again, without blanks around it");
@@ -68,13 +65,13 @@ http::Response about(Service& service, const http::Request& request) {
 
 http::Response start(Service& service, const http::Request& request) {
   const JsonValue body = body_of(request, {"kind", "address", "number", "pull_request", "token"});
-  const auto kind = find_kind(member<std::string>(body, "kind").value_or(""));
+  const auto kind = find_kind(member(body, "kind", &JsonValue::text).value_or(""));
   if (!kind) refuse(400, Code::malformed, "\"kind\" is plan, convert, check or inspect");
-  const std::string address = member<std::string>(body, "address").value_or("");
+  const std::string address = member(body, "address", &JsonValue::text).value_or("");
   if (address.size() > 2000) refuse(400, Code::malformed, "the address is too long");
-  const auto number = member<uint64_t>(body, "number");
+  const auto number = member<uint64_t>(body, "number", &JsonValue::number);
   if (number && (*number == 0 || *number > INT32_MAX)) refuse(400, Code::malformed, "there is no such pull request");
-  const bool pull_request = member<bool>(body, "pull_request").value_or(true);
+  const bool pull_request = member<bool>(body, "pull_request", &JsonValue::boolean).value_or(true);
   const Jobs::Added added = service.add(request, *kind, address, number.value_or(0), pull_request, token_in(body));
   http::Response response = json_response(added.is_new ? 201 : 200, to_json(added.job, true));
   return std::move(response.with("Location", "/jobs/" + added.job.id));

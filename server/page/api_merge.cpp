@@ -5,7 +5,7 @@
 #include "depickle/base/text.h"
 #include "depickle/hub/discussions.h"
 #include "depickle/hub/failure.h"
-#include "server/hub/api/json_value.h"
+#include "server/hub/api/json_body.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
@@ -25,8 +25,8 @@ struct Turn {
   std::atomic<int>& count;
 };
 
-std::string read_token(Service& service, const api::JsonValue& body) {
-  std::string token = body.text("token").value_or("");
+std::string read_token(Service& service, const JsonValue& body) {
+  std::string token = body["token"].string();
   if (token.empty() && service.settings.is_personal) token = service.account().token;
   if (token.empty())
     throw Error(Code::denied, "", "merging needs a token of yours that may write to the repository", {},
@@ -36,7 +36,7 @@ std::string read_token(Service& service, const api::JsonValue& body) {
 
 http::Response merge(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
-  const api::JsonValue body = api::JsonValue::parse(request.body);
+  const JsonValue body = api::parse_body(request.body);
   const Merge& merge = job.answer.merge;
   const hub::RepoId repo = hub::RepoId::parse(job.wish.repo);
   auto conflict = [&](std::string why, std::string hint) {
@@ -46,7 +46,7 @@ http::Response merge(Service& service, const http::Request& request) {
     conflict(
         fmt::format("this cannot be merged: {}", merge.why_not.empty() ? "the job has proven nothing" : merge.why_not),
         "check the pull request first");
-  if (body.text("confirm").value_or("") != job.wish.repo)
+  if (body["confirm"].string() != job.wish.repo)
     refuse(422, Code::unsupported, "the name does not match", fmt::format("type {}", job.wish.repo), job.id);
   const Turn turn(service.merging);
   const hub::Client client(hub_settings(service.settings, read_token(service, body)));

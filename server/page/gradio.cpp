@@ -3,24 +3,21 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/api/json_value.h"
+#include "server/hub/api/json_body.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-using api::JsonValue;
-
 /// {"data": [model id, private, token]} → {"event_id"}. A token is used for what is private; anything else is converted by our own account.
 http::Response run(Service& service, const http::Request& request) {
-  const JsonValue body = JsonValue::parse(request.body);
-  const JsonValue::Array& data = body.array("data");
-  const std::string* id = data.empty() ? nullptr : data[0].as_text();
+  const JsonValue body = api::parse_body(request.body);
+  std::vector<JsonValue> data = body["data"].items();
+  data.resize(3);
+  const std::optional<std::string> id = data[0].text();
   if (!id) refuse(400, Code::malformed, "\"data\" is [model id, private, token]");
-  const bool is_private =
-      data.size() > 1 && std::holds_alternative<bool>(data[1].value) && std::get<bool>(data[1].value);
-  const std::string* given = data.size() > 2 ? data[2].as_text() : nullptr;
-  std::string token = given && (is_private || service.account().token.empty()) ? *given : "";
+  const bool is_private = data[1].is_true();
+  const std::string token = is_private || service.account().token.empty() ? data[2].string() : "";
   const bool is_plain = token.size() <= 500 && std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });
   if (!is_plain) refuse(400, Code::malformed, "the token is no token");
   const Jobs::Added added = service.add(request, Kind::convert, *id, 0, true, token);

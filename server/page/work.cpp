@@ -10,7 +10,7 @@ hub::Settings hub_settings(const Settings& settings, const std::string& token) {
   hub.token = token;
   hub.cache = settings.data / "app" / "cache";
   hub.user_agent = "depickle/" + settings.version + "; page";
-  hub.patience.budget = std::chrono::milliseconds(60'000);
+  hub.retry_policy.max_total_wait = std::chrono::milliseconds(60'000);
   return hub;
 }
 

@@ -172,9 +172,9 @@ std::string refusal(std::string_view json) {
 
 TEST(ReceiptParse, What_is_wrong_is_said) {
   EXPECT_EQ(refusal(R"({"schema": "depickle.receipt/2"})"),
-      R"(a receipt of schema "depickle.receipt/2" (this program reads depickle.receipt/1))");
-  EXPECT_EQ(refusal("{}"), R"(not a receipt: "schema" is missing or of the wrong kind)");
-  EXPECT_EQ(refusal(R"({"schema": "x"})"), R"(not a receipt: its schema is "x")");
+      R"(receipt schema "depickle.receipt/2" is not supported (supported: depickle.receipt/1))");
+  EXPECT_EQ(refusal("{}"), R"(not a receipt: "schema" is missing or has the wrong type)");
+  EXPECT_EQ(refusal(R"({"schema": "x"})"), R"(not a receipt: its schema is "x", expected "depickle.receipt/1")");
   auto with_tensor = [](std::string tensor) {
     const std::string file = R"({"file": "f", "bytes": 1, "sha256": ")" + std::string(64, '0') + "\"}";
     return refusal(
@@ -183,13 +183,13 @@ TEST(ReceiptParse, What_is_wrong_is_said) {
         tensor + "]}]}");
   };
   EXPECT_EQ(with_tensor(""), "");
-  EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" holds what is not an object)");
+  EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" contains a value that is not an object)");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F33", "shape": [], "bytes": 4})"),
-      R"(not a receipt: tensor "w" is of dtype "F33", which there is not)");
+      R"(not a receipt: tensor "w" has the unknown dtype "F33")");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [-1], "bytes": 4})"),
-      R"(not a receipt: the shape of tensor "w" holds what is not a size)");
+      R"(not a receipt: the shape of tensor "w" contains a value that is not a size)");
   EXPECT_EQ(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [18446744073709551615, 2], "bytes": 4})"),
-      R"(not a receipt: the bytes of tensor "w" do not fit its shape)");
+      R"(not a receipt: the size of tensor "w" does not match its shape (4 bytes))");
   EXPECT_THAT(with_tensor(R"({"name": "w", "dtype": "F32", "shape": [1], "bytes": 4, "sha256": "AB"})"),
       HasSubstr("not 64 hexadecimal digits"));
 }

@@ -13,7 +13,7 @@ constexpr std::string_view kHub = "http://127.0.0.1:8080/hf";
 
 Address at(std::string_view text) { return parse_address(text, kHub); }
 
-TEST(RepoId, KeepsTheRulesOfTheHub) {
+TEST(RepoId, AcceptsTheIdsThatTheHubAccepts) {
   EXPECT_EQ(RepoId::parse("org/name.v1_2-x").name(), "org/name.v1_2-x");
   EXPECT_EQ(RepoId::parse("gpt2").folder_name(), "models--gpt2");
   EXPECT_EQ(RepoId::parse("a/b", RepoType::dataset).folder_name(), "datasets--a--b");
@@ -24,7 +24,7 @@ TEST(RepoId, KeepsTheRulesOfTheHub) {
   EXPECT_EQ(error_of([] { RepoId::parse("a/" + std::string(95, 'b')); }).code(), Code::malformed);
 }
 
-TEST(Address, IsWrittenAsHuggingfaceHubWritesIt) {
+TEST(Address, ParsesTheFormOfHuggingfaceHub) {
   EXPECT_EQ(at("hf://me/demo").repo.name(), "me/demo");
   EXPECT_EQ(at("hf://me/demo").revision, "");
   EXPECT_EQ(at("hf://me/demo@v1").revision, "v1");
@@ -37,7 +37,7 @@ TEST(Address, IsWrittenAsHuggingfaceHubWritesIt) {
   EXPECT_EQ(at("hf://gpt2@main/x.bin").repo.name(), "gpt2");
 }
 
-TEST(Address, IsAPageThatWasPasted) {
+TEST(Address, ParsesUrlsOfPages) {
   const std::string page = std::string(kHub) + "/me/demo";
   EXPECT_EQ(at(page).repo.name(), "me/demo");
   EXPECT_EQ(at(page + "/").repo.name(), "me/demo");
@@ -51,18 +51,18 @@ TEST(Address, IsAPageThatWasPasted) {
   EXPECT_EQ(at(std::string(kHub) + "/datasets/me/demo").repo.type(), RepoType::dataset);
   EXPECT_THAT(refusal([] { at("https://elsewhere.example/me/demo"); }), HasSubstr("not on the Hub"));
   EXPECT_THAT(refusal([] { at(std::string(kHub) + "x/me/demo"); }), HasSubstr("not on the Hub"));
-  EXPECT_THAT(refusal([&] { at(page + "/discussions/x"); }), HasSubstr("no number"));
-  EXPECT_THAT(refusal([&] { at(page + "/settings/x"); }), HasSubstr("names no revision"));
+  EXPECT_THAT(refusal([&] { at(page + "/discussions/x"); }), HasSubstr("number is missing"));
+  EXPECT_THAT(refusal([&] { at(page + "/settings/x"); }), HasSubstr("contains no revision"));
 }
 
-TEST(Address, IsARepositoryWhereOneIsExpected) {
+TEST(Address, ParsesRepositoryIds) {
   EXPECT_EQ(at("me/demo@refs/pr/3").revision, "refs/pr/3");
   EXPECT_EQ(at("me/demo").revision, "");
   EXPECT_FALSE(find_address("me/demo", kHub));
   EXPECT_FALSE(find_address("/tmp/x.bin", kHub));
 }
 
-TEST(Address, IsPrintedAsItIsRead) {
+TEST(Address, FormatsWhatItParses) {
   for (std::string_view text : {"hf://me/demo", "hf://me/demo@main/a/b.bin", "hf://me/demo@refs/pr/2/a.bin",
            "hf://me/demo@feat%2Fx/a.bin", "hf://datasets/me/demo@v1"}) {
     const Address address = at(text);
@@ -70,7 +70,7 @@ TEST(Address, IsPrintedAsItIsRead) {
   }
 }
 
-TEST(RepoPath, IsRefusedWhereItCouldLeaveItsFolder) {
+TEST(RepoPath, RefusesPathsOutsideTheFolder) {
   check_repo_path("a");
   check_repo_path("unet/diffusion_pytorch_model.fp16.bin");
   check_repo_path("a..b/..c");
@@ -84,7 +84,7 @@ TEST(RepoPath, IsRefusedWhereItCouldLeaveItsFolder) {
   EXPECT_EQ(error_of([] { check_repo_path(std::string(256, 'a')); }).code(), Code::unsafe);
 }
 
-TEST(Revision, IsRefusedWhereItCouldLeaveTheFolderOfRefs) {
+TEST(Revision, RefusesNamesOutsideTheFolderOfRefs) {
   for (std::string_view good : {"main", "refs/pr/1", "feat/x", "v1.0"}) check_revision(good);
   for (std::string_view bad : {"", "../x", "/main", "a//b", "a/", "a\nb", ".git", "a/.b", "a\\b"})
     EXPECT_EQ(error_of([&] { check_revision(bad); }).code(), Code::malformed) << bad;

@@ -37,10 +37,10 @@ TEST(Client, ReadsAllPagesOfATree) {
   EXPECT_EQ(hub.seen()[0].target, "/api/models/me/demo/tree/refs%2Fpr%2F1?recursive=true&expand=false");
 }
 
-TEST(Client, RefusesPagesWithoutEnd) {
+TEST(Client, RefusesPagesThatDoNotEnd) {
   ScriptedHub hub(
       [](const Seen& seen) { return reply(200, "[]", fmt::format("Link: <{}>; rel=\"next\"\r\n", seen.target)); });
-  EXPECT_THAT(refusal([&] { Client(quick(hub)).files(kRepo, "main"); }), HasSubstr("no end"));
+  EXPECT_THAT(refusal([&] { Client(quick(hub)).files(kRepo, "main"); }), HasSubstr("do not end"));
 }
 
 TEST(Client, RefusesHostileNamesInATreeAndInSiblings) {
@@ -56,7 +56,7 @@ TEST(Client, RefusesHostileNamesInATreeAndInSiblings) {
   }
 }
 
-TEST(Client, RefusesATreeThatMakesNoSense) {
+TEST(Client, RefusesAnInvalidTree) {
   for (std::string_view body :
       {"{}", R"([{"type":"file","path":"a","size":1}])", R"([{"type":"file","path":"a","oid":"../x"}])",
           R"([{"type":"file","path":"a","oid":"0123456789012345678901234567890123456789","lfs":{"oid":"x"}}])"}) {
@@ -89,12 +89,12 @@ TEST(Client, ReadsRefsCommitsPathsAndTheUser) {
   EXPECT_EQ(client.commits(kRepo, "main")[0].authors, std::vector<std::string>{"me"});
   EXPECT_EQ(client.files_of(kRepo, "main", {"a b", "c"})[0].path, "a b");
   EXPECT_EQ(hub.seen().back().body, "expand=false&paths=a%20b&paths=c");
-  EXPECT_EQ(client.whoami().organisations, std::vector<std::string>{"us"});
+  EXPECT_EQ(client.whoami().organizations, std::vector<std::string>{"us"});
   settings.token.clear();
   EXPECT_EQ(error_of([&] { Client(settings).whoami(); }).code(), Code::denied);
 }
 
-TEST(Cache, RemembersTheWholeListOfACommit) {
+TEST(Cache, StoresTheFilesOfACommit) {
   Folder folder;
   ScriptedHub hub([](const Seen&) { return reply(200, "[" + entry("b") + "," + entry("a") + "]"); });
   const Client client(quick(hub, folder.path()));
@@ -111,7 +111,7 @@ TEST(Cache, RemembersTheWholeListOfACommit) {
   }
 }
 
-TEST(Cache, FollowsALinkIntoTheSharedStoreAndNeverWritesThroughIt) {
+TEST(Cache, FollowsLinksIntoTheSharedStore) {
   Folder folder;
   const Cache cache(folder.path());
   const std::string etag(64, 'a');
@@ -126,7 +126,7 @@ TEST(Cache, FollowsALinkIntoTheSharedStoreAndNeverWritesThroughIt) {
   EXPECT_FALSE(cache.find(kRepo, kCommit, "x/y"));
 }
 
-TEST(Cache, DoesNotTrustABrokenRef) {
+TEST(Cache, IgnoresInvalidRefs) {
   Folder folder;
   const Cache cache(folder.path());
   for (std::string_view bad : {"", "main", "0123456789abcdef0123456789abcdef01234567\n"}) {
@@ -144,7 +144,7 @@ std::string described(uint64_t number, std::string_view status) {
       number, status);
 }
 
-TEST(Discussions, AreListedOverAllPages) {
+TEST(Discussions, ListsAllPages) {
   ScriptedHub hub([](const Seen& seen) {
     const bool is_first = seen.target.ends_with("p=0");
     return reply(200, fmt::format(R"({{"discussions":[{{{}}}],"count":2,"start":0}})",
@@ -158,7 +158,7 @@ TEST(Discussions, AreListedOverAllPages) {
   EXPECT_EQ(hub.seen()[0].target, "/api/models/me/demo/discussions?type=pull_request&status=open&author=me&p=0");
 }
 
-TEST(Discussions, TellWhatHappened) {
+TEST(Discussions, ReadsEvents) {
   ScriptedHub hub([](const Seen&) {
     return reply(200,
         fmt::format(
@@ -176,7 +176,7 @@ TEST(Discussions, TellWhatHappened) {
   EXPECT_EQ(error_of([&] { discussion(Client(quick(hub)), kRepo, 4); }).code(), Code::malformed);
 }
 
-TEST(Discussions, AreWrittenToOnce) {
+TEST(Discussions, SendsWritesOnce) {
   ScriptedHub hub([](const Seen&) { return reply(500); });
   const Client client(quick(hub));
   EXPECT_EQ(error_of([&] { merge_pull_request(client, kRepo, 1); }).code(), Code::network);

@@ -14,11 +14,11 @@ using testing::Not;
 
 const std::string kWeights = some_bytes(3000);
 
-// A Hub that takes a commit; `on` may answer some request otherwise.
-class Taker {
+// A Hub that accepts a commit. `on` may return another reply for some requests.
+class CommitHub {
  public:
   using On = std::function<std::optional<Reply>(const Seen&, const std::string& url)>;
-  explicit Taker(On on = {}) : hub([this, on = std::move(on)](const Seen& seen) { return answer(seen, on); }) {}
+  explicit CommitHub(On on = {}) : hub([this, on = std::move(on)](const Seen& seen) { return answer(seen, on); }) {}
 
   std::string body_of(std::string_view part) const {
     for (const Seen& seen : hub.seen()) {
@@ -50,7 +50,7 @@ class Taker {
           in_parts
               ? fmt::format(R"({{"chunk_size":"1000","00001":"{0}/part/1","00002":"{0}/part/2","00003":"{0}/part/3"}})",
                     hub.url())
-              : R"({"X-Wish":"yes"})";
+              : R"({"X-Required":"yes"})";
       return reply(200, fmt::format(R"({{"objects":[{{"oid":"{0}","size":3000,"actions":{{
         "upload":{{"href":"{1}/put","header":{2}}},"verify":{{"href":"{1}/verify"}}}}}}]}})",
                             oid, hub.url(), header));
@@ -80,16 +80,16 @@ Settings writer(const ScriptedHub& hub) {
   return settings;
 }
 
-TEST(Commit, SendsLargeFilesToTheStoreAndTheRestInTheCommit) {
+TEST(Commit, UploadsLargeFilesAndSendsTheOthersInline) {
   Folder folder;
-  Taker taker;
-  const CommitResult result = commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder));
+  CommitHub commit_hub;
+  const CommitResult result = commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder));
   EXPECT_EQ(result.commit, kCommit);
   EXPECT_EQ(result.pull_request, 7u);
-  EXPECT_EQ(result.url, taker.hub.url() + "/me/demo/discussions/7");
-  EXPECT_EQ(taker.body_of("/put"), kWeights);
-  EXPECT_EQ(taker.body_of("/verify"), fmt::format(R"({{"oid":"{}","size":3000}})", hash_of(kWeights, 64)));
-  const std::string body = taker.body_of("/commit/main?create_pr=1");
+  EXPECT_EQ(result.url, commit_hub.hub.url() + "/me/demo/discussions/7");
+  EXPECT_EQ(commit_hub.body_of("/put"), kWeights);
+  EXPECT_EQ(commit_hub.body_of("/verify"), fmt::format(R"({{"oid":"{}","size":3000}})", hash_of(kWeights, 64)));
+  const std::string body = commit_hub.body_of("/commit/main?create_pr=1");
   EXPECT_THAT(
       body, HasSubstr(R"("summary":"Adding \"weights\"","description":"two\nlines","parentCommit":")" + kOther));
   EXPECT_THAT(
@@ -99,21 +99,21 @@ TEST(Commit, SendsLargeFilesToTheStoreAndTheRestInTheCommit) {
   EXPECT_EQ(std::ranges::count(body, '\n'), 4);
 }
 
-TEST(Commit, KeepsTheTokenFromTheStore) {
+TEST(Commit, DoesNotSendTheTokenToTheStore) {
   Folder folder;
-  Taker taker;
-  commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder));
-  for (const Seen& seen : taker.hub.seen())
+  CommitHub commit_hub;
+  commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder));
+  for (const Seen& seen : commit_hub.hub.seen())
     EXPECT_EQ(seen.header("authorization"), seen.target == "/put" ? "" : "Bearer hf_secret") << seen.target;
-  EXPECT_EQ(taker.count("/put"), 1u);
-  for (const Seen& seen : taker.hub.seen()) {
-    EXPECT_EQ(seen.header("x-wish"), seen.target == "/put" ? "yes" : "");
+  EXPECT_EQ(commit_hub.count("/put"), 1u);
+  for (const Seen& seen : commit_hub.hub.seen()) {
+    EXPECT_EQ(seen.header("x-required"), seen.target == "/put" ? "yes" : "");
   }
 }
 
-TEST(Commit, NamesTheBranchOnlyWhereItWritesToIt) {
+TEST(Commit, SendsTheBranchOnlyIfItWritesToIt) {
   Folder folder;
-  Taker pull_request, branch;
+  CommitHub pull_request, branch;
   CommitRequest request = request_of(folder);
   commit(Client(writer(pull_request.hub)), kRepo, "main", request);
   EXPECT_THAT(pull_request.body_of("/batch"), Not(HasSubstr("\"ref\"")));
@@ -124,56 +124,56 @@ TEST(Commit, NamesTheBranchOnlyWhereItWritesToIt) {
   EXPECT_EQ(branch.count("/commit/feat%2Fx"), 1u);
 }
 
-TEST(Commit, SendsPartsAndOnlyTheBrokenOneAgain) {
+TEST(Commit, RetriesOnlyTheFailedPart) {
   Folder folder;
   std::atomic<int> second = 0;
-  Taker taker([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
+  CommitHub commit_hub([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
     if (seen.target == "/part/2" && ++second == 1) return reply(503);
     return {};
   });
-  taker.in_parts = true;
-  commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder));
-  EXPECT_EQ(taker.count("/part/1"), 1u);
-  EXPECT_EQ(taker.count("/part/2"), 2u);
-  EXPECT_EQ(taker.body_of("/part/3"), kWeights.substr(2000));
-  EXPECT_EQ(
-      taker.body_of("/put"), fmt::format(R"({{"oid":"{}","parts":[{{"partNumber":1,"etag":"\"e1\""}},)"
-                                         R"({{"partNumber":2,"etag":"\"e2\""}},{{"partNumber":3,"etag":"\"e3\""}}]}})",
-                                 hash_of(kWeights, 64)));
+  commit_hub.in_parts = true;
+  commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder));
+  EXPECT_EQ(commit_hub.count("/part/1"), 1u);
+  EXPECT_EQ(commit_hub.count("/part/2"), 2u);
+  EXPECT_EQ(commit_hub.body_of("/part/3"), kWeights.substr(2000));
+  EXPECT_EQ(commit_hub.body_of("/put"),
+      fmt::format(R"({{"oid":"{}","parts":[{{"partNumber":1,"etag":"\"e1\""}},)"
+                  R"({{"partNumber":2,"etag":"\"e2\""}},{{"partNumber":3,"etag":"\"e3\""}}]}})",
+          hash_of(kWeights, 64)));
 }
 
-TEST(Commit, RefusesPartsThatDoNotMakeTheFile) {
+TEST(Commit, RefusesPartsThatDoNotMatchTheSize) {
   for (std::string_view header : {R"({"chunk_size":"1000","1":"/a","2":"/b"})", R"({"chunk_size":"0","1":"/a"})",
            R"({"chunk_size":"1000","1":"/a","2":"/b","4":"/c"})", R"({"chunk_size":"x","1":"/a"})",
            R"({"chunk_size":"3000","1":"file:///x"})"}) {
     Folder folder;
-    Taker taker([&](const Seen& seen, const std::string& url) -> std::optional<Reply> {
+    CommitHub commit_hub([&](const Seen& seen, const std::string& url) -> std::optional<Reply> {
       if (!seen.target.ends_with("/batch")) return {};
       return reply(200,
           fmt::format(
               R"({{"objects":[{{"oid":"{}","size":3000,"actions":{{"upload":{{"href":"{}/put","header":{}}}}}}}]}})",
               hash_of(kWeights, 64), url, header));
     });
-    EXPECT_EQ(
-        error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder)); }).code(), Code::malformed)
+    EXPECT_EQ(error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder)); }).code(),
+        Code::malformed)
         << header;
   }
 }
 
-TEST(Commit, SendsNothingThatTheStoreHolds) {
+TEST(Commit, DoesNotUploadObjectsThatTheStoreHas) {
   Folder folder;
-  Taker taker([](const Seen& seen, const std::string&) -> std::optional<Reply> {
+  CommitHub commit_hub([](const Seen& seen, const std::string&) -> std::optional<Reply> {
     if (!seen.target.ends_with("/batch")) return {};
     return reply(200, fmt::format(R"({{"objects":[{{"oid":"{}","size":3000}}]}})", hash_of(kWeights, 64)));
   });
-  commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder));
-  EXPECT_EQ(taker.hub.count("PUT"), 0u);
-  EXPECT_EQ(taker.count("/commit/"), 1u);
+  commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder));
+  EXPECT_EQ(commit_hub.hub.count("PUT"), 0u);
+  EXPECT_EQ(commit_hub.count("/commit/"), 1u);
 }
 
-TEST(Commit, IsNotMadeWhereNothingChanges) {
+TEST(Commit, IsSkippedIfNothingChanges) {
   Folder folder;
-  Taker taker([](const Seen& seen, const std::string&) -> std::optional<Reply> {
+  CommitHub commit_hub([](const Seen& seen, const std::string&) -> std::optional<Reply> {
     if (seen.target.find("/revision/") != std::string::npos)
       return reply(200, fmt::format(R"({{"id":"me/demo","sha":"{}"}})", kOther));
     if (seen.target.find("/preupload/") == std::string::npos) return {};
@@ -183,25 +183,25 @@ TEST(Commit, IsNotMadeWhereNothingChanges) {
   });
   CommitRequest request = request_of(folder);
   request.deletions.clear();
-  const CommitResult result = commit(Client(writer(taker.hub)), kRepo, "main", request);
+  const CommitResult result = commit(Client(writer(commit_hub.hub)), kRepo, "main", request);
   EXPECT_TRUE(result.is_unchanged);
   EXPECT_EQ(result.commit, kOther);
-  EXPECT_EQ(taker.count("/commit/"), 0u);
+  EXPECT_EQ(commit_hub.count("/commit/"), 0u);
 }
 
-TEST(Commit, IsNotSentAgainWhereItMayHaveLanded) {
+TEST(Commit, IsNotRetriedIfItMayHaveSucceeded) {
   Folder folder;
-  Taker taker([](const Seen& seen, const std::string&) -> std::optional<Reply> {
+  CommitHub commit_hub([](const Seen& seen, const std::string&) -> std::optional<Reply> {
     if (seen.target.find("/commit/") != std::string::npos) return Reply{"", Reply::Then::close};
     return {};
   });
-  const Error error = error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder)); });
+  const Error error = error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder)); });
   EXPECT_EQ(error.code(), Code::network);
-  EXPECT_THAT(error.hint(), HasSubstr("carried out all the same"));
-  EXPECT_EQ(taker.count("/commit/"), 1u);
+  EXPECT_THAT(error.hint(), HasSubstr("may have executed"));
+  EXPECT_EQ(commit_hub.count("/commit/"), 1u);
 }
 
-TEST(Commit, LeavesTheErrorsOfTheHubAsTheyAre) {
+TEST(Commit, ReportsErrorsOfTheHub) {
   struct Case {
     int status;
     Code code;
@@ -211,46 +211,46 @@ TEST(Commit, LeavesTheErrorsOfTheHubAsTheyAre) {
         {Case{401, Code::denied}, Case{403, Code::denied}, Case{404, Code::not_found}, Case{409, Code::network},
             Case{412, Code::network}, Case{413, Code::limit}, Case{429, Code::network}, Case{500, Code::network}}) {
       Folder folder;
-      Taker taker([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
+      CommitHub commit_hub([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
         if (seen.target.find(step) == seen.target.npos) return {};
         return refusal_reply(one.status, "");
       });
-      Settings settings = writer(taker.hub);
-      settings.patience.retries = 1;
+      Settings settings = writer(commit_hub.hub);
+      settings.retry_policy.max_retries = 1;
       const Error error = error_of([&] { commit(Client(settings), kRepo, "main", request_of(folder)); });
       EXPECT_EQ(error.code(), one.code) << step << one.status;
-      EXPECT_TRUE(step == "/commit/" || taker.count("/commit/") == 0) << step;
+      EXPECT_TRUE(step == "/commit/" || commit_hub.count("/commit/") == 0) << step;
     }
   }
 }
 
-TEST(Commit, TellsOfAnErrorOfOneObject) {
+TEST(Commit, ReportsTheErrorOfOneObject) {
   Folder folder;
-  Taker taker([](const Seen& seen, const std::string&) -> std::optional<Reply> {
+  CommitHub commit_hub([](const Seen& seen, const std::string&) -> std::optional<Reply> {
     if (!seen.target.ends_with("/batch")) return {};
     return reply(
         200, fmt::format(R"({{"objects":[{{"oid":"{}","size":3000,"error":{{"code":413,"message":"over quota"}}}}]}})",
                  hash_of(kWeights, 64)));
   });
-  const Error error = error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder)); });
+  const Error error = error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder)); });
   EXPECT_EQ(error.code(), Code::limit);
   EXPECT_THAT(error.what(), HasSubstr("over quota"));
   EXPECT_THAT(error.what(), HasSubstr("w.bin"));
 }
 
-TEST(Commit, RefusesHostileAnswers) {
+TEST(Commit, RefusesHostileResponses) {
   for (std::string_view body :
       {"", "[]", "{}", R"({"files":[]})", R"({"files":[{"path":"w.bin","uploadMode":"lfs"}]})"}) {
     Folder folder;
-    Taker taker([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
+    CommitHub commit_hub([&](const Seen& seen, const std::string&) -> std::optional<Reply> {
       if (seen.target.find("/preupload/") == std::string::npos) return {};
       return reply(200, body);
     });
-    EXPECT_EQ(error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request_of(folder)); }).code(),
+    EXPECT_EQ(error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request_of(folder)); }).code(),
         Code::malformed);
   }
   Folder folder;
-  Taker header([](const Seen& seen, const std::string& url) -> std::optional<Reply> {
+  CommitHub header([](const Seen& seen, const std::string& url) -> std::optional<Reply> {
     if (!seen.target.ends_with("/batch")) return {};
     return reply(200, fmt::format(R"({{"objects":[{{"oid":"{}","size":3000,"actions":{{"upload":{{"href":"{}/put",
       "header":{{"X-A":"b\r\nAuthorization: evil"}}}}}}}}]}})",
@@ -260,14 +260,14 @@ TEST(Commit, RefusesHostileAnswers) {
       HasSubstr("control characters"));
 }
 
-TEST(Commit, TakesNoHostilePathAndNoMissingFile) {
-  Taker taker;
+TEST(Commit, RefusesHostilePathsAndMissingFiles) {
+  CommitHub commit_hub;
   CommitRequest request;
   request.additions = {{"../x", std::string("y")}};
-  EXPECT_EQ(error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request); }).code(), Code::unsafe);
+  EXPECT_EQ(error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request); }).code(), Code::unsafe);
   request.additions = {{"x", std::filesystem::path("/does/not/exist")}};
-  EXPECT_EQ(error_of([&] { commit(Client(writer(taker.hub)), kRepo, "main", request); }).code(), Code::not_found);
-  EXPECT_TRUE(taker.hub.seen().empty());
+  EXPECT_EQ(error_of([&] { commit(Client(writer(commit_hub.hub)), kRepo, "main", request); }).code(), Code::not_found);
+  EXPECT_TRUE(commit_hub.hub.seen().empty());
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ using testing::HasSubstr;
 
 const std::string kText = "the quick brown fox";
 
-bool holds(const fs::path& path, std::string_view content) {
+bool has_content(const fs::path& path, std::string_view content) {
   return text(os::MappedFile::open(path)->all()) == content;
 }
 
@@ -32,7 +32,7 @@ std::vector<std::string> blobs(const fs::path& cache) {
   return names;
 }
 
-TEST(Download, BringsAFileIntoTheSharedCache) {
+TEST(Download, StoresAFileInTheSharedCache) {
   Folder cache;
   const RepoFile file = small("unet/config.json", kText);
   ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, file.etag()); });
@@ -51,7 +51,7 @@ TEST(Download, BringsAFileIntoTheSharedCache) {
   EXPECT_EQ(blobs(cache.path()), std::vector<std::string>{file.etag()});
 }
 
-TEST(Download, AsksNothingForACommitThatTheCacheHas) {
+TEST(Download, SendsNoRequestForACachedCommit) {
   Folder cache;
   const RepoFile file = small("a.txt", kText);
   ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, file.etag()); });
@@ -63,7 +63,7 @@ TEST(Download, AsksNothingForACommitThatTheCacheHas) {
   EXPECT_EQ(hub.seen().size(), before);
 }
 
-TEST(Download, FetchesEqualContentOnce) {
+TEST(Download, DownloadsEqualContentOnce) {
   Folder cache;
   ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, hash_of(kText, 64)); });
   const Client client(quick(hub, cache.path()));
@@ -73,7 +73,7 @@ TEST(Download, FetchesEqualContentOnce) {
   EXPECT_EQ(content_of(cache / "models--me--demo/snapshots" / kOther / "d"), kText);
 }
 
-TEST(Download, GoesOnWhereAConnectionBroke) {
+TEST(Download, ResumesALostConnection) {
   for (size_t at = 0; at < kText.size(); ++at) {
     Folder cache;
     const RepoFile file = large("a", kText);
@@ -89,7 +89,7 @@ TEST(Download, GoesOnWhereAConnectionBroke) {
   }
 }
 
-TEST(Download, StartsAgainWhereTheHubKnowsNoRanges) {
+TEST(Download, RestartsIfTheHubDoesNotSupportRanges) {
   Folder cache;
   const RepoFile file = large("a", kText);
   std::atomic<int> asked = 0;
@@ -101,7 +101,7 @@ TEST(Download, StartsAgainWhereTheHubKnowsNoRanges) {
   EXPECT_EQ(content_of(snapshot.folder / "a"), kText);
 }
 
-TEST(Download, KeepsWhatAnEarlierProcessLeft) {
+TEST(Download, ResumesTheFileOfAnEarlierProcess) {
   Folder cache;
   const RepoFile file = large("a", kText);
   put(cache / "models--me--demo/blobs" / (file.etag() + ".depickle.incomplete"), kText.substr(0, 7));
@@ -110,18 +110,18 @@ TEST(Download, KeepsWhatAnEarlierProcessLeft) {
   EXPECT_EQ(hub.seen()[0].header("range"), "bytes=7-18");
 }
 
-TEST(Download, StartsAgainWhereWhatWasLeftIsWrong) {
-  for (std::string_view left : {"THE QUICK", "much more than the whole file ever had"}) {
+TEST(Download, RestartsIfTheFileOfAnEarlierProcessIsWrong) {
+  for (std::string_view incomplete : {"THE QUICK", "much more than the whole file ever had"}) {
     Folder cache;
     const RepoFile file = large("a", kText);
-    put(cache / "models--me--demo/blobs" / (file.etag() + ".depickle.incomplete"), left);
+    put(cache / "models--me--demo/blobs" / (file.etag() + ".depickle.incomplete"), incomplete);
     ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, file.etag()); });
     const Snapshot snapshot = download_files(Client(quick(hub, cache.path())), kRepo, kCommit, {file});
     EXPECT_EQ(content_of(snapshot.folder / "a"), kText);
   }
 }
 
-TEST(Download, NeverTouchesWhatHuggingfaceHubLeft) {
+TEST(Download, DoesNotTouchFilesOfHuggingfaceHub) {
   Folder cache;
   const RepoFile file = large("a", kText);
   const fs::path theirs = cache.write("models--me--demo/blobs/" + file.etag() + ".deadbeef.incomplete", "theirs");
@@ -130,7 +130,7 @@ TEST(Download, NeverTouchesWhatHuggingfaceHubLeft) {
   EXPECT_EQ(content_of(theirs), "theirs");
 }
 
-TEST(Download, ReplacesABlobThatLostItsBytes) {
+TEST(Download, ReplacesATruncatedBlob) {
   Folder cache;
   const RepoFile file = large("a", kText);
   ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, file.etag()); });
@@ -168,7 +168,7 @@ TEST(Download, RefusesABodyOfAnotherLength) {
   }
 }
 
-TEST(Download, RefusesABodyWithoutALengthThatDoesNotEnd) {
+TEST(Download, RefusesABodyWithoutLengthThatIsTooLong) {
   Folder cache;
   const RepoFile file = large("a", kText);
   ScriptedHub hub([&](const Seen&) {
@@ -178,7 +178,7 @@ TEST(Download, RefusesABodyWithoutALengthThatDoesNotEnd) {
       Code::integrity);
 }
 
-TEST(Download, RefusesOtherBytesThanItAskedFor) {
+TEST(Download, RefusesOtherBytesThanRequested) {
   Folder cache;
   const RepoFile file = large("a", kText);
   for (std::string_view range : {"bytes 0-18/19", "bytes 5-18/19", "bytes 7-18/20", "nonsense", ""}) {
@@ -191,13 +191,13 @@ TEST(Download, RefusesOtherBytesThanItAskedFor) {
   }
 }
 
-TEST(Download, LeavesTheErrorsOfTheHubAsTheyAre) {
-  for (auto [status, word, code] : {std::tuple{401, "", Code::denied}, {403, "GatedRepo", Code::denied},
+TEST(Download, ReportsErrorsOfTheHub) {
+  for (auto [status, error_code, code] : {std::tuple{401, "", Code::denied}, {403, "GatedRepo", Code::denied},
            {404, "EntryNotFound", Code::not_found}, {416, "", Code::integrity}, {500, "", Code::network}}) {
     Folder cache;
-    ScriptedHub hub([&](const Seen&) { return refusal_reply(status, word); });
+    ScriptedHub hub([&](const Seen&) { return refusal_reply(status, error_code); });
     Settings settings = quick(hub, cache.path());
-    settings.patience.retries = 1;
+    settings.retry_policy.max_retries = 1;
     EXPECT_EQ(error_of([&] { download_files(Client(settings), kRepo, kCommit, {large("a", kText)}); }).code(), code);
     EXPECT_TRUE(blobs(cache.path()).empty());
   }
@@ -214,7 +214,7 @@ TEST(Download, RefusesHostileNames) {
   EXPECT_TRUE(hub.seen().empty());
 }
 
-TEST(Download, RefusesATreeWhoseFileIsAFolderToo) {
+TEST(Download, RefusesAPathThatIsAFileAndAFolder) {
   Folder cache;
   ScriptedHub hub([&](const Seen& seen) { return serve_file(seen, kText, hash_of(kText, 64)); });
   Settings settings = quick(hub, cache.path());
@@ -225,7 +225,7 @@ TEST(Download, RefusesATreeWhoseFileIsAFolderToo) {
       Code::io);
 }
 
-TEST(Download, LooksForSpaceFirst) {
+TEST(Download, ChecksTheFreeSpaceFirst) {
   Folder cache;
   ScriptedHub hub([](const Seen&) { return reply(200); });
   RepoFile file = large("a", kText);
@@ -235,7 +235,7 @@ TEST(Download, LooksForSpaceFirst) {
   EXPECT_TRUE(hub.seen().empty());
 }
 
-TEST(Download, SaysThatTheDiskIsFull) {
+TEST(Download, ReportsAFullDisk) {
   Folder cache;
   const std::string content = some_bytes(100'000);
   const RepoFile file = large("a", content);
@@ -249,11 +249,11 @@ TEST(Download, SaysThatTheDiskIsFull) {
   ::setrlimit(RLIMIT_FSIZE, &before);
   EXPECT_EQ(error.code(), Code::io);
   EXPECT_FALSE(Cache(cache.path()).find(kRepo, kCommit, "a"));
-  // Once there is room, it goes on where it stopped.
+  // Resumes when there is space again.
   EXPECT_EQ(download_files(Client(quick(hub, cache.path())), kRepo, kCommit, {file}).downloaded_bytes, 50'000u);
 }
 
-TEST(Download, ReadsALargeFileInSeveralRanges) {
+TEST(Download, DownloadsALargeFileInSeveralRanges) {
   Folder cache;
   const std::string content = some_bytes(65 << 20);
   const RepoFile file = large("a", content);
@@ -272,11 +272,11 @@ TEST(Download, ReadsALargeFileInSeveralRanges) {
   EXPECT_TRUE(is_in_order);
   EXPECT_EQ(last, content.size());
   EXPECT_EQ(snapshot.downloaded_bytes, content.size());
-  EXPECT_TRUE(holds(snapshot.folder / "a", content));
+  EXPECT_TRUE(has_content(snapshot.folder / "a", content));
   EXPECT_GE(asked, 9);
 }
 
-TEST(Download, ReadsALargeFileFromAHubWithoutRanges) {
+TEST(Download, DownloadsALargeFileFromAHubWithoutRanges) {
   Folder cache;
   const std::string content = some_bytes(65 << 20);
   const RepoFile file = large("a", content);
@@ -284,10 +284,10 @@ TEST(Download, ReadsALargeFileFromAHubWithoutRanges) {
   Settings settings = quick(hub, cache.path());
   settings.connections = 2;
   const Snapshot snapshot = download_files(Client(settings), kRepo, kCommit, {file});
-  EXPECT_TRUE(holds(snapshot.folder / "a", content));
+  EXPECT_TRUE(has_content(snapshot.folder / "a", content));
 }
 
-TEST(Download, IsStoppedAndGoesOnLater) {
+TEST(Download, ResumesAfterCancellation) {
   Folder cache;
   const std::string content = some_bytes(80 << 20);
   const RepoFile file = large("a", content);
@@ -302,10 +302,10 @@ TEST(Download, IsStoppedAndGoesOnLater) {
   EXPECT_FALSE(Cache(cache.path()).find(kRepo, kCommit, "a"));
   const Snapshot snapshot = download_files(client, kRepo, kCommit, {file});
   EXPECT_LT(snapshot.downloaded_bytes, content.size() - (10 << 20));
-  EXPECT_TRUE(holds(snapshot.folder / "a", content));
+  EXPECT_TRUE(has_content(snapshot.folder / "a", content));
 }
 
-TEST(Download, RemembersThatAFileDoesNotExist) {
+TEST(Download, RecordsThatAFileDoesNotExist) {
   Folder cache;
   ScriptedHub hub([](const Seen&) {
     return head_reply(404, 0, fmt::format("X-Error-Code: EntryNotFound\r\nX-Repo-Commit: {}\r\n", kCommit));
@@ -316,14 +316,14 @@ TEST(Download, RemembersThatAFileDoesNotExist) {
   EXPECT_EQ(content_of(cache / "models--me--demo/refs/main"), kCommit);
 }
 
-TEST(Download, FallsBackToTheCacheWhenTheHubIsAway) {
+TEST(Download, UsesTheCacheIfTheHubIsUnavailable) {
   Folder cache;
   const RepoFile file = small("a", kText);
-  std::atomic<bool> is_away = false;
-  ScriptedHub hub([&](const Seen& seen) { return is_away ? reply(503) : serve_file(seen, kText, file.etag()); });
+  std::atomic<bool> is_unavailable = false;
+  ScriptedHub hub([&](const Seen& seen) { return is_unavailable ? reply(503) : serve_file(seen, kText, file.etag()); });
   Settings settings = quick(hub, cache.path());
   const fs::path path = download_file(Client(settings), kRepo, "main", "a");
-  is_away = true;
+  is_unavailable = true;
   EXPECT_EQ(download_file(Client(settings), kRepo, "main", "a"), path);
   EXPECT_EQ(resolve_commit(Client(settings), kRepo, "main"), kCommit);
   settings.offline = true;
@@ -331,7 +331,7 @@ TEST(Download, FallsBackToTheCacheWhenTheHubIsAway) {
   EXPECT_EQ(error_of([&] { download_file(Client(settings), kRepo, "main", "b"); }).code(), Code::network);
 }
 
-TEST(Download, BelievesTheHubOfARedirectToAStore) {
+TEST(Download, UsesTheMetadataOfTheRedirectToAStore) {
   Folder cache;
   const RepoFile file = large("a", kText);
   ScriptedHub store([&](const Seen& seen) { return serve_file(seen, kText, "some-etag-of-the-store"); });
@@ -348,7 +348,7 @@ TEST(Download, BelievesTheHubOfARedirectToAStore) {
   EXPECT_EQ(store.seen()[0].header("authorization"), "");
 }
 
-TEST(Download, OfTwoProcessesIsDoneByOne) {
+TEST(Download, IsDoneByOneOfTwoProcesses) {
   Folder cache;
   const std::string content = some_bytes(1 << 20);
   const RepoFile file = large("a", content);
@@ -372,7 +372,7 @@ TEST(Download, OfTwoProcessesIsDoneByOne) {
   ::waitpid(child, &status, 0);
   EXPECT_EQ(status, 0);
   EXPECT_EQ(hub.count("GET"), 1u);
-  EXPECT_TRUE(holds(cache / "models--me--demo/snapshots" / kCommit / "a", content));
+  EXPECT_TRUE(has_content(cache / "models--me--demo/snapshots" / kCommit / "a", content));
 }
 
 }  // namespace

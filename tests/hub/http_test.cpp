@@ -10,15 +10,14 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-// What `client` says of a Hub that answers the first request for the repository's info so.
 const std::string kInfo =
     fmt::format(R"({{"id":"me/demo","sha":"{}","private":true,"gated":"auto","library_name":"diffusers",
   "siblings":[{{"rfilename":"a/b.bin"}}]}})",
         kCommit);
 
-std::string words(const Error& error) { return std::string(error.what()) + " | " + error.hint(); }
+std::string text_of(const Error& error) { return std::string(error.what()) + " | " + error.hint(); }
 
-TEST(Http, ReadsWhatTheHubSaysOfARepository) {
+TEST(Http, ReadsRepositoryInfo) {
   ScriptedHub hub([](const Seen&) { return reply(200, kInfo); });
   const RepoInfo info = Client(quick(hub)).info(kRepo, "refs/pr/1");
   EXPECT_EQ(info.commit, kCommit);
@@ -27,34 +26,35 @@ TEST(Http, ReadsWhatTheHubSaysOfARepository) {
   EXPECT_EQ(hub.seen()[0].target, "/api/models/me/demo/revision/refs%2Fpr%2F1");
 }
 
-TEST(Http, TellsTheErrorsOfTheHubApart) {
+TEST(Http, DistinguishesErrorsOfTheHub) {
   struct Case {
     int status;
     std::string_view code;
     Code expected;
-    std::string_view words;
+    std::string_view text;
   };
   for (const Case& one : {Case{404, "RepoNotFound", Code::not_found, "private"},
            Case{401, "RepoNotFound", Code::not_found, "hf auth login"},
-           Case{404, "RevisionNotFound", Code::not_found, "no such revision"},
-           Case{404, "EntryNotFound", Code::not_found, "no such file"}, Case{403, "GatedRepo", Code::denied, "gated"},
-           Case{401, "", Code::denied, "hf auth login"}, Case{403, "", Code::denied, "does not allow"},
-           Case{409, "", Code::network, "decide again"}, Case{412, "", Code::network, "moved"},
-           Case{413, "", Code::limit, "too large"}, Case{416, "", Code::integrity, "shorter"},
-           Case{429, "", Code::network, "too many"}, Case{500, "", Code::network, "cannot answer"},
-           Case{503, "", Code::network, "cannot answer"}, Case{400, "", Code::malformed, "refuses"}}) {
+           Case{404, "RevisionNotFound", Code::not_found, "revision does not exist"},
+           Case{404, "EntryNotFound", Code::not_found, "file does not exist"},
+           Case{403, "GatedRepo", Code::denied, "gated"}, Case{401, "", Code::denied, "hf auth login"},
+           Case{403, "", Code::denied, "does not allow"}, Case{409, "", Code::network, "read it again"},
+           Case{412, "", Code::network, "moved"}, Case{413, "", Code::limit, "too large"},
+           Case{416, "", Code::integrity, "shorter"}, Case{429, "", Code::network, "too many"},
+           Case{500, "", Code::network, "unavailable"}, Case{503, "", Code::network, "unavailable"},
+           Case{400, "", Code::malformed, "refuses"}}) {
     ScriptedHub hub([&](const Seen&) { return refusal_reply(one.status, one.code, "because"); });
     Settings settings = quick(hub);
-    settings.patience.retries = 1;
+    settings.retry_policy.max_retries = 1;
     const Error error = error_of([&] { Client(settings).info(kRepo); });
     EXPECT_EQ(error.code(), one.expected) << one.status << one.code;
-    EXPECT_THAT(words(error), HasSubstr(std::string(one.words)));
-    EXPECT_THAT(words(error), HasSubstr("because"));
+    EXPECT_THAT(text_of(error), HasSubstr(std::string(one.text)));
+    EXPECT_THAT(text_of(error), HasSubstr("because"));
     EXPECT_EQ(error.where().file, "hf://me/demo");
   }
 }
 
-TEST(Http, GivesAConflictThatCallersCanTellApart) {
+TEST(Http, ReportsConflicts) {
   ScriptedHub hub([](const Seen&) { return refusal_reply(412, ""); });
   try {
     Client(quick(hub)).info(kRepo);
@@ -65,7 +65,7 @@ TEST(Http, GivesAConflictThatCallersCanTellApart) {
   }
 }
 
-TEST(Http, WaitsOutBadWeather) {
+TEST(Http, RetriesTransientErrors) {
   for (int status : {408, 429, 500, 502, 503, 504}) {
     std::atomic<int> asked = 0;
     ScriptedHub hub([&](const Seen&) { return ++asked < 3 ? reply(status, "later") : reply(200, kInfo); });
@@ -74,29 +74,29 @@ TEST(Http, WaitsOutBadWeather) {
   }
 }
 
-TEST(Http, GivesUpWhenPatienceIsAtAnEnd) {
+TEST(Http, GivesUpAfterTheMaximumOfRetries) {
   ScriptedHub hub([](const Seen&) { return reply(503); });
   EXPECT_EQ(error_of([&] { Client(quick(hub)).info(kRepo); }).code(), Code::network);
   EXPECT_EQ(hub.count("GET"), 6u);
 }
 
-TEST(Http, WaitsAsLongAsTheHubWishes) {
-  for (std::string_view wish : {"Retry-After: 0\r\n", "RateLimit: \"api\";r=0;t=0\r\n"}) {
+TEST(Http, WaitsAsLongAsTheHubAsks) {
+  for (std::string_view header : {"Retry-After: 0\r\n", "RateLimit: \"api\";r=0;t=0\r\n"}) {
     std::atomic<int> asked = 0;
-    ScriptedHub hub([&](const Seen&) { return ++asked == 1 ? reply(429, "", wish) : reply(200, kInfo); });
+    ScriptedHub hub([&](const Seen&) { return ++asked == 1 ? reply(429, "", header) : reply(200, kInfo); });
     const auto begin = std::chrono::steady_clock::now();
     Client(quick(hub)).info(kRepo);
-    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << wish;
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1)) << header;
   }
 }
 
-TEST(Http, DoesNotWaitLongerThanItsBudget) {
+TEST(Http, DoesNotWaitLongerThanTheMaximum) {
   ScriptedHub hub([](const Seen&) { return reply(429, "", "Retry-After: 3600\r\n"); });
   EXPECT_EQ(error_of([&] { Client(quick(hub)).info(kRepo); }).code(), Code::network);
   EXPECT_EQ(hub.count("GET"), 1u);
 }
 
-TEST(Http, RecoversFromAConnectionThatIsDroppedAtAnyByte) {
+TEST(Http, RecoversFromAConnectionLostAtAnyByte) {
   const Reply whole = reply(200, kInfo);
   for (size_t at = 0; at < whole.bytes.size(); ++at) {
     std::atomic<int> asked = 0;
@@ -106,19 +106,19 @@ TEST(Http, RecoversFromAConnectionThatIsDroppedAtAnyByte) {
   }
 }
 
-TEST(Http, DoesNotWaitForAHubThatStops) {
+TEST(Http, TimesOutIfTheHubStopsResponding) {
   for (std::string bytes : {std::string(), std::string("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")}) {
     ScriptedHub hub([&](const Seen&) { return Reply{bytes, Reply::Then::hang}; });
     Settings settings = quick(hub);
-    settings.answer_timeout = settings.stall_timeout = std::chrono::milliseconds(150);
-    settings.patience.retries = 1;
+    settings.response_timeout = settings.stall_timeout = std::chrono::milliseconds(150);
+    settings.retry_policy.max_retries = 1;
     const Error error = error_of([&] { Client(settings).info(kRepo); });
     EXPECT_EQ(error.code(), Code::network);
-    EXPECT_THAT(error.what(), HasSubstr("stopped answering"));
+    EXPECT_THAT(error.what(), HasSubstr("stopped responding"));
   }
 }
 
-TEST(Http, IsStoppedWhileItWaits) {
+TEST(Http, IsCancelledWhileItWaits) {
   ScriptedHub hub([](const Seen&) { return Reply{"", Reply::Then::hang}; });
   Settings settings = quick(hub);
   settings.check_cancelled = [n = 0]() mutable {
@@ -135,7 +135,7 @@ TEST(Http, RefusesEverythingOffline) {
   EXPECT_TRUE(hub.seen().empty());
 }
 
-TEST(Http, SendsTheTokenToTheHubAlone) {
+TEST(Http, SendsTheTokenOnlyToTheHub) {
   ScriptedHub elsewhere([](const Seen&) { return reply(200, kInfo); });
   ScriptedHub hub([&](const Seen&) { return reply(302, "", fmt::format("Location: {}/there\r\n", elsewhere.url())); });
   Settings settings = quick(hub);
@@ -146,7 +146,7 @@ TEST(Http, SendsTheTokenToTheHubAlone) {
   EXPECT_EQ(elsewhere.seen()[0].header("authorization"), "");
 }
 
-TEST(Http, FollowsRedirectsToItselfWithTheToken) {
+TEST(Http, SendsTheTokenAfterARedirectToTheHub) {
   ScriptedHub hub([](const Seen& seen) {
     return seen.target == "/api/models/new/name" ? reply(200, kInfo)
                                                  : reply(307, "", "Location: /api/models/new/name\r\n");
@@ -166,12 +166,12 @@ TEST(Http, NeverShowsTheToken) {
   settings.token = "hf_secret";
   std::string traced;
   settings.trace = [&](std::string_view line) { traced += line; };
-  EXPECT_THAT(words(error_of([&] { Client(settings).info(kRepo); })), Not(HasSubstr("hf_secret")));
+  EXPECT_THAT(text_of(error_of([&] { Client(settings).info(kRepo); })), Not(HasSubstr("hf_secret")));
   EXPECT_THAT(traced, HasSubstr("-> 400"));
   EXPECT_THAT(traced, Not(HasSubstr("hf_secret")));
 }
 
-TEST(Http, LeavesNoCircleAndNoEndlessPath) {
+TEST(Http, RefusesEndlessRedirects) {
   ScriptedHub circle(
       [](const Seen& seen) { return reply(302, "", seen.target == "/b" ? "Location: /c\r\n" : "Location: /b\r\n"); });
   EXPECT_THAT(refusal([&] { Client(quick(circle)).info(kRepo); }), HasSubstr("in a circle"));
@@ -181,14 +181,14 @@ TEST(Http, LeavesNoCircleAndNoEndlessPath) {
   EXPECT_EQ(n, 21);
 }
 
-TEST(Http, GoesNowhereButTheWeb) {
-  for (std::string_view target : {"file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:word@127.0.0.1/"}) {
+TEST(Http, RefusesRedirectsToOtherSchemes) {
+  for (std::string_view target : {"file:///etc/passwd", "ftp://127.0.0.1/x", "http://user:password@127.0.0.1/"}) {
     ScriptedHub hub([&](const Seen&) { return reply(302, "", fmt::format("Location: {}\r\n", target)); });
-    EXPECT_THAT(refusal([&] { Client(quick(hub)).info(kRepo); }), HasSubstr("no http or https address")) << target;
+    EXPECT_THAT(refusal([&] { Client(quick(hub)).info(kRepo); }), HasSubstr("not an http or https URL")) << target;
   }
 }
 
-TEST(Http, BoundsWhatItReads) {
+TEST(Http, LimitsResponses) {
   ScriptedHub error([](const Seen&) { return reply(400, std::string(1 << 20, 'x')); });
   EXPECT_LT(refusal([&] { Client(quick(error)).info(kRepo); }).size(), 1000u);
   ScriptedHub headers([](const Seen&) {
@@ -197,13 +197,13 @@ TEST(Http, BoundsWhatItReads) {
     return reply(200, kInfo, many);
   });
   Settings settings = quick(headers);
-  settings.patience.retries = 0;
+  settings.retry_policy.max_retries = 0;
   EXPECT_EQ(error_of([&] { Client(settings).info(kRepo); }).code(), Code::network);
   ScriptedHub answer([](const Seen&) { return reply(200, std::string((64 << 20) + 1, ' ')); });
   EXPECT_EQ(error_of([&] { Client(quick(answer)).info(kRepo); }).code(), Code::limit);
 }
 
-TEST(Http, RefusesAnswersThatMakeNoSense) {
+TEST(Http, RefusesInvalidResponses) {
   for (std::string_view body : {"", "<html>", "[]", "{}", R"({"sha":"main"})", R"({"sha":"0123"})", "{"}) {
     ScriptedHub hub([&](const Seen&) { return reply(200, body); });
     EXPECT_EQ(error_of([&] { Client(quick(hub)).info(kRepo); }).code(), Code::malformed) << body;

@@ -1,4 +1,4 @@
-// What the tests of the Hub client make: settings that do not wait, and a Hub with one repository.
+// Helpers of the tests of the Hub client: settings with short waits, and a Hub with one repository.
 #pragma once
 
 #include <algorithm>
@@ -22,10 +22,10 @@ inline Settings quick(const ScriptedHub& hub, const std::filesystem::path& cache
   Settings settings;
   settings.endpoint = hub.url();
   settings.cache = cache;
-  settings.patience.first_wait = std::chrono::milliseconds(1);
-  settings.patience.longest_wait = std::chrono::milliseconds(2);
+  settings.retry_policy.first_wait = std::chrono::milliseconds(1);
+  settings.retry_policy.max_wait = std::chrono::milliseconds(2);
   settings.connect_timeout = std::chrono::milliseconds(2000);
-  settings.answer_timeout = settings.stall_timeout = std::chrono::milliseconds(5000);
+  settings.response_timeout = settings.stall_timeout = std::chrono::milliseconds(5000);
   return settings;
 }
 
@@ -35,16 +35,16 @@ inline std::string hash_of(std::string_view content, size_t digits) {
   return hash.hex();
 }
 
-/// A file as a large one (named by its SHA-256).
+/// An LFS file (identified by its SHA-256).
 inline RepoFile large(std::string path, std::string_view content) {
   return {std::move(path), content.size(), {}, hash_of(content, 64)};
 }
-/// A file as git has it (named by its blob's SHA-1).
+/// A git file (identified by the SHA-1 of its blob).
 inline RepoFile small(std::string path, std::string_view content) {
   return {std::move(path), content.size(), hash_of(content, 40), {}};
 }
 
-/// What a good Hub answers to HEAD and GET of a file, ranges too.
+/// The reply of a correct Hub to HEAD and GET of a file, with ranges.
 inline Reply serve_file(const Seen& seen, std::string_view content, std::string_view etag, bool has_ranges = true) {
   std::string headers = fmt::format("X-Repo-Commit: {}\r\nETag: \"{}\"\r\nAccept-Ranges: bytes\r\n", kCommit, etag);
   if (seen.method == "HEAD") return head_reply(200, content.size(), headers);
@@ -62,12 +62,12 @@ inline Reply serve_file(const Seen& seen, std::string_view content, std::string_
   return reply(206, content.substr(begin, end - begin), headers);
 }
 
-inline Reply refusal_reply(int status, std::string_view error_code, std::string_view words = "no") {
-  return reply(status, fmt::format("{{\"error\":\"{}\"}}", words),
+inline Reply refusal_reply(int status, std::string_view error_code, std::string_view message = "no") {
+  return reply(status, fmt::format("{{\"error\":\"{}\"}}", message),
       fmt::format("Content-Type: application/json\r\nX-Error-Code: {}\r\nX-Repo-Commit: {}\r\n", error_code, kCommit));
 }
 
-/// Bytes that repeat nowhere.
+/// Pseudorandom bytes.
 inline std::string some_bytes(size_t size) {
   std::string out(size, '\0');
   uint64_t state = 1;

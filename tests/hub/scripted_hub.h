@@ -1,4 +1,4 @@
-// A Hub that answers exactly what a test wants, byte by byte.
+// A Hub whose replies are scripted by a test, byte by byte.
 #pragma once
 
 #include <arpa/inet.h>
@@ -27,7 +27,7 @@ namespace depickle::hub {
 struct Seen {
   std::string method, target, head, body;
 
-  /// The value of a header; empty where there is none.
+  /// Returns the value of a header; "" if it does not exist.
   std::string header(std::string_view name) const {
     std::string lower(head);
     std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -45,13 +45,13 @@ struct Reply {
   std::chrono::milliseconds delay{0};
 };
 
-/// One answer with its length; `headers` each end in "\r\n".
+/// A reply with Content-Length. Each of `headers` ends in "\r\n".
 inline Reply reply(int status, std::string_view body = {}, std::string_view headers = {}) {
-  return {fmt::format("HTTP/1.1 {} Word\r\nContent-Length: {}\r\n{}\r\n{}", status, body.size(), headers, body)};
+  return {fmt::format("HTTP/1.1 {} Reason\r\nContent-Length: {}\r\n{}\r\n{}", status, body.size(), headers, body)};
 }
-/// The head alone, as HEAD is answered.
+/// The reply to HEAD.
 inline Reply head_reply(int status, size_t length, std::string_view headers = {}) {
-  return {fmt::format("HTTP/1.1 {} Word\r\nContent-Length: {}\r\n{}\r\n", status, length, headers)};
+  return {fmt::format("HTTP/1.1 {} Reason\r\nContent-Length: {}\r\n{}\r\n", status, length, headers)};
 }
 inline Reply cut(Reply whole, size_t bytes) {
   whole.bytes.resize(std::min(bytes, whole.bytes.size()));
@@ -59,7 +59,8 @@ inline Reply cut(Reply whole, size_t bytes) {
   return whole;
 }
 
-/// One thread that listens on a free port of this machine; the handler answers each request, in the order of arrival.
+/// Listens on a free port of the loopback interface. One thread calls the handler for each request, in the order of
+/// arrival.
 class ScriptedHub {
  public:
   using Handler = std::function<Reply(const Seen&)>;
@@ -72,16 +73,16 @@ class ScriptedHub {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 64) != 0)
-      throw std::runtime_error("no port");
+      throw std::runtime_error("cannot listen on a port");
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
     thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
   }
   ~ScriptedHub() {
     thread_.request_stop();
-    ::shutdown(listener_, SHUT_RDWR);  // wakes the thread
+    ::shutdown(listener_, SHUT_RDWR);  // wakes up the thread
     thread_.join();
-    for (const Line& line : lines_) ::close(line.fd);
+    for (const Connection& connection : connections_) ::close(connection.fd);
     ::close(listener_);
   }
 
@@ -96,7 +97,7 @@ class ScriptedHub {
   }
 
  private:
-  struct Line {
+  struct Connection {
     int fd;
     std::string input = {};
     bool is_hung = false;
@@ -105,12 +106,13 @@ class ScriptedHub {
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       std::vector<pollfd> wanted{{listener_, POLLIN, 0}};
-      for (const Line& line : lines_) wanted.push_back({line.is_hung ? -1 : line.fd, POLLIN, 0});
+      for (const Connection& connection : connections_)
+        wanted.push_back({connection.is_hung ? -1 : connection.fd, POLLIN, 0});
       if (::poll(wanted.data(), wanted.size(), 1000) <= 0) continue;
       for (size_t i = wanted.size() - 1; i > 0; --i) {
-        if (wanted[i].revents && !serve(lines_[i - 1])) {
-          ::close(lines_[i - 1].fd);
-          lines_.erase(lines_.begin() + static_cast<ptrdiff_t>(i - 1));
+        if (wanted[i].revents && !serve(connections_[i - 1])) {
+          ::close(connections_[i - 1].fd);
+          connections_.erase(connections_.begin() + static_cast<ptrdiff_t>(i - 1));
         }
       }
       if (wanted[0].revents) accept();
@@ -122,24 +124,24 @@ class ScriptedHub {
     if (fd < 0) return;
     const int yes = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    lines_.push_back({fd});
+    connections_.push_back({fd});
   }
 
-  // Whether the connection stays.
-  bool serve(Line& line) {
+  // Returns whether the connection stays open.
+  bool serve(Connection& connection) {
     char buffer[65536];
-    const ssize_t count = ::recv(line.fd, buffer, sizeof buffer, 0);
+    const ssize_t count = ::recv(connection.fd, buffer, sizeof buffer, 0);
     if (count <= 0) return false;
-    line.input.append(buffer, static_cast<size_t>(count));
-    const size_t end = line.input.find("\r\n\r\n");
-    if (end == line.input.npos) return true;
+    connection.input.append(buffer, static_cast<size_t>(count));
+    const size_t end = connection.input.find("\r\n\r\n");
+    if (end == connection.input.npos) return true;
     Seen seen;
-    seen.head = line.input.substr(0, end + 2);
+    seen.head = connection.input.substr(0, end + 2);
     const std::string length = seen.header("content-length");
     const size_t body_bytes = length.empty() ? 0 : std::stoul(length);
-    if (line.input.size() < end + 4 + body_bytes) return true;
-    seen.body = line.input.substr(end + 4, body_bytes);
-    line.input.erase(0, end + 4 + body_bytes);
+    if (connection.input.size() < end + 4 + body_bytes) return true;
+    seen.body = connection.input.substr(end + 4, body_bytes);
+    connection.input.erase(0, end + 4 + body_bytes);
     seen.method = seen.head.substr(0, seen.head.find(' '));
     const size_t target = seen.method.size() + 1;
     seen.target = seen.head.substr(target, seen.head.find(' ', target) - target);
@@ -150,17 +152,17 @@ class ScriptedHub {
     const Reply answer = handler_(seen);
     if (answer.delay.count() > 0) std::this_thread::sleep_for(answer.delay);
     for (size_t done = 0; done < answer.bytes.size();) {
-      const ssize_t sent = ::send(line.fd, answer.bytes.data() + done, answer.bytes.size() - done, MSG_NOSIGNAL);
+      const ssize_t sent = ::send(connection.fd, answer.bytes.data() + done, answer.bytes.size() - done, MSG_NOSIGNAL);
       if (sent <= 0) return false;
       done += static_cast<size_t>(sent);
     }
-    line.is_hung = answer.then == Reply::Then::hang;
+    connection.is_hung = answer.then == Reply::Then::hang;
     return answer.then != Reply::Then::close;
   }
 
   Handler handler_;
   int listener_ = -1, port_ = 0;
-  std::vector<Line> lines_;
+  std::vector<Connection> connections_;
   mutable std::mutex mutex_;
   std::vector<Seen> seen_;
   std::jthread thread_;

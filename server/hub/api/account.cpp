@@ -19,7 +19,7 @@ http::Response whoami(const Call& call) {
 }
 
 RepoType type_in(const JsonValue& body) {
-  auto word = body.text("type");
+  auto word = body["type"].text();
   auto type = word ? repo_type(*word) : RepoType::model;
   if (!type) refuse(400, "BadRequest", "the Hub holds models, datasets and spaces");
   return *type;
@@ -27,15 +27,15 @@ RepoType type_in(const JsonValue& body) {
 
 /// {"name", "organization"}: the name alone, or owner/name.
 RepoId id_in(const Call& call, const JsonValue& body) {
-  std::string name = body.needed_text("name");
+  std::string name = required_text(body, "name");
   if (name.find('/') == std::string::npos)
-    name = body.text("organization").value_or(call.someone().user.name) + "/" + name;
+    name = body["organization"].text().value_or(call.someone().user.name) + "/" + name;
   return RepoId::parse(type_in(body), name);
 }
 
 void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
-  if (auto word = body.text("visibility")) is_private = *word == "private";
-  if (auto truth = body.truth("private")) is_private = *truth;
+  if (auto word = body["visibility"].text()) is_private = *word == "private";
+  if (auto truth = body["private"].boolean()) is_private = *truth;
 }
 
 void write_made(JsonWriter& json, const Call& call, const RepoInfo& info) {
@@ -79,8 +79,8 @@ http::Response remove(const Call& call) {
 http::Response move(const Call& call) {
   const Caller& me = call.writer();
   JsonValue body = call.body();
-  RepoId from = RepoId::parse(type_in(body), body.needed_text("fromRepo"));
-  RepoId to = RepoId::parse(from.type, body.needed_text("toRepo"));
+  RepoId from = RepoId::parse(type_in(body), required_text(body, "fromRepo"));
+  RepoId to = RepoId::parse(from.type, required_text(body, "toRepo"));
   call.repo_for(Need::write, from);
   if (!call.hub.store.repos().may_create(to, me))
     refuse(403, "Forbidden", "you have no right to create repositories of " + to.owner);
@@ -92,8 +92,8 @@ http::Response move(const Call& call) {
 }
 
 std::optional<Gate> gate_in(const JsonValue& body) {
-  if (auto truth = body.truth("gated")) return *truth ? Gate::automatic : Gate::open;
-  auto word = body.text("gated");
+  if (auto truth = body["gated"].boolean()) return *truth ? Gate::automatic : Gate::open;
+  auto word = body["gated"].text();
   if (!word) return std::nullopt;
   if (*word == "auto") return Gate::automatic;
   if (*word == "manual") return Gate::manual;

@@ -2,8 +2,8 @@
 
 #include <strings.h>
 
+#include "depickle/base/base64.h"
 #include "server/http/target.h"
-#include "server/hub/api/base64.h"
 
 namespace depickle::server::api {
 namespace {
@@ -35,7 +35,7 @@ std::string_view web_prefix(RepoType type) {
 std::string token_of(std::string_view authorization) {
   if (starts_with_word(authorization, "Bearer")) return std::string(authorization.substr(7));
   if (!starts_with_word(authorization, "Basic")) return {};
-  std::string pair = base64_decoded(authorization.substr(6)).value_or("");
+  std::string pair = base64_decode(authorization.substr(6)).value_or("");
   size_t colon = pair.find(':');
   return colon == std::string::npos ? "" : pair.substr(colon + 1);
 }
@@ -128,9 +128,8 @@ void Call::redirect(const RepoId& from, const RepoId& to) const {
 }
 
 JsonValue Call::body() const {
-  JsonValue value = request.body.empty() ? JsonValue{.value = JsonValue::Object()} : JsonValue::parse(request.body);
-  if (!std::holds_alternative<JsonValue::Object>(value.value))
-    refuse(400, "BadRequest", "the body is not a JSON object");
+  JsonValue value = parse_body(request.body.empty() ? "{}" : request.body);
+  if (!value.is_object()) refuse(400, "BadRequest", "the body is not a JSON object");
   return value;
 }
 

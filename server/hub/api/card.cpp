@@ -1,7 +1,7 @@
 #include "server/hub/api/card.h"
 
 #include "depickle/base/error.h"
-#include "server/hub/api/json_value.h"
+#include "server/hub/api/json_body.h"
 
 namespace depickle::server::api {
 namespace {
@@ -32,13 +32,13 @@ void split_list(std::string_view text, std::vector<std::string>& out) {
 void read_config(std::string_view text, Card& card) {
   JsonValue config;
   try {
-    config = JsonValue::parse(text);
+    config = parse_body(text);
   } catch (const Error&) {
     return;
   }
-  for (const JsonValue& name : config.array("architectures"))
-    if (name.as_text()) card.architectures.push_back(*name.as_text());
-  card.model_type = config.text("model_type").value_or("");
+  for (const JsonValue& name : config["architectures"].items())
+    if (auto architecture = name.text()) card.architectures.push_back(*std::move(architecture));
+  card.model_type = config["model_type"].string();
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ constexpr size_t kMaxRawBytes = 1 << 20;
 [[noreturn]] void malformed(std::string what) { throw StoreError(StoreReason::malformed, std::move(what)); }
 
 std::string needed(const JsonValue& value, std::string_view key) {
-  auto text = value.text(key);
+  auto text = value[key].text();
   if (!text) malformed("a line of the commit has no text \"" + std::string(key) + "\"");
   return *text;
 }
@@ -108,13 +108,13 @@ void CommitBody::keep(std::string_view bytes) {
 void CommitBody::add_file(const JsonValue& value) {
   std::string path = needed(value, "path");
   if (!content_) malformed("a file of the commit has no content");
-  std::string encoding = value.text("encoding").value_or("utf-8");
+  std::string encoding = value["encoding"].text().value_or("utf-8");
   if (encoding == "base64") {
-    if (!base64_ || !decoder_.whole()) malformed("a file of the commit is not Base64");
+    if (!base64_ || !decoder_.is_complete()) malformed("a file of the commit is not Base64");
   } else if (encoding == "utf-8") {
     if (more_than_raw_)
       throw StoreError(StoreReason::too_large, "a file in plain text is too large", "send it in Base64");
-    JsonValue text = JsonValue::parse("{\"content\":\"" + raw_ + "\"}");
+    JsonValue text = parse_body("{\"content\":\"" + raw_ + "\"}");
     inline_bytes_ -= content_->size_bytes();
     content_.emplace(spool_.following());
     keep(needed(text, "content"));
@@ -131,30 +131,30 @@ void CommitBody::end_line() {
   depth_ = 0;
   last_string_.clear();
   if (line.find_first_not_of(" \t\r") != std::string::npos) {
-    JsonValue object = JsonValue::parse(line);
+    JsonValue object = parse_body(line);
     std::string key = needed(object, "key");
-    const JsonValue* value = object.find("value");
-    if (!value) malformed("a line of the commit has no value");
+    const JsonValue value = object["value"];
+    if (!value.exists()) malformed("a line of the commit has no value");
     if (!has_header_ && key != "header") malformed("the first line of a commit is its header");
     if (request_.operations.size() >= limits_.commit_operations)
       throw StoreError(StoreReason::too_large, "too many files in one commit");
     if (key == "header") {
       if (has_header_) malformed("a commit has one header");
       has_header_ = true;
-      request_.title = value->text("summary").value_or("");
-      request_.message = value->text("description").value_or("");
-      request_.parent = value->text("parentCommit").value_or("");
+      request_.title = value["summary"].string();
+      request_.message = value["description"].string();
+      request_.parent = value["parentCommit"].string();
     } else if (key == "file") {
-      add_file(*value);
+      add_file(value);
     } else if (key == "lfsFile") {
-      request_.operations.push_back(AddLfsFile{needed(*value, "path"), needed(*value, "oid"), value->number("size")});
+      request_.operations.push_back(AddLfsFile{needed(value, "path"), needed(value, "oid"), value["size"].number()});
     } else if (key == "deletedFile") {
-      request_.operations.push_back(DeleteFile{needed(*value, "path")});
+      request_.operations.push_back(DeleteFile{needed(value, "path")});
     } else if (key == "deletedFolder") {
-      request_.operations.push_back(DeleteFolder{needed(*value, "path")});
+      request_.operations.push_back(DeleteFolder{needed(value, "path")});
     } else if (key == "copyFile") {
       request_.operations.push_back(
-          CopyFile{needed(*value, "path"), needed(*value, "srcPath"), value->text("srcRevision").value_or("")});
+          CopyFile{needed(value, "path"), needed(value, "srcPath"), value["srcRevision"].string()});
     } else {
       malformed("a line of the commit has an unknown key");
     }

@@ -4,9 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "depickle/base/base64.h"
 #include "depickle/base/bytes.h"
-#include "server/hub/api/base64.h"
-#include "server/hub/api/json_value.h"
+#include "server/hub/api/json_body.h"
 #include "server/hub/store/commit.h"
 #include "server/hub/store/limits.h"
 

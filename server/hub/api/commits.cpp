@@ -1,6 +1,7 @@
 // Writing: preupload and commit.
 #include <charconv>
 
+#include "depickle/base/base64.h"
 #include "server/hub/api/call.h"
 #include "server/hub/api/commit_body.h"
 
@@ -29,14 +30,14 @@ http::Response preupload(const Call& call) {
   Repo repo = call.hub.store.repo(writable_repo(call));
   JsonValue body = call.body();
   PreuploadQuery query{.commit = repo.commit_at(call.request.captured("rev")),
-      .git_ignore = body.text("gitIgnore"),
-      .git_attributes = body.text("gitAttributes"),
+      .git_ignore = body["gitIgnore"].text(),
+      .git_attributes = body["gitAttributes"].text(),
       .inline_up_to_bytes = call.hub.inline_up_to_bytes};
-  if (body.array("files").size() > kMaxFiles) refuse(413, "TooLarge", "at most 256 files at once");
-  for (const JsonValue& file : body.array("files")) {
-    auto sample = base64_decoded(file.text("sample").value_or(""));
+  if (body["files"].items().size() > kMaxFiles) refuse(413, "TooLarge", "at most 256 files at once");
+  for (const JsonValue& file : body["files"].items()) {
+    auto sample = base64_decode(file["sample"].string());
     if (!sample) refuse(400, "BadRequest", "a sample is not Base64");
-    query.files.push_back({file.needed_text("path"), std::move(*sample), file.number("size").value_or(0)});
+    query.files.push_back({required_text(file, "path"), std::move(*sample), file["size"].number().value_or(0)});
   }
   std::vector<PreuploadAnswer> answers = Committer(repo).preupload(query);
   return json_response([&](JsonWriter& json) {

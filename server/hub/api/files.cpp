@@ -101,9 +101,9 @@ http::Response paths_info(const Call& call) {
   bool expand = false;
   if (call.request.field("Content-Type").starts_with("application/json")) {
     JsonValue body = call.body();
-    for (const JsonValue& path : body.array("paths"))
-      if (path.as_text()) paths.push_back(*path.as_text());
-    expand = body.truth("expand").value_or(false);
+    for (const JsonValue& path : body["paths"].items())
+      if (auto text = path.text()) paths.push_back(*std::move(text));
+    expand = body["expand"].is_true();
   } else {
     for (auto& [name, value] : http::form_pairs(call.request.body)) {
       if (name == "paths") paths.push_back(value);

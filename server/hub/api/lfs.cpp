@@ -84,19 +84,18 @@ bool is_oid(std::string_view text) {
 
 http::Response batch(const Call& call) {
   JsonValue body = call.body();
-  bool upload = body.text("operation") == "upload";
+  bool upload = body["operation"].text() == "upload";
   RepoInfo info = call.repo_for(upload ? Need::discuss : Need::read);
   bool may_split = false;
-  for (const JsonValue& transfer : body.array("transfers"))
-    may_split |= transfer.as_text() && *transfer.as_text() == "multipart";
-  if (body.array("objects").size() > kMaxObjects) refuse(413, "TooLarge", "too many objects at once");
+  for (const JsonValue& transfer : body["transfers"].items()) may_split |= transfer.text() == "multipart";
+  if (body["objects"].items().size() > kMaxObjects) refuse(413, "TooLarge", "too many objects at once");
   bool any_split = false;
   std::string objects;
   JsonWriter json(objects, JsonWriter::Style::compact);
   json.array();
-  for (const JsonValue& object : body.array("objects")) {
-    Ticket ticket{.oid = object.needed_text("oid"),
-        .size_bytes = object.number("size").value_or(0),
+  for (const JsonValue& object : body["objects"].items()) {
+    Ticket ticket{.oid = required_text(object, "oid"),
+        .size_bytes = object["size"].number().value_or(0),
         .user = call.caller ? call.caller->user.name : "",
         .expires = unix_now() + kHrefSeconds};
     json.object().key("oid").value(ticket.oid).key("size").value(ticket.size_bytes);

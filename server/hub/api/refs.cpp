@@ -34,7 +34,7 @@ http::Response done() { return http::respond(200, R"({"success":true})"); }
 
 http::Response create_branch(const Call& call) {
   Repo repo = call.hub.store.repo(call.repo_for(Need::write));
-  repo.create_branch(call.request.captured("rev"), call.body().text("startingPoint").value_or(""));
+  repo.create_branch(call.request.captured("rev"), call.body()["startingPoint"].string());
   return done();
 }
 
@@ -46,8 +46,8 @@ http::Response delete_branch(const Call& call) {
 http::Response create_tag(const Call& call) {
   Repo repo = call.hub.store.repo(call.repo_for(Need::write));
   JsonValue body = call.body();
-  repo.create_tag(body.needed_text("tag"), call.request.captured("rev"), body.text("message").value_or(""),
-      call.someone().user.name);
+  repo.create_tag(
+      required_text(body, "tag"), call.request.captured("rev"), body["message"].string(), call.someone().user.name);
   return done();
 }
 

@@ -6,7 +6,6 @@
 
 #include <gmock/gmock.h>
 
-#include "server/hub/api/base64.h"
 #include "server/hub/store/store_error.h"
 
 namespace depickle::server::api {
@@ -129,19 +128,6 @@ TEST_F(CommitBodyTest, BoundsWhatOneCommitMayCost) {
                      std::string(80, 'A') + "\"}}";
   EXPECT_EQ(reason(std::string(kHeader) + half), std::nullopt);
   EXPECT_EQ(reason(std::string(kHeader) + half + half), StoreReason::too_large) << "120 bytes in two files of 60";
-}
-
-TEST(Base64, IsDecodedInPiecesOfAnySize) {
-  for (const auto& [text, bytes] : std::vector<std::pair<std::string, std::string>>{{"", ""}, {"Zg==", "f"},
-           {"Zm8=", "fo"}, {"Zm9v", "foo"}, {"Zm9vYmFy", "foobar"}, {"+/+/", "\xfb\xff\xbf"}}) {
-    EXPECT_EQ(base64_decoded(text), bytes);
-    Base64Decoder decoder;
-    std::string out;
-    for (char c : text) EXPECT_TRUE(decoder.put(std::string_view(&c, 1), out));
-    EXPECT_EQ(out, bytes);
-  }
-  for (std::string_view text : {"Z", "Zg=", "Zg==Zg==", "=Zg=", "Z===", "Zm9v\n", "Zm-_"})
-    EXPECT_EQ(base64_decoded(text), std::nullopt) << text;
 }
 
 }  // namespace

@@ -19,25 +19,25 @@ using simdjson::dom::object;
 
 constexpr uint64_t kMaxReceiptBytes = uint64_t{1} << 30;
 
-[[noreturn]] void broken(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
+[[noreturn]] void fail(std::string what) { throw Error(Code::malformed, "", "not a receipt: " + std::move(what)); }
 
-// The member of that name; `Value` is what it must be.
+// Returns the member `key`, which must have the type `Value`.
 template <typename Value>
 Value member(object parent, std::string_view key) {
   Value value;
-  if (parent[key].get(value) != simdjson::SUCCESS) broken(fmt::format("\"{}\" is missing or of the wrong kind", key));
+  if (parent[key].get(value) != simdjson::SUCCESS) fail(fmt::format("\"{}\" is missing or has the wrong type", key));
   return value;
 }
 
 std::string text_of(object parent, std::string_view key) { return std::string(member<std::string_view>(parent, key)); }
 
-// What `parse_one` makes of each object in the array of that name.
+// Parses each object in the array `key`.
 template <typename Value, typename ParseOne>
 std::vector<Value> list_of(object parent, std::string_view key, ParseOne parse_one) {
   std::vector<Value> values;
   for (element item : member<array>(parent, key)) {
     object one;
-    if (item.get(one) != simdjson::SUCCESS) broken(fmt::format("\"{}\" holds what is not an object", key));
+    if (item.get(one) != simdjson::SUCCESS) fail(fmt::format("\"{}\" contains a value that is not an object", key));
     values.push_back(parse_one(one));
   }
   return values;
@@ -47,7 +47,7 @@ std::string digest_of(object parent) {
   std::string digest = text_of(parent, "sha256");
   auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
   if (digest.size() != 64 || !std::ranges::all_of(digest, is_digit))
-    broken(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
+    fail(fmt::format("\"sha256\" is {}, not 64 hexadecimal digits", quoted(digest, 80)));
   return digest;
 }
 
@@ -58,15 +58,15 @@ DigestedFile file_of(object parent) {
 DigestedTensor tensor_of(object parent) {
   std::string name = text_of(parent, "name"), dtype_name = text_of(parent, "dtype");
   std::optional<Dtype> dtype = find_dtype(dtype_name);
-  if (!dtype) broken(fmt::format("tensor {} is of dtype {}, which there is not", quoted(name), quoted(dtype_name)));
+  if (!dtype) fail(fmt::format("tensor {} has the unknown dtype {}", quoted(name), quoted(dtype_name)));
   std::vector<uint64_t> shape;
   for (element size : member<array>(parent, "shape")) {
     if (size.get(shape.emplace_back()) != simdjson::SUCCESS)
-      broken(fmt::format("the shape of tensor {} holds what is not a size", quoted(name)));
+      fail(fmt::format("the shape of tensor {} contains a value that is not a size", quoted(name)));
   }
   const uint64_t size_bytes = member<uint64_t>(parent, "bytes");
   if (tensor_bytes(*dtype, shape) != size_bytes)
-    broken(fmt::format("the bytes of tensor {} do not fit its shape", quoted(name)));
+    fail(fmt::format("the size of tensor {} does not match its shape ({} bytes)", quoted(name), size_bytes));
   return {std::move(name), *dtype, std::move(shape), size_bytes, digest_of(parent)};
 }
 
@@ -81,7 +81,7 @@ Conversion conversion_of(object parent) {
       list_of<Tied>(parent, "aliases", [](object one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
   conversion.unused = list_of<Unused>(
       parent, "leftovers", [](object one) { return Unused{text_of(one, "path"), text_of(one, "description")}; });
-  conversion.skipped = list_of<Unsupported>(
+  conversion.unsupported = list_of<Unsupported>(
       parent, "skipped", [](object one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
   return conversion;
 }
@@ -91,23 +91,23 @@ void check_schema(object root) {
   if (schema == kReceiptSchema) return;
   if (schema.starts_with("depickle.receipt/")) {
     throw Error(Code::unsupported, "",
-        fmt::format("a receipt of schema {} (this program reads {})", quoted(schema, 40), kReceiptSchema), {},
-        "use the version of depickle that wrote it, or a newer one");
+        fmt::format("receipt schema {} is not supported (supported: {})", quoted(schema, 40), kReceiptSchema), {},
+        "use a newer version of depickle");
   }
-  broken(fmt::format("its schema is {}", quoted(schema, 40)));
+  fail(fmt::format("its schema is {}, expected \"{}\"", quoted(schema, 40), kReceiptSchema));
 }
 
 }  // namespace
 
 Receipt parse_receipt(std::string_view json) {
   if (json.size() > kMaxReceiptBytes)
-    throw Error(Code::limit, "",
-        fmt::format("too large for a receipt (have {} bytes, at most {})", json.size(), kMaxReceiptBytes));
-  if (json.empty()) broken("the file is empty");  // simdjson takes no null pointer
+    throw Error(
+        Code::limit, "", fmt::format("the receipt is too large ({} bytes, limit {})", json.size(), kMaxReceiptBytes));
+  if (json.empty()) fail("the file is empty");  // simdjson does not accept a null pointer
   simdjson::dom::parser parser;
   object root;
   if (auto error = parser.parse(json.data(), json.size()).get(root); error != simdjson::SUCCESS)
-    broken(simdjson::error_message(error));
+    fail(simdjson::error_message(error));
   check_schema(root);
   Receipt receipt;
   receipt.version = text_of(member<object>(root, "tool"), "version");

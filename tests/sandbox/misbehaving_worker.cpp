@@ -1,4 +1,4 @@
-// A worker that simulates an exploited parser: "MISBEHAVE:..." at the start of a file makes it try what an attacker would.
+// A worker that simulates an exploited parser: if a file starts with "MISBEHAVE:...", it does what an attacker would.
 // It reads other files normally.
 #include <fcntl.h>
 #include <signal.h>

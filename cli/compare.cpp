@@ -16,7 +16,8 @@ namespace depickle::cli {
 namespace {
 
 using convert::Comparison;
-using convert::Finding;
+using convert::Difference;
+using convert::DifferenceKind;
 
 struct CompareCommand {
   std::string a, b;
@@ -25,13 +26,13 @@ struct CompareCommand {
   bool events = false;
 };
 
-std::string_view word(Finding::Kind kind) {
+std::string_view word(DifferenceKind kind) {
   switch (kind) {
-    case Finding::Kind::bytes: return "different";
-    case Finding::Kind::dtype: return "dtype";
-    case Finding::Kind::shape: return "shape";
-    case Finding::Kind::only_in_a: return "missing";
-    case Finding::Kind::only_in_b: return "added";
+    case DifferenceKind::bytes: return "different";
+    case DifferenceKind::dtype: return "dtype";
+    case DifferenceKind::shape: return "shape";
+    case DifferenceKind::only_in_a: return "missing";
+    case DifferenceKind::only_in_b: return "added";
   }
   return "different";
 }
@@ -39,7 +40,7 @@ std::string_view word(Finding::Kind kind) {
 void print_json(const Console& console, const Comparison& comparison, bool one_line) {
   std::string out;
   JsonWriter json(out, one_line ? JsonWriter::Style::compact : JsonWriter::Style::pretty);
-  json.object().key("schema").value("depickle.compare/1").key("identical").value(comparison.same());
+  json.object().key("schema").value("depickle.compare/1").key("identical").value(comparison.is_identical());
   json.key("tensors_compared")
       .value(comparison.tensors)
       .key("tensors_identical")
@@ -47,17 +48,17 @@ void print_json(const Console& console, const Comparison& comparison, bool one_l
       .key("bytes_compared")
       .value(comparison.compared_bytes);
   json.key("tensors").array();
-  for (const Finding& finding : comparison.findings) {
+  for (const Difference& difference : comparison.differences) {
     json.object()
         .key("name")
-        .value(finding.name)
+        .value(difference.name)
         .key("finding")
-        .value(word(finding.kind))
+        .value(word(difference.kind))
         .key("a")
-        .value(finding.a)
+        .value(difference.a)
         .key("b")
-        .value(finding.b);
-    if (finding.kind == Finding::Kind::bytes) json.key("element").value(finding.element);
+        .value(difference.b);
+    if (difference.kind == DifferenceKind::bytes) json.key("element").value(difference.element);
     json.end();
   }
   for (const convert::Tied& tied : comparison.tied)
@@ -68,12 +69,12 @@ void print_json(const Console& console, const Comparison& comparison, bool one_l
 
 void print_text(const Console& console, const Comparison& comparison) {
   std::string sentence = fmt::format("{} of {} identical{}", grouped(comparison.identical),
-      plural(comparison.tensors, "tensor"), comparison.same() ? "." : ".");
-  console.out(console.painted(comparison.same() ? Colour::green : Colour::red, sentence) + "\n");
+      plural(comparison.tensors, "tensor"), comparison.is_identical() ? "." : ".");
+  console.out(console.painted(comparison.is_identical() ? Colour::green : Colour::red, sentence) + "\n");
   for (const convert::Tied& tied : comparison.tied)
     console.out(fmt::format("tied     {} is {}\n", printable(tied.name), printable(tied.kept)));
-  for (const Finding& finding : comparison.findings)
-    console.out(fmt::format("{:<9}{}\n", word(finding.kind), convert::describe(finding)));
+  for (const Difference& difference : comparison.differences)
+    console.out(fmt::format("{:<9}{}\n", word(difference.kind), convert::describe(difference)));
 }
 
 }  // namespace
@@ -97,7 +98,7 @@ void add_compare(CLI::App& app, Program& program) {
       bar.clear();
       const bool wants_json = options->json || options->events;
       wants_json ? print_json(program.console, comparison, options->events) : print_text(program.console, comparison);
-      return comparison.same() ? kYes : kNo;
+      return comparison.is_identical() ? kYes : kNo;
     };
   });
 }

@@ -52,8 +52,8 @@ Report convert_address(const ConvertCommand& options, const Progress& progress) 
   fs::path beside = source.has_parent_path() ? source.parent_path() : fs::path(".");
   fs::path target = !options.target.empty() ? fs::path(options.target) : folder ? source : beside;
   if (options.dry_run)
-    return folder ? convert::plan_folder(source, target, options.convert)
-                  : convert::plan_file(source, target, options.convert);
+    return folder ? convert::dry_run_folder(source, target, options.convert)
+                  : convert::dry_run_file(source, target, options.convert);
   return folder ? convert::convert_folder(source, target, options.convert, progress)
                 : convert::convert_file(source, target, options.convert, progress);
 }
@@ -85,7 +85,7 @@ int run(ConvertCommand& options, const Console& console) {
     bool lines = options.events;
     console.out(report_json(report, options.dry_run, lines ? JsonWriter::Style::compact : JsonWriter::Style::pretty) +
                 (lines ? "\n" : ""));
-    for (const convert::Failure& failure : report.failed) console.error(failure.error);
+    for (const convert::FailedFile& failure : report.failed) console.error(failure.error);
   } else {
     print_report(console, report, options.dry_run);
   }

@@ -73,8 +73,8 @@ void print_json(const Console& console, const RepoReport& report, bool dry_run, 
   json.end().key("downloaded_bytes").value(report.downloaded_bytes);
   convert::Report files = report.report;
   files.notes.insert(files.notes.end(), report.notes.begin(), report.notes.end());
-  if (report.outcome == Outcome::nothing_to_do && files.already.empty()) files.already = report.plan.already;
-  if (report.outcome == Outcome::nothing_to_do && files.left.empty()) files.left = report.plan.left;
+  if (report.outcome == Outcome::nothing_to_do && files.up_to_date.empty()) files.up_to_date = report.plan.already;
+  if (report.outcome == Outcome::nothing_to_do && files.skipped.empty()) files.skipped = report.plan.left;
   write_report(json, files);
   json.end();
   console.out(one_line ? out + "\n" : out);
@@ -93,7 +93,7 @@ void print_text(const Console& console, const RepoReport& report) {
           printable(request.discussion.author)));
   switch (report.outcome) {
     case Outcome::nothing_to_do:
-      for (const convert::Left& left : report.plan.left)
+      for (const convert::SkippedFile& left : report.plan.left)
         console.say(fmt::format("left     {}: {}\n", printable(left.file.string()), printable(left.reason)));
       return console.say(why_nothing(report));
     case Outcome::already_open:
@@ -107,7 +107,7 @@ void print_text(const Console& console, const RepoReport& report) {
         console.out(fmt::format("\npull request: {}\n\n{}", report.title, report.description));
       return;
     case Outcome::failed:
-      for (const convert::Failure& failure : report.report.failed) console.error(failure.error);
+      for (const convert::FailedFile& failure : report.report.failed) console.error(failure.error);
       return console.say("no pull request was opened: a loader needs all of these files\n");
     case Outcome::written: return print_report(console, report.report, false);
     case Outcome::opened: {
@@ -148,7 +148,7 @@ int convert_repo(const RepoConversion& wish, const Console& console) {
   }
   if (wish.json || wish.events) {
     print_json(console, report, wish.dry_run, wish.events);
-    for (const convert::Failure& failure : report.report.failed) console.error(failure.error);
+    for (const convert::FailedFile& failure : report.report.failed) console.error(failure.error);
   } else {
     print_text(console, report);
   }

@@ -23,15 +23,15 @@ class Printer {
                         human_bytes(index.total_bytes)));
       for (const std::string& note : index.notes) line("note", printable(note));
     }
-    for (const convert::Left& left : report.already)
+    for (const convert::SkippedFile& left : report.up_to_date)
       line("already", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
-    for (const convert::Left& left : report.left)
+    for (const convert::SkippedFile& left : report.skipped)
       line("left", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
     for (const std::string& note : report.notes) line("note", printable(note));
-    for (const convert::Failure& failure : report.failed) console_.error(failure.error);
+    for (const convert::FailedFile& failure : report.failed) console_.error(failure.error);
     if (report.nothing_to_do())
-      console_.say(report.already.empty() ? "nothing to do: no pickled weights here\n"
-                                          : "nothing to do: it is safetensors already\n");
+      console_.say(report.up_to_date.empty() ? "nothing to do: no pickled weights here\n"
+                                             : "nothing to do: it is safetensors already\n");
   }
 
  private:
@@ -54,7 +54,7 @@ class Printer {
     for (const convert::Tied& tied : file.tied)
       line("tied", fmt::format("{} is {}, stored once", printable(tied.name), printable(tied.kept)));
     print_leftovers(file);
-    for (const Unsupported& tensor : file.skipped)
+    for (const Unsupported& tensor : file.unsupported)
       line(
           "skipped", fmt::format("{}: {}, which safetensors cannot hold", quoted(tensor.name), printable(tensor.what)));
     for (const std::string& note : file.notes) line("note", printable(note));
@@ -87,14 +87,14 @@ void write_report(JsonWriter& json, const Report& report) {
   }
   json.end().key("indexes");
   write_indexes(json, report.indexes);
-  auto write_left = [&](std::string_view key, const std::vector<convert::Left>& files) {
+  auto write_left = [&](std::string_view key, const std::vector<convert::SkippedFile>& files) {
     json.key(key).array();
-    for (const convert::Left& left : files)
+    for (const convert::SkippedFile& left : files)
       json.object().key("file").value(left.file.string()).key("reason").value(left.reason).end();
     json.end();
   };
-  write_left("already", report.already);
-  write_left("left", report.left);
+  write_left("already", report.up_to_date);
+  write_left("left", report.skipped);
   json.key("failed");
   write_failures(json, report.failed);
   json.key("notes");

@@ -79,7 +79,7 @@ void print_json(const Console& console, const Weights& weights) {
     if (out.size() > 1 << 20) console.out(out), out.clear();
   }
   json.end().key("leftovers");
-  convert::write_leftovers(json, weights.unused());
+  convert::write_unused(json, weights.unused());
   json.key("unsupported");
   convert::write_unsupported(json, weights.unsupported());
   json.key("metadata").object();

@@ -112,7 +112,7 @@ server::page::Settings page_settings(const ServeCommand& options, server::Store*
   settings.limits = options.limits;
   settings.limits.job = std::chrono::seconds(options.job_seconds);
   settings.sandbox = sandbox_options();
-  settings.sandbox.bounds.memory_bytes = kWorkerMemoryBytes;
+  settings.sandbox.limits.memory_bytes = kWorkerMemoryBytes;
   if (!options.worker.empty()) settings.sandbox.program = {options.worker, std::to_string(settings.sandbox.channels)};
   settings.log = [&console](std::string_view line) { console.say(fmt::format("{}\n", line)); };
   settings.token = store ? account_token(*store) : hub_settings().token;

@@ -28,13 +28,13 @@ void print_json(const Console& console, const convert::Verification& verificatio
       .key("schema")
       .value("depickle.verify/1")
       .key("proven")
-      .value(verification.proven())
+      .value(verification.passed())
       .key("files")
       .value(verification.files)
       .key("tensors")
       .value(verification.tensors);
   json.key("flaws").array();
-  for (const convert::Flaw& flaw : verification.flaws)
+  for (const convert::Mismatch& flaw : verification.mismatches)
     json.object().key("file").value(flaw.file).key("tensor").value(flaw.tensor).key("what").value(flaw.what).end();
   json.end().key("notes").array();
   for (const std::string& note : verification.notes) json.value(note);
@@ -43,13 +43,13 @@ void print_json(const Console& console, const convert::Verification& verificatio
 }
 
 void print_text(const Console& console, const convert::Verification& verification) {
-  if (verification.proven())
+  if (verification.passed())
     console.out(
         console.painted(Colour::green, fmt::format("The receipt holds: {}, {}.", plural(verification.files, "file"),
                                            plural(verification.tensors, "tensor"))) +
         "\n");
-  if (!verification.proven()) console.out(console.painted(Colour::red, "The receipt does not hold.") + "\n");
-  for (const convert::Flaw& flaw : verification.flaws)
+  if (!verification.passed()) console.out(console.painted(Colour::red, "The receipt does not hold.") + "\n");
+  for (const convert::Mismatch& flaw : verification.mismatches)
     console.out(fmt::format("differs  {}{}: {}\n", printable(flaw.file),
         flaw.tensor.empty() ? "" : ", tensor " + quoted(flaw.tensor), printable(flaw.what)));
   for (const std::string& note : verification.notes) console.out(fmt::format("note     {}\n", printable(note)));
@@ -69,7 +69,7 @@ void add_verify(CLI::App& app, Program& program) {
       convert::Verification verification = convert::verify(local_path(options->receipt), {.progress = bar.listener()});
       bar.clear();
       options->json ? print_json(program.console, verification) : print_text(program.console, verification);
-      return verification.proven() ? kYes : kNo;
+      return verification.passed() ? kYes : kNo;
     };
   });
 }

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "depickle/convert/proof.h"
+#include "depickle/convert/checked_write.h"
 #include "depickle/formats/safetensors/header.h"
 #include "depickle/os/atomic_file.h"
 #include "depickle/os/mapped_file.h"
@@ -67,7 +67,7 @@ std::vector<std::byte> expected_bytes(const Weights& weights, const Tensor& tens
   return out;
 }
 
-void check_written(const Weights& source, const convert::Plan& plan, const fs::path& target) {
+void check_written(const Weights& source, const convert::ConversionPlan& plan, const fs::path& target) {
   const auto file = os::MappedFile::open(target);
   const safetensors::Header header = safetensors::Header::read(*file, safetensors::Mode::strict);
   require(header.entries().size() == plan.tensors.size(), "every planned tensor is written");
@@ -90,19 +90,19 @@ void check_written(const Weights& source, const convert::Plan& plan, const fs::p
 
 void convert_and_check(
     const Weights& source, const convert::PlanOptions& options, const fs::path& target, bool digests) {
-  convert::Plan plan = convert::plan(source, options);
+  convert::ConversionPlan plan = convert::plan_conversion(source, options);
   constexpr uint64_t kMaxBytes = 4 << 20;
   if (plan.file_bytes > kMaxBytes) return;
   {
     os::AtomicFile file(target, plan.file_bytes, os::IfExists::replace);
-    convert::Proof proof = convert::write_and_prove(plan, source, file, {.threads = 1, .digests = digests});
-    require(proof.comparison.same() && proof.comparison.identical == source.tensors().size(),
+    convert::CheckedWrite written = convert::write_checked(plan, source, file, {.threads = 1, .digests = digests});
+    require(written.comparison.is_identical() && written.comparison.identical == source.tensors().size(),
         "the comparison finds everything identical");
     file.commit();
   }
   check_written(source, plan, target);
-  require(convert::compare(source, weights::open(target), {.threads = 1}).same(),
-      "source and target have the same tensors");
+  require(convert::compare(source, weights::open(target), {.threads = 1}).is_identical(),
+      "source and target are the same file of weights");
 }
 
 void run(Bytes bytes) {

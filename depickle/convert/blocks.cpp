@@ -7,18 +7,19 @@
 namespace depickle::convert {
 
 std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>& cut_of) {
-  constexpr uint32_t kBatchTensors = 8192;  // so that many empty tensors are not one endless piece
+  constexpr uint32_t kMaxBatchTensors = 8192;  // limits a block of empty tensors
   std::vector<Block> blocks;
   for (uint32_t i = 0; i < count; ++i) {
-    const auto [size, piece, place] = cut_of(i);
+    const auto [size, piece, file_offset] = cut_of(i);
     if (size > kBatchBytes) {
       for (uint64_t begin = 0; begin < size; begin = blocks.back().end)
-        blocks.push_back({i, 1, begin, std::min(size, begin + piece - (place / 8 * 8 + begin) % piece)});
+        blocks.push_back({i, 1, begin, std::min(size, begin + piece - (file_offset / 8 * 8 + begin) % piece)});
       continue;
     }
-    const bool joins = !blocks.empty() && blocks.back().begin == 0 && blocks.back().first + blocks.back().count == i &&
-                       blocks.back().count < kBatchTensors && blocks.back().end + size <= kBatchBytes;
-    if (joins) {
+    const bool fits_last = !blocks.empty() && blocks.back().begin == 0 &&
+                           blocks.back().first + blocks.back().count == i && blocks.back().count < kMaxBatchTensors &&
+                           blocks.back().end + size <= kBatchBytes;
+    if (fits_last) {
       ++blocks.back().count;
       blocks.back().end += size;
     } else {
@@ -62,7 +63,7 @@ uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept {
   return tensor.is_contiguous() ? kBatchBytes : weights::gather_block_bytes(tensor, buffers.each_bytes());
 }
 
-void Meter::add(uint64_t bytes) {
+void ProgressMeter::add(uint64_t bytes) {
   if (!progress_) return;
   std::scoped_lock lock(mutex_);
   step_.done_bytes += bytes;

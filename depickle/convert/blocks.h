@@ -1,4 +1,4 @@
-// Tensors cut into pieces of work of a few megabytes, the buffers for them, and the counting of what is done.
+// Divides tensors into blocks of at most a few megabytes, with a pool of buffers and a progress counter.
 #pragma once
 
 #include <cstdint>
@@ -14,43 +14,43 @@
 
 namespace depickle::convert {
 
-/// One piece of work: the bytes [begin, end) of one tensor, or several small tensors as a whole.
+/// One unit of work: bytes [begin, end) of one tensor, or several small tensors completely.
 struct Block {
-  uint32_t first;  ///< index of the tensor
-  uint32_t count;  ///< tensors
-  uint64_t begin;  ///< of the logical bytes, where count is 1; else 0
-  uint64_t end;    ///< bytes of all tensors, where count is more than 1
+  uint32_t first;  ///< index of the first tensor
+  uint32_t count;  ///< number of tensors
+  uint64_t begin;  ///< offset in the tensor's logical bytes; 0 if count is more than 1
+  uint64_t end;    ///< if count is more than 1: the total size of the tensors
 };
 
-/// Small tensors go together until they have this many bytes.
+/// Small tensors share a block up to this size.
 inline constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 
-/// How one tensor is cut where it has more than kBatchBytes.
+/// How to divide one tensor if it is larger than kBatchBytes.
 struct Cut {
   uint64_t size_bytes;
   uint64_t piece_bytes;  ///< a multiple of 8
-  /// Where it lies in a file: pieces then end where the file's offset is a multiple of piece_bytes.
-  uint64_t begin_byte = 0;
+  /// The tensor's offset in a file: pieces end where the file offset is a multiple of piece_bytes.
+  uint64_t file_offset = 0;
 };
 
-/// Cuts tensors 0 to `count`, in order. Pieces begin at multiples of 8 bytes of their tensor.
+/// Divides tensors 0 to `count` - 1, in order. Pieces begin at multiples of 8 bytes of their tensor.
 std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>& cut_of);
 
-/// Buffers that pass from thread to thread, so that there are never more than are used at once. Pages that nobody wrote to take
-/// no memory.
+/// A pool of buffers shared by several threads: it allocates only as many as are in use at once. Pages that were never
+/// written take no memory.
 class Buffers {
  public:
-  /// So many bytes for each of `threads` that all of them together stay at 16 MiB; kBatchBytes at least.
+  /// Each buffer has 16 MiB / `threads`, at least kBatchBytes and at most 8 MiB.
   explicit Buffers(unsigned threads);
   uint64_t each_bytes() const noexcept { return each_bytes_; }
 
-  /// Comes back to its Buffers, which must still be there, when it goes out of scope.
+  /// Returns its buffer to the pool when it is destroyed. The pool must outlive it.
   class Lease {
    public:
     explicit Lease(Buffers& buffers) noexcept : buffers_(buffers) {}
     ~Lease();
     Lease(const Lease&) = delete;
-    /// The first call takes the memory.
+    /// The first call takes a buffer from the pool. `size_bytes` is at most each_bytes().
     MutableBytes bytes(uint64_t size_bytes);
 
    private:
@@ -64,19 +64,20 @@ class Buffers {
   std::vector<std::unique_ptr<std::byte[]>> free_;
 };
 
-/// Logical bytes [begin, begin + length) of a tensor: where they lie, or gathered into the lease's buffer.
+/// Returns the logical bytes [begin, begin + length) of a tensor: a view of the source if it is local and contiguous,
+/// else gathered into the lease's buffer.
 Bytes logical_bytes(
     const Weights& weights, const Tensor& tensor, uint64_t begin, uint64_t length, Buffers::Lease& lease);
-/// The size of pieces that suits the tensor's layout.
+/// Returns the piece size for the tensor's layout.
 uint64_t piece_bytes(const Tensor& tensor, const Buffers& buffers) noexcept;
 
-/// Tells a Progress how far the work on one file is. From several threads.
-class Meter {
+/// Reports the progress of the work on one file. Thread-safe.
+class ProgressMeter {
  public:
-  Meter(const Progress& progress, std::string_view phase, std::string_view file, uint64_t total_bytes)
+  ProgressMeter(const Progress& progress, std::string_view phase, std::string_view file, uint64_t total_bytes)
       : progress_(progress),
         step_{phase, file, 0, total_bytes} {}
-  /// Throws what the listener throws to stop the work.
+  /// Throws what the listener throws to cancel the work.
   void add(uint64_t bytes);
 
  private:

@@ -16,9 +16,9 @@ constexpr uint64_t kPieceBytes = 8 << 20;
 
 [[noreturn]] void damaged(const Storage& storage, uint32_t computed) {
   throw Error(Code::integrity, "ZP12",
-      fmt::format("storage {} is damaged: its checksum is {:08x}, recorded is {:08x}", quoted(storage.key), computed,
-          storage.crc),
-      {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes}, "fetch the file again")
+      fmt::format("storage {} is damaged: its CRC-32 is {:08x}, the container records {:08x}", quoted(storage.key),
+          computed, storage.crc),
+      {.file = storage.source->name(), .tensor = {}, .offset_bytes = storage.offset_bytes}, "download the file again")
       .with_reason(Reason::checksum_mismatch);
 }
 
@@ -38,13 +38,13 @@ void Checksums::piece(const Tensor& tensor, uint64_t begin, uint64_t end) {
   if (is_whole) check_storage(storage, {&piece, 1});
   std::scoped_lock lock(mutex_);
   if (is_whole) {
-    is_summed_[tensor.storage] = true;
+    is_checked_[tensor.storage] = true;
   } else {
     pieces_.push_back(piece);
   }
 }
 
-// Afterwards pieces_ covers no byte twice, and with the gaps all bytes of the storages that are still to be summed.
+// Removes overlaps from pieces_ and returns the byte ranges of unchecked storages that pieces_ does not cover.
 std::vector<Checksums::Piece> Checksums::take_gaps() {
   std::ranges::sort(pieces_, {}, [](const Piece& piece) { return std::pair(piece.storage, piece.begin); });
   std::vector<Piece> gaps;
@@ -52,7 +52,7 @@ std::vector<Checksums::Piece> Checksums::take_gaps() {
   for (uint32_t i = 0; i < source_.storages().size(); ++i) {
     const Storage& storage = source_.storages()[i];
     if (storage.crc == 0) continue;
-    if (is_summed_[i]) {
+    if (is_checked_[i]) {
       next = std::find_if(next, pieces_.end(), [&](const Piece& piece) { return piece.storage != i; });
       continue;
     }
@@ -62,7 +62,7 @@ std::vector<Checksums::Piece> Checksums::take_gaps() {
         gaps.push_back({i, 0, covered, std::min(end, covered + kPieceBytes)});
     };
     for (; next != pieces_.end() && next->storage == i; ++next) {
-      if (next->begin < covered) continue;  // another tensor's too
+      if (next->begin < covered) continue;  // overlaps the piece of another tensor
       gap_to(next->begin);
       covered = next->end;
       *kept++ = *next;
@@ -83,7 +83,7 @@ void Checksums::check(unsigned threads, const Progress& progress, std::string_vi
   std::vector<Piece> gaps = take_gaps();
   uint64_t gap_bytes = 0;
   for (const Piece& gap : gaps) gap_bytes += gap.end - gap.begin;
-  Meter meter(progress, "check", file, gap_bytes);
+  ProgressMeter meter(progress, "check", file, gap_bytes);
   parallel_for(gaps.size(), threads, [&](uint64_t i) {
     compute(gaps[i]);
     meter.add(gaps[i].end - gaps[i].begin);
@@ -92,8 +92,8 @@ void Checksums::check(unsigned threads, const Progress& progress, std::string_vi
   pieces_.insert(pieces_.end(), gaps.begin(), gaps.end());
   std::ranges::sort(pieces_, {}, [](const Piece& piece) { return std::pair(piece.storage, piece.begin); });
   for (std::span<const Piece> rest(pieces_); !rest.empty();) {
-    const auto of_one = std::ranges::find_if(rest, [&](const Piece& x) { return x.storage != rest[0].storage; });
-    const auto count = static_cast<size_t>(of_one - rest.begin());
+    const auto next_storage = std::ranges::find_if(rest, [&](const Piece& x) { return x.storage != rest[0].storage; });
+    const auto count = static_cast<size_t>(next_storage - rest.begin());
     check_storage(source_.storages()[rest[0].storage], rest.first(count));
     rest = rest.subspan(count);
   }

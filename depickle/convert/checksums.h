@@ -1,4 +1,4 @@
-// The checksums that a container keeps of its own records. torch writes them and never looks at them again.
+// Checks the CRC-32 that a container records for each storage. torch writes these checksums and never reads them.
 #pragma once
 
 #include <mutex>
@@ -10,17 +10,18 @@
 
 namespace depickle::convert {
 
-/// The CRC-32 of every storage for which the container records one, from pieces in any order: those that somebody has just read
-/// cost next to nothing.
+/// Computes the CRC-32 of every storage for which the container records one, from pieces in any order. Pieces that were
+/// just read cost little, because they are in the processor's cache.
 class Checksums {
  public:
-  explicit Checksums(const Weights& source) : source_(source), is_summed_(source.storages().size()) {}
+  explicit Checksums(const Weights& source) : source_(source), is_checked_(source.storages().size()) {}
 
-  /// Takes in the bytes of a contiguous tensor, [begin, end) of them. From several threads. Throws as check() does where they are
-  /// a storage as a whole, as those of most checkpoints are.
+  /// Adds bytes [begin, end) of a tensor; does nothing if the tensor is not contiguous. Thread-safe. Throws as check()
+  /// if the piece is a complete storage, as in most checkpoints.
   void piece(const Tensor& tensor, uint64_t begin, uint64_t end);
-  /// Computes what no piece has covered. Throws Error{integrity} (ZP12) naming the storage and its place where its checksum is
-  /// another than the container's: the file was damaged after it was written. Storages without one pass.
+  /// Computes the bytes that no piece has covered, then compares all checksums. Throws Error{integrity} (ZP12) with the
+  /// storage and its offset if a checksum differs from the container's: the file was damaged after it was written.
+  /// Storages without a checksum pass.
   void check(unsigned threads, const Progress& progress, std::string_view file);
 
  private:
@@ -36,8 +37,8 @@ class Checksums {
 
   const Weights& source_;
   std::mutex mutex_;
-  std::vector<bool> is_summed_;  ///< storages that were whole in one piece
-  std::vector<Piece> pieces_;    ///< of the others
+  std::vector<bool> is_checked_;  ///< storages that were one piece
+  std::vector<Piece> pieces_;     ///< of the other storages
 };
 
 }  // namespace depickle::convert

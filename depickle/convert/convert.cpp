@@ -21,7 +21,7 @@ using WeightMap = safetensors::Index::WeightMap;
 
 Where at(const fs::path& file) { return Where::in(file.string()); }
 
-Error exists_already(const fs::path& target) {
+Error target_exists_error(const fs::path& target) {
   return Error(Code::io, Reason::target_exists, "already exists with different content", at(target));
 }
 
@@ -29,71 +29,91 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// A file of no known format has only its ending in common with weights, as those of OpenVINO and Core ML do. What is known to be
-// something else, like a git-LFS pointer, is a model that somebody has yet to fetch.
-bool is_unknown_content(const Error& error) { return error.reason() == Reason::unknown_format; }
+// A file of an unknown format only has the extension of weights, like the files of OpenVINO and Core ML. Known formats
+// that are not weights, like a git-LFS pointer, are failures: the user expects a model there.
+bool is_unknown_format(const Error& error) { return error.reason() == Reason::unknown_format; }
 
-// One run: what was asked for, and what came of it.
-class Run {
+// One call of convert_file(), convert_folder() or a dry run.
+class Converter {
  public:
-  Run(const Options& options, const Progress& progress, bool only_plan)
+  Converter(const Options& options, const Progress& progress, bool dry_run)
       : options_(options),
         progress_(progress),
         engine_(options.engine ? *options.engine : local_engine()),
-        only_plan_(only_plan) {
-    if (options.receipt && !only_plan)
-      receipt_.emplace(*options.receipt, options.force ? os::IfExists::replace : os::IfExists::refuse);
+        dry_run_(dry_run),
+        if_exists_(options.force ? os::IfExists::replace : os::IfExists::refuse) {
+    if (options.receipt && !dry_run) receipt_.emplace(*options.receipt, if_exists_);
   }
 
-  Report file(const fs::path& source, const fs::path& target) {
+  Report run_file(const fs::path& source, const fs::path& target) {
     std::error_code ignored;
-    fs::path whole = target;
+    fs::path target_file = target;
     if (fs::is_directory(target, ignored)) {
       const std::string name = source.filename().string();
-      whole = target / target_name(name).value_or(name + ".safetensors");
+      target_file = target / target_name(name).value_or(name + ".safetensors");
     }
-    if (fs::equivalent(source, whole, ignored))
+    if (fs::equivalent(source, target_file, ignored))
       throw Error(Code::io, Reason::target_is_source, "source and target are the same file", at(source));
-    convert(source, whole, source.filename().string(), false, nullptr);
+    convert_single({.source = source, .target = target_file, .name = source.filename().string()});
     return finish();
   }
 
-  Report folder(const fs::path& source, const fs::path& target) {
-    Survey survey = convert::survey(source, target, options_.force);
-    report_.already = std::move(survey.already);
-    report_.left = std::move(survey.left);
+  Report run_folder(const fs::path& source, const fs::path& target) {
+    Survey survey = survey_folder(source, target, options_.force);
+    report_.up_to_date = std::move(survey.up_to_date);
+    report_.skipped = std::move(survey.skipped);
     report_.failed = std::move(survey.failed);
-    for (const Job& job : survey.jobs) run_job(job, source, target);
+    for (const ModelFiles& model : survey.models) convert_model_files(model, source, target);
     return finish();
   }
 
  private:
-  // The files of a job; then, if all of them went well, its index.
-  void run_job(const Job& job, const fs::path& source, const fs::path& target) {
+  // One file to convert.
+  struct Task {
+    fs::path source;
+    fs::path target;
+    std::string name;                 // in progress and reports
+    bool in_folder = false;           // an identical target is up to date, not an error
+    WeightMap* weight_map = nullptr;  // gets the target's tensors, if not nullptr
+  };
+
+  // Converts a model's files; then, if all succeeded, writes its index.
+  void convert_model_files(const ModelFiles& model, const fs::path& source, const fs::path& target) {
     WeightMap weight_map;
-    const size_t failed_before = report_.failed.size(), already_before = report_.already.size() + report_.left.size();
+    const size_t failed_before = report_.failed.size(), unchanged_before = count_unchanged();
     uint64_t total_bytes = 0;
-    for (const Job::File& file : job.files) {
-      total_bytes += in_folder(file, source, target, &weight_map);
-      if (report_.failed.size() > failed_before && job.index) return;
+    for (const ModelFiles::File& file : model.files) {
+      total_bytes += convert_in_folder(file, source, target, weight_map);
+      if (report_.failed.size() > failed_before && model.index) return;
     }
-    if (!job.index) return;
-    if (report_.left.size() + report_.already.size() - already_before == job.files.size() && weight_map.empty())
-      return;  // safetensors by another name
+    if (!model.index) return;
+    if (count_unchanged() - unchanged_before == model.files.size() && weight_map.empty())
+      return;  // the shards are safetensors files with other extensions
     try {
-      write_index(job, source, target, std::move(weight_map), total_bytes);
+      write_index(model, source, target, std::move(weight_map), total_bytes);
     } catch (const Error& error) {
-      fail(job.source_index, error);
+      fail(model.source_index, error);
     }
   }
 
-  // The bytes of the tensors in the target; 0 where there is none.
-  uint64_t in_folder(const Job::File& file, const fs::path& source, const fs::path& target, WeightMap* weight_map) {
+  size_t count_unchanged() const { return report_.up_to_date.size() + report_.skipped.size(); }
+
+  // Returns the size of the tensors in the target; 0 if the file was not converted.
+  uint64_t convert_in_folder(
+      const ModelFiles::File& file, const fs::path& source, const fs::path& target, WeightMap& weight_map) {
     try {
-      return convert(source / file.source, target / file.target, file.source.string(), true, weight_map);
+      return convert_single({.source = source / file.source,
+          .target = target / file.target,
+          .name = file.source.string(),
+          .in_folder = true,
+          .weight_map = &weight_map});
     } catch (const Error& error) {
-      if (is_unknown_content(error)) return report_.left.push_back({file.source, error.message()}), 0;
-      return fail(file.source, error), 0;
+      if (is_unknown_format(error)) {
+        report_.skipped.push_back({file.source, error.message()});
+      } else {
+        fail(file.source, error);
+      }
+      return 0;
     }
   }
 
@@ -102,19 +122,20 @@ class Run {
     report_.failed.push_back({file, error});
   }
 
-  uint64_t convert(
-      const fs::path& path, const fs::path& target, const std::string& shown, bool in_folder, WeightMap* weight_map) {
+  // Returns the size of the tensors in the target; 0 if the source is a safetensors file.
+  uint64_t convert_single(const Task& task) {
     const auto start = std::chrono::steady_clock::now();
-    const weights::Model source = weights::find_model(path);
+    const weights::Model source = weights::find_model(task.source);
     std::error_code ignored;
-    const bool is_there = !options_.force && fs::exists(target, ignored);
+    const bool target_exists = !options_.force && fs::exists(task.target, ignored);
     std::optional<os::AtomicFile> file;
     auto make_target = [&](uint64_t file_bytes) -> const os::OutputFile* {
-      if (only_plan_ || (in_folder && is_there)) return nullptr;
-      if (in_folder) fs::create_directories(target.parent_path(), ignored);  // where it fails, AtomicFile says why
-      return &file.emplace(target, file_bytes, options_.force ? os::IfExists::replace : os::IfExists::refuse);
+      if (dry_run_ || (task.in_folder && target_exists)) return nullptr;
+      // If this fails, AtomicFile throws the error.
+      if (task.in_folder) fs::create_directories(task.target.parent_path(), ignored);
+      return &file.emplace(task.target, file_bytes, if_exists_);
     };
-    std::optional<FileReport> report = engine_.convert(source, make_target,
+    std::optional<FileReport> report = engine_.convert_model(source, make_target,
         {.plan = options_.plan,
             .open = options_.open,
             .checksums = options_.checksums,
@@ -122,63 +143,72 @@ class Run {
             .durable = options_.durable,
             .threads = options_.threads,
             .progress = progress_,
-            .file = shown});
-    if (!report) return report_.already.push_back({shown, "is safetensors already"}), 0;
-    if (is_there && in_folder) return converted_before(source, target, shown, weight_map);
-    if (is_there && only_plan_) throw exists_already(target);
+            .file = task.name});
+    if (!report) {
+      report_.up_to_date.push_back({task.name, "is already safetensors"});
+      return 0;
+    }
+    if (target_exists && task.in_folder) return compare_with_target(source, task);
+    if (target_exists && dry_run_) throw target_exists_error(task.target);
     if (file) file->commit(options_.durable);
-    report->source = path;
-    report->target = target;
     report->seconds = seconds_since(start);
-    if (weight_map)
-      for (const DigestedTensor& tensor : report->contents)
-        weight_map->emplace_back(tensor.name, target.filename().string());
-    for (const Tied& tied : report->tied) dropped_.insert(tied.name);
-    if (receipt_) receipt_->add(*report, options_.open.root.empty() ? report->root : options_.open.root);
-    report_.files.push_back(std::move(*report));
+    return add_report(std::move(*report), task);
+  }
+
+  uint64_t add_report(FileReport report, const Task& task) {
+    report.source = task.source;
+    report.target = task.target;
+    add_to_weight_map(task, report.contents);
+    for (const Tied& tied : report.tied) dropped_.insert(tied.name);
+    if (receipt_) receipt_->add(report, options_.open.root.empty() ? report.root : options_.open.root);
+    report_.files.push_back(std::move(report));
     return report_.files.back().tensor_bytes;
   }
 
-  // The target is there: it holds the same, or is somebody else's.
-  uint64_t converted_before(
-      const weights::Model& source, const fs::path& target, const std::string& shown, WeightMap* weight_map) {
-    const weights::Model there = weights::find_model(target);
-    const Comparison comparison =
-        engine_.compare(source, there, {.threads = options_.threads, .progress = progress_, .file = shown});
-    if (!comparison.same()) throw exists_already(target);
-    uint64_t total_bytes = 0;
-    for (const DigestedTensor& tensor : engine_.summarize(there, {}).tensors) {
-      if (weight_map) weight_map->emplace_back(tensor.name, target.filename().string());
-      total_bytes += tensor.size_bytes;
-    }
+  // Throws if the existing target differs from the source.
+  uint64_t compare_with_target(const weights::Model& source, const Task& task) {
+    const weights::Model existing = weights::find_model(task.target);
+    const Comparison comparison = engine_.compare_models(
+        source, existing, {.threads = options_.threads, .progress = progress_, .file = task.name});
+    if (!comparison.is_identical()) throw target_exists_error(task.target);
+    const TableSummary table = engine_.summarize(existing, {});
+    add_to_weight_map(task, table.tensors);
     for (const Tied& tied : comparison.tied) dropped_.insert(tied.name);
-    report_.already.push_back(
-        {shown, fmt::format("{} already exists with identical tensors", printable(target.filename().string()))});
+    report_.up_to_date.push_back({task.name,
+        fmt::format("{} already exists with identical tensors", printable(task.target.filename().string()))});
+    uint64_t total_bytes = 0;
+    for (const DigestedTensor& tensor : table.tensors) total_bytes += tensor.size_bytes;
     return total_bytes;
   }
 
-  void write_index(
-      const Job& job, const fs::path& source, const fs::path& target, WeightMap weight_map, uint64_t total_bytes) {
-    IndexReport report{.source = source / job.source_index,
-        .target = target / job.target_index,
+  static void add_to_weight_map(const Task& task, const std::vector<DigestedTensor>& tensors) {
+    if (!task.weight_map) return;
+    for (const DigestedTensor& tensor : tensors)
+      task.weight_map->emplace_back(tensor.name, task.target.filename().string());
+  }
+
+  void write_index(const ModelFiles& model, const fs::path& source, const fs::path& target, WeightMap weight_map,
+      uint64_t total_bytes) {
+    IndexReport report{.source = source / model.source_index,
+        .target = target / model.target_index,
         .total_bytes = total_bytes,
         .notes = {}};
-    const safetensors::Index index = safetensors::Index::of(std::move(weight_map), total_bytes, job.index->metadata());
-    note_missing(*job.index, index, report);
+    const safetensors::Index index =
+        safetensors::Index::of(std::move(weight_map), total_bytes, model.index->metadata());
+    note_missing(*model.index, index, report);
     report_.indexes.push_back(report);
-    if (only_plan_) return;
+    if (dry_run_) return;
     const std::string json = index.to_json();
     std::error_code ignored;
     if (!options_.force && fs::exists(report.target, ignored)) {
-      if (text(os::MappedFile::open(report.target)->all()) != json) throw exists_already(report.target);
+      if (text(os::MappedFile::open(report.target)->all()) != json) throw target_exists_error(report.target);
     } else {
-      os::write_atomically(
-          report.target, json, options_.force ? os::IfExists::replace : os::IfExists::refuse, options_.durable);
+      os::write_atomically(report.target, json, if_exists_, options_.durable);
     }
     index_files_.push_back({report.target, json.size(), sha256_hex(bytes(json))});
   }
 
-  // Names that the source's index has and the new one has not: dropped as tied, or never there.
+  // Adds a note for names that only the source's index contains, unless they were dropped as tied names.
   void note_missing(const safetensors::Index& before, const safetensors::Index& after, IndexReport& report) const {
     uint64_t missing = 0;
     std::string first;
@@ -187,8 +217,8 @@ class Run {
       if (missing++ == 0) first = tensor;
     }
     if (missing > 0)
-      report.notes.push_back(fmt::format(
-          "{} of the old index in no shard: {}{}", plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
+      report.notes.push_back(fmt::format("{} listed in the old index but found in no shard: {}{}",
+          plural(missing, "tensor"), quoted(first), missing > 1 ? " …" : ""));
   }
 
   Report finish() {
@@ -199,27 +229,28 @@ class Run {
   const Options& options_;
   const Progress progress_;
   Engine& engine_;
-  const bool only_plan_;
+  const bool dry_run_;
+  const os::IfExists if_exists_;
   std::optional<ReceiptWriter> receipt_;
   std::vector<DigestedFile> index_files_;
-  std::set<std::string> dropped_;  // names stored as another
+  std::set<std::string> dropped_;  // tied names that were not stored
   Report report_;
 };
 
 }  // namespace
 
 Report convert_file(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
-  return Run(options, progress, false).file(source, target);
+  return Converter(options, progress, false).run_file(source, target);
 }
 Report convert_folder(
     const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
-  return Run(options, progress, false).folder(source, target);
+  return Converter(options, progress, false).run_folder(source, target);
 }
-Report plan_file(const fs::path& source, const fs::path& target, const Options& options) {
-  return Run(options, {}, true).file(source, target);
+Report dry_run_file(const fs::path& source, const fs::path& target, const Options& options) {
+  return Converter(options, {}, true).run_file(source, target);
 }
-Report plan_folder(const fs::path& source, const fs::path& target, const Options& options) {
-  return Run(options, {}, true).folder(source, target);
+Report dry_run_folder(const fs::path& source, const fs::path& target, const Options& options) {
+  return Converter(options, {}, true).run_folder(source, target);
 }
 
 }  // namespace depickle::convert

@@ -1,10 +1,10 @@
-// Files and folders made safetensors, and proved to be the same.
+// Converts files and folders to safetensors and checks the result.
 //
-//   open → plan → temporary sibling → write and compare, piece by piece → digests → source unchanged? → rename
-//                                     └──────────── to the disk, meanwhile ────────┘
+//   open → plan → temporary file → write and compare, block by block → digests → source unchanged? → rename
+//                                  └─────────── sync to the disk in parallel ───────┘
 //
-// A target has its name only after every bit was read back through a fresh mapping and compared; a folder commits file by
-// file, each model's index after its shards. Whatever stops the work leaves old files or new ones, never parts.
+// A target gets its name only after every bit was read back through a second mapping and compared. A folder commits
+// file by file, and each model's index after its shards. An interrupted run leaves complete old or complete new files.
 #pragma once
 
 #include <filesystem>
@@ -23,50 +23,52 @@ namespace depickle::convert {
 struct Options {
   PlanOptions plan = {};
   weights::OpenOptions open = {};
-  bool checksums = true;  ///< refuse a source that is not what its own checksums say
-  bool force = false;     ///< replace targets that exist
-  os::Durable durable =
-      os::Durable::yes;  ///< no: do not wait for the disk; a power cut may then leave files incomplete
-  std::optional<std::filesystem::path> receipt;  ///< where to write one
+  bool checksums = true;  ///< refuse a source that does not match the checksums it contains
+  bool force = false;     ///< replace existing targets
+  /// no: do not wait for the disk; files may be incomplete after a power failure.
+  os::Durable durable = os::Durable::yes;
+  std::optional<std::filesystem::path> receipt;  ///< where to write the receipt, if wanted
   unsigned threads = default_threads();
-  Engine* engine = nullptr;  ///< what looks into the files; nullptr: local_engine()
+  Engine* engine = nullptr;  ///< reads the files; nullptr: local_engine()
 };
 
 struct IndexReport {
   std::filesystem::path source;
   std::filesystem::path target;
-  uint64_t total_bytes = 0;  ///< its total_size
+  uint64_t total_bytes = 0;  ///< the index's total_size
   std::vector<std::string> notes;
 };
 
 struct Report {
   std::vector<FileReport> files;
   std::vector<IndexReport> indexes;
-  std::vector<Left> already;    ///< safetensors already, or converted before; not touched
-  std::vector<Left> left;       ///< not weights
-  std::vector<Failure> failed;  ///< of a folder: what could not be converted, while the rest was
+  std::vector<SkippedFile> up_to_date;  ///< safetensors files and sources that were converted before; not changed
+  std::vector<SkippedFile> skipped;     ///< files that are not weights
+  std::vector<FailedFile> failed;       ///< of a folder: sources that could not be converted; the others were
   std::vector<std::string> notes;
 
-  /// Nothing was done because nothing is to be done.
   bool nothing_to_do() const noexcept { return files.empty() && failed.empty(); }
 };
 
-/// Converts one file. Where `target` is a folder, the name comes from target_name(). A source that is safetensors already gives a
-/// report with nothing_to_do(). Throws Error: what open(), plan() and AtomicFile throw, {integrity} where the comparison finds a
-/// difference or the source changed meanwhile, {cancelled}. Then there is no new file.
+/// Converts one file. If `target` is a folder, target_name() gives the file name. If the source is a safetensors file,
+/// the report has nothing_to_do(). Throws Error: everything that open(), plan_conversion() and AtomicFile throw,
+/// Error{integrity} if the comparison finds a difference or the source changed meanwhile, Error{cancelled}. After an
+/// error, the target was not created.
 Report convert_file(const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});
 
-/// Converts every weights file in a folder and below it, into the same folders below `target` (which may be `source`). What cannot be
-/// converted is reported as failed and does not stop the rest; a model with a failed shard gets no index. A target that is there and
-/// holds the same tensors bit for bit counts as converted before, so a run that was stopped can be run again; any other is an error
-/// without `force`. Throws only what concerns the run as a whole: an unreadable folder, {cancelled}, the receipt.
+/// Converts every weights file in a folder and its subfolders, into the same subfolders of `target`, which may be
+/// `source`. A source that cannot be converted is reported in `failed`; the others are converted. A model with a failed
+/// shard gets no index. A target that exists with the same tensors, bit for bit, counts as converted before, so an
+/// interrupted run can be repeated; any other existing target is an error unless `force` is set. Throws only errors of
+/// the whole run: an unreadable folder, Error{cancelled}, an error of the receipt.
 Report convert_folder(const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});
 
-/// The same up to the plan: nothing is written, nothing compared (other than with targets that exist).
-Report plan_file(const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
-Report plan_folder(
+/// Return the report of a conversion without writing anything. Sources are compared only with targets that exist.
+Report dry_run_file(
+    const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
+Report dry_run_folder(
     const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
 
 }  // namespace depickle::convert

@@ -2,15 +2,15 @@
 
 #include <malloc.h>
 
-#include "depickle/convert/proof.h"
+#include "depickle/convert/checked_write.h"
 #include "depickle/scan/scan.h"
 
 namespace depickle::convert {
 namespace {
 
-// Reading a pickle leaves the heap full of holes: several times what the table needs, at 100,000 tensors. What is free goes back before
-// more is taken.
-void give_back_memory() {
+// Reading a pickle fragments the heap: with 100,000 tensors it is several times as large as the table. Returns the free
+// memory to the system before more is allocated.
+void return_free_memory() {
 #ifdef __GLIBC__
   ::malloc_trim(0);
 #endif
@@ -20,21 +20,21 @@ DigestedTensor row_of(const Tensor& tensor) {
   return {std::string(tensor.name), tensor.dtype, {tensor.shape.begin(), tensor.shape.end()}, tensor.size_bytes, {}};
 }
 
-FileReport report_of(const Weights& source, const Plan& plan) {
+FileReport report_of(const Weights& source, const ConversionPlan& plan) {
   FileReport report{.container = source.container(), .root = source.root()};
   report.tensors = source.tensors().size();
   report.tensor_bytes = plan.tensor_bytes;
   report.file_bytes = plan.file_bytes;
   for (const Alias& alias : plan.aliases) report.tied.push_back({std::string(alias.dropped), std::string(alias.kept)});
   report.unused = source.unused();
-  report.skipped = source.unsupported();
+  report.unsupported = source.unsupported();
   report.notes = source.notes();
   report.contents.reserve(plan.tensors.size());
-  for (const Placed& placed : plan.tensors) report.contents.push_back(row_of(source.tensors()[placed.tensor]));
+  for (const TensorPlacement& placed : plan.tensors) report.contents.push_back(row_of(source.tensors()[placed.tensor]));
   return report;
 }
 
-void take_digests(FileReport& report, const Digests& digests, const Weights& source) {
+void set_digests(FileReport& report, const Digests& digests, const Weights& source) {
   for (size_t i = 0; i < source.files().size(); ++i)
     report.digested_sources.push_back(
         {source.files()[i]->name(), source.files()[i]->size_bytes(), std::string(digests.sources[i].text())});
@@ -42,56 +42,56 @@ void take_digests(FileReport& report, const Digests& digests, const Weights& sou
   for (size_t i = 0; i < report.contents.size(); ++i) report.contents[i].sha256 = digests.tensors[i].text();
 }
 
-class InProcess final : public Engine {
+class LocalEngine final : public Engine {
  public:
-  std::optional<FileReport> convert(
+  std::optional<FileReport> convert_model(
       const weights::Model& model, const MakeTarget& make_target, const EngineOptions& options) override {
     const Weights source = weights::open(model, options.open);
-    give_back_memory();
+    return_free_memory();
     if (source.container().starts_with("safetensors")) return std::nullopt;
     try {
-      Plan plan = convert::plan(source, options.plan);
-      std::optional<Proof> proof;
+      ConversionPlan plan = plan_conversion(source, options.plan);
+      std::optional<CheckedWrite> written;
       if (const os::OutputFile* target = make_target(plan.file_bytes))
-        proof = write_and_prove(plan, source, *target,
+        written = write_checked(plan, source, *target,
             {.threads = options.threads,
                 .progress = options.progress,
                 .file = options.file,
                 .digests = options.digests,
                 .checksums = options.checksums,
                 .durable = options.durable});
-      FileReport report = report_of(source, plan);  // last: it has about 200 bytes for each tensor
-      if (proof) report.identical = proof->comparison.identical;
-      if (proof && options.digests) take_digests(report, proof->digests, source);
+      FileReport report = report_of(source, plan);  // last, because it takes about 200 bytes per tensor
+      if (written) report.identical = written->comparison.identical;
+      if (written && options.digests) set_digests(report, written->digests, source);
       return report;
     } catch (const Error& error) {
       throw error.in(model.entry->name());
     }
   }
 
-  Comparison compare(const weights::Model& a, const weights::Model& b, const CompareOptions& options) override {
+  Comparison compare_models(const weights::Model& a, const weights::Model& b, const CompareOptions& options) override {
     return convert::compare(weights::open(a), weights::open(b), options);
   }
 
-  scan::Scan scan(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
+  scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
 
   TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override {
     const Weights weights = weights::open(model, options);
-    TableSummary look{.container = weights.container(), .root = weights.root()};
-    look.tensors.reserve(weights.tensors().size());
-    for (const Tensor& tensor : weights.tensors()) look.tensors.push_back(row_of(tensor));
-    look.metadata = weights.metadata();
-    look.unused = weights.unused();
-    look.unsupported = weights.unsupported();
-    look.notes = weights.notes();
-    return look;
+    TableSummary summary{.container = weights.container(), .root = weights.root()};
+    summary.tensors.reserve(weights.tensors().size());
+    for (const Tensor& tensor : weights.tensors()) summary.tensors.push_back(row_of(tensor));
+    summary.metadata = weights.metadata();
+    summary.unused = weights.unused();
+    summary.unsupported = weights.unsupported();
+    summary.notes = weights.notes();
+    return summary;
   }
 };
 
 }  // namespace
 
 Engine& local_engine() noexcept {
-  static InProcess engine;
+  static LocalEngine engine;
   return engine;
 }
 

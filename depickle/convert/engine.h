@@ -1,6 +1,6 @@
-// Reads model files, which may be hostile. Every other component only handles them by name.
+// Runs the parsers. Model files may be hostile, so this is the only component that reads their content.
 //
-// Runs in this process (local_engine()) or in a sandboxed one (depickle/sandbox).
+// Runs in this process (local_engine()) or in a sandboxed process (depickle/sandbox).
 #pragma once
 
 #include <functional>
@@ -21,18 +21,18 @@
 
 namespace depickle::convert {
 
-/// The target's file, once its size is known; it lives as long as the call that asked for it. nullptr: only plan. May throw.
+/// Returns the target file for a known size, valid until the engine's call returns; nullptr: plan only. May throw.
 using MakeTarget = std::function<const os::OutputFile*(uint64_t file_bytes)>;
 
 struct EngineOptions {
   PlanOptions plan = {};
   weights::OpenOptions open = {};
-  bool checksums = true;  ///< refuse a source that is not what its own checksums say
+  bool checksums = true;  ///< refuse a source that does not match the checksums it contains
   bool digests = false;
   os::Durable durable = os::Durable::yes;
   unsigned threads = default_threads();
   Progress progress = {};
-  std::string file = {};  ///< what Progress calls the work
+  std::string file = {};  ///< the file name in progress reports
 };
 
 /// A model's table, without its bytes.
@@ -46,24 +46,25 @@ struct TableSummary {
   std::vector<std::string> notes;
 };
 
-/// Safe to use from several threads.
+/// Thread-safe.
 class Engine {
  public:
   virtual ~Engine() = default;
 
-  /// Opens, plans, writes and proves, without giving the target a name; where make_target gives none, only the plan. Source
-  /// and target paths of the report are the caller's to fill in. Empty where the source is safetensors already.
-  /// Throws what open(), plan(), write_and_prove() and make_target throw.
-  virtual std::optional<FileReport> convert(
+  /// Opens, plans, writes and compares, without giving the target a name; only plans if `make_target` returns nullptr.
+  /// The caller sets the report's source and target paths. Returns nullopt if the source is a safetensors file.
+  /// Throws everything that weights::open(), plan_conversion(), write_checked() and `make_target` throw.
+  virtual std::optional<FileReport> convert_model(
       const weights::Model& source, const MakeTarget& make_target, const EngineOptions& options) = 0;
-  /// convert::compare of two models.
-  virtual Comparison compare(const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
-  /// scan::scan of a file. Throws only where it cannot look.
-  virtual scan::Scan scan(std::shared_ptr<const ByteSource> file) = 0;
+  /// Calls convert::compare for two models.
+  virtual Comparison compare_models(
+      const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
+  /// Calls scan::scan. Throws only if the file cannot be read.
+  virtual scan::Scan scan_file(std::shared_ptr<const ByteSource> file) = 0;
   virtual TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) = 0;
 };
 
-/// The engine that works right here.
+/// Returns the engine that runs in this process.
 Engine& local_engine() noexcept;
 
 }  // namespace depickle::convert

@@ -8,7 +8,7 @@
 
 namespace depickle::convert {
 
-std::vector<Digest> sha256_each(const std::vector<Bytes>& pieces, unsigned threads, Meter& meter) {
+std::vector<Digest> sha256_each(const std::vector<Bytes>& pieces, unsigned threads, ProgressMeter& meter) {
   constexpr size_t kStepBytes = size_t{4} << 20;
   std::vector<uint32_t> order(pieces.size());
   std::iota(order.begin(), order.end(), 0u);

@@ -1,4 +1,4 @@
-// Many SHA-256 digests at once.
+// Computes many SHA-256 digests in parallel.
 #pragma once
 
 #include <array>
@@ -10,14 +10,14 @@
 
 namespace depickle::convert {
 
-/// 64 lower-case hexadecimal digits, without a heap allocation each.
+/// 64 lower-case hexadecimal digits, without a heap allocation.
 struct Digest {
   std::array<char, 64> digits;
   std::string_view text() const noexcept { return {digits.data(), digits.size()}; }
 };
 
-/// The digest of each, on `threads` threads, the largest first so that all end together. One digest
-/// cannot be shared out: the time is at least that of the largest. `meter` counts the bytes, and can stop the work.
-std::vector<Digest> sha256_each(const std::vector<Bytes>& pieces, unsigned threads, Meter& meter);
+/// Returns the digest of each piece, computed on `threads` threads, largest piece first. One digest cannot be
+/// parallelized, so the time is at least that of the largest piece. `meter` counts the bytes and can cancel the work.
+std::vector<Digest> sha256_each(const std::vector<Bytes>& pieces, unsigned threads, ProgressMeter& meter);
 
 }  // namespace depickle::convert

@@ -5,7 +5,7 @@
 namespace depickle::convert {
 namespace {
 
-// A path cut into its folders (with the last slash) and its name.
+// A path, divided into its folders (with the last slash) and its file name.
 struct Split {
   std::string_view folders;
   std::string_view name;
@@ -17,15 +17,15 @@ Split split(std::string_view path) {
   return {path.substr(0, cut), path.substr(cut)};
 }
 
-// "pytorch_model" becomes "model" where it is the whole first part of the name; diffusion_pytorch_model keeps its name.
+// Replaces "pytorch_model" with "model" if it is the whole first part of the name; diffusion_pytorch_model stays.
 std::string renamed(std::string_view stem) {
   constexpr std::string_view kOld = "pytorch_model";
-  bool whole =
+  const bool is_first_part =
       stem.starts_with(kOld) && (stem.size() == kOld.size() || stem[kOld.size()] == '.' || stem[kOld.size()] == '-');
-  return whole ? "model" + std::string(stem.substr(kOld.size())) : std::string(stem);
+  return is_first_part ? "model" + std::string(stem.substr(kOld.size())) : std::string(stem);
 }
 
-// "optimizer" begins optimizer.pt, optimizer_1.bin and optimizer-00001-of-00002.bin, but not optimizers_model.bin.
+// Accepts "optimizer" in optimizer.pt, optimizer_1.bin and optimizer-00001-of-00002.bin, not in optimizers_model.bin.
 bool begins_with_word(std::string_view name, std::string_view word) {
   if (!name.starts_with(word)) return false;
   name.remove_prefix(word.size());

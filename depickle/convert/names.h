@@ -1,4 +1,4 @@
-// What a converted file is called, and which files are not a model's weights at all. Pure: names in, names out.
+// Names of converted files, and names of files that are not weights. Pure functions of names.
 #pragma once
 
 #include <optional>
@@ -7,19 +7,19 @@
 
 namespace depickle::convert {
 
-/// The safetensors name of a weights file, as the Hub's loaders expect it:
+/// Returns the safetensors name of a weights file, as the Hub's loaders expect it:
 ///   pytorch_model.bin                 → model.safetensors             (also .fp16 and other variants, and shards)
 ///   pytorch_model-00001-of-00002.bin  → model-00001-of-00002.safetensors
 ///   x.bin, x.pt, x.pth, x.ckpt        → x.safetensors                 (x.pth.tar too)
-/// Folders before the name stay. Empty where the name has none of these endings.
+/// Folders before the name stay. Returns nullopt if the name has none of these extensions.
 std::optional<std::string> target_name(std::string_view path);
 
-/// The same for a sharded model's index: pytorch_model.bin.index.json → model.safetensors.index.json,
-/// pytorch_model.bin.index.fp16.json → model.safetensors.index.fp16.json. Empty where the name is not that of such an index.
+/// Returns the same for a sharded model's index: pytorch_model.bin.index.json → model.safetensors.index.json,
+/// pytorch_model.bin.index.fp16.json → model.safetensors.index.fp16.json. Returns nullopt for other names.
 std::optional<std::string> target_index_name(std::string_view path);
 
-/// Why a file of this name holds no weights: "optimizer state" for optimizer.pt; empty where it may hold some. By name alone,
-/// the names that transformers, accelerate and DeepSpeed give to what they need for going on with a training.
+/// Returns why a file with this name does not contain weights: "optimizer state" for optimizer.pt; empty if it may
+/// contain weights. Knows the names that transformers, accelerate and DeepSpeed give to the state of a training run.
 std::string_view not_weights(std::string_view path) noexcept;
 
 }  // namespace depickle::convert

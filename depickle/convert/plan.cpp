@@ -17,17 +17,16 @@ namespace {
 constexpr std::string_view kReserved = "__metadata__";
 constexpr std::string_view kFormatKey = "format";
 
-// "3 tensors that safetensors cannot hold: q (quantized), …"
-Error holds_unsupported(const std::vector<Unsupported>& unsupported) {
-  std::string what = fmt::format("{} that safetensors cannot hold: ", plural(unsupported.size(), "tensor"));
-  constexpr size_t kShown = 3;
-  for (size_t i = 0; i < std::min(unsupported.size(), kShown); ++i)
+Error unsupported_error(const std::vector<Unsupported>& unsupported) {
+  std::string what = fmt::format("safetensors cannot represent {}: ", plural(unsupported.size(), "tensor"));
+  constexpr size_t kMaxShown = 3;
+  for (size_t i = 0; i < std::min(unsupported.size(), kMaxShown); ++i)
     what += fmt::format("{}{} ({})", i == 0 ? "" : ", ", quoted(unsupported[i].name), printable(unsupported[i].what));
-  if (unsupported.size() > kShown) what += " …";
+  if (unsupported.size() > kMaxShown) what += " …";
   return Error(Code::unsupported, Reason::unsupported_dtype, std::move(what));
 }
 
-Error holds_nothing(const Weights& source) {
+Error no_tensors_error(const Weights& source) {
   std::string hint;
   const auto& unused = source.unused();
   if (!unused.empty())
@@ -36,8 +35,8 @@ Error holds_nothing(const Weights& source) {
 }
 
 void check_writable(const Weights& source, const PlanOptions& options) {
-  if (!source.unsupported().empty() && !options.skip_unsupported) throw holds_unsupported(source.unsupported());
-  if (source.tensors().empty()) throw holds_nothing(source);
+  if (!source.unsupported().empty() && !options.skip_unsupported) throw unsupported_error(source.unsupported());
+  if (source.tensors().empty()) throw no_tensors_error(source);
   for (const Tensor& tensor : source.tensors()) {
     if (tensor.name == kReserved)
       throw Error(Code::unsupported, "", "safetensors reserves this name", Where::of(kReserved));
@@ -45,7 +44,7 @@ void check_writable(const Weights& source, const PlanOptions& options) {
   }
 }
 
-// Where a tensor lies and how it is seen: what two names have in common that are one tensor.
+// Orders tensors by storage, place and view. Two names of one tensor are equal in this order.
 bool less(const Tensor& a, const Tensor& b) {
   auto numbers = [](const Tensor& t) {
     return std::tuple(t.storage, t.offset_bytes, t.size_bytes, t.dtype, t.conjugate, t.negate, t.swap);
@@ -59,8 +58,8 @@ bool less(const Tensor& a, const Tensor& b) {
   return std::ranges::lexicographical_compare(a.strides, b.strides);
 }
 
-// The names that need no bytes of their own, sorted; `dropped` is set for them.
-std::vector<Alias> find_aliases(const Weights& source, const TiedNames& wishes, std::vector<bool>& dropped) {
+// Returns the names that are not stored, sorted, and marks them in `dropped`.
+std::vector<Alias> find_aliases(const Weights& source, const TiedNames& tied_names, std::vector<bool>& dropped) {
   std::span<const Tensor> tensors = source.tensors();
   std::vector<uint32_t> order;
   for (uint32_t i = 0; i < tensors.size(); ++i)
@@ -74,7 +73,7 @@ std::vector<Alias> find_aliases(const Weights& source, const TiedNames& wishes, 
     if (end - begin == 1) continue;
     names.clear();
     for (size_t i = begin; i < end; ++i) names.push_back(tensors[order[i]].name);
-    const size_t kept = kept_name(names, wishes);
+    const size_t kept = kept_name(names, tied_names);
     for (size_t i = 0; i < names.size(); ++i) {
       if (i == kept) continue;
       aliases.push_back({names[i], names[kept]});
@@ -85,8 +84,8 @@ std::vector<Alias> find_aliases(const Weights& source, const TiedNames& wishes, 
   return aliases;
 }
 
-// The header and every tensor's place, for the tensors that are not dropped.
-void lay_out(const Weights& source, const std::vector<bool>& dropped, uint64_t align_bytes, Plan& plan) {
+// Computes the header and the offsets of the tensors that are not dropped.
+void lay_out(const Weights& source, const std::vector<bool>& dropped, uint64_t align_bytes, ConversionPlan& plan) {
   std::vector<safetensors::TensorSpec> specs;
   std::vector<uint32_t> kept;
   specs.reserve(dropped.size()), kept.reserve(dropped.size());
@@ -109,9 +108,9 @@ void lay_out(const Weights& source, const std::vector<bool>& dropped, uint64_t a
 
 }  // namespace
 
-Plan plan(const Weights& source, const PlanOptions& options) {
+ConversionPlan plan_conversion(const Weights& source, const PlanOptions& options) {
   check_writable(source, options);
-  Plan plan;
+  ConversionPlan plan;
   std::vector<bool> dropped(source.tensors().size());
   if (options.ties == PlanOptions::Ties::once) plan.aliases = find_aliases(source, options.tied_names, dropped);
   lay_out(source, dropped, options.align_bytes, plan);

@@ -37,7 +37,7 @@ std::vector<JsonValue> items_of(const JsonValue& parent, std::string_view key) {
   return require(member.is_array() ? std::optional(member.items()) : std::nullopt, key);
 }
 
-// Returns the result of `parse_one` for each object in the array `key`.
+// Parses each object in the array `key`.
 template <typename Value, typename ParseOne>
 std::vector<Value> list_of(const JsonValue& parent, std::string_view key, ParseOne parse_one) {
   std::vector<Value> values;
@@ -87,7 +87,7 @@ Conversion conversion_of(const JsonValue& parent) {
       parent, "aliases", [](const JsonValue& one) { return Tied{text_of(one, "name"), text_of(one, "kept")}; });
   conversion.unused = list_of<Unused>(parent, "leftovers",
       [](const JsonValue& one) { return Unused{text_of(one, "path"), text_of(one, "description")}; });
-  conversion.skipped = list_of<Unsupported>(
+  conversion.unsupported = list_of<Unsupported>(
       parent, "skipped", [](const JsonValue& one) { return Unsupported{text_of(one, "name"), text_of(one, "what")}; });
   return conversion;
 }

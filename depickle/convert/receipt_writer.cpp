@@ -1,3 +1,4 @@
+#include "depickle/base/error.h"
 #include "depickle/convert/receipt.h"
 
 namespace depickle::convert {
@@ -5,17 +6,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The file's path from `folder`, which is canonical. Only folders are resolved: where the file itself is a link, its own name counts.
+// Returns the absolute path of the file's folder, with links resolved.
+fs::path folder_of(const fs::path& file) {
+  std::error_code error;
+  const fs::path absolute = fs::absolute(file, error);
+  fs::path folder = error ? fs::path() : fs::weakly_canonical(absolute.parent_path(), error);
+  if (error) throw system_error(error.value(), "cannot resolve the path", file);
+  return folder;
+}
+
+// Returns the file's path relative to `folder`, which is canonical. Links in its folders are resolved; if the file
+// itself is a link, the link's name is used.
 fs::path relative_path(const fs::path& file, const fs::path& folder) {
-  fs::path absolute = fs::absolute(file);
-  return (fs::weakly_canonical(absolute.parent_path()) / absolute.filename()).lexically_relative(folder);
+  return (folder_of(file) / file.filename()).lexically_relative(folder);
 }
 
 }  // namespace
 
 ReceiptWriter::ReceiptWriter(const fs::path& path, os::IfExists if_exists)
     : file_(path, 0, if_exists),
-      folder_(fs::weakly_canonical(fs::absolute(path).parent_path())) {
+      folder_(folder_of(path)) {
   json_.object().key("schema").value(kReceiptSchema);
   json_.key("tool").object().key("name").value("depickle").key("version").value(DEPICKLE_VERSION).end();
   json_.key("conversions").array();
@@ -38,11 +48,11 @@ void ReceiptWriter::add(const FileReport& report, std::string_view root) {
   json_.end().key("aliases").array();
   for (const Tied& tied : report.tied) json_.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
   json_.end().key("leftovers").array();
-  for (const Unused& left : report.unused)
-    json_.object().key("path").value(left.path).key("description").value(left.description).end();
+  for (const Unused& unused : report.unused)
+    json_.object().key("path").value(unused.path).key("description").value(unused.description).end();
   json_.end().key("skipped").array();
-  for (const Unsupported& skipped : report.skipped)
-    json_.object().key("name").value(skipped.name).key("what").value(skipped.what).end();
+  for (const Unsupported& tensor : report.unsupported)
+    json_.object().key("name").value(tensor.name).key("what").value(tensor.what).end();
   json_.end().end();
 }
 
@@ -59,8 +69,8 @@ void ReceiptWriter::write_file(const DigestedFile& file) {
   json_.key("bytes").value(file.size_bytes).key("sha256").value(file.sha256).end();
 }
 
-void ReceiptWriter::flush(size_t at_least) {
-  if (text_.size() < at_least) return;
+void ReceiptWriter::flush(size_t min_bytes) {
+  if (text_.size() < min_bytes) return;
   file_.write(written_bytes_, bytes(text_));
   written_bytes_ += text_.size();
   text_.clear();

@@ -1,4 +1,4 @@
-// What became of one file: names, bytes, digests.
+// The result of converting one file: names, sizes, digests.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,14 @@
 
 namespace depickle::convert {
 
-/// A name that one side does not hold itself but records as another name of a tensor that it holds.
+/// A name that is not stored, but recorded as another name of a stored tensor.
 struct Tied {
   std::string name;
   std::string kept;
 };
 
 struct DigestedFile {
-  std::filesystem::path path;  ///< in a Receipt: from the receipt's folder, as it is written there
+  std::filesystem::path path;  ///< in a Receipt: relative to the receipt's folder
   uint64_t size_bytes = 0;
   std::string sha256;
 };
@@ -31,23 +31,23 @@ struct DigestedTensor {
   std::string sha256;  ///< of the logical bytes in C order
 };
 
-/// One file that was converted, or would be.
+/// One file that was converted, or would be in a dry run.
 struct FileReport {
   std::filesystem::path source;
   std::filesystem::path target;
   std::string container;      ///< of the source: "torch zip"
-  std::string root;           ///< the part of a nested checkpoint that was taken; empty for the whole
-  uint64_t tensors = 0;       ///< names in the source, aliases included
-  uint64_t identical = 0;     ///< of them, proved to be the same bit for bit; 0 where it was only planned
+  std::string root;           ///< the part of a nested checkpoint that was converted; empty for the whole
+  uint64_t tensors = 0;       ///< number of names in the source, aliases included
+  uint64_t identical = 0;     ///< how many of them were compared and are identical; 0 in a dry run
   uint64_t tensor_bytes = 0;  ///< in the target
   uint64_t file_bytes = 0;    ///< of the target
   double seconds = 0;
-  std::vector<Tied> tied;  ///< names stored as another
+  std::vector<Tied> tied;
   std::vector<Unused> unused;
-  std::vector<Unsupported> skipped;
+  std::vector<Unsupported> unsupported;  ///< tensors that were left out
   std::vector<std::string> notes;
-  std::vector<DigestedTensor> contents;  ///< the target's tensors, in the order of their bytes
-  // Empty where no digests were asked for; those of `contents` too.
+  std::vector<DigestedTensor> contents;  ///< the target's tensors, in file order
+  // Empty if digests were not requested, like the digests in `contents`.
   std::vector<DigestedFile> digested_sources;
   std::string target_sha256;
 };

@@ -10,9 +10,9 @@ void write_members(JsonWriter& json, const FileReport& file) {
   json.key("seconds").value(file.seconds).key("tied").array();
   for (const Tied& tied : file.tied) json.object().key("name").value(tied.name).key("kept").value(tied.kept).end();
   json.end().key("leftovers");
-  write_leftovers(json, file.unused);
+  write_unused(json, file.unused);
   json.key("skipped");
-  write_unsupported(json, file.skipped);
+  write_unsupported(json, file.unsupported);
   json.key("notes");
   write_texts(json, file.notes);
 }
@@ -26,20 +26,20 @@ void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes) {
   json.end();
 }
 
-void write_failures(JsonWriter& json, const std::vector<Failure>& failures) {
+void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures) {
   json.array();
-  for (const Failure& failure : failures) {
+  for (const FailedFile& failure : failures) {
     json.object().key("file").value(failure.file.string());
     json.key("error").value(failure.error.what()).key("hint").value(failure.error.hint()).end();
   }
   json.end();
 }
 
-void write_leftovers(JsonWriter& json, const std::vector<Unused>& unused) {
+void write_unused(JsonWriter& json, const std::vector<Unused>& unused) {
   json.array();
-  for (const Unused& left : unused) {
-    json.object().key("path").value(left.path).key("description").value(left.description);
-    json.key("tensors").value(left.tensors).end();
+  for (const Unused& value : unused) {
+    json.object().key("path").value(value.path).key("description").value(value.description);
+    json.key("tensors").value(value.tensors).end();
   }
   json.end();
 }

@@ -1,4 +1,4 @@
-// Reports as JSON, in the forms of docs/json.md: what the program prints and the page's API answers is spelled here once.
+// Writes reports as JSON (docs/json.md). Used by the program's output and by the page's API.
 #pragma once
 
 #include <string>
@@ -9,13 +9,13 @@
 
 namespace depickle::convert {
 
-/// The members `source` to `notes` of an open object.
+/// Writes the members `source` to `notes` of the open object.
 void write_members(JsonWriter& json, const FileReport& file);
 
-// Each an array.
+// Each writes an array.
 void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes);
-void write_failures(JsonWriter& json, const std::vector<Failure>& failures);
-void write_leftovers(JsonWriter& json, const std::vector<Unused>& unused);
+void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures);
+void write_unused(JsonWriter& json, const std::vector<Unused>& unused);
 void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors);
 void write_texts(JsonWriter& json, const std::vector<std::string>& texts);
 

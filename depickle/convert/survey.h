@@ -1,4 +1,4 @@
-// What a folder holds that can be converted, and what each part will be called. Looks at names and indexes, not into weights.
+// Finds the weights files that can be converted and decides their target names. Reads names and indexes, not weights.
 #pragma once
 
 #include <filesystem>
@@ -12,47 +12,46 @@
 
 namespace depickle::convert {
 
-/// A file that is left as it is, and why.
-struct Left {
+/// A file that was not converted, and why.
+struct SkippedFile {
   std::filesystem::path file;
   std::string reason;
 };
 
 /// A file that could not be converted.
-struct Failure {
+struct FailedFile {
   std::filesystem::path file;
   Error error;
 };
 
-/// One weights file, or the shards of one model with their index. All paths count from the folder.
-struct Job {
+/// One weights file, or the shards of one model with their index. All paths are relative to the folder.
+struct ModelFiles {
   struct File {
     std::filesystem::path source;
     std::filesystem::path target;
   };
   std::vector<File> files;
-  std::shared_ptr<const safetensors::Index> index = nullptr;  ///< of the source; nullptr where it is one file
+  std::shared_ptr<const safetensors::Index> index = nullptr;  ///< the source's index; nullptr for a single file
   std::filesystem::path source_index = {};
   std::filesystem::path target_index = {};
 };
 
-/// Everything is sorted by path.
+/// All lists are sorted by path.
 struct Survey {
-  std::vector<Job> jobs;
-  std::vector<Left> already;    ///< files whose safetensors twin stands beside them
-  std::vector<Left> left;       ///< files with a weights file's ending that hold no weights, by their names
-  std::vector<Failure> failed;  ///< broken indexes, missing shards, two files that would get one name
-  uint64_t safetensors_files = 0;
+  std::vector<ModelFiles> models;
+  std::vector<SkippedFile> up_to_date;  ///< files whose target exists in the same folder
+  std::vector<SkippedFile> skipped;     ///< files with a weights file extension that are not weights by their name
+  std::vector<FailedFile> failed;       ///< broken indexes, missing shards, two files with the same target
 };
 
-/// Looks through `folder` and what is below it, hidden folders and `skip` aside. Links to files are followed (a snapshot in a Hub cache
-/// is made of them), links to folders are not. With `again`, twins do not matter.
-/// Throws Error where the folder cannot be read.
-Survey survey(const std::filesystem::path& folder, const std::filesystem::path& skip, bool again);
+/// Lists `folder` and its subfolders, except hidden folders and `skip`. Follows links to files, because a snapshot in a
+/// Hub cache consists of links; does not follow links to folders. `force` ignores existing targets.
+/// Throws Error if the folder cannot be read.
+Survey survey_folder(const std::filesystem::path& folder, const std::filesystem::path& skip, bool force);
 
-/// The same of a list of names, wherever the files are. `read_index` is called for each index of pickled shards; what it throws is that
-/// model's failure.
 using ReadIndex = std::function<safetensors::Index(const std::filesystem::path& file)>;
-Survey survey(std::vector<std::filesystem::path> files, const ReadIndex& read_index, bool again);
+/// Does the same for a list of names. Calls `read_index` for each index of pickled shards; an Error that it throws is
+/// reported in `failed`.
+Survey survey_files(std::vector<std::filesystem::path> files, const ReadIndex& read_index, bool force);
 
 }  // namespace depickle::convert

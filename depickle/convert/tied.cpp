@@ -5,16 +5,17 @@
 namespace depickle::convert {
 namespace {
 
-// A name that ends in `dropped` is made by its loader from one that ends in `kept` (from any other, where that is empty).
+// A loader makes a tensor whose name ends in `dropped` from one whose name ends in `kept`; from any other one if `kept`
+// is empty.
 struct Tie {
   std::string_view dropped;
   std::string_view kept;
 };
 
-// In order: a row applies only while a name for it to be made from is left, so the special rows stand before the general ones.
+// Rows apply in order, and only while a name that the loader can start from remains. So special rows come first.
 constexpr Tie kTies[] = {
     // Two embeddings in one model.
-    {"encoder.embed_tokens.weight", "shared.weight"},  // T5, BART and their kin
+    {"encoder.embed_tokens.weight", "shared.weight"},  // T5, BART and similar
     {"decoder.embed_tokens.weight", "shared.weight"},
     {"text_encoder.embed_tokens.weight", "shared.weight"},  // SeamlessM4T
     {"text_decoder.embed_tokens.weight", "shared.weight"},
@@ -29,18 +30,18 @@ constexpr Tie kTies[] = {
     {"encoder.embed_patches.proj.bias", "patch_embed.proj.bias"},
     {"relative_bias.biases.0.relative_attention_bias.weight", "SelfAttention.relative_attention_bias.weight"},
     {"prompt_encoder.shared_embedding.positional_embedding", "shared_image_embedding.positional_embedding"},
-    // The biases of heads whose weight is tied.
+    // Biases of heads with a tied weight.
     {"predictions.decoder.bias", "predictions.bias"},  // BERT, ALBERT
     {"lm_head.decoder.bias", "lm_head.bias"},          // RoBERTa
     {"ctc_head.bias", "encoder.out.bias"},
-    // Heads with names that also mean other things.
+    // Heads whose names are ambiguous.
     {"decoder.weight", "embeddings.tok_embeddings.weight"},  // ModernBERT
     {"head.weight", "rwkv.embeddings.weight"},
     {"head.decoder.weight", "embed_tokens.weight"},
     {"output.weight", "word_embeddings.weight"},  // GIT
     {"ctc_head.weight", "encoder.out.weight"},
     {"codec_head", "codec_embedding.weight"},
-    // Heads, whatever they are tied to.
+    // Heads tied to any other tensor.
     {"lm_head.weight", ""},
     {"lm_head.decoder.weight", ""},
     {"lm_head.out_proj.weight", ""},
@@ -57,7 +58,7 @@ constexpr Tie kTies[] = {
     {"unembedding_projection.weight", ""},
 };
 
-// Whether `name` is `ending` or ends in it after a dot.
+// Returns whether `name` is `ending` or ends in "." + `ending`.
 bool has_ending(std::string_view name, std::string_view ending) {
   if (ending.empty()) return true;
   if (!name.ends_with(ending)) return false;
@@ -68,28 +69,28 @@ bool contains(const std::vector<std::string>& list, std::string_view name) {
   return std::ranges::find(list, name) != list.end();
 }
 
-// Keeps in `names` those that `belongs` accepts, or all where it accepts none.
-template <typename Belongs>
-void narrow(std::vector<std::string_view>& names, Belongs belongs) {
-  if (std::ranges::any_of(names, belongs)) std::erase_if(names, [&](std::string_view name) { return !belongs(name); });
+// Removes the names that `accepts` rejects, unless it rejects all.
+template <typename Accepts>
+void narrow(std::vector<std::string_view>& names, Accepts accepts) {
+  if (std::ranges::any_of(names, accepts)) std::erase_if(names, [&](std::string_view name) { return !accepts(name); });
 }
 
 void drop(std::vector<std::string_view>& names, const Tie& tie) {
   for (size_t i = names.size(); i-- > 0;) {
-    auto owns = [&](std::string_view other) { return other != names[i] && has_ending(other, tie.kept); };
-    if (has_ending(names[i], tie.dropped) && std::ranges::any_of(names, owns))
+    auto can_replace = [&](std::string_view other) { return other != names[i] && has_ending(other, tie.kept); };
+    if (has_ending(names[i], tie.dropped) && std::ranges::any_of(names, can_replace))
       names.erase(names.begin() + static_cast<ptrdiff_t>(i));
   }
 }
 
 }  // namespace
 
-size_t kept_name(std::span<const std::string_view> names, const TiedNames& wishes) {
-  std::vector<std::string_view> left(names.begin(), names.end());
-  narrow(left, [&](std::string_view name) { return contains(wishes.keep, name); });
-  narrow(left, [&](std::string_view name) { return !contains(wishes.discard, name); });
-  for (const Tie& tie : kTies) drop(left, tie);
-  std::string_view kept = *std::ranges::min_element(left);
+size_t kept_name(std::span<const std::string_view> names, const TiedNames& user) {
+  std::vector<std::string_view> candidates(names.begin(), names.end());
+  narrow(candidates, [&](std::string_view name) { return contains(user.keep, name); });
+  narrow(candidates, [&](std::string_view name) { return !contains(user.discard, name); });
+  for (const Tie& tie : kTies) drop(candidates, tie);
+  std::string_view kept = *std::ranges::min_element(candidates);
   return static_cast<size_t>(std::ranges::find(names, kept) - names.begin());
 }
 

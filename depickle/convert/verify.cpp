@@ -20,35 +20,23 @@ class Verifier {
   Verifier(const fs::path& receipt, const VerifyOptions& options) : folder_(receipt.parent_path()), options_(options) {}
 
   Verification run(const Receipt& receipt) {
-    for (const Conversion& conversion : receipt.conversions) check(conversion);
+    for (const Conversion& conversion : receipt.conversions) check_conversion(conversion);
     for (const DigestedFile& index : receipt.indexes) {
-      if (auto file = open(index)) check_digests(index, *file, {});
+      if (auto file = open_file(index)) check_digests(index, *file, {});
     }
     return std::move(result_);
   }
 
  private:
-  void check(const Conversion& conversion) {
-    bool sources_are_here = true;
-    for (const DigestedFile& source : conversion.sources) {
-      std::error_code ignored;
-      if (!fs::exists(folder_ / source.path, ignored)) {
-        result_.notes.push_back(
-            fmt::format("{} is not here: only the target was checked", printable(source.path.string())));
-        sources_are_here = false;
-      } else if (auto file = open(source)) {
-        sources_are_here &= check_digests(source, *file, {});
-      } else {
-        sources_are_here = false;
-      }
-    }
-    auto file = open(conversion.target);
+  void check_conversion(const Conversion& conversion) {
+    const bool sources_match = check_sources(conversion);
+    auto file = open_file(conversion.target);
     if (!file) return;
     std::optional<Weights> target = open_weights(conversion.target, {});
-    check_digests(conversion.target, *file, target ? check_table(conversion, *target) : std::vector<Claim>{});
-    if (!target || !sources_are_here) return;
+    check_digests(conversion.target, *file, target ? check_table(conversion, *target) : std::vector<ExpectedDigest>{});
+    if (!target || !sources_match) return;
     if (conversion.sources.size() != 1) {
-      result_.notes.push_back(fmt::format("{} was made of {}: their digests were checked, not their tensors",
+      result_.notes.push_back(fmt::format("{} was converted from {}: their digests were checked, not their tensors",
           printable(conversion.target.path.string()), plural(conversion.sources.size(), "file")));
       return;
     }
@@ -56,22 +44,40 @@ class Verifier {
       check_against(conversion, *source, *target);
   }
 
-  // A digest to compute, and what the receipt says it is.
-  struct Claim {
+  // Returns whether all sources exist with the digests of the receipt.
+  bool check_sources(const Conversion& conversion) {
+    bool all_match = true;
+    for (const DigestedFile& source : conversion.sources) {
+      std::error_code ignored;
+      if (!fs::exists(folder_ / source.path, ignored)) {
+        result_.notes.push_back(
+            fmt::format("{} does not exist: only the target was checked", printable(source.path.string())));
+        all_match = false;
+      } else if (auto file = open_file(source)) {
+        all_match &= check_digests(source, *file, {});
+      } else {
+        all_match = false;
+      }
+    }
+    return all_match;
+  }
+
+  // Bytes, and their digest in the receipt.
+  struct ExpectedDigest {
     std::string tensor;
     Bytes bytes;
     std::string_view sha256;
   };
 
-  void flaw(const DigestedFile& file, std::string tensor, std::string what) {
-    result_.flaws.push_back({file.path.string(), std::move(tensor), std::move(what)});
+  void add_mismatch(const DigestedFile& file, std::string tensor, std::string what) {
+    result_.mismatches.push_back({file.path.string(), std::move(tensor), std::move(what)});
   }
 
-  std::shared_ptr<const os::MappedFile> open(const DigestedFile& file) {
+  std::shared_ptr<const os::MappedFile> open_file(const DigestedFile& file) {
     try {
       return os::MappedFile::open(folder_ / file.path);
     } catch (const Error& error) {
-      flaw(file, "", error.code() == Code::not_found ? "the file is missing" : error.message());
+      add_mismatch(file, "", error.code() == Code::not_found ? "the file is missing" : error.message());
       return nullptr;
     }
   }
@@ -80,68 +86,69 @@ class Verifier {
     try {
       return weights::open(folder_ / file.path, options);
     } catch (const Error& error) {
-      flaw(file, "", error.message());
+      add_mismatch(file, "", error.message());
       return std::nullopt;
     }
   }
 
-  // Dtypes, shapes and names now; what is left to compute is handed back.
-  std::vector<Claim> check_table(const Conversion& conversion, const Weights& target) {
-    std::vector<Claim> claims;
+  // Checks names, dtypes and shapes. Returns the digests that are still to be computed.
+  std::vector<ExpectedDigest> check_table(const Conversion& conversion, const Weights& target) {
+    std::vector<ExpectedDigest> digests;
     for (const DigestedTensor& expected : conversion.tensors) {
       const Tensor* tensor = target.find(expected.name);
       if (!tensor || !tensor->is_contiguous()) {
-        flaw(conversion.target, expected.name, "the tensor is missing");
+        add_mismatch(conversion.target, expected.name, "the tensor is missing");
       } else if (tensor->dtype != expected.dtype || !std::ranges::equal(tensor->shape, expected.shape)) {
-        flaw(conversion.target, expected.name, "dtype or shape are not those of the receipt");
+        add_mismatch(conversion.target, expected.name, "dtype or shape differs from the receipt");
       } else {
-        claims.push_back({expected.name, target.view(*tensor), expected.sha256});
+        digests.push_back({expected.name, target.view(*tensor), expected.sha256});
       }
     }
     if (target.tensors().size() > conversion.tensors.size())
-      flaw(conversion.target, "",
-          fmt::format(
-              "holds {}, the receipt names {}", plural(target.tensors().size(), "tensor"), conversion.tensors.size()));
+      add_mismatch(conversion.target, "",
+          fmt::format("contains {}, the receipt lists {}", plural(target.tensors().size(), "tensor"),
+              conversion.tensors.size()));
     for (const Tied& alias : conversion.aliases) {
       if (!target.find(alias.kept))
-        flaw(conversion.target, alias.name, fmt::format("is an alias of {}, which is missing", quoted(alias.kept)));
+        add_mismatch(
+            conversion.target, alias.name, fmt::format("is an alias of {}, which is missing", quoted(alias.kept)));
     }
-    return claims;
+    return digests;
   }
 
-  // Whether the file is what the receipt says; and each claim about a part of it.
-  bool check_digests(const DigestedFile& expected, const os::MappedFile& file, std::vector<Claim> claims) {
+  // Checks the file's size and digest, and the digests of its parts. Returns whether all match.
+  bool check_digests(const DigestedFile& expected, const os::MappedFile& file, std::vector<ExpectedDigest> parts) {
+    const size_t mismatches_before = result_.mismatches.size();
     if (file.size_bytes() != expected.size_bytes)
-      flaw(expected, "",
+      add_mismatch(expected, "",
           fmt::format(
               "the file has {} bytes, the receipt says {}", grouped(file.size_bytes()), grouped(expected.size_bytes)));
-    const size_t flaws_before = result_.flaws.size();
-    claims.push_back({"", file.all(), expected.sha256});
+    parts.push_back({"", file.all(), expected.sha256});
     std::vector<Bytes> pieces;
     uint64_t total_bytes = 0;
-    for (const Claim& claim : claims) {
-      pieces.push_back(claim.bytes);
-      total_bytes += claim.bytes.size();
+    for (const ExpectedDigest& part : parts) {
+      pieces.push_back(part.bytes);
+      total_bytes += part.bytes.size();
     }
     const std::string shown = expected.path.string();
-    Meter meter(options_.progress, "verify", shown, total_bytes);
-    std::vector<Digest> digests = sha256_each(pieces, options_.threads, meter);
-    for (size_t i = 0; i < claims.size(); ++i) {
-      if (digests[i].text() != claims[i].sha256)
-        flaw(expected, claims[i].tensor,
-            fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), claims[i].sha256));
+    ProgressMeter meter(options_.progress, "verify", shown, total_bytes);
+    const std::vector<Digest> digests = sha256_each(pieces, options_.threads, meter);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (digests[i].text() != parts[i].sha256)
+        add_mismatch(expected, parts[i].tensor,
+            fmt::format("sha256 is {}, the receipt says {}", digests[i].text(), parts[i].sha256));
     }
     ++result_.files;
-    result_.tensors += claims.size() - 1;
-    return result_.flaws.size() == flaws_before && file.size_bytes() == expected.size_bytes;
+    result_.tensors += parts.size() - 1;
+    return result_.mismatches.size() == mismatches_before;
   }
 
   void check_against(const Conversion& conversion, const Weights& source, const Weights& target) {
     const std::string shown = conversion.target.path.string();
     Comparison comparison =
         compare(source, target, {.threads = options_.threads, .progress = options_.progress, .file = shown});
-    for (const Finding& finding : comparison.findings)
-      flaw(conversion.target, finding.name, describe(finding, "the source", "the target"));
+    for (const Difference& difference : comparison.differences)
+      add_mismatch(conversion.target, difference.name, describe(difference, "the source", "the target"));
   }
 
   fs::path folder_;
@@ -152,8 +159,7 @@ class Verifier {
 }  // namespace
 
 Verification verify(const fs::path& receipt, const VerifyOptions& options) {
-  Receipt read = read_receipt(receipt);
-  return Verifier(receipt, options).run(read);
+  return Verifier(receipt, options).run(read_receipt(receipt));
 }
 
 }  // namespace depickle::convert

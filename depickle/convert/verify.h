@@ -1,4 +1,4 @@
-// A receipt proved again.
+// Checks a receipt again.
 #pragma once
 
 #include <filesystem>
@@ -10,20 +10,20 @@
 
 namespace depickle::convert {
 
-/// Something that is not as the receipt says.
-struct Flaw {
-  std::string file;    ///< as the receipt names it
-  std::string tensor;  ///< empty where the file as a whole is meant
+/// Something that differs from the receipt.
+struct Mismatch {
+  std::string file;    ///< as in the receipt
+  std::string tensor;  ///< empty if it concerns the whole file
   std::string what;    ///< "the file is missing", "sha256 is …, the receipt says …"
 };
 
 struct Verification {
-  uint64_t files = 0;    ///< whose digests were computed again
-  uint64_t tensors = 0;  ///< whose digests were
-  std::vector<Flaw> flaws;
-  std::vector<std::string> notes;  ///< what could not be looked at: "pytorch_model.bin is not here: …"
+  uint64_t files = 0;    ///< number of files whose digest was computed
+  uint64_t tensors = 0;  ///< number of tensors whose digest was computed
+  std::vector<Mismatch> mismatches;
+  std::vector<std::string> notes;  ///< what could not be checked: "pytorch_model.bin does not exist: …"
 
-  bool proven() const noexcept { return flaws.empty(); }
+  bool passed() const noexcept { return mismatches.empty(); }
 };
 
 struct VerifyOptions {
@@ -31,9 +31,9 @@ struct VerifyOptions {
   Progress progress = {};
 };
 
-/// Reads everything that the receipt names: digests and sizes of all files, of every tensor, and, where the source is still there,
-/// source against target bit by bit. A source that is gone is a note, a target that is gone is a flaw.
-/// Throws Error where the receipt itself cannot be read, and {cancelled} from the listener.
+/// Checks everything that the receipt contains: sizes and digests of all files, digests of all tensors, and, if the
+/// source still exists, source against target bit for bit. A missing source is a note, a missing target a mismatch.
+/// Throws Error if the receipt cannot be read, Error{cancelled} from the listener.
 Verification verify(const std::filesystem::path& receipt, const VerifyOptions& options = {});
 
 }  // namespace depickle::convert

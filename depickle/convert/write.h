@@ -1,4 +1,4 @@
-// A plan carried out: from the source's mapping into the file, in bounded memory.
+// Writes the tensors of a plan from the source's mapping into the file, in bounded memory.
 #pragma once
 
 #include <functional>
@@ -13,17 +13,17 @@ namespace depickle::convert {
 struct WriteOptions {
   unsigned threads = default_threads();
   Progress progress = {};
-  std::string_view file = {};  ///< what Progress calls the work
+  std::string_view file = {};  ///< the file name in progress reports
   os::Durable durable = os::Durable::yes;
-  /// Called when bytes [begin, end) of the source's tensor number `tensor` are in the file; from several threads.
+  /// Called after bytes [begin, end) of the source's tensor number `tensor` were written; from several threads.
   std::function<void(uint32_t tensor, uint64_t begin, uint64_t end)> written = {};
 };
 
-/// Writes the tensors of `plan` for `source`, whose plan it is, into `file`; plan.head is left to the caller. Contiguous tensors go straight from the mapping to the file;
-/// small ones and those that must be gathered go through buffers of at most 16 MiB in all, whatever the size of the model.
-/// Neither sync() nor commit() is called. Throws Error{io} where the disk is full, {integrity} where the source shrinks under it,
-/// {cancelled} from the listener.
+/// Writes the tensors of `plan`, which was made for `source`, into `file`; the caller writes plan.head. Contiguous
+/// tensors are written directly from the mapping; small and strided tensors go through buffers of at most 16 MiB in
+/// total. Does not call sync() or commit(). Throws Error{io} if the disk is full, Error{integrity} if the source is
+/// truncated meanwhile, Error{cancelled} from the listener.
 void write_tensors(
-    const Plan& plan, const Weights& source, const os::OutputFile& file, const WriteOptions& options = {});
+    const ConversionPlan& plan, const Weights& source, const os::OutputFile& file, const WriteOptions& options = {});
 
 }  // namespace depickle::convert

@@ -80,7 +80,7 @@ std::string remarks(const Description& d) {
   std::vector<std::string> tied, left;
   for (const convert::Tied& names : d.tied)
     tied.push_back(fmt::format("{} is {}", markdown_code(names.name), markdown_code(names.kept)));
-  for (const convert::Left& file : d.left)
+  for (const convert::SkippedFile& file : d.left)
     left.push_back(fmt::format("{} ({})", markdown_code(file.file.string()), printable(file.reason)));
   line("Tied tensors, stored once", tied);
   line("In the pickles, but no weights", coded(d.left_in_files));

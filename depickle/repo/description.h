@@ -32,7 +32,7 @@ struct Description {
   std::vector<convert::Tied> tied;
   std::vector<std::string> left_in_files;  ///< "epoch (int 3)"
   std::vector<std::string> skipped;        ///< tensors that safetensors cannot hold
-  std::vector<convert::Left> left;         ///< files that were not converted
+  std::vector<convert::SkippedFile> left;  ///< files that were not converted
   NamedInPickles named;
   std::string receipt;  ///< JSON; folded in where it is at most 16 KiB
 };

@@ -52,13 +52,13 @@ bool Job::is_open_already(
 }
 
 void Job::preview() {
-  for (const convert::Job& job : report_.plan.jobs) {
+  for (const convert::ModelFiles& job : report_.plan.jobs) {
     uint64_t total_bytes = 0;
-    for (const convert::Job::File& file : job.files) total_bytes += preview_file(file);
+    for (const convert::ModelFiles::File& file : job.files) total_bytes += preview_file(file);
     if (job.index) report_.report.indexes.push_back({job.source_index, job.target_index, total_bytes, {}});
   }
-  report_.report.already = report_.plan.already;
-  report_.report.left.insert(report_.report.left.end(), report_.plan.left.begin(), report_.plan.left.end());
+  report_.report.up_to_date = report_.plan.already;
+  report_.report.skipped.insert(report_.report.skipped.end(), report_.plan.left.begin(), report_.plan.left.end());
   report_.report.failed.insert(report_.report.failed.end(), report_.plan.failed.begin(), report_.plan.failed.end());
   report_.outcome = report_.report.failed.empty() ? Outcome::planned : Outcome::failed;
 }
@@ -77,9 +77,9 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
   if (target != work)
     for (const std::string& path : report_.plan.present) copy_present(work / path, target / path);
   report_.report = convert::convert_folder(work, target, options, options_.progress);
-  for (convert::Failure& failure : report_.report.failed) failure.error = in_repository(failure, work);
+  for (convert::FailedFile& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
-    take_scan(engine_.scan(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
+    take_scan(engine_.scan_file(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
     file.source = file.source.lexically_relative(work);
     file.target = file.target.lexically_relative(target);
   }
@@ -88,8 +88,8 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
     index.target = index.target.lexically_relative(target);
   }
   auto append = [](auto& to, const auto& more) { to.insert(to.end(), more.begin(), more.end()); };
-  append(report_.report.already, report_.plan.already);
-  append(report_.report.left, report_.plan.left);
+  append(report_.report.up_to_date, report_.plan.already);
+  append(report_.report.skipped, report_.plan.left);
   append(report_.report.failed, report_.plan.failed);
   if (!report_.report.failed.empty()) report_.outcome = Outcome::failed;
   if (report_.report.failed.empty() && report_.report.files.empty() && report_.report.indexes.empty())
@@ -104,7 +104,7 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
       .number = number};
   d.is_pipeline = by_path_.contains("model_index.json");
   d.receipt = receipt_text;
-  d.left = report_.report.left;
+  d.left = report_.report.skipped;
   for (const convert::FileReport& file : report_.report.files) {
     DescribedFile described{
         .target = file.target.string(), .source = file.source.string(), .target_bytes = file.file_bytes};
@@ -117,7 +117,7 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
     d.tied.insert(d.tied.end(), file.tied.begin(), file.tied.end());
     for (const Unused& left : file.unused)
       d.left_in_files.push_back(fmt::format("{} ({})", left.path, left.description));
-    for (const Unsupported& tensor : file.skipped)
+    for (const Unsupported& tensor : file.unsupported)
       d.skipped.push_back(fmt::format("{} ({})", tensor.name, tensor.what));
   }
   for (const convert::IndexReport& index : report_.report.indexes) d.indexes.push_back(index.target.string());
@@ -138,15 +138,15 @@ Plan Job::plan_at(const std::string& commit, const std::vector<hub::RepoFile>& f
   return plan(files, [&](const std::string& path) { return read_index(client_, repo_, commit, path); });
 }
 
-uint64_t Job::preview_file(const convert::Job::File& file) {
+uint64_t Job::preview_file(const convert::ModelFiles::File& file) {
   const std::string path = file.source.string();
   try {
     auto source = open_source(client_, repo_, info_.commit, path);
-    take_scan(engine_.scan(source), path);
+    take_scan(engine_.scan_file(source), path);
     auto only_plan = [](uint64_t) { return nullptr; };
-    auto report = engine_.convert({source}, only_plan,
+    auto report = engine_.convert_model({source}, only_plan,
         {.plan = options_.convert.plan, .open = options_.convert.open, .progress = options_.progress, .file = path});
-    if (!report) return report_.report.already.push_back({path, "is safetensors already"}), 0;
+    if (!report) return report_.report.up_to_date.push_back({path, "is already safetensors"}), 0;
     report->source = file.source;
     report->target = file.target;
     report_.report.files.push_back(std::move(*report));
@@ -158,7 +158,7 @@ uint64_t Job::preview_file(const convert::Job::File& file) {
   }
 }
 
-Error Job::in_repository(const convert::Failure& failure, const fs::path& work) {
+Error Job::in_repository(const convert::FailedFile& failure, const fs::path& work) {
   const Error& error = failure.error;
   Where where = error.where();
   if (where.file.starts_with(work.string())) where.file = fs::path(where.file).lexically_relative(work).string();

@@ -43,9 +43,9 @@ class Job {
 
  private:
   Plan plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const;
-  uint64_t preview_file(const convert::Job::File& file);
+  uint64_t preview_file(const convert::ModelFiles::File& file);
   // The working folder is gone when people read this.
-  static Error in_repository(const convert::Failure& failure, const std::filesystem::path& work);
+  static Error in_repository(const convert::FailedFile& failure, const std::filesystem::path& work);
   static void copy_present(const std::filesystem::path& from, const std::filesystem::path& to);
   void take_scan(scan::Scan scan, const std::string& path);
   static void add_digests(DescribedFile& file, const convert::Receipt& receipt);

@@ -73,8 +73,8 @@ class Indexes {
   std::map<std::string, Error> broken_;
 };
 
-fs::path main_source(const convert::Job& job) { return job.index ? job.source_index : job.files.front().source; }
-std::string main_target(const convert::Job& job) {
+fs::path main_source(const convert::ModelFiles& job) { return job.index ? job.source_index : job.files.front().source; }
+std::string main_target(const convert::ModelFiles& job) {
   return (job.index ? job.target_index : job.files.front().target).string();
 }
 
@@ -90,18 +90,19 @@ class Planner {
     std::vector<fs::path> visible;
     for (const std::string& name : names_)
       if (!is_broken_safetensors_index(name)) visible.emplace_back(name);
-    convert::Survey survey =
-        convert::survey(std::move(visible), [&](const fs::path& index) { return indexes_.at(index.string()); }, false);
-    plan_.already = std::move(survey.already);
-    plan_.left = std::move(survey.left);
+    convert::Survey survey = convert::survey_files(
+        std::move(visible), [&](const fs::path& index) { return indexes_.at(index.string()); }, false);
+    plan_.already = std::move(survey.up_to_date);
+    plan_.left = std::move(survey.skipped);
     plan_.failed = std::move(survey.failed);
-    const bool some_are_looked_for =
-        std::ranges::any_of(
-            survey.jobs, [](const convert::Job& job) { return is_looked_for(main_source(job).string()); }) ||
-        std::ranges::any_of(plan_.already, [](const convert::Left& left) { return is_looked_for(left.file.string()); });
-    for (convert::Job& job : survey.jobs) take(std::move(job), some_are_looked_for);
-    std::ranges::sort(plan_.already, {}, &convert::Left::file);
-    std::ranges::sort(plan_.left, {}, &convert::Left::file);
+    const bool some_are_looked_for = std::ranges::any_of(survey.models, [](const convert::ModelFiles& job) {
+      return is_looked_for(main_source(job).string());
+    }) || std::ranges::any_of(plan_.already, [](const convert::SkippedFile& left) {
+      return is_looked_for(left.file.string());
+    });
+    for (convert::ModelFiles& job : survey.models) take(std::move(job), some_are_looked_for);
+    std::ranges::sort(plan_.already, {}, &convert::SkippedFile::file);
+    std::ranges::sort(plan_.left, {}, &convert::SkippedFile::file);
     return std::move(plan_);
   }
 
@@ -121,7 +122,7 @@ class Planner {
     return !is_index_name(target) || indexes_.is_loadable(target, names_);
   }
 
-  void take(convert::Job job, bool some_are_looked_for) {
+  void take(convert::ModelFiles job, bool some_are_looked_for) {
     const std::string source = main_source(job).string();
     if (const std::string other = other_layout(main_target(job)); is_there(other)) {
       plan_.already.push_back({source, fmt::format("{} already exists", printable(file_name(other)))});
@@ -130,7 +131,7 @@ class Planner {
     } else if (some_are_looked_for && !is_looked_for(source)) {
       plan_.left.push_back({source, "not a name that model libraries look for"});
     } else {
-      for (const convert::Job::File& file : job.files) {
+      for (const convert::ModelFiles::File& file : job.files) {
         plan_.source_bytes += sizes_.at(file.source.string());
         if (names_.contains(file.target.string())) plan_.present.push_back(file.target.string());
       }
@@ -148,8 +149,8 @@ class Planner {
 
 std::vector<std::string> Plan::new_files() const {
   std::vector<std::string> files;
-  for (const convert::Job& job : jobs) {
-    for (const convert::Job::File& file : job.files)
+  for (const convert::ModelFiles& job : jobs) {
+    for (const convert::ModelFiles::File& file : job.files)
       if (std::ranges::find(present, file.target.string()) == present.end()) files.push_back(file.target.string());
     if (job.index) files.push_back(job.target_index.string());
   }
@@ -159,8 +160,8 @@ std::vector<std::string> Plan::new_files() const {
 
 std::vector<std::string> Plan::needed_files() const {
   std::vector<std::string> files = present;
-  for (const convert::Job& job : jobs) {
-    for (const convert::Job::File& file : job.files) files.push_back(file.source.string());
+  for (const convert::ModelFiles& job : jobs) {
+    for (const convert::ModelFiles::File& file : job.files) files.push_back(file.source.string());
     if (job.index) files.push_back(job.source_index.string());
   }
   std::ranges::sort(files);

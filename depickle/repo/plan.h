@@ -19,10 +19,10 @@ using ReadIndex = std::function<safetensors::Index(const std::string& path)>;
 
 /// Everything is sorted by path; all paths count from the repository's root.
 struct Plan {
-  std::vector<convert::Job> jobs;        ///< to be converted
-  std::vector<convert::Left> already;    ///< pickles whose safetensors are there
-  std::vector<convert::Left> left;       ///< pickles that no library looks for, or that hold no weights
-  std::vector<convert::Failure> failed;  ///< broken indexes, missing shards, two files that would get one name
+  std::vector<convert::ModelFiles> jobs;      ///< to be converted
+  std::vector<convert::SkippedFile> already;  ///< pickles whose safetensors are there
+  std::vector<convert::SkippedFile> left;     ///< pickles that no library looks for, or that hold no weights
+  std::vector<convert::FailedFile> failed;    ///< broken indexes, missing shards, two files that would get one name
   std::vector<std::string>
       present;  ///< of the jobs' targets, those that are there: a conversion broke off, and they must prove equal
   uint64_t source_bytes = 0;  ///< of the jobs

@@ -17,7 +17,8 @@ namespace depickle::repo {
 namespace {
 
 using Kind = TensorFinding::Kind;
-using Finding = convert::Finding;
+using convert::Difference;
+using convert::DifferenceKind;
 
 // The shards of one side and where each tensor is, by the shards' own word.
 struct Side {
@@ -145,11 +146,11 @@ class ShardCheck {
     check_.identical += comparison.identical;
     check_.compared_bytes += comparison.compared_bytes;
     std::set<std::string, std::less<>> differing;
-    for (const Finding& finding : comparison.findings) differing.insert(finding.name);
+    for (const Difference& difference : comparison.differences) differing.insert(difference.name);
     for (const convert::Tied& tied : comparison.tied) {
       if (!differing.contains(tied.name)) judge_tie(tied.name, tied.kept);
     }
-    for (const Finding& finding : comparison.findings) judge(finding, before, after, comparison, differing);
+    for (const Difference& difference : comparison.differences) judge(difference, before, after, comparison, differing);
     judge_records(before, after);
     for (const Unsupported& tensor : before.unsupported())
       if (!after.find(tensor.name))
@@ -172,30 +173,32 @@ class ShardCheck {
     return found == new_.file_of.end() ? pair_.safetensors.entry : found->second;
   }
 
-  void judge(const Finding& finding, const Weights& before, const Weights& after, const convert::Comparison& comparison,
-      const std::set<std::string, std::less<>>& differing) {
-    const std::string file = file_of(finding.name);
+  void judge(const Difference& difference, const Weights& before, const Weights& after,
+      const convert::Comparison& comparison, const std::set<std::string, std::less<>>& differing) {
+    const std::string file = file_of(difference.name);
     const std::string a = pair_.pickle.entry, b = pair_.safetensors.entry;
-    auto sides = [&] { return fmt::format("{} in {} and {} in {}", finding.a, printable(a), finding.b, printable(b)); };
-    if (auto alias = aliases_.find(finding.name);
-        alias != aliases_.end() && !after.find(finding.name) && after.find(alias->second))
-      return add(Kind::alias, file_of(alias->second), finding.name,
+    auto sides = [&] {
+      return fmt::format("{} in {} and {} in {}", difference.a, printable(a), difference.b, printable(b));
+    };
+    if (auto alias = aliases_.find(difference.name);
+        alias != aliases_.end() && !after.find(difference.name) && after.find(alias->second))
+      return add(Kind::alias, file_of(alias->second), difference.name,
           fmt::format(
               "is recorded as another name of {}, which it does not equal in {}", quoted(alias->second), printable(a)));
-    switch (finding.kind) {
-      case Finding::Kind::dtype: return add(Kind::dtype, file, finding.name, sides());
-      case Finding::Kind::shape: return add(Kind::shape, file, finding.name, sides());
-      case Finding::Kind::bytes:
-        if (auto twin = twin_of(after.at(finding.name), after, before, comparison))
-          return add(Kind::swapped, file, finding.name,
+    switch (difference.kind) {
+      case DifferenceKind::dtype: return add(Kind::dtype, file, difference.name, sides());
+      case DifferenceKind::shape: return add(Kind::shape, file, difference.name, sides());
+      case DifferenceKind::bytes:
+        if (auto twin = twin_of(after.at(difference.name), after, before, comparison))
+          return add(Kind::swapped, file, difference.name,
               fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
-        return add(Kind::different, file, finding.name, fmt::format("element {} is ", finding.element) + sides());
-      case Finding::Kind::only_in_b:
-        if (auto twin = twin_of(after.at(finding.name), after, before, comparison))
-          return add(Kind::renamed, file, finding.name,
+        return add(Kind::different, file, difference.name, fmt::format("element {} is ", difference.element) + sides());
+      case DifferenceKind::only_in_b:
+        if (auto twin = twin_of(after.at(difference.name), after, before, comparison))
+          return add(Kind::renamed, file, difference.name,
               fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
-        return add(Kind::extra, file, finding.name, fmt::format("{} has no such tensor", printable(a)));
-      case Finding::Kind::only_in_a: return judge_missing(finding.name, before, after, differing);
+        return add(Kind::extra, file, difference.name, fmt::format("{} has no such tensor", printable(a)));
+      case DifferenceKind::only_in_a: return judge_missing(difference.name, before, after, differing);
     }
   }
 
@@ -231,8 +234,8 @@ class ShardCheck {
     constexpr size_t kMaxAsked = 32, kMaxCandidates = 1000;
     if (tensor.size_bytes == 0 || ++asked_ > kMaxAsked) return std::nullopt;
     std::vector<const Tensor*> candidates;
-    for (const Finding& finding : comparison.findings)
-      if (const Tensor* there = before.find(finding.name)) candidates.push_back(there);
+    for (const Difference& difference : comparison.differences)
+      if (const Tensor* there = before.find(difference.name)) candidates.push_back(there);
     for (const Tensor& there : before.tensors()) candidates.push_back(&there);
     for (const Tensor* there : std::span(candidates).first(std::min(candidates.size(), kMaxCandidates)))
       if (there->name != tensor.name && equal_bits(after, tensor, before, *there)) return std::string(there->name);

@@ -2,16 +2,18 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "depickle/base/kept_views.h"
 #include "depickle/os/mapped_file.h"
 
 namespace depickle::sandbox {
 namespace {
 
-// Bytes that the other process reads for us.
-class ServedSource final : public ByteSource {
+// A file that the parent process reads.
+class BrokeredSource final : public ByteSource {
  public:
-  ServedSource(BrokeredFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_remote)
+  BrokeredSource(BrokeredFiles& files, uint64_t number, std::string name, uint64_t size_bytes, bool is_remote)
       : ByteSource(std::move(name)),
         files_(files),
         number_(number),
@@ -27,12 +29,13 @@ class ServedSource final : public ByteSource {
   void do_read(uint64_t offset, MutableBytes out) const override {
     while (!out.empty()) {
       const uint64_t length = std::min<uint64_t>(out.size(), kMaxReadBytes);
-      WireWriter question;
-      question(Request::read, number_, offset, length);
-      const Message answer = files_.ask(question.take());
-      if (answer.payload.size() != length)
-        throw Error(Code::integrity, "", "other bytes came than were asked for", Where::in(name()));
-      std::ranges::copy(bytes(answer.payload), out.begin());
+      WireWriter request;
+      request(Request::read, number_, offset, length);
+      const Message response = files_.call(request.take());
+      if (response.payload.size() != length)
+        throw Error(Code::integrity, "",
+            fmt::format("received {} bytes, requested {}", response.payload.size(), length), Where::in(name()));
+      std::ranges::copy(bytes(response.payload), out.begin());
       out = out.subspan(length);
       offset += length;
     }
@@ -50,7 +53,7 @@ BrokeredFiles::BrokeredFiles(std::vector<Channel> channels) : channels_(std::mov
   for (const Channel& channel : channels_) free_.push_back(&channel);
 }
 
-Message BrokeredFiles::ask(const std::string& question) {
+Message BrokeredFiles::call(const std::string& request) {
   const Channel* channel = nullptr;
   {
     std::unique_lock lock(mutex_);
@@ -58,47 +61,47 @@ Message BrokeredFiles::ask(const std::string& question) {
     channel = free_.back();
     free_.pop_back();
   }
-  Message answer;
-  const bool answered = channel->send(question) && channel->receive(answer) && !answer.payload.empty();
+  Message response;
+  const bool is_answered = channel->send(request) && channel->receive(response) && !response.payload.empty();
   {
     std::scoped_lock lock(mutex_);
     free_.push_back(channel);
   }
   freed_.notify_one();
-  if (!answered) throw Error(Code::cancelled, "", "stopped");
-  const bool is_good = answer.payload[0] != 0;
-  answer.payload.erase(0, 1);
-  if (!is_good) throw WireReader(answer.payload).error();
-  return answer;
+  if (!is_answered) throw Error(Code::cancelled, "", "stopped");
+  const bool succeeded = response.payload[0] != 0;
+  response.payload.erase(0, 1);
+  if (!succeeded) throw WireReader(response.payload).error();
+  return response;
 }
 
 std::shared_ptr<const ByteSource> BrokeredFiles::open(uint64_t side, const std::string& name) {
-  WireWriter question;
-  question(Request::open, side, name);
-  Message answer = ask(question.take());
-  WireReader wire(answer.payload);
+  WireWriter request;
+  request(Request::open, side, name);
+  Message response = call(request.take());
+  WireReader wire(response.payload);
   if (!wire.value<bool>()) return nullptr;
   uint64_t number = 0, size_bytes = 0;
-  std::string shown;
+  std::string shown_name;
   bool is_remote = false;
-  wire(number, shown, size_bytes, is_remote);
-  if (answer.file.get() >= 0) return os::MappedFile::adopt(os::FileDescriptor(answer.file.release()), std::move(shown));
-  return std::make_shared<ServedSource>(*this, number, std::move(shown), size_bytes, is_remote);
+  wire(number, shown_name, size_bytes, is_remote);
+  if (response.file) return os::MappedFile::adopt(std::move(response.file), std::move(shown_name));
+  return std::make_shared<BrokeredSource>(*this, number, std::move(shown_name), size_bytes, is_remote);
 }
 
 std::unique_ptr<os::OutputFile> BrokeredFiles::target(uint64_t file_bytes) {
-  WireWriter question;
-  question(Request::target, file_bytes);
-  Message answer = ask(question.take());
-  WireReader wire(answer.payload);
+  WireWriter request;
+  request(Request::target, file_bytes);
+  Message response = call(request.take());
+  WireReader wire(response.payload);
   if (!wire.value<bool>()) return nullptr;
-  return std::make_unique<os::OutputFile>(os::FileDescriptor(answer.file.release()), wire.value<std::string>());
+  return std::make_unique<os::OutputFile>(std::move(response.file), wire.value<std::string>());
 }
 
-int BrokeredFiles::scratch() {
-  WireWriter question;
-  question(Request::scratch);
-  return ask(question.take()).file.release();
+os::FileDescriptor BrokeredFiles::scratch() {
+  WireWriter request;
+  request(Request::scratch);
+  return call(request.take()).file;
 }
 
 }  // namespace depickle::sandbox

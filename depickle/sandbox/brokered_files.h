@@ -1,4 +1,4 @@
-// The files of a worker: it opens none, it asks for them.
+// The files of a sandboxed process, which receives them from its parent.
 #pragma once
 
 #include <condition_variable>
@@ -8,26 +8,29 @@
 #include <vector>
 
 #include "depickle/base/source.h"
+#include "depickle/os/file_descriptor.h"
 #include "depickle/os/output_file.h"
 #include "depickle/sandbox/channel.h"
 #include "depickle/sandbox/messages.h"
 
 namespace depickle::sandbox {
 
-/// Asks over whichever channel is free. Safe to use from several threads.
+/// Sends requests to the parent's FileBroker over any free channel. Thread-safe.
 class BrokeredFiles {
  public:
   explicit BrokeredFiles(std::vector<Channel> channels);
 
-  /// A file of one side, by its name there; empty where there is none. A file of this machine is mapped, another is read
-  /// through the channels. Must not outlive this. Throws the Error that the other process sends.
+  /// Returns file `name` of side `side` (see FileBroker); nullptr if it does not exist. A local file is mapped, a
+  /// remote file is read through the channels. This object must outlive the result. Throws the Error that the parent
+  /// sends.
   std::shared_ptr<const ByteSource> open(uint64_t side, const std::string& name);
-  /// Empty where only a plan is wanted.
+  /// Returns nullptr if the task is to plan only.
   std::unique_ptr<os::OutputFile> target(uint64_t file_bytes);
-  int scratch();
+  os::FileDescriptor scratch();
 
-  /// `message` is the question; returns the answer behind its `true`. Throws Error{cancelled} where the other process is gone.
-  Message ask(const std::string& question);
+  /// Sends a request and returns the payload of a successful response. Throws Error{cancelled} if the parent closed the
+  /// channel, or the Error that the parent sends.
+  Message call(const std::string& request);
 
  private:
   std::vector<Channel> channels_;

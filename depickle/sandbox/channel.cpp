@@ -3,44 +3,52 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "depickle/base/error.h"
 
 namespace depickle::sandbox {
 namespace {
 
-// A million tensors with their digests take less. Whoever is taken over can make the other side hold so much, and a few times that decoded.
-constexpr uint64_t kMaxBytes = 256 << 20, kStepBytes = 1 << 20;
+// A million tensors with their digests take less. A hostile worker can make its parent allocate this much, and a few
+// times as much for the decoded values.
+constexpr uint64_t kMaxMessageBytes = 256 << 20;
+constexpr uint64_t kMinStepBytes = 1 << 20;
 
+// Repeats a system call while a signal interrupts it.
+template <typename Call>
+ssize_t without_interrupts(Call call) {
+  ssize_t result;
+  do result = call();
+  while (result < 0 && errno == EINTR);
+  return result;
+}
+
+// Not os::write_all: without MSG_NOSIGNAL, a closed channel would kill this process with SIGPIPE.
 bool send_all(int socket, std::string_view bytes) {
   while (!bytes.empty()) {
-    const ssize_t sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) continue;
+    const ssize_t sent = without_interrupts([&] { return ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL); });
     if (sent <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
   return true;
 }
 
-bool receive_all(int socket, char* out, size_t length) {
-  while (length > 0) {
-    const ssize_t count = ::recv(socket, out, length, 0);
-    if (count < 0 && errno == EINTR) continue;
-    if (count <= 0) return false;
-    out += count;
-    length -= static_cast<size_t>(count);
+bool receive_all(int socket, std::span<char> out) {
+  try {
+    return os::read_all(socket, std::as_writable_bytes(out), "") == out.size();
+  } catch (const Error&) {  // ECONNRESET: the other end was closed with unread messages
+    return false;
   }
-  return true;
 }
 
-// Room for one descriptor beside the bytes.
+// Space for one descriptor in a message's control data.
 union Control {
   cmsghdr head;
   std::array<char, CMSG_SPACE(sizeof(int))> bytes;
@@ -48,15 +56,11 @@ union Control {
 
 }  // namespace
 
-Descriptor::~Descriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 std::pair<Channel, Channel> Channel::pair() {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     throw system_error(errno, "cannot open a socket", "");
-  return {Channel(Descriptor(ends[0])), Channel(Descriptor(ends[1]))};
+  return {Channel(os::FileDescriptor(ends[0])), Channel(os::FileDescriptor(ends[1]))};
 }
 
 bool Channel::send(std::string_view payload, int file) const {
@@ -75,9 +79,7 @@ bool Channel::send(std::string_view payload, int file) const {
     item->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(item), &file, sizeof file);
   }
-  ssize_t sent;
-  do sent = ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL);
-  while (sent < 0 && errno == EINTR);
+  const ssize_t sent = without_interrupts([&] { return ::sendmsg(socket_.get(), &head, MSG_NOSIGNAL); });
   return sent == sizeof length && send_all(socket_.get(), payload);
 }
 
@@ -90,23 +92,22 @@ bool Channel::receive(Message& message) const {
   Control control{};
   head.msg_control = control.bytes.data();
   head.msg_controllen = control.bytes.size();
-  ssize_t count;
-  do count = ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_WAITALL);
-  while (count < 0 && errno == EINTR);
-  message.file = Descriptor();
+  const ssize_t count =
+      without_interrupts([&] { return ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_WAITALL); });
+  message.file.reset();
   for (cmsghdr* item = CMSG_FIRSTHDR(&head); count > 0 && item; item = CMSG_NXTHDR(&head, item)) {
     if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
     int file = -1;
     std::memcpy(&file, CMSG_DATA(item), sizeof file);
-    message.file = Descriptor(file);
+    message.file.reset(file);
   }
-  if (count != sizeof length || length > kMaxBytes) return false;
+  if (count != sizeof length || length > kMaxMessageBytes) return false;
   message.payload.clear();
   while (message.payload.size() < length) {
     const size_t begin = message.payload.size();
-    const size_t step = std::min<uint64_t>(length - begin, std::max<uint64_t>(begin, kStepBytes));
+    const size_t step = std::min<uint64_t>(length - begin, std::max<uint64_t>(begin, kMinStepBytes));
     message.payload.resize(begin + step);
-    if (!receive_all(socket_.get(), message.payload.data() + begin, step)) return false;
+    if (!receive_all(socket_.get(), std::span(message.payload).subspan(begin, step))) return false;
   }
   return true;
 }

@@ -23,29 +23,30 @@ constexpr bool kIsSanitized = true;
 constexpr bool kIsSanitized = false;
 #endif
 
-// What reading, computing and writing to open files takes, with threads, memory and clocks. Each number has the same meaning for
-// any file, so that none can reach a new one.
+// The system calls for reading and writing open files, computing, threads, memory and clocks. None of them can open a
+// new file.
 constexpr int kAllowed[] = {
     // open files
     SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(preadv), SCMP_SYS(write), SCMP_SYS(writev),
     SCMP_SYS(pwrite64), SCMP_SYS(pwritev), SCMP_SYS(lseek), SCMP_SYS(fstat), SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
     SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(fadvise64), SCMP_SYS(readahead),
     SCMP_SYS(close), SCMP_SYS(poll), SCMP_SYS(ppoll),
-    // the sockets that it was given
+    // sockets that it received
     SCMP_SYS(sendmsg), SCMP_SYS(recvmsg), SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown),
     // memory
     SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(mincore),
-    // threads and their end
+    // threads
     SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
     SCMP_SYS(membarrier), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(exit), SCMP_SYS(exit_group),
-    // signals to itself
+    // its own signals
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(sigaltstack),
     SCMP_SYS(restart_syscall),
-    // clocks and chance
+    // clocks and random numbers
     SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday),
     SCMP_SYS(getrandom), SCMP_SYS(getrusage), SCMP_SYS(sysinfo), SCMP_SYS(uname)};
 
-// What asks by name. The C library asks for some of these in passing and goes on without.
+// System calls that take a file name or change the process. The C library makes some of them and continues if they
+// fail.
 constexpr int kRefused[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(stat), SCMP_SYS(lstat), SCMP_SYS(newfstatat),
     SCMP_SYS(statx), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
     SCMP_SYS(readlinkat), SCMP_SYS(getcwd), SCMP_SYS(ioctl), SCMP_SYS(prctl)};
@@ -80,16 +81,16 @@ void load_filter() {
   for (int call : kAllowed) filter.rule(SCMP_ACT_ALLOW, call);
   for (int call : kRefused)
     if (call != SCMP_SYS(newfstatat)) filter.rule(SCMP_ACT_ERRNO(EACCES), call);
-  // fstat(3) of an open file is one of these two, by the C library's age.
+  // Newer versions of the C library implement fstat(3) with newfstatat(2).
   filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(newfstatat), SCMP_A3(SCMP_CMP_EQ, AT_EMPTY_PATH));
   filter.rule(SCMP_ACT_ERRNO(EACCES), SCMP_SYS(newfstatat), SCMP_A3(SCMP_CMP_NE, AT_EMPTY_PATH));
-  // Memory to run is never needed.
+  // Executable memory is never needed.
   for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)})
     filter.rule(SCMP_ACT_ALLOW, call, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  // Threads, not processes. clone3(2) hides its flags from filters: the C library then takes clone(2).
+  // Threads, not processes. A filter cannot check the flags of clone3(2); after ENOSYS the C library calls clone(2).
   filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
   filter.rule(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
-  // abort(3), of itself only; a copy of a descriptor, which opens nothing; limits are looked up, not changed.
+  // abort(3) of this process; copies of descriptors; reading limits, not setting them.
   filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(::getpid())));
   for (int command : {F_DUPFD_CLOEXEC, F_GETFD, F_GETFL, F_SETFD})
     filter.rule(SCMP_ACT_ALLOW, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command)));
@@ -97,22 +98,23 @@ void load_filter() {
   filter.load();
 }
 
-void limit(__rlimit_resource what, uint64_t most) {
-  if (most == 0) return;
-  const rlimit both{most, most + 1};  // at the second, processor time ends in SIGKILL, which says nothing
-  ::setrlimit(what, &both);
+void set_limit(__rlimit_resource resource, uint64_t max) {
+  if (max == 0) return;
+  // At the soft limit of processor time the kernel sends SIGXCPU, at the hard limit SIGKILL.
+  const rlimit both{max, max + 1};
+  ::setrlimit(resource, &both);
 }
 
 }  // namespace
 
-void confine(const Bounds& bounds) {
+void confine(const ResourceLimits& limits) {
   ::prctl(PR_SET_DUMPABLE, 0);
   const rlimit none{0, 0};
   ::setrlimit(RLIMIT_CORE, &none);
-  // A sanitizer's shadow is more than any limit.
-  if (!kIsSanitized) limit(RLIMIT_DATA, bounds.memory_bytes);
-  limit(RLIMIT_FSIZE, bounds.file_bytes);
-  limit(RLIMIT_CPU, bounds.cpu_seconds);
+  // A sanitizer's shadow memory is larger than any limit.
+  if (!kIsSanitized) set_limit(RLIMIT_DATA, limits.memory_bytes);
+  set_limit(RLIMIT_FSIZE, limits.file_bytes);
+  set_limit(RLIMIT_CPU, limits.cpu_seconds);
   load_filter();
 }
 

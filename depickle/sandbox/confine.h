@@ -1,13 +1,14 @@
-// Taking everything away from this process that reading a model does not need.
+// Removes every right that this process does not need for reading a model.
 #pragma once
 
 #include "depickle/sandbox/messages.h"
 
 namespace depickle::sandbox {
 
-/// From here on, and for all threads to come: no file is opened, made, renamed or removed (EACCES); a socket, a program, another process, or any
-/// other system call beyond reading, writing and mapping what is open already, ends this process with SIGSYS. Memory that is mapped
-/// cannot be run. Linux only, by seccomp(2). Throws Error{unsupported} where the kernel has none.
-void confine(const Bounds& bounds);
+/// Confines this process and all its future threads. Opening, creating or stating a file fails with EACCES. Opening a
+/// socket, starting a program or process, renaming or removing a file, and every other system call except reading,
+/// writing and mapping open files, kills the process with SIGSYS. Memory cannot be made executable. Linux only, with
+/// seccomp(2). Throws Error{unsupported} if the kernel does not support it.
+void confine(const ResourceLimits& limits);
 
 }  // namespace depickle::sandbox

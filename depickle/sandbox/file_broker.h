@@ -1,4 +1,4 @@
-// Where a worker asks for files: it gets those that it was meant to have.
+// Gives a sandboxed process the files of its task, and no others.
 #pragma once
 
 #include <memory>
@@ -14,22 +14,25 @@
 
 namespace depickle::sandbox {
 
-/// Answers each channel on a thread of its own, until its other end is gone. What opening or reading throws goes to the worker as an answer.
+/// Answers the requests of each channel on its own thread, until the other end is closed. Sends exceptions of opening
+/// and reading to the worker.
 class FileBroker {
  public:
-  /// `sides`: how each side's files are opened. `make_target` may be empty.
+  /// `sides[i]` opens the files of side i: a conversion has one side, a comparison two. `make_target` may be empty.
+  /// Throws Error{io} if a thread cannot be started.
   FileBroker(std::vector<Channel> channels, std::vector<repo::OpenFile> sides, convert::MakeTarget make_target);
-  /// Ends the channels.
+  /// Closes the channels.
   ~FileBroker();
   FileBroker(const FileBroker&) = delete;
   FileBroker& operator=(const FileBroker&) = delete;
 
  private:
+  void stop() noexcept;
   void answer_all(const Channel& channel);
-  void answer(WireReader& question, const Channel& channel);
-  void open(WireReader& question, const Channel& channel);
-  void read(WireReader& question, const Channel& channel);
-  void target(WireReader& question, const Channel& channel);
+  void answer(WireReader& request, const Channel& channel);
+  void open(WireReader& request, const Channel& channel);
+  void read(WireReader& request, const Channel& channel);
+  void target(WireReader& request, const Channel& channel);
 
   const std::vector<Channel> channels_;
   const std::vector<repo::OpenFile> sides_;

@@ -1,4 +1,4 @@
-// What is said between the two processes: which work, with which options, and what came of it.
+// The messages between the two processes: tasks with their options, file requests, results.
 #pragma once
 
 #include <string>
@@ -9,55 +9,55 @@
 
 namespace depickle::sandbox {
 
-/// What a worker is told to do; the arguments follow.
-enum class Task : uint8_t { convert, compare, scan, look, check_model };
+/// A worker's task. The arguments follow.
+enum class Task : uint8_t { convert_model, compare_models, scan_file, summarize, check_model };
 template <>
-inline constexpr unsigned kChoices<Task> = 5;
+inline constexpr unsigned kEnumSize<Task> = 5;
 
-/// What a worker says on its first channel, in front of each message.
+/// The first byte of each message that a worker sends on its first channel.
 enum class Reply : uint8_t { progress, result, error };
 template <>
-inline constexpr unsigned kChoices<Reply> = 3;
+inline constexpr unsigned kEnumSize<Reply> = 3;
 
-/// What a worker asks for on the others. The answer begins with `true` and what was asked for, or with `false` and an Error.
+/// A worker's request on the other channels. The response is `true` and the values below, or `false` and an Error.
 enum class Request : uint8_t {
-  open,     ///< side, name → found, then number, name, size_bytes, is_remote; a file where it lies on this machine
+  open,     ///< side, name → found, then number, name, size_bytes, is_remote; the descriptor if the file is local
   read,     ///< number, offset, length → the bytes
-  target,   ///< file_bytes → wanted, then name; the file
-  scratch,  ///< → the file
+  target,   ///< file_bytes → wanted, then name; the descriptor
+  scratch,  ///< → the descriptor
 };
 template <>
-inline constexpr unsigned kChoices<Request> = 4;
+inline constexpr unsigned kEnumSize<Request> = 4;
 inline constexpr uint64_t kMaxReadBytes = 8 << 20;
 
-/// What a worker is held to. 0 is no limit.
-struct Bounds {
+/// The resource limits of a worker. 0: no limit.
+struct ResourceLimits {
   uint64_t memory_bytes = 0;
-  uint64_t file_bytes = 0;  ///< of each file that it writes
+  uint64_t file_bytes = 0;  ///< the size of each file that it writes
   uint64_t cpu_seconds = 0;
 };
 
 template <>
-inline constexpr unsigned kChoices<os::Durable> = 2;
+inline constexpr unsigned kEnumSize<os::Durable> = 2;
 template <>
-inline constexpr unsigned kChoices<Dtype> = kDtypes;
+inline constexpr unsigned kEnumSize<Dtype> = kDtypes;
 template <>
-inline constexpr unsigned kChoices<scan::Verdict> = 3;
+inline constexpr unsigned kEnumSize<scan::Verdict> = 3;
 template <>
-inline constexpr unsigned kChoices<convert::Finding::Kind> = 5;
+inline constexpr unsigned kEnumSize<convert::DifferenceKind> = 5;
 template <>
-inline constexpr unsigned kChoices<convert::PlanOptions::Ties> = 2;
+inline constexpr unsigned kEnumSize<convert::PlanOptions::Ties> = 2;
 template <>
-inline constexpr unsigned kChoices<repo::TensorFinding::Kind> = 13;
+inline constexpr unsigned kEnumSize<repo::TensorFinding::Kind> = 13;
 
 template <class Wire>
-void fields(Wire& wire, Bounds& x) {
+void fields(Wire& wire, ResourceLimits& x) {
   wire(x.memory_bytes, x.file_bytes, x.cpu_seconds);
 }
 
 }  // namespace depickle::sandbox
 
-// Beside the structs themselves, where argument-dependent lookup finds them.
+// In the namespaces of the structs, where argument-dependent lookup finds them.
 namespace depickle {
 template <class Wire>
 void fields(Wire& wire, Unused& x) {
@@ -100,7 +100,7 @@ template <class Wire>
 void fields(Wire& wire, PlanOptions& x) {
   wire(x.ties, x.tied_names, x.align_bytes, x.skip_unsupported);
 }
-/// All but the listener.
+/// All members except `progress`.
 template <class Wire>
 void fields(Wire& wire, EngineOptions& x) {
   wire(x.plan, x.open, x.checksums, x.digests, x.durable, x.threads, x.file);
@@ -120,15 +120,15 @@ void fields(Wire& wire, DigestedTensor& x) {
 template <class Wire>
 void fields(Wire& wire, FileReport& x) {
   wire(x.source, x.target, x.container, x.root, x.tensors, x.identical, x.tensor_bytes, x.file_bytes, x.seconds, x.tied,
-      x.unused, x.skipped, x.notes, x.contents, x.digested_sources, x.target_sha256);
+      x.unused, x.unsupported, x.notes, x.contents, x.digested_sources, x.target_sha256);
 }
 template <class Wire>
-void fields(Wire& wire, Finding& x) {
+void fields(Wire& wire, Difference& x) {
   wire(x.kind, x.name, x.a, x.b, x.element);
 }
 template <class Wire>
 void fields(Wire& wire, Comparison& x) {
-  wire(x.tensors, x.identical, x.compared_bytes, x.findings, x.tied);
+  wire(x.tensors, x.identical, x.compared_bytes, x.differences, x.tied);
 }
 template <class Wire>
 void fields(Wire& wire, TableSummary& x) {
@@ -149,7 +149,7 @@ template <class Wire>
 void fields(Wire& wire, TensorFinding& x) {
   wire(x.kind, x.file, x.tensor, x.what);
 }
-/// What comparing one model adds to a Check.
+/// The members that check_model() adds to.
 template <class Wire>
 void fields(Wire& wire, Check& x) {
   wire(x.tensors, x.compared, x.identical, x.compared_bytes, x.notes);

@@ -18,7 +18,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kTickMs = 100;
+constexpr int kPollMs = 100;
 
 repo::OpenFile opener(const weights::Model& model) {
   return [&model](const std::string& name) {
@@ -26,38 +26,38 @@ repo::OpenFile opener(const weights::Model& model) {
   };
 }
 
-// What the way in which a process ended says.
-Error death(int status, const Bounds& bounds) {
+// Returns the error for a process that ended without a result. `status` is waitpid's.
+Error death_error(int status, const ResourceLimits& limits) {
   if (!WIFSIGNALED(status))
     return Error(
-        Code::io, "", fmt::format("the process that reads it could not be started (status {})", WEXITSTATUS(status)));
+        Code::io, "", fmt::format("the sandboxed process could not be started (exit status {})", WEXITSTATUS(status)));
   const int number = WTERMSIG(status);
   switch (number) {
     case SIGSYS:
-      return Error(Code::unsafe, "", "the process that reads it did what no reader does, and was stopped", {},
-          "do not load this file with anything; nothing of this machine was touched");
+      return Error(Code::unsafe, "", "the sandboxed process made a forbidden system call and was killed", {},
+          "do not load this file with any tool; nothing outside the sandbox was changed");
     case SIGXCPU:
       return Error(Code::limit, "",
-          fmt::format("reading it takes more than the {} s of processor time that it may", bounds.cpu_seconds));
+          fmt::format("reading the file took more processor time than allowed (limit {} s)", limits.cpu_seconds));
     case SIGXFSZ:
-      return Error(Code::limit, "",
-          fmt::format("the result is larger than the {} that it may be", human_bytes(bounds.file_bytes)));
-    case SIGBUS:
       return Error(
-          Code::integrity, "", "the file became shorter while it was read", {}, "try again when nothing writes to it");
+          Code::limit, "", fmt::format("the result is larger than allowed (limit {})", human_bytes(limits.file_bytes)));
+    case SIGBUS:
+      return Error(Code::integrity, "", "the file was truncated while it was read", {},
+          "try again when no program writes to the file");
     case SIGKILL:
-      return Error(Code::limit, "", "the process that reads it was killed, most likely because memory ran out", {},
+      return Error(Code::limit, "", "the sandboxed process was killed, probably because memory ran out", {},
           "try again on a machine with more memory");
     default:
       return Error(Code::malformed, "",
           fmt::format(
-              "the process that reads it crashed ({}); nothing outside of it was touched", ::sigabbrev_np(number)),
-          {}, "this is a bug of depickle: please report it, with the file where you can");
+              "the sandboxed process crashed ({}); nothing outside the sandbox was changed", ::sigabbrev_np(number)),
+          {}, "this is a bug in depickle: please report it, with the file if you can");
   }
 }
 
-// The worker's own words, or nothing where it ended without.
-std::optional<std::string> result_in(const std::string& payload, const Progress& progress) {
+// Returns the encoded result if the message contains one. Throws the error that the message contains. Reports progress.
+std::optional<std::string> result_of(const std::string& payload, const Progress& progress) {
   WireReader wire(payload);
   switch (wire.value<Reply>()) {
     case Reply::result: return payload.substr(sizeof(Reply));
@@ -74,81 +74,82 @@ std::optional<std::string> result_in(const std::string& payload, const Progress&
   return std::nullopt;
 }
 
-struct Died {};
+// The worker closed its channel without a result.
+struct WorkerDied {};
 
 }  // namespace
 
-std::string Sandbox::await(const Channel& channel, const Progress& progress) const {
+std::string Sandbox::await_result(const Channel& channel, const Progress& progress) const {
   const Clock::time_point start = Clock::now();
   Message message;
   while (true) {
-    if (options_.check) options_.check();
-    if (options_.seconds > 0 && Clock::now() - start > std::chrono::duration<double>(options_.seconds))
-      throw Error(
-          Code::limit, "", fmt::format("reading it takes more than the {:.0f} s that it may", options_.seconds));
-    if (!channel.wait(kTickMs)) continue;
-    if (!channel.receive(message)) throw Died{};
-    if (std::optional<std::string> result = result_in(message.payload, progress)) return std::move(*result);
+    if (options_.check_cancelled) options_.check_cancelled();
+    if (options_.max_seconds > 0 && Clock::now() - start > std::chrono::duration<double>(options_.max_seconds))
+      throw Error(Code::limit, "",
+          fmt::format("reading the file took longer than allowed (limit {:.1f} s)", options_.max_seconds));
+    if (!channel.wait(kPollMs)) continue;
+    if (!channel.receive(message)) throw WorkerDied{};
+    if (std::optional<std::string> result = result_of(message.payload, progress)) return std::move(*result);
   }
 }
 
-std::string Sandbox::run(const std::string& order, std::vector<repo::OpenFile> sides,
+std::string Sandbox::run(const std::string& task, std::vector<repo::OpenFile> sides,
     const convert::MakeTarget& make_target, const Progress& progress) {
   std::vector<Channel> ours, theirs;
-  std::vector<int> descriptors{-1, -1, STDERR_FILENO};  // what goes to standard output is the program's own word
+  std::vector<int> descriptors{-1, -1, STDERR_FILENO};  // standard output belongs to the program
   for (int i = 0; i < options_.channels; ++i) {
-    auto [here, there] = Channel::pair();
-    descriptors.push_back(there.descriptor());
-    ours.push_back(std::move(here));
-    theirs.push_back(std::move(there));
+    auto [ours_end, theirs_end] = Channel::pair();
+    descriptors.push_back(theirs_end.descriptor());
+    ours.push_back(std::move(ours_end));
+    theirs.push_back(std::move(theirs_end));
   }
   os::Process process(options_.program, descriptors, options_.environment);
-  theirs.clear();  // so that its end is seen here
+  theirs.clear();  // else receive() would not notice that the process ended
   const Channel channel = std::move(ours.front());
   ours.erase(ours.begin());
-  const FileBroker desk(std::move(ours), std::move(sides), make_target);
+  const FileBroker broker(std::move(ours), std::move(sides), make_target);
   try {
     WireWriter message;
-    message(options_.bounds);
-    if (!channel.send(message.take() + order)) throw Died{};
-    std::string result = await(channel, progress);
-    process.kill();  // it has nothing more to say
+    message(options_.limits);
+    if (!channel.send(message.take() + task)) throw WorkerDied{};
+    std::string result = await_result(channel, progress);
+    process.kill();
     return result;
-  } catch (const Died&) {
-    ++deaths_;
-    process.kill();  // in case it only hung up
-    throw death(process.wait(), options_.bounds);
+  } catch (const WorkerDied&) {
+    ++failures_;
+    process.kill();  // it may have closed the channel without ending
+    throw death_error(process.wait(), options_.limits);
   } catch (...) {
     process.kill();
     throw;
   }
 }
 
-std::optional<convert::FileReport> Sandbox::convert(
+std::optional<convert::FileReport> Sandbox::convert_model(
     const weights::Model& source, const convert::MakeTarget& make_target, const convert::EngineOptions& options) {
-  WireWriter order;
-  order(Task::convert, options);
+  WireWriter task;
+  task(Task::convert_model, options);
   try {
-    const std::string result = run(order.take(), {opener(source)}, make_target, options.progress);
+    const std::string result = run(task.take(), {opener(source)}, make_target, options.progress);
     return WireReader(result).value<std::optional<convert::FileReport>>();
   } catch (const Error& error) {
     throw error.in(source.entry->name());
   }
 }
 
-convert::Comparison Sandbox::compare(
+convert::Comparison Sandbox::compare_models(
     const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) {
-  WireWriter order;
-  order(Task::compare, options.threads, options.file);
-  const std::string result = run(order.take(), {opener(a), opener(b)}, {}, options.progress);
+  WireWriter task;
+  task(Task::compare_models, options.threads, options.file);
+  const std::string result = run(task.take(), {opener(a), opener(b)}, {}, options.progress);
   return WireReader(result).value<convert::Comparison>();
 }
 
-scan::Scan Sandbox::scan(std::shared_ptr<const ByteSource> file) {
-  WireWriter order;
-  order(Task::scan);
+scan::Scan Sandbox::scan_file(std::shared_ptr<const ByteSource> file) {
+  WireWriter task;
+  task(Task::scan_file);
   try {
-    const std::string result = run(order.take(), {[&](const std::string&) { return file; }}, {}, {});
+    const std::string result = run(task.take(), {[&](const std::string&) { return file; }}, {}, {});
     return WireReader(result).value<scan::Scan>();
   } catch (const Error& error) {
     throw error.in(file->name());
@@ -156,10 +157,10 @@ scan::Scan Sandbox::scan(std::shared_ptr<const ByteSource> file) {
 }
 
 convert::TableSummary Sandbox::summarize(const weights::Model& model, const weights::OpenOptions& options) {
-  WireWriter order;
-  order(Task::look, options);
+  WireWriter task;
+  task(Task::summarize, options);
   try {
-    const std::string result = run(order.take(), {opener(model)}, {}, {});
+    const std::string result = run(task.take(), {opener(model)}, {}, {});
     return WireReader(result).value<convert::TableSummary>();
   } catch (const Error& error) {
     throw error.in(model.entry->name());
@@ -170,9 +171,9 @@ void Sandbox::check_model(repo::Check& check, const repo::ModelPair& pair, const
     const repo::OpenFile& open_before, const repo::OpenFile& open_after, const repo::CheckOptions& options) {
   std::optional<std::string> index_json;
   if (index) index_json = index->to_json();
-  WireWriter order;
-  order(Task::check_model, pair, index_json, options.threads);
-  const std::string result = run(order.take(), {open_before, open_after}, {}, options.progress);
+  WireWriter task;
+  task(Task::check_model, pair, index_json, options.threads);
+  const std::string result = run(task.take(), {open_before, open_after}, {}, options.progress);
   auto found = WireReader(result).value<repo::Check>();
   auto append = [](auto& to, auto& more) {
     to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));

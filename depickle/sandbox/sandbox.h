@@ -1,4 +1,4 @@
-// An engine that looks into files in a process of its own, which can do nothing else: a bug in a reader reaches nothing.
+// An engine that reads files in a sandboxed process, so that a bug in a parser affects nothing outside that process.
 #pragma once
 
 #include <atomic>
@@ -14,45 +14,47 @@
 namespace depickle::sandbox {
 
 struct SandboxOptions {
-  /// Absolute path, then arguments; it must call sandbox::serve with `channels` channels.
+  /// Absolute path, then arguments. The program must call sandbox::serve with `channels` channels.
   std::vector<std::string> program;
-  int channels = 5;                           ///< one for orders, and so many reads at once (at most 16 in all)
-  std::vector<std::string> environment = {};  ///< "NAME=value"; all that the process gets
-  Bounds bounds = {.memory_bytes = uint64_t{4} << 30, .file_bytes = 0, .cpu_seconds = 0};
-  double seconds = 0;  ///< that one piece of work may take; 0 is no limit
-  /// Called several times a second while a process works, on the thread that called the engine; throws to stop it.
-  std::function<void()> check = {};
+  int channels = 5;                           ///< one for the task, the others for parallel file requests; at most 16
+  std::vector<std::string> environment = {};  ///< "NAME=value"; the complete environment of the process
+  ResourceLimits limits = {.memory_bytes = uint64_t{4} << 30, .file_bytes = 0, .cpu_seconds = 0};
+  double max_seconds = 0;  ///< per task; 0: no limit
+  /// Called ten times a second during a task, on the thread that called the engine. Throws to cancel the task.
+  std::function<void()> check_cancelled = {};
 };
 
-/// Each call starts a fresh process (some milliseconds), which is confined (sandbox::confine) before it sees a byte of a file, and gone when the call
-/// returns. Files of this machine are handed over as open descriptors, others are read here for it, and so is everything about names.
+/// Each call starts a process, which takes some milliseconds. The process is confined (sandbox::confine) before it
+/// reads a byte of a file, and has ended when the call returns. It receives open descriptors of local files. The
+/// calling process reads remote files for it and handles all file names.
 ///
-/// Throws what the work throws there. Where the process dies: Error{unsafe} if it did what a reader never does, {malformed} if it crashed, {limit} if
-/// it ran out of memory, time or file size, {integrity} if a source became shorter under it. The target is then its maker's to drop.
+/// Throws the errors of the task. If the process dies, throws Error{unsafe} after a forbidden system call, {malformed}
+/// after a crash, {limit} if it exceeded its memory, time or file size, {integrity} if a source was truncated
+/// meanwhile. The caller then removes the target.
 class Sandbox final : public repo::Engine {
  public:
   explicit Sandbox(SandboxOptions options) : options_(std::move(options)) {}
 
-  std::optional<convert::FileReport> convert(const weights::Model& source, const convert::MakeTarget& make_target,
+  std::optional<convert::FileReport> convert_model(const weights::Model& source, const convert::MakeTarget& make_target,
       const convert::EngineOptions& options) override;
-  convert::Comparison compare(
+  convert::Comparison compare_models(
       const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) override;
-  scan::Scan scan(std::shared_ptr<const ByteSource> file) override;
+  scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override;
   convert::TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override;
   void check_model(repo::Check& check, const repo::ModelPair& pair, const safetensors::Index* index,
       const repo::OpenFile& open_before, const repo::OpenFile& open_after, const repo::CheckOptions& options) override;
 
-  /// Processes that died instead of answering, so far.
-  uint64_t deaths() const noexcept { return deaths_; }
+  /// Returns the number of processes that died without a result.
+  uint64_t failures() const noexcept { return failures_; }
 
  private:
-  /// The answer to an order.
-  std::string run(const std::string& order, std::vector<repo::OpenFile> sides, const convert::MakeTarget& make_target,
+  /// Runs an encoded task in a new process and returns the encoded result.
+  std::string run(const std::string& task, std::vector<repo::OpenFile> sides, const convert::MakeTarget& make_target,
       const Progress& progress);
-  std::string await(const Channel& channel, const Progress& progress) const;
+  std::string await_result(const Channel& channel, const Progress& progress) const;
 
   const SandboxOptions options_;
-  std::atomic<uint64_t> deaths_ = 0;
+  std::atomic<uint64_t> failures_ = 0;
 };
 
 }  // namespace depickle::sandbox

@@ -17,12 +17,12 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Sends what is done so far, not more often than people can read.
-Progress reporter(const Channel& channel) {
+// Sends progress, at most 50 times a second within a phase.
+Progress progress_sender(const Channel& channel) {
   return [&channel, last = Clock::time_point(), phase = std::string()](const Step& step) mutable {
     const Clock::time_point now = Clock::now();
-    const bool is_news = step.phase != phase || step.done_bytes == step.total_bytes;
-    if (!is_news && now - last < std::chrono::milliseconds(20)) return;
+    const bool is_change = step.phase != phase || step.done_bytes == step.total_bytes;
+    if (!is_change && now - last < std::chrono::milliseconds(20)) return;
     last = now;
     phase = step.phase;
     WireWriter wire;
@@ -31,17 +31,17 @@ Progress reporter(const Channel& channel) {
   };
 }
 
-class Worker {
+class TaskRunner {
  public:
-  Worker(BrokeredFiles& files, Progress progress) : files_(files), progress_(std::move(progress)) {}
+  TaskRunner(BrokeredFiles& files, Progress progress) : files_(files), progress_(std::move(progress)) {}
 
-  void run(WireReader& order, WireWriter& result) {
-    switch (order.value<Task>()) {
-      case Task::convert: return convert(order, result);
-      case Task::compare: return compare(order, result);
-      case Task::scan: return result(engine_.scan(files_.open(0, "")));
-      case Task::look: return result(engine_.summarize(model(0), order.value<weights::OpenOptions>()));
-      case Task::check_model: return check_model(order, result);
+  void run(WireReader& task, WireWriter& result) {
+    switch (task.value<Task>()) {
+      case Task::convert_model: return run_convert(task, result);
+      case Task::compare_models: return run_compare(task, result);
+      case Task::scan_file: return result(engine_.scan_file(files_.open(0, "")));
+      case Task::summarize: return result(engine_.summarize(model(0), task.value<weights::OpenOptions>()));
+      case Task::check_model: return run_check(task, result);
     }
   }
 
@@ -50,27 +50,27 @@ class Worker {
     return {files_.open(side, ""), [this, side](const std::string& name) { return files_.open(side, name); }};
   }
 
-  void convert(WireReader& order, WireWriter& result) {
-    auto options = order.value<convert::EngineOptions>();
+  void run_convert(WireReader& task, WireWriter& result) {
+    auto options = task.value<convert::EngineOptions>();
     options.progress = progress_;
     std::unique_ptr<os::OutputFile> target;
     auto make_target = [&](uint64_t file_bytes) -> const os::OutputFile* {
       target = files_.target(file_bytes);
       return target.get();
     };
-    result(engine_.convert(model(0), make_target, options));
+    result(engine_.convert_model(model(0), make_target, options));
   }
 
-  void compare(WireReader& order, WireWriter& result) {
-    const auto threads = order.value<unsigned>();
-    const auto file = order.value<std::string>();
-    result(engine_.compare(model(0), model(1), {.threads = threads, .progress = progress_, .file = file}));
+  void run_compare(WireReader& task, WireWriter& result) {
+    const auto threads = task.value<unsigned>();
+    const auto file = task.value<std::string>();
+    result(engine_.compare_models(model(0), model(1), {.threads = threads, .progress = progress_, .file = file}));
   }
 
-  void check_model(WireReader& order, WireWriter& result) {
-    const auto pair = order.value<repo::ModelPair>();
-    const auto index_json = order.value<std::optional<std::string>>();
-    const auto threads = order.value<unsigned>();
+  void run_check(WireReader& task, WireWriter& result) {
+    const auto pair = task.value<repo::ModelPair>();
+    const auto index_json = task.value<std::optional<std::string>>();
+    const auto threads = task.value<unsigned>();
     std::optional<safetensors::Index> index;
     if (index_json) index = safetensors::Index::parse(*index_json);
     repo::Check check;
@@ -85,23 +85,23 @@ class Worker {
   convert::Engine& engine_ = convert::local_engine();
 };
 
-std::string failure(const Error& error) {
+std::string error_message(const Error& error) {
   WireWriter wire;
   wire(Reply::error, error);
   return wire.take();
 }
 
-// The message with which the work ends.
-std::string outcome(const Bounds& bounds, const std::function<std::string()>& work) {
+// Returns the last message: the result of `work`, or its error.
+std::string last_message(const ResourceLimits& limits, const std::function<std::string()>& work) {
   try {
     return work();
   } catch (const Error& error) {
-    return failure(error);
+    return error_message(error);
   } catch (const std::bad_alloc&) {
-    return failure(Error(Code::limit, "",
-        fmt::format("reading it takes more memory than it may ({})", human_bytes(bounds.memory_bytes))));
+    return error_message(Error(Code::limit, "",
+        fmt::format("reading the file needs more memory than allowed (limit {})", human_bytes(limits.memory_bytes))));
   } catch (const std::exception& error) {
-    return failure(Error(Code::malformed, "", fmt::format("reading it failed: {}", error.what())));
+    return error_message(Error(Code::malformed, "", fmt::format("reading the file failed: {}", error.what())));
   }
 }
 
@@ -111,26 +111,26 @@ std::string_view first_bytes(const ByteSource& file) {
 
 }  // namespace
 
-int serve(int channels, const std::function<void(std::string_view)>& before_work) {
-  std::signal(SIGINT, SIG_IGN);  // Ctrl-C is for who started us, and ends us then
-  const Channel orders{Descriptor(kFirstChannel)};
-  std::vector<Channel> others;
-  for (int i = 1; i < channels; ++i) others.emplace_back(Descriptor(kFirstChannel + i));
+int serve(int channels, const std::function<void(std::string_view)>& before_task) {
+  std::signal(SIGINT, SIG_IGN);  // Ctrl-C also interrupts the parent, which then kills this process
+  const Channel tasks{os::FileDescriptor(kFirstChannel)};
+  std::vector<Channel> request_channels;
+  for (int i = 1; i < channels; ++i) request_channels.emplace_back(os::FileDescriptor(kFirstChannel + i));
   Message message;
-  if (!orders.receive(message)) return 2;
-  WireReader order(message.payload);
-  const auto bounds = order.value<Bounds>();
-  BrokeredFiles files(std::move(others));
-  os::set_scratch_files([&files] { return files.scratch(); });
-  const std::string last = outcome(bounds, [&] {
-    confine(bounds);
-    if (const auto first = before_work ? files.open(0, "") : nullptr) before_work(first_bytes(*first));
+  if (!tasks.receive(message)) return 2;
+  WireReader task(message.payload);
+  const auto limits = task.value<ResourceLimits>();
+  BrokeredFiles files(std::move(request_channels));
+  os::set_scratch_files([&files] { return files.scratch().release(); });
+  const std::string last = last_message(limits, [&] {
+    confine(limits);
+    if (const auto first = before_task ? files.open(0, "") : nullptr) before_task(first_bytes(*first));
     WireWriter result;
     result(Reply::result);
-    Worker(files, reporter(orders)).run(order, result);
+    TaskRunner(files, progress_sender(tasks)).run(task, result);
     return result.take();
   });
-  return orders.send(last) ? 0 : 2;
+  return tasks.send(last) ? 0 : 2;
 }
 
 }  // namespace depickle::sandbox

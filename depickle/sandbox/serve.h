@@ -1,4 +1,4 @@
-// The worker's side: a process that does one piece of work on what it is handed, and nothing else.
+// The sandboxed side: a process that runs one task on the files that it receives.
 #pragma once
 
 #include <functional>
@@ -6,11 +6,13 @@
 
 namespace depickle::sandbox {
 
-/// Where the channels are when a worker starts: the first for its orders, progress and result, the others for what it asks for.
+/// The descriptor of a worker's first channel, for its task, progress and result. The next descriptors are the channels
+/// for file requests.
 inline constexpr int kFirstChannel = 3;
 
-/// The whole life of a worker process with `channels` channels; single-threaded at the start. Takes the order, confines the process, does the
-/// work, sends the result. `before_work` is called in between, confined already, with the first bytes of the first file. Returns the exit code.
-int serve(int channels, const std::function<void(std::string_view first_bytes)>& before_work = {});
+/// Runs a worker process with `channels` channels; call it while the process is single-threaded. Receives the task,
+/// confines the process, runs the task, sends the result. Returns the exit code. `before_task` is for tests: it is
+/// called in the confined process with the first bytes of the first file.
+int serve(int channels, const std::function<void(std::string_view first_bytes)>& before_task = {});
 
 }  // namespace depickle::sandbox

@@ -1,4 +1,5 @@
-// Values as bytes and back, between two builds of the same program. What comes from a worker may be a lie: it is checked.
+// Encodes values as bytes and decodes them, between two processes of the same program. Decoding checks every value,
+// because a worker may send anything.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,8 @@
 
 namespace depickle::sandbox {
 
-/// A struct travels member by member: `template <class Wire> void fields(Wire& wire, X& x) { wire(x.a, x.b); }` beside
-/// it, for both directions.
+/// A struct is encoded member by member. Its namespace defines, for both directions,
+/// `template <class Wire> void fields(Wire& wire, X& x) { wire(x.a, x.b); }`.
 class WireWriter {
  public:
   template <typename... Values>
@@ -31,7 +32,7 @@ class WireWriter {
     if constexpr (std::is_arithmetic_v<Value> || std::is_enum_v<Value>) {
       out_.append(reinterpret_cast<const char*>(&value), sizeof value);
     } else {
-      fields(*this, const_cast<Value&>(value));  // it only reads
+      fields(*this, const_cast<Value&>(value));  // fields() only reads it
     }
   }
   void put(std::string_view text) {
@@ -62,19 +63,19 @@ class WireWriter {
   std::string out_;
 };
 
-/// How many values an enum has, so that a number beyond them is refused: specialised beside the messages.
+/// The number of values of an enum; larger numbers are refused. Specialized in messages.h.
 template <typename Enum>
-inline constexpr unsigned kChoices = 0;
+inline constexpr unsigned kEnumSize = 0;
 template <>
-inline constexpr unsigned kChoices<Code> = 11;
+inline constexpr unsigned kEnumSize<Code> = 11;
 template <>
-inline constexpr unsigned kChoices<Reason> = kReasons;
+inline constexpr unsigned kEnumSize<Reason> = kReasons;
 
 class WireReader {
  public:
   explicit WireReader(std::string_view in) : in_(in) {}
 
-  /// Throws Error{malformed} where the bytes are not such values.
+  /// Throws Error{malformed} if the bytes are not valid values of these types.
   template <typename... Values>
   void operator()(Values&... values) {
     (get(values), ...);
@@ -98,9 +99,7 @@ class WireReader {
   }
 
  private:
-  [[noreturn]] static void fail() {
-    throw Error(Code::malformed, "", "the process that reads it sent an answer that makes no sense");
-  }
+  [[noreturn]] static void fail() { throw Error(Code::malformed, "", "the sandboxed process sent an invalid message"); }
   std::string_view take(uint64_t length) {
     if (length > in_.size()) fail();
     std::string_view front = in_.substr(0, length);
@@ -114,10 +113,10 @@ class WireReader {
     } else if constexpr (std::is_arithmetic_v<Value>) {
       std::memcpy(&value, take(sizeof value).data(), sizeof value);
     } else if constexpr (std::is_enum_v<Value>) {
-      static_assert(kChoices<Value> > 0, "say in messages.h how many values it has");
+      static_assert(kEnumSize<Value> > 0, "specialize kEnumSize in messages.h");
       std::underlying_type_t<Value> number;
       std::memcpy(&number, take(sizeof number).data(), sizeof number);
-      if (number < 0 || static_cast<unsigned>(number) >= kChoices<Value>) fail();
+      if (number < 0 || static_cast<unsigned>(number) >= kEnumSize<Value>) fail();
       value = static_cast<Value>(number);
     } else {
       fields(*this, value);
@@ -141,7 +140,7 @@ class WireReader {
   template <typename Value>
   void get(std::vector<Value>& values) {
     const uint64_t count = value<uint64_t>();
-    if (count > in_.size()) fail();  // each takes a byte at least
+    if (count > in_.size()) fail();  // each value takes at least one byte
     values.clear();
     for (uint64_t i = 0; i < count; ++i) values.push_back(value<Value>());
   }

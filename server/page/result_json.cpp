@@ -51,9 +51,9 @@ uint64_t size_of(const PlanContext& around, const std::filesystem::path& file) {
 }
 
 void write_left(
-    JsonWriter& json, std::string_view key, const std::vector<convert::Left>& files, const PlanContext& around) {
+    JsonWriter& json, std::string_view key, const std::vector<convert::SkippedFile>& files, const PlanContext& around) {
   json.key(key).array();
-  for (const convert::Left& left : files) {
+  for (const convert::SkippedFile& left : files) {
     json.object().key("file").value(left.file.string()).key("reason").value(left.reason);
     json.key("bytes").value(size_of(around, left.file)).end();
   }
@@ -135,9 +135,9 @@ void write_report(JsonWriter& json, const repo::RepoReport& report, const std::v
   json.end().key("indexes");
   write_indexes(json, report.report.indexes);
   const bool nothing = report.outcome == repo::Outcome::nothing_to_do;
-  write_left(
-      json, "already", nothing && report.report.already.empty() ? report.plan.already : report.report.already, around);
-  write_left(json, "left", nothing && report.report.left.empty() ? report.plan.left : report.report.left, around);
+  write_left(json, "already",
+      nothing && report.report.up_to_date.empty() ? report.plan.already : report.report.up_to_date, around);
+  write_left(json, "left", nothing && report.report.skipped.empty() ? report.plan.left : report.report.skipped, around);
   json.key("failed");
   write_failures(json, report.report.failed);
   json.key("read_bytes").value(report.plan.source_bytes).key("previous").array();
@@ -189,7 +189,7 @@ std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view 
       row.note = "stored once, as " + tied.kept;
       rows.push_back(std::move(row));
     }
-    for (const Unsupported& tensor : file.skipped)
+    for (const Unsupported& tensor : file.unsupported)
       rows.push_back({.name = tensor.name,
           .dtype = {},
           .shape = {},

@@ -69,7 +69,7 @@ void Runner::work_on(ActiveJob& live) {
           fmt::format("it took longer than {}", plural(settings_.limits.job.count(), "second")));
   };
   sandbox::SandboxOptions options = settings_.sandbox;
-  options.check = check;
+  options.check_cancelled = check;
   sandbox::Sandbox sandbox(std::move(options));
   try {
     const Account account = account_();
@@ -109,7 +109,7 @@ void Runner::work_on(ActiveJob& live) {
     jobs_.fail(live,
         {"failed", fmt::format("the server failed: {}", printable(problem.what())), "its log says more; try again"});
   }
-  deaths_ += sandbox.deaths();
+  deaths_ += sandbox.failures();
 }
 
 }  // namespace depickle::server::page

@@ -49,7 +49,7 @@ std::string nothing_sentence(const RepoReport& report) {
 }
 
 std::string failed_sentence(const RepoReport& report) {
-  const convert::Failure& first = report.report.failed.front();
+  const convert::FailedFile& first = report.report.failed.front();
   std::string text = first.error.what();
   if (report.report.failed.size() > 1)
     text += fmt::format(" (and {} more)", plural(report.report.failed.size() - 1, "file"));

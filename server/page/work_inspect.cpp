@@ -45,7 +45,7 @@ class Inspection {
     for (const auto& source : sources_) file_bytes += source->size_bytes();
     for (const auto& source : sources_)
       if (!look.container.starts_with("safetensors") && !repo::is_index_name(source->name()))
-        scans_.push_back({path, work_.engine.scan(source)});
+        scans_.push_back({path, work_.engine.scan_file(source)});
     files_.object().key("file").value(path).key("container").value(look.container);
     files_.key("tensors").value(static_cast<uint64_t>(look.tensors.size())).key("tensor_bytes").value(tensor_bytes);
     files_.key("file_bytes").value(file_bytes).key("metadata").object();
@@ -73,7 +73,7 @@ class Inspection {
     json.key("scan");
     write_scan(json, scans_);
     json.key("leftovers");
-    convert::write_leftovers(json, leftovers_);
+    convert::write_unused(json, leftovers_);
     json.key("unsupported");
     convert::write_unsupported(json, unsupported_);
     json.key("notes");

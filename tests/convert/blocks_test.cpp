@@ -7,15 +7,16 @@ namespace {
 
 constexpr uint64_t kMiB = 1 << 20;
 
-TEST(Blocks, Pieces_end_where_the_file_is_a_multiple_and_cover_every_byte) {
-  for (uint64_t place : {uint64_t{0}, uint64_t{8}, uint64_t{333'336}, uint64_t{333'337}, kMiB - 8, 5 * kMiB + 1}) {
+TEST(Blocks, Pieces_end_at_multiples_of_the_file_offset_and_cover_every_byte) {
+  for (uint64_t file_offset :
+      {uint64_t{0}, uint64_t{8}, uint64_t{333'336}, uint64_t{333'337}, kMiB - 8, 5 * kMiB + 1}) {
     for (uint64_t size : {kMiB + 1, 2 * kMiB, 10 * kMiB + 12'345}) {
       uint64_t covered = 0;
-      for (const Block& block : cut_blocks(1, [&](uint32_t) { return Cut{size, kMiB, place}; })) {
+      for (const Block& block : cut_blocks(1, [&](uint32_t) { return Cut{size, kMiB, file_offset}; })) {
         EXPECT_EQ(block.begin, covered);
         EXPECT_EQ(block.begin % 8, 0u);
         EXPECT_LE(block.end - block.begin, kMiB);
-        EXPECT_TRUE(block.end == size || (place + block.end) % kMiB < 8) << place << " " << size;
+        EXPECT_TRUE(block.end == size || (file_offset + block.end) % kMiB < 8) << file_offset << " " << size;
         covered = block.end;
       }
       EXPECT_EQ(covered, size);
@@ -23,7 +24,7 @@ TEST(Blocks, Pieces_end_where_the_file_is_a_multiple_and_cover_every_byte) {
   }
 }
 
-TEST(Blocks, Small_neighbours_go_together_and_large_ones_alone) {
+TEST(Blocks, Small_adjacent_tensors_share_a_block) {
   const std::vector<uint64_t> sizes = {10, 0, kMiB - 10, 1, 3 * kMiB, 5};
   std::vector<Block> blocks = cut_blocks(6, [&](uint32_t i) { return Cut{sizes[i], 2 * kMiB}; });
   ASSERT_EQ(blocks.size(), 5u);
@@ -35,7 +36,7 @@ TEST(Blocks, Small_neighbours_go_together_and_large_ones_alone) {
   EXPECT_EQ(blocks[4].first, 5u);
 }
 
-TEST(Blocks, A_buffer_holds_a_batch_whatever_the_number_of_threads) {
+TEST(Blocks, A_buffer_fits_a_block_with_any_number_of_threads) {
   for (unsigned threads : {0u, 1u, 2u, 8u, 64u, 1000u}) {
     Buffers buffers(threads);
     EXPECT_GE(buffers.each_bytes(), kBatchBytes) << threads;

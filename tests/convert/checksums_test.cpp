@@ -14,10 +14,10 @@ namespace {
 
 constexpr uint64_t kBytes = 1000;
 
-// Three storages with a checksum each, one of them wrong where it is to be, and one without.
-class Sums {
+// Three storages with checksums and one without. The checksum of storage `wrong` is wrong; 3: none is.
+class Storages {
  public:
-  explicit Sums(uint32_t wrong) {
+  explicit Storages(uint32_t wrong) {
     std::mt19937 random(7);
     for (uint32_t i = 0; i < 4; ++i) {
       for (std::byte& byte : bytes_[i]) byte = static_cast<std::byte>(random());
@@ -40,18 +40,18 @@ class Sums {
   std::array<std::array<std::byte, kBytes>, 4> bytes_;
 };
 
-TEST(Checksums, Pieces_in_any_order_with_gaps_and_overlaps_make_the_sum_of_the_whole) {
+TEST(Checksums, Pieces_in_any_order_with_gaps_and_overlaps_give_the_checksum) {
   std::mt19937 random(3);
-  auto below = [&](uint64_t most) { return random() % most; };
+  auto below = [&](uint64_t max) { return random() % max; };
   for (int round = 0; round < 300; ++round) {
     const auto wrong = static_cast<uint32_t>(below(4));  // 3: none
-    Sums sums(wrong);
-    const Weights source = sums.build();
+    Storages storages(wrong);
+    const Weights source = storages.build();
     Checksums checksums(source);
     for (uint64_t i = below(12); i > 0; --i) {
       const auto storage = static_cast<uint32_t>(below(4));
       const uint64_t begin = below(kBytes), end = begin + 1 + below(kBytes - begin);
-      const Tensor tensor = Sums::tensor(storage, begin, end);
+      const Tensor tensor = Storages::tensor(storage, begin, end);
       const uint64_t cut = below(end - begin + 1);
       checksums.piece(tensor, cut, end - begin);
       if (below(2)) checksums.piece(tensor, 0, cut);
@@ -67,9 +67,9 @@ TEST(Checksums, Pieces_in_any_order_with_gaps_and_overlaps_make_the_sum_of_the_w
   }
 }
 
-TEST(Checksums, A_storage_that_no_tensor_shows_is_summed_too) {
-  Sums sums(1);
-  const Weights source = sums.build();
+TEST(Checksums, A_storage_without_tensors_is_checked) {
+  Storages storages(1);
+  const Weights source = storages.build();
   EXPECT_EQ(error_of([&] { Checksums(source).check(1, {}, ""); }).rule(), "ZP12");
 }
 

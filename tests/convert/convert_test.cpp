@@ -30,17 +30,7 @@ std::vector<std::string> tree(const Folder& folder) {
   return out;
 }
 
-template <typename Work>
-Error error_of(Work work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(Code::io, "", "nothing was thrown");
-}
-
-TEST(ConvertFile, A_checkpoint_becomes_safetensors_and_all_is_reported) {
+TEST(ConvertFile, A_checkpoint_is_converted_and_reported) {
   Folder folder;
   put(folder / "pytorch_model.bin", gpt());
   Report report = convert_file(folder / "pytorch_model.bin", folder / "model.safetensors");
@@ -59,10 +49,11 @@ TEST(ConvertFile, A_checkpoint_becomes_safetensors_and_all_is_reported) {
   EXPECT_THAT(content_of(folder / "model.safetensors"),
       HasSubstr(
           R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));
-  EXPECT_TRUE(compare(weights::open(folder / "pytorch_model.bin"), weights::open(folder / "model.safetensors")).same());
+  EXPECT_TRUE(
+      compare(weights::open(folder / "pytorch_model.bin"), weights::open(folder / "model.safetensors")).is_identical());
 }
 
-TEST(ConvertFile, A_folder_as_target_takes_the_usual_name) {
+TEST(ConvertFile, A_folder_as_target_gets_a_file_with_the_usual_name) {
   Folder folder;
   put(folder / "pytorch_model.bin", gpt());
   put(folder / "odd.name", gpt());
@@ -71,7 +62,7 @@ TEST(ConvertFile, A_folder_as_target_takes_the_usual_name) {
   EXPECT_THAT(tree(folder), ElementsAre("model.safetensors", "odd.name", "odd.name.safetensors", "pytorch_model.bin"));
 }
 
-TEST(ConvertFile, An_existing_target_is_kept_without_force) {
+TEST(ConvertFile, An_existing_target_is_replaced_only_with_force) {
   Folder folder;
   put(folder / "x.bin", gpt());
   put(folder / "x.safetensors", "mine");
@@ -82,7 +73,7 @@ TEST(ConvertFile, An_existing_target_is_kept_without_force) {
   EXPECT_NE(content_of(folder / "x.safetensors"), "mine");
 }
 
-TEST(ConvertFile, A_source_is_never_its_own_target) {
+TEST(ConvertFile, The_source_cannot_be_the_target) {
   Folder folder;
   put(folder / "x.bin", gpt());
   EXPECT_THAT(error_of([&] { convert_file(folder / "x.bin", folder / "x.bin", {.force = true}); }).what(),
@@ -90,18 +81,18 @@ TEST(ConvertFile, A_source_is_never_its_own_target) {
   EXPECT_EQ(content_of(folder / "x.bin"), gpt());
 }
 
-TEST(ConvertFile, What_is_safetensors_already_is_nothing_to_do) {
+TEST(ConvertFile, A_safetensors_file_is_up_to_date) {
   Folder folder;
   put(folder / "x.bin", gpt());
   convert_file(folder / "x.bin", folder / "x.safetensors");
   Report report = convert_file(folder / "x.safetensors", folder / "y.safetensors");
   EXPECT_TRUE(report.nothing_to_do());
-  ASSERT_THAT(report.already, SizeIs(1));
-  EXPECT_EQ(report.already[0].reason, "is safetensors already");
+  ASSERT_THAT(report.up_to_date, SizeIs(1));
+  EXPECT_EQ(report.up_to_date[0].reason, "is already safetensors");
   EXPECT_THAT(tree(folder), ElementsAre("x.bin", "x.safetensors"));
 }
 
-TEST(ConvertFile, Cancelling_leaves_nothing) {
+TEST(ConvertFile, Cancelling_leaves_no_file) {
   Folder folder;
   put(folder / "x.bin", gpt());
   Progress stop = [](const Step& step) {
@@ -112,17 +103,17 @@ TEST(ConvertFile, Cancelling_leaves_nothing) {
   EXPECT_THAT(tree(folder), ElementsAre("x.bin"));
 }
 
-TEST(ConvertFile, A_plan_writes_nothing) {
+TEST(ConvertFile, A_dry_run_writes_nothing) {
   Folder folder;
   put(folder / "x.bin", gpt());
-  Report report = plan_file(folder / "x.bin", folder / "x.safetensors", {.receipt = folder / "receipt.json"});
+  Report report = dry_run_file(folder / "x.bin", folder / "x.safetensors", {.receipt = folder / "receipt.json"});
   ASSERT_THAT(report.files, SizeIs(1));
   EXPECT_EQ(report.files[0].tensors, 3u);
   EXPECT_EQ(report.files[0].identical, 0u);
   EXPECT_THAT(tree(folder), ElementsAre("x.bin"));
 }
 
-TEST(ConvertFile, Copies_of_tied_tensors_are_made_on_request) {
+TEST(ConvertFile, Ties_copy_stores_every_name) {
   Folder folder;
   put(folder / "x.bin", gpt());
   Report report = convert_file(folder / "x.bin", folder / "x.safetensors", {.plan = {.ties = PlanOptions::Ties::copy}});
@@ -130,7 +121,7 @@ TEST(ConvertFile, Copies_of_tied_tensors_are_made_on_request) {
   EXPECT_THAT(weights::open(folder / "x.safetensors").tensors(), SizeIs(3));
 }
 
-TEST(ConvertFolder, Every_weights_file_is_converted_into_its_own_folder) {
+TEST(ConvertFolder, Every_weights_file_is_converted_into_its_subfolder) {
   Folder in, out;
   put(in / "unet/diffusion_pytorch_model.bin", gpt());
   put(in / "text_encoder/pytorch_model.fp16.bin", gpt());
@@ -140,9 +131,9 @@ TEST(ConvertFolder, Every_weights_file_is_converted_into_its_own_folder) {
   Report report = convert_folder(in.path(), out.path());
   EXPECT_THAT(
       tree(out), ElementsAre("text_encoder/model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors"));
-  ASSERT_THAT(report.left, SizeIs(1));
-  EXPECT_EQ(report.left[0].file, "optimizer.pt");
-  EXPECT_EQ(report.left[0].reason, "optimizer state");
+  ASSERT_THAT(report.skipped, SizeIs(1));
+  EXPECT_EQ(report.skipped[0].file, "optimizer.pt");
+  EXPECT_EQ(report.skipped[0].reason, "optimizer state");
   EXPECT_THAT(report.failed, IsEmpty());
 }
 
@@ -173,16 +164,17 @@ TEST(ConvertFolder, A_sharded_model_gets_a_new_index) {
   EXPECT_THAT(weights::open(out / "model.safetensors.index.json").tensors(), SizeIs(2));
 }
 
-TEST(ConvertFolder, A_name_that_no_shard_holds_is_noted) {
+TEST(ConvertFolder, A_name_in_no_shard_is_a_note) {
   Folder in, out;
   put_shards(in);
   put(in / "pytorch_model.bin.index.json", old_index(R"(, "gone": "pytorch_model-00002-of-00002.bin")"));
   Report report = convert_folder(in.path(), out.path());
   ASSERT_THAT(report.indexes, SizeIs(1));
-  EXPECT_THAT(report.indexes[0].notes, ElementsAre(R"(1 tensor of the old index in no shard: "gone")"));
+  EXPECT_THAT(
+      report.indexes[0].notes, ElementsAre(R"(1 tensor listed in the old index but found in no shard: "gone")"));
 }
 
-TEST(ConvertFolder, A_model_with_a_missing_shard_is_not_begun) {
+TEST(ConvertFolder, A_model_with_a_missing_shard_is_not_converted) {
   Folder in, out;
   put_shards(in);
   std::filesystem::remove(in / "pytorch_model-00002-of-00002.bin");
@@ -203,7 +195,7 @@ TEST(ConvertFolder, A_model_with_a_broken_shard_gets_no_index_and_the_rest_is_co
   EXPECT_THAT(tree(out), ElementsAre("model-00001-of-00002.safetensors", "vae/x.safetensors"));
 }
 
-TEST(ConvertFolder, One_tensor_in_two_shards_is_refused_with_both_named) {
+TEST(ConvertFolder, One_tensor_in_two_shards_is_refused) {
   Folder in, out;
   put_shards(in);
   put(in / "pytorch_model-00002-of-00002.bin", TorchFile().tensor("b", {3}).tensor("a", {4}).zip());
@@ -221,24 +213,24 @@ TEST(ConvertFolder, A_second_run_has_nothing_to_do) {
   const std::string index = content_of(out / "model.safetensors.index.json");
   Report report = convert_folder(in.path(), out.path());
   EXPECT_TRUE(report.nothing_to_do());
-  EXPECT_THAT(report.already, SizeIs(3));
+  EXPECT_THAT(report.up_to_date, SizeIs(3));
   EXPECT_EQ(content_of(out / "model.safetensors.index.json"), index);
 }
 
-TEST(ConvertFolder, A_run_that_was_stopped_goes_on_where_it_was) {
+TEST(ConvertFolder, An_interrupted_run_can_be_repeated) {
   Folder in, out;
   put_shards(in);
   convert_folder(in.path(), out.path());
   std::filesystem::remove(out / "model-00002-of-00002.safetensors");
   std::filesystem::remove(out / "model.safetensors.index.json");
   Report report = convert_folder(in.path(), out.path());
-  EXPECT_THAT(report.already, SizeIs(1));
+  EXPECT_THAT(report.up_to_date, SizeIs(1));
   EXPECT_THAT(report.files, SizeIs(1));
   EXPECT_THAT(content_of(out / "model.safetensors.index.json"), HasSubstr("\"total_size\": 12"));
   EXPECT_THAT(report.indexes[0].notes, IsEmpty());
 }
 
-TEST(ConvertFolder, A_target_that_holds_something_else_is_an_error) {
+TEST(ConvertFolder, A_target_with_different_content_is_an_error) {
   Folder in, out;
   put(in / "x.bin", gpt());
   put(in / "y.bin", TorchFile().tensor("a", {1}).zip());
@@ -250,14 +242,14 @@ TEST(ConvertFolder, A_target_that_holds_something_else_is_an_error) {
   EXPECT_EQ(content_of(out / "x.safetensors"), before);
 }
 
-TEST(ConvertFolder, In_place_a_file_with_a_twin_is_left_alone) {
+TEST(ConvertFolder, A_file_with_its_target_in_the_same_folder_is_up_to_date) {
   Folder folder;
   put(folder / "pytorch_model.bin", gpt());
   EXPECT_THAT(convert_folder(folder.path(), folder.path()).files, SizeIs(1));
   Report report = convert_folder(folder.path(), folder.path());
   EXPECT_TRUE(report.nothing_to_do());
-  ASSERT_THAT(report.already, SizeIs(1));
-  EXPECT_EQ(report.already[0].reason, "model.safetensors already exists");
+  ASSERT_THAT(report.up_to_date, SizeIs(1));
+  EXPECT_EQ(report.up_to_date[0].reason, "model.safetensors already exists");
   EXPECT_THAT(convert_folder(folder.path(), folder.path(), {.force = true}).files, SizeIs(1));
 }
 
@@ -274,7 +266,7 @@ TEST(ConvertFolder, Links_to_files_are_followed_and_links_to_folders_are_not) {
   EXPECT_EQ(report.failed[0].error.code(), Code::not_found);
 }
 
-TEST(ConvertFolder, The_target_below_the_source_is_not_looked_into) {
+TEST(ConvertFolder, A_target_inside_the_source_is_not_converted) {
   Folder in;
   put(in / "x.bin", gpt());
   put(in / "out/y.bin", gpt());
@@ -283,25 +275,25 @@ TEST(ConvertFolder, The_target_below_the_source_is_not_looked_into) {
   EXPECT_THAT(tree(in), ElementsAre("out/x.safetensors", "out/y.bin", "x.bin"));
 }
 
-TEST(ConvertFolder, Two_files_never_become_one) {
+TEST(ConvertFolder, Two_files_with_the_same_target_are_an_error) {
   Folder in, out;
   put(in / "x.bin", gpt());
   put(in / "x.pt", gpt());
   Report report = convert_folder(in.path(), out.path());
   EXPECT_THAT(report.files, SizeIs(1));
   ASSERT_THAT(report.failed, SizeIs(1));
-  EXPECT_EQ(report.failed[0].error.message(), "would become x.safetensors, as x.bin does");
+  EXPECT_EQ(report.failed[0].error.message(), "its target x.safetensors is also the target of x.bin");
 }
 
-TEST(ConvertFolder, A_file_with_only_the_ending_of_weights_is_left) {
+TEST(ConvertFolder, A_file_of_unknown_format_is_skipped) {
   Folder in, out;
-  put(in / "tokenizer.bin", "just some words that are no model at all");
+  put(in / "tokenizer.bin", "text with the extension of weights");
   Report report = convert_folder(in.path(), out.path());
   EXPECT_TRUE(report.nothing_to_do());
-  EXPECT_THAT(report.left, SizeIs(1));
+  EXPECT_THAT(report.skipped, SizeIs(1));
 }
 
-TEST(ConvertFolder, A_model_that_was_never_fetched_is_a_failure) {
+TEST(ConvertFolder, A_git_lfs_pointer_is_a_failure) {
   Folder in, out;
   put(in / "pytorch_model.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548118077\n");
   Report report = convert_folder(in.path(), out.path());
@@ -310,10 +302,10 @@ TEST(ConvertFolder, A_model_that_was_never_fetched_is_a_failure) {
   EXPECT_THAT(report.failed[0].error.what(), HasSubstr("git-LFS pointer"));
 }
 
-TEST(ConvertFolder, A_plan_writes_nothing) {
+TEST(ConvertFolder, A_dry_run_writes_nothing) {
   Folder in, out;
   put_shards(in);
-  Report report = plan_folder(in.path(), out / "new");
+  Report report = dry_run_folder(in.path(), out / "new");
   EXPECT_THAT(report.files, SizeIs(2));
   EXPECT_THAT(report.indexes, SizeIs(1));
   EXPECT_THAT(tree(out), IsEmpty());

@@ -1,4 +1,4 @@
-// Weights made by hand, for tests.
+// Builds small Weights for tests.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace depickle::convert {
 
-/// One storage of 64 KiB of pseudo-random bytes, and views of it.
+/// Weights with storages of pseudo-random bytes, 64 KiB by default, and tensors in them.
 class Made {
  public:
   explicit Made(size_t storage_bytes = 64 << 10, std::string container = "made") : builder_(std::move(container)) {
@@ -21,7 +21,7 @@ class Made {
     add_storage();
   }
 
-  /// What follows lies in a storage of its own, of the same bytes.
+  /// Adds a storage with the same bytes, for the tensors that are added next.
   Made& add_storage() {
     auto source = std::make_shared<MemorySource>("made", *bytes_, bytes_);
     storage_ = builder_.add_storage({.key = "0", .source = source, .offset_bytes = 0, .size_bytes = bytes_->size()});
@@ -32,7 +32,7 @@ class Made {
       uint64_t offset_bytes = 0) {
     return add_tensor(name, {.offset_bytes = offset_bytes, .dtype = dtype}, std::move(shape), std::move(strides));
   }
-  /// With the flags and dtype of `like`.
+  /// Adds a tensor with the flags, dtype and offset of `like`.
   Made& add_tensor(
       std::string_view name, Tensor like, std::vector<uint64_t> shape, std::vector<uint64_t> strides = {}) {
     like.name = builder_.arena().copy(name);

@@ -5,7 +5,7 @@
 namespace depickle::convert {
 namespace {
 
-TEST(TargetName, A_single_model_gets_the_name_that_loaders_look_for) {
+TEST(TargetName, A_single_model_gets_the_name_that_loaders_expect) {
   EXPECT_EQ(target_name("pytorch_model.bin"), "model.safetensors");
   EXPECT_EQ(target_name("pytorch_model.fp16.bin"), "model.fp16.safetensors");
 }
@@ -16,7 +16,7 @@ TEST(TargetName, Shards_keep_their_numbers_and_variants) {
   EXPECT_EQ(target_name("pytorch_model-00001-of-00002.fp16.bin"), "model-00001-of-00002.fp16.safetensors");
 }
 
-TEST(TargetName, Folders_stay_and_diffusers_names_too) {
+TEST(TargetName, Folders_and_diffusers_names_stay) {
   EXPECT_EQ(target_name("unet/diffusion_pytorch_model.bin"), "unet/diffusion_pytorch_model.safetensors");
   EXPECT_EQ(target_name("text_encoder/pytorch_model.bin"), "text_encoder/model.safetensors");
   EXPECT_EQ(target_name("pytorch_model/x.bin"), "pytorch_model/x.safetensors");
@@ -29,7 +29,7 @@ TEST(TargetName, Any_other_stem_stays) {
   EXPECT_EQ(target_name("v1.5.ckpt"), "v1.5.safetensors");
 }
 
-TEST(TargetName, Other_endings_have_no_target) {
+TEST(TargetName, Other_extensions_have_no_target) {
   for (const char* source : {"model.safetensors", "config.json", "bin", ".bin", "a/.pt", "x.binary", ""})
     EXPECT_FALSE(target_name(source)) << source;
 }
@@ -48,7 +48,7 @@ TEST(TargetIndexName, Other_json_files_are_not_an_index) {
     EXPECT_FALSE(target_index_name(name)) << name;
 }
 
-TEST(NotWeights, Training_files_are_named_as_what_they_are) {
+TEST(NotWeights, Files_of_a_training_run_are_recognized) {
   EXPECT_EQ(not_weights("optimizer.pt"), "optimizer state");
   EXPECT_EQ(not_weights("checkpoint-500/optimizer_1.bin"), "optimizer state");
   EXPECT_EQ(not_weights("global_step1/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"), "optimizer state");
@@ -60,7 +60,7 @@ TEST(NotWeights, Training_files_are_named_as_what_they_are) {
   EXPECT_EQ(not_weights("trainer_state.pt"), "trainer state");
 }
 
-TEST(NotWeights, Weights_may_have_names_that_begin_alike) {
+TEST(NotWeights, Weights_with_similar_names_are_accepted) {
   for (const char* name : {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt",
            "optimizer/model.bin", "training_args_model.bin"})
     EXPECT_EQ(not_weights(name), "") << name;

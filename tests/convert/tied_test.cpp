@@ -5,8 +5,8 @@
 namespace depickle::convert {
 namespace {
 
-std::string_view kept(std::vector<std::string_view> names, const TiedNames& wishes = {}) {
-  return names[kept_name(names, wishes)];
+std::string_view kept(std::vector<std::string_view> names, const TiedNames& user = {}) {
+  return names[kept_name(names, user)];
 }
 
 TEST(Tied, The_embedding_is_kept_and_the_head_dropped) {
@@ -17,7 +17,7 @@ TEST(Tied, The_embedding_is_kept_and_the_head_dropped) {
   EXPECT_EQ(kept({"embed_out.weight", "gpt_neox.embed_in.weight"}), "gpt_neox.embed_in.weight");
 }
 
-TEST(Tied, T5_keeps_what_it_shares) {
+TEST(Tied, T5_keeps_the_shared_embedding) {
   EXPECT_EQ(kept({"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", "lm_head.weight", "shared.weight"}),
       "shared.weight");
   EXPECT_EQ(kept({"model.decoder.embed_tokens.weight", "model.encoder.embed_tokens.weight", "model.shared.weight"}),
@@ -31,7 +31,7 @@ TEST(Tied, BERT_keeps_its_embedding_and_the_outer_bias) {
   EXPECT_EQ(kept({"lm_head.decoder.bias", "lm_head.bias"}), "lm_head.bias");
 }
 
-TEST(Tied, The_last_name_is_kept_even_if_the_table_would_drop_it) {
+TEST(Tied, The_last_name_is_never_dropped) {
   EXPECT_EQ(kept({"lm_head.weight", "local_encoder.embed_tokens.weight"}), "lm_head.weight");
   EXPECT_EQ(kept({"a.lm_head.weight", "b.lm_head.weight"}), "a.lm_head.weight");
   EXPECT_EQ(kept({"lm_head.weight"}), "lm_head.weight");
@@ -41,7 +41,7 @@ TEST(Tied, An_ending_begins_at_a_dot) { EXPECT_EQ(kept({"alm_head.weight", "b.we
 
 TEST(Tied, Without_a_rule_the_first_name_is_kept) { EXPECT_EQ(kept({"w2", "w10", "w1"}), "w1"); }
 
-TEST(Tied, The_user_has_the_last_word) {
+TEST(Tied, The_user_has_priority) {
   EXPECT_EQ(kept({"lm_head.weight", "transformer.wte.weight"}, {.keep = {"lm_head.weight"}, .discard = {}}),
       "lm_head.weight");
   EXPECT_EQ(kept({"a", "b", "c"}, {.keep = {}, .discard = {"a"}}), "b");

@@ -1,4 +1,4 @@
-// A small torch zip, as torch.save lays it out, for tests.
+// Writes small torch zip files, in the layout of torch.save, for tests.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +8,14 @@
 
 namespace depickle::convert {
 
-/// Tensors of F32 in a state dict, and numbers beside them.
+/// A state dict with F32 tensors and numbers.
 class TorchFile {
  public:
   TorchFile& tensor(std::string_view name, const std::vector<float>& values) {
     storages_.emplace_back(reinterpret_cast<const char*>(values.data()), 4 * values.size());
     return view(name, storages_.size() - 1, {values.size()}, {1});
   }
-  /// Another name, or another view, of the storage that was added as number `storage`.
+  /// Adds another name or view of storage number `storage`.
   TorchFile& view(
       std::string_view name, size_t storage, const std::vector<uint64_t>& shape, const std::vector<uint64_t>& strides) {
     pickle_ += text(name) + "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\nFloatStorage\n" +

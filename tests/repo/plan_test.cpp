@@ -11,9 +11,9 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
 
-std::vector<std::string> described(const std::vector<convert::Left>& files) {
+std::vector<std::string> described(const std::vector<convert::SkippedFile>& files) {
   std::vector<std::string> lines;
-  for (const convert::Left& left : files) lines.push_back(left.file.string() + ": " + left.reason);
+  for (const convert::SkippedFile& left : files) lines.push_back(left.file.string() + ": " + left.reason);
   return lines;
 }
 
@@ -98,7 +98,7 @@ TEST(RepoPlan, Says_which_shards_and_indexes_are_broken) {
       plan(files_named({kBinIndex, kShard1}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
   ASSERT_EQ(missing.failed.size(), 1u);
   EXPECT_STREQ(missing.failed[0].error.what(),
-      "pytorch_model.bin.index.json: names the shard \"pytorch_model-00002-of-00002.bin\", which is not there");
+      "pytorch_model.bin.index.json: names the shard \"pytorch_model-00002-of-00002.bin\", which does not exist");
   EXPECT_EQ(plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, "[]"}})).failed.size(), 1u);
   EXPECT_THAT(described(plan(files_named({kShard1, kShard2}), kNoIndex).left),
       ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
@@ -113,7 +113,7 @@ TEST(RepoPlan, Of_two_pickles_with_one_target_converts_one_and_names_both) {
   const Plan made = plan(files_named({"x.bin", "x.pt"}), kNoIndex);
   EXPECT_THAT(made.new_files(), ElementsAre("x.safetensors"));
   ASSERT_EQ(made.failed.size(), 1u);
-  EXPECT_STREQ(made.failed[0].error.what(), "x.pt: would become x.safetensors, as x.bin does");
+  EXPECT_STREQ(made.failed[0].error.what(), "x.pt: its target x.safetensors is also the target of x.bin");
 }
 
 }  // namespace

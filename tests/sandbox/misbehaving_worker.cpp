@@ -1,5 +1,5 @@
-// A worker with a bug that files can reach: the words at the start of a file make it do what a taken-over process would try.
-// Files without such words are read as always.
+// A worker that simulates an exploited parser: if a file starts with "MISBEHAVE:...", it does what an attacker would.
+// It reads other files normally.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -19,8 +19,8 @@
 
 namespace {
 
-// What was tried without being stopped is told as a crash, of another kind for each.
-[[noreturn]] void survived() { std::abort(); }
+// The sandbox did not stop the attempt. Reported as a crash.
+[[noreturn]] void not_stopped() { std::abort(); }
 
 [[noreturn]] void loop() {
   for (std::atomic<unsigned> i = 0;;) ++i;
@@ -38,25 +38,25 @@ const std::map<std::string_view, void (*)()> kTricks = {
     {"MISBEHAVE:crash", [] { ::raise(SIGSEGV); }},
     {"MISBEHAVE:loop", [] { loop(); }},
     {"MISBEHAVE:memory", eat_memory},
-    {"MISBEHAVE:socket", [] { ::socket(AF_INET, SOCK_STREAM, 0), survived(); }},
+    {"MISBEHAVE:socket", [] { ::socket(AF_INET, SOCK_STREAM, 0), not_stopped(); }},
     {"MISBEHAVE:exec",
         [] {
           char* const words[] = {const_cast<char*>("/bin/true"), nullptr};
           ::execv(words[0], words);
-          survived();
+          not_stopped();
         }},
-    {"MISBEHAVE:fork", [] { ::fork(), survived(); }},
-    {"MISBEHAVE:kill", [] { ::kill(::getppid(), SIGTERM), survived(); }},
+    {"MISBEHAVE:fork", [] { ::fork(), not_stopped(); }},
+    {"MISBEHAVE:kill", [] { ::kill(::getppid(), SIGTERM), not_stopped(); }},
     {"MISBEHAVE:code",
         [] {
           ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-          survived();
+          not_stopped();
         }},
-    {"MISBEHAVE:unlink", [] { ::unlink("/tmp/anything"), survived(); }},
-    // Refused, not fatal: ends as a crash where it was allowed.
+    {"MISBEHAVE:unlink", [] { ::unlink("/tmp/anything"), not_stopped(); }},
+    // Fails with EACCES, so the worker continues. Crashes if it succeeded.
     {"MISBEHAVE:open",
         [] {
-          if (::open("/etc/passwd", O_RDONLY) >= 0 || ::open("/tmp/new", O_RDWR | O_CREAT, 0600) >= 0) survived();
+          if (::open("/etc/passwd", O_RDONLY) >= 0 || ::open("/tmp/new", O_RDWR | O_CREAT, 0600) >= 0) not_stopped();
         }},
     {"MISBEHAVE:hang-up",
         [] {
@@ -65,7 +65,7 @@ const std::map<std::string_view, void (*)()> kTricks = {
         }},
     {"MISBEHAVE:lie",
         [] {
-          // A result that makes no sense: its length, then noise.
+          // An invalid message: its length, then noise.
           const char noise[] = "\x08\0\0\0\0\0\0\0\x01\xff\xff\xff\xff\xff\xff\xff";
           (void)!::write(depickle::sandbox::kFirstChannel, noise, 16);
           loop();

@@ -24,13 +24,13 @@ SandboxOptions options() {
   return options;
 }
 
-// What becomes of a conversion by a worker whose first file says `words`.
-Error end_of(const std::string& words, SandboxOptions wish = options()) {
+// Returns the error of converting a file with this content in a sandbox.
+Error conversion_error(const std::string& content, SandboxOptions sandbox_options = options()) {
   Folder folder;
-  const auto source = folder.write("model.bin", words);
-  Sandbox sandbox(std::move(wish));
+  const auto source = folder.write("model.bin", content);
+  Sandbox sandbox(std::move(sandbox_options));
   Error error = error_of([&] { convert::convert_file(source, folder / "model.safetensors", {.engine = &sandbox}); });
-  EXPECT_EQ(folder.entries(), 1) << "nothing is left behind";
+  EXPECT_EQ(folder.entries(), 1) << "the target was removed";
   return error;
 }
 
@@ -43,7 +43,7 @@ std::string gpt() {
       .zip();
 }
 
-TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsThisProcess) {
+TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsTheLocalEngine) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt());
   Sandbox sandbox(options());
@@ -63,10 +63,10 @@ TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsThisProcess) {
   EXPECT_EQ(there.contents.at(0).name, here.contents.at(0).name);
   EXPECT_EQ(there.contents.at(0).sha256, here.contents.at(0).sha256);
   EXPECT_EQ(there.target_sha256, here.target_sha256);
-  EXPECT_EQ(sandbox.deaths(), 0);
+  EXPECT_EQ(sandbox.failures(), 0);
 }
 
-TEST(Sandbox, SaysWhatIsWrongWithAFileInTheSameWords) {
+TEST(Sandbox, ReportsTheSameErrorsAsTheLocalEngine) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt().substr(0, 700));
   Sandbox sandbox(options());
@@ -77,27 +77,27 @@ TEST(Sandbox, SaysWhatIsWrongWithAFileInTheSameWords) {
   EXPECT_THAT(refused(&sandbox), HasSubstr("model.bin"));
 }
 
-TEST(Sandbox, LooksAndScansAndComparesAsThisProcessDoes) {
+TEST(Sandbox, SummarizesScansAndComparesLikeTheLocalEngine) {
   Folder folder;
   const weights::Model model = weights::find_model(folder.write("model.bin", gpt()));
   Sandbox sandbox(options());
-  const convert::TableSummary look = sandbox.summarize(model, {});
-  ASSERT_EQ(look.tensors.size(), 3);
-  EXPECT_EQ(look.tensors[2].name, "bias");
-  EXPECT_EQ(look.tensors[2].shape, std::vector<uint64_t>{1});
-  EXPECT_EQ(sandbox.scan(model.entry).verdict, scan::Verdict::tensors_only);
-  EXPECT_EQ(sandbox.compare(model, model, {}).identical, 3);
+  const convert::TableSummary summary = sandbox.summarize(model, {});
+  ASSERT_EQ(summary.tensors.size(), 3);
+  EXPECT_EQ(summary.tensors[2].name, "bias");
+  EXPECT_EQ(summary.tensors[2].shape, std::vector<uint64_t>{1});
+  EXPECT_EQ(sandbox.scan_file(model.entry).verdict, scan::Verdict::tensors_only);
+  EXPECT_EQ(sandbox.compare_models(model, model, {}).identical, 3);
   const weights::Model other =
       weights::find_model(folder.write("b.bin", convert::TorchFile().tensor("bias", {6}).zip()));
-  const convert::Comparison comparison = sandbox.compare(model, other, {});
+  const convert::Comparison comparison = sandbox.compare_models(model, other, {});
   EXPECT_EQ(comparison.identical, 0);
-  EXPECT_EQ(comparison.findings.size(), 3);
+  EXPECT_EQ(comparison.differences.size(), 3);
 }
 
-// A file that is not on this machine: its bytes come through the channels.
-class Served final : public ByteSource {
+// A remote file: the sandboxed process reads its bytes through the channels.
+class RemoteFile final : public ByteSource {
  public:
-  explicit Served(std::string content) : ByteSource("hf://org/name/model.bin"), content_(std::move(content)) {}
+  explicit RemoteFile(std::string content) : ByteSource("hf://org/name/model.bin"), content_(std::move(content)) {}
   uint64_t size_bytes() const noexcept override { return content_.size(); }
   bool is_remote() const noexcept override { return true; }
   mutable std::atomic<uint64_t> reads = 0;
@@ -111,26 +111,28 @@ class Served final : public ByteSource {
   std::string content_;
 };
 
-TEST(Sandbox, ReadsADistantFileThroughItsMaker) {
-  const auto file = std::make_shared<Served>(gpt());
+TEST(Sandbox, ReadsARemoteFileThroughTheParent) {
+  const auto file = std::make_shared<RemoteFile>(gpt());
   Sandbox sandbox(options());
   EXPECT_EQ(sandbox.summarize({file}, {}).tensors.size(), 3);
   EXPECT_GT(file->reads, 0);
 }
 
-TEST(Sandbox, PassesOnWhatReadingADistantFileThrows) {
-  const auto file = std::make_shared<Served>(convert::TorchFile().tensor("w", std::vector<float>(100'000)).zip());
+TEST(Sandbox, PassesOnErrorsOfReadingARemoteFile) {
+  const auto file = std::make_shared<RemoteFile>(convert::TorchFile().tensor("w", std::vector<float>(100'000)).zip());
   Sandbox sandbox(options());
-  const Error error = error_of([&] { sandbox.compare({file}, {file}, {}); });
+  const Error error = error_of([&] { sandbox.compare_models({file}, {file}, {}); });
   EXPECT_EQ(error.code(), Code::network) << error.what();
 }
 
-TEST(Sandbox, ChecksAModelAsThisProcessDoes) {
+TEST(Sandbox, ChecksAModelLikeTheLocalEngine) {
   const std::string pickle = gpt();
   const repo::ModelPair pair{
       .safetensors = {"model.safetensors", {"model.safetensors"}}, .pickle = {"model.bin", {"model.bin"}}};
-  const repo::OpenFile before = [&](const std::string&) { return std::make_shared<Served>(pickle); };
-  const repo::OpenFile after = [&](const std::string&) { return std::make_shared<Served>("not safetensors at all"); };
+  const repo::OpenFile before = [&](const std::string&) { return std::make_shared<RemoteFile>(pickle); };
+  const repo::OpenFile after = [&](const std::string&) {
+    return std::make_shared<RemoteFile>("not safetensors at all");
+  };
   Sandbox sandbox(options());
   repo::Check there, here;
   sandbox.check_model(there, pair, nullptr, before, after, {});
@@ -140,7 +142,7 @@ TEST(Sandbox, ChecksAModelAsThisProcessDoes) {
   EXPECT_EQ(there.tensors[0].what, here.tensors.at(0).what);
 }
 
-TEST(Sandbox, TellsProgressAndStopsWhenItsListenerSaysSo) {
+TEST(Sandbox, ReportsProgressAndCanBeCancelled) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt());
   Sandbox sandbox(options());
@@ -156,73 +158,73 @@ TEST(Sandbox, TellsProgressAndStopsWhenItsListenerSaysSo) {
   EXPECT_EQ(folder.entries(), 2) << "the source and the first target";
 }
 
-TEST(Sandbox, AWorkerThatDoesWhatNoReaderDoesIsStopped) {
+TEST(Sandbox, AForbiddenSystemCallKillsTheWorker) {
   for (const char* trick : {"socket", "exec", "fork", "kill", "code", "unlink"}) {
-    const Error error = end_of(std::string("MISBEHAVE:") + trick);
+    const Error error = conversion_error(std::string("MISBEHAVE:") + trick);
     EXPECT_EQ(error.code(), Code::unsafe) << trick << ": " << error.what();
     EXPECT_THAT(error.what(), HasSubstr("model.bin")) << trick;
   }
 }
 
-TEST(Sandbox, AWorkerOpensNoFile) {
-  // It goes on with what it was handed, which is no model.
-  EXPECT_EQ(end_of("MISBEHAVE:open").code(), Code::unsupported);
+TEST(Sandbox, AWorkerCannotOpenFiles) {
+  // The worker continues with its file, which is not a model.
+  EXPECT_EQ(conversion_error("MISBEHAVE:open").code(), Code::unsupported);
 }
 
-TEST(Sandbox, ACrashOfTheWorkerIsAnErrorAndNothingElse) {
-  const Error error = end_of("MISBEHAVE:crash");
+TEST(Sandbox, ACrashOfTheWorkerIsAnError) {
+  const Error error = conversion_error("MISBEHAVE:crash");
   EXPECT_EQ(error.code(), Code::malformed);
   EXPECT_THAT(error.what(), HasSubstr("crashed"));
   EXPECT_THAT(error.hint(), HasSubstr("report"));
 }
 
-#ifndef __SANITIZE_ADDRESS__  // whose memory no limit can hold
-TEST(Sandbox, AWorkerGetsNoMoreMemoryThanItMay) {
-  SandboxOptions wish = options();
-  wish.bounds.memory_bytes = 256 << 20;
-  const Error error = end_of("MISBEHAVE:memory", wish);
+#ifndef __SANITIZE_ADDRESS__  // its shadow memory exceeds any limit
+TEST(Sandbox, TheMemoryOfAWorkerIsLimited) {
+  SandboxOptions limited = options();
+  limited.limits.memory_bytes = 256 << 20;
+  const Error error = conversion_error("MISBEHAVE:memory", limited);
   EXPECT_EQ(error.code(), Code::limit);
   EXPECT_THAT(error.what(), HasSubstr("memory"));
 }
 #endif
 
-TEST(Sandbox, AWorkerGetsNoMoreTimeThanItMay) {
-  SandboxOptions wish = options();
-  wish.seconds = 0.5;
-  EXPECT_THAT(end_of("MISBEHAVE:loop", wish).what(), HasSubstr("takes more than"));
-  wish = options();
-  wish.bounds.cpu_seconds = 1;
-  const Error error = end_of("MISBEHAVE:loop", wish);
+TEST(Sandbox, TheTimeOfAWorkerIsLimited) {
+  SandboxOptions limited = options();
+  limited.max_seconds = 0.5;
+  EXPECT_THAT(conversion_error("MISBEHAVE:loop", limited).what(), HasSubstr("took longer than allowed"));
+  limited = options();
+  limited.limits.cpu_seconds = 1;
+  const Error error = conversion_error("MISBEHAVE:loop", limited);
   EXPECT_EQ(error.code(), Code::limit);
   EXPECT_THAT(error.what(), HasSubstr("processor time"));
 }
 
-TEST(Sandbox, AWorkerWritesNoMoreThanItMay) {
-  SandboxOptions wish = options();
-  wish.bounds.file_bytes = 100;
-  EXPECT_EQ(end_of(gpt(), wish).code(), Code::limit);
+TEST(Sandbox, TheFileSizeOfAWorkerIsLimited) {
+  SandboxOptions limited = options();
+  limited.limits.file_bytes = 100;
+  EXPECT_EQ(conversion_error(gpt(), limited).code(), Code::limit);
 }
 
-TEST(Sandbox, AWorkerThatHangsUpOrLiesIsEnded) {
-  EXPECT_EQ(end_of("MISBEHAVE:hang-up").code(), Code::limit);
-  const Error error = end_of("MISBEHAVE:lie");
+TEST(Sandbox, AWorkerThatClosesItsChannelOrSendsAnInvalidMessageIsKilled) {
+  EXPECT_EQ(conversion_error("MISBEHAVE:hang-up").code(), Code::limit);
+  const Error error = conversion_error("MISBEHAVE:lie");
   EXPECT_EQ(error.code(), Code::malformed);
-  EXPECT_THAT(error.what(), HasSubstr("makes no sense"));
+  EXPECT_THAT(error.what(), HasSubstr("sent an invalid message"));
 }
 
-TEST(Sandbox, ItsOwnerStopsAWorkerThatSaysNothing) {
-  SandboxOptions wish = options();
+TEST(Sandbox, AWorkerThatSendsNothingCanBeCancelled) {
+  SandboxOptions limited = options();
   int ticks = 0;
-  wish.check = [&] {
+  limited.check_cancelled = [&] {
     if (++ticks == 3) throw Error(Code::cancelled, "", "enough");
   };
-  EXPECT_EQ(end_of("MISBEHAVE:loop", wish).code(), Code::cancelled);
+  EXPECT_EQ(conversion_error("MISBEHAVE:loop", limited).code(), Code::cancelled);
 }
 
-TEST(Sandbox, AProgramThatIsNotThereIsAnError) {
-  SandboxOptions wish = options();
-  wish.program[0] = "/no/such/program";
-  EXPECT_THAT(end_of(gpt(), wish).what(), HasSubstr("could not be started"));
+TEST(Sandbox, AMissingProgramIsAnError) {
+  SandboxOptions limited = options();
+  limited.program[0] = "/no/such/program";
+  EXPECT_THAT(conversion_error(gpt(), limited).what(), HasSubstr("could not be started"));
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ convert::FileReport report() {
       .seconds = 0.5,
       .tied = {{"a", "b"}},
       .unused = {{"epoch", "int 3", 0}},
-      .skipped = {{"q", "complex128"}},
-      .notes = {"12 bytes behind the archive", ""},
+      .unsupported = {{"q", "complex128"}},
+      .notes = {"12 bytes after the archive", ""},
       .contents = {{"b", Dtype::BF16, {2, 3}, 12, "ab"}, {"scalar", Dtype::F64, {}, 8, ""}},
       .digested_sources = {{"model.bin", 548, "cd"}},
       .target_sha256 = "ef"};
@@ -38,11 +38,11 @@ scan::Scan scan() {
   scan.verdict = scan::Verdict::has_code;
   scan.findings = {{"data.pkl", 7, "os.system(\"x\")", "runs a command", 2}};
   scan.globals = {{"data.pkl", "os.system", false, 2, 7}};
-  scan.error = Error(Code::truncated, "PK01", "ends too early", {"model.bin", "w", 9}, "fetch it again");
+  scan.error = Error(Code::truncated, "PK01", "ends too early", {"model.bin", "w", 9}, "download it again");
   return scan;
 }
 
-TEST(Wire, WhatIsReadIsWhatWasWritten) {
+TEST(Wire, DecodesWhatWasEncoded) {
   const std::string bytes = encoded(std::optional(report()));
   const auto read = WireReader(bytes).value<std::optional<convert::FileReport>>();
   ASSERT_TRUE(read);
@@ -54,18 +54,18 @@ TEST(Wire, WhatIsReadIsWhatWasWritten) {
   EXPECT_EQ(read->notes.size(), 2);
 }
 
-TEST(Wire, AnErrorKeepsAllOfItself) {
+TEST(Wire, AnErrorKeepsAllMembers) {
   const std::string bytes = encoded(scan());
   const auto read = WireReader(bytes).value<scan::Scan>();
   EXPECT_EQ(encoded(read), bytes);
   ASSERT_TRUE(read.error);
   EXPECT_EQ(read.error->code(), Code::truncated);
   EXPECT_STREQ(read.error->what(), scan().error->what());
-  EXPECT_EQ(read.error->hint(), "fetch it again");
+  EXPECT_EQ(read.error->hint(), "download it again");
 }
 
 template <typename Value>
-void expect_no_prefix_is_read(const Value& value) {
+void expect_prefixes_are_refused(const Value& value) {
   const std::string whole = encoded(value);
   for (size_t length = 0; length < whole.size(); ++length) {
     const std::string_view cut = std::string_view(whole).substr(0, length);
@@ -73,20 +73,20 @@ void expect_no_prefix_is_read(const Value& value) {
   }
 }
 
-TEST(Wire, AnAnswerThatBreaksOffIsAnError) {
-  expect_no_prefix_is_read(report());
-  expect_no_prefix_is_read(scan());
+TEST(Wire, ATruncatedMessageIsAnError) {
+  expect_prefixes_are_refused(report());
+  expect_prefixes_are_refused(scan());
 }
 
-TEST(Wire, AnyByteMayBeALie) {
+TEST(Wire, EveryFlippedBitIsDecodedOrRefused) {
   const std::string whole = encoded(scan());
   for (size_t at = 0; at < whole.size(); ++at)
     for (int bit = 0; bit < 8; ++bit) {
-      std::string lie = whole;
-      lie[at] = static_cast<char>(lie[at] ^ (1 << bit));
+      std::string changed = whole;
+      changed[at] = static_cast<char>(changed[at] ^ (1 << bit));
       try {
-        // What is accepted can be named: no enum holds a number beyond its values.
-        const auto read = WireReader(lie).value<scan::Scan>();
+        // Every decoded enum has a valid value.
+        const auto read = WireReader(changed).value<scan::Scan>();
         EXPECT_FALSE(name(read.verdict).empty());
         if (read.error) {
           EXPECT_FALSE(name(read.error->code()).empty());
@@ -97,7 +97,7 @@ TEST(Wire, AnyByteMayBeALie) {
     }
 }
 
-TEST(Wire, ACountBeyondWhatCameTakesNoMemory) {
+TEST(Wire, ATooLargeCountAllocatesNoMemory) {
   WireWriter wire;
   wire(uint64_t{1} << 60);
   const std::string bytes = wire.take();

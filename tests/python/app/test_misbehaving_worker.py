@@ -10,13 +10,13 @@ from program import PROGRAM
 # What the start of a file makes that process try, and what its job then says.
 TRICKS = {
     "crash": ("malformed", "crashed (SEGV)"),
-    "memory": ("limit", "more memory than it may"),
-    "socket": ("unsafe", "did what no reader does"),
-    "exec": ("unsafe", "did what no reader does"),
-    "fork": ("unsafe", "did what no reader does"),
-    "kill": ("unsafe", "did what no reader does"),
-    "unlink": ("unsafe", "did what no reader does"),
-    "lie": ("malformed", "makes no sense"),
+    "memory": ("limit", "more memory than allowed"),
+    "socket": ("unsafe", "forbidden system call"),
+    "exec": ("unsafe", "forbidden system call"),
+    "fork": ("unsafe", "forbidden system call"),
+    "kill": ("unsafe", "forbidden system call"),
+    "unlink": ("unsafe", "forbidden system call"),
+    "lie": ("malformed", "sent an invalid message"),
 }
 
 

@@ -1,4 +1,4 @@
-#include "depickle/convert/proof.h"
+#include "depickle/convert/checked_write.h"
 
 #include "depickle/os/atomic_file.h"
 
@@ -15,7 +15,7 @@ namespace {
 
 using testing::HasSubstr;
 
-// Every kind of layout, small and larger than a batch.
+// Tensors of every layout, smaller and larger than a block.
 Weights mixed() {
   Made made(24 << 20);
   made.add("big", Dtype::F32, {1 << 20, 5})
@@ -32,10 +32,10 @@ Weights mixed() {
   return made.build();
 }
 
-// The logical bytes of every planned tensor, one after the other.
-std::string expected_bytes(const Plan& plan, const Weights& source) {
+// Returns the head and the logical bytes of every planned tensor.
+std::string expected_bytes(const ConversionPlan& plan, const Weights& source) {
   std::string out = plan.head;
-  for (const Placed& placed : plan.tensors) {
+  for (const TensorPlacement& placed : plan.tensors) {
     const Tensor& tensor = source.tensors()[placed.tensor];
     std::vector<std::byte> logical(tensor.size_bytes);
     source.read(tensor, 0, logical);
@@ -44,10 +44,10 @@ std::string expected_bytes(const Plan& plan, const Weights& source) {
   return out;
 }
 
-TEST(Write, The_file_holds_every_tensor_after_the_head) {
+TEST(Write, The_file_contains_every_tensor_after_the_head) {
   Folder folder;
   Weights source = mixed();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   for (unsigned threads : {1u, 2u, 5u}) {
     os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::replace);
     file.write(0, bytes(planned.head));
@@ -56,10 +56,10 @@ TEST(Write, The_file_holds_every_tensor_after_the_head) {
   }
 }
 
-TEST(Write, Progress_adds_up_and_can_stop_the_work) {
+TEST(Write, Progress_reaches_the_total_and_can_cancel) {
   Folder folder;
   Weights source = mixed();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   uint64_t done = 0;
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
   write_tensors(planned, source, file,
@@ -71,81 +71,80 @@ TEST(Write, Progress_adds_up_and_can_stop_the_work) {
       Error);
 }
 
-TEST(Proof, Everything_is_compared_tied_names_too) {
+TEST(CheckedWrite, All_tensors_are_compared_including_tied_names) {
   Folder folder;
   Weights source = mixed();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
-  Proof proof = write_and_prove(planned, source, file);
-  EXPECT_EQ(proof.comparison.identical, source.tensors().size());
-  ASSERT_EQ(proof.comparison.tied.size(), 1u);
-  EXPECT_EQ(proof.comparison.tied[0].name, "tied");
-  EXPECT_FALSE(std::filesystem::exists(folder / "x.safetensors")) << "the name comes with commit()";
+  CheckedWrite result = write_checked(planned, source, file);
+  EXPECT_EQ(result.comparison.identical, source.tensors().size());
+  ASSERT_EQ(result.comparison.tied.size(), 1u);
+  EXPECT_EQ(result.comparison.tied[0].name, "tied");
+  EXPECT_FALSE(std::filesystem::exists(folder / "x.safetensors")) << "commit() creates the name";
   file.commit();
-  EXPECT_TRUE(compare(source, weights::open(folder / "x.safetensors")).same());
+  EXPECT_TRUE(compare(source, weights::open(folder / "x.safetensors")).is_identical());
 }
 
-TEST(Proof, Digests_are_those_of_the_bytes) {
+TEST(CheckedWrite, Digests_match_the_bytes) {
   Folder folder;
   Weights source = mixed();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
-  Digests digests = write_and_prove(planned, source, file, {.threads = 2, .digests = true}).digests;
+  Digests digests = write_checked(planned, source, file, {.threads = 2, .digests = true}).digests;
   const std::string written = content_of(file.temporary_path());
   EXPECT_EQ(digests.target.text(), sha256_hex(bytes(written)));
   ASSERT_EQ(digests.tensors.size(), planned.tensors.size());
   for (size_t i = 0; i < planned.tensors.size(); ++i) {
-    const Placed& placed = planned.tensors[i];
+    const TensorPlacement& placed = planned.tensors[i];
     EXPECT_EQ(digests.tensors[i].text(),
         sha256_hex(bytes(std::string_view(written).substr(placed.begin, placed.end - placed.begin))));
   }
 }
 
-// Memory that reads differently from the second look on, in the last bit of all.
-class Fading final : public ByteSource {
+// A source whose last byte changes after the first read.
+class ChangingSource final : public ByteSource {
  public:
-  explicit Fading(uint64_t size_bytes) : ByteSource("fading"), first_(size_bytes), later_(size_bytes) {
+  explicit ChangingSource(uint64_t size_bytes) : ByteSource("changing"), first_(size_bytes), later_(size_bytes) {
     later_.back() = std::byte{1};
   }
   uint64_t size_bytes() const noexcept override { return first_.size(); }
 
  private:
   Bytes do_view(uint64_t offset, uint64_t length) const override {
-    return Bytes(looks_++ == 0 ? first_ : later_).subspan(offset, length);
+    return Bytes(reads_++ == 0 ? first_ : later_).subspan(offset, length);
   }
   std::vector<std::byte> first_, later_;
-  mutable std::atomic<int> looks_ = 0;
+  mutable std::atomic<int> reads_ = 0;
 };
 
-TEST(Proof, A_bit_that_did_not_arrive_is_found) {
+TEST(CheckedWrite, A_differing_bit_is_an_error) {
   Folder folder;
   constexpr uint64_t kFloats = 1000;
   weights::Builder builder("made");
-  const uint32_t storage =
-      builder.add_storage({.key = "0", .source = std::make_shared<Fading>(4 * kFloats), .size_bytes = 4 * kFloats});
+  const uint32_t storage = builder.add_storage(
+      {.key = "0", .source = std::make_shared<ChangingSource>(4 * kFloats), .size_bytes = 4 * kFloats});
   const uint64_t shape[] = {kFloats};
   builder.add({.name = "w", .shape = shape, .size_bytes = 4 * kFloats, .storage = storage, .dtype = Dtype::F32});
   const Weights source = std::move(builder).build();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
-  Error error = error_of([&] { write_and_prove(planned, source, file); });
+  Error error = error_of([&] { write_checked(planned, source, file); });
   EXPECT_EQ(error.code(), Code::integrity);
   EXPECT_THAT(error.what(),
-      HasSubstr("tensor \"w\": element 999 is 0x01000000 in the source and 0x00000000 in the file written"));
+      HasSubstr("tensor \"w\": element 999 is 0x01000000 in the source and 0x00000000 in the written file"));
 }
 
-TEST(Proof, A_plan_that_is_not_what_its_header_says_is_found) {
+TEST(CheckedWrite, A_plan_that_differs_from_its_header_is_an_error) {
   Folder folder;
   Made made;
   const Weights source = made.add("a", Dtype::F32, {8}).add("b", Dtype::F32, {8}, {}, 64).build();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   std::swap(planned.tensors[0].tensor, planned.tensors[1].tensor);
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
-  EXPECT_THAT(
-      error_of([&] { write_and_prove(planned, source, file); }).what(), HasSubstr("tensor \"b\" is not at byte"));
+  EXPECT_THAT(error_of([&] { write_checked(planned, source, file); }).what(), HasSubstr("tensor \"b\" is not at byte"));
 }
 
-TEST(Proof, A_source_that_changes_meanwhile_is_an_error) {
+TEST(CheckedWrite, A_source_that_changes_during_the_write_is_an_error) {
   Folder folder;
   put(folder / "source", std::string(4096, 'x'));
   auto mapped = os::MappedFile::open(folder / "source");
@@ -153,28 +152,24 @@ TEST(Proof, A_source_that_changes_meanwhile_is_an_error) {
   made.add("w", Dtype::F32, {8}).builder().file(mapped);
   Weights source = made.build();
   put(folder / "source", std::string(4095, 'y'));
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
-  try {
-    write_and_prove(planned, source, file);
-    FAIL() << "not noticed";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Code::integrity);
-    EXPECT_THAT(error.what(), HasSubstr("changed while it was read"));
-  }
+  const Error error = error_of([&] { write_checked(planned, source, file); });
+  EXPECT_EQ(error.code(), Code::integrity);
+  EXPECT_THAT(error.what(), HasSubstr("changed while it was read"));
 }
 
-TEST(Proof, Stopping_leaves_nothing) {
+TEST(CheckedWrite, Cancelling_leaves_no_file) {
   Folder folder;
   Weights source = mixed();
-  Plan planned = plan(source);
+  ConversionPlan planned = plan_conversion(source);
   for (std::string_view phase : {"write", "compare", "hash"}) {
     os::AtomicFile file(folder / "x.safetensors", planned.file_bytes, os::IfExists::refuse);
     Progress stop = [&](const Step& step) {
       if (step.phase == phase) throw Error(Code::cancelled, "", "stop");
     };
     EXPECT_THROW(
-        write_and_prove(planned, source, file, {.threads = 2, .progress = stop, .file = "x", .digests = true}), Error)
+        write_checked(planned, source, file, {.threads = 2, .progress = stop, .file = "x", .digests = true}), Error)
         << phase;
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path()));

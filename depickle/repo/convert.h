@@ -69,10 +69,10 @@ RepoReport plan_repo(
 RepoReport convert_repo(const hub::Client& client, const hub::RepoId& repo, const std::filesystem::path& target,
     const ConvertOptions& options);
 
-/// Converts and opens the pull request. If two processes work on one repository, one opens it and the other reports it:
-/// on one machine by a lock in the cache, on two machines by checking again right before the commit. If the branch moves
-/// meanwhile, starts again from its new head, at most 3 times, then throws Error{network}. Throws Error as the Hub client
-/// does, {denied} without a token.
+/// Converts and opens the pull request. If two processes work on one repository, one opens it and the other reports
+/// it: on one machine by a lock in the cache, on two machines by checking again right before the commit. If the branch
+/// moves meanwhile, starts again from its new head, at most 3 times, then throws Error{network}. Throws Error as the
+/// Hub client does, {denied} without a token.
 RepoReport open_pull_request(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options);
 
 }  // namespace depickle::repo

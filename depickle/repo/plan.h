@@ -34,9 +34,9 @@ struct Plan {
 };
 
 /// Plans the files that model libraries load: single, sharded, with a variant, in any folder (one per component of a
-/// pipeline). convert::target_name() gives the names. A model counts as converted if its safetensors can be loaded, from
-/// one file or from shards; if its index names missing shards, it is converted again. Other weights (best.pt) are planned
-/// only if the repository contains none of these.
+/// pipeline). convert::target_name() gives the names. A model counts as converted if its safetensors can be loaded,
+/// from one file or from shards; if its index names missing shards, it is converted again. Other weights (best.pt) are
+/// planned only if the repository contains none of these.
 Plan plan(const std::vector<hub::RepoFile>& files, const ReadIndex& read_index);
 
 }  // namespace depickle::repo

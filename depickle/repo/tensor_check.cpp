@@ -62,8 +62,8 @@ bool same_view(const Tensor& a, const Tensor& b) {
   return numbers(a) == numbers(b) && std::ranges::equal(a.shape, b.shape) && std::ranges::equal(a.strides, b.strides);
 }
 
-// Returns whether loaders derive `kept` from `dropped`. If so, a file that contains only `kept` may be loaded with
-// uninitialized values.
+// Returns whether loaders derive `kept` from `dropped`. If so, a file that contains only `kept` is loaded with randomly
+// initialized values of one of the two.
 bool is_wrong_name_kept(std::string_view kept, std::string_view dropped) {
   // The prefixes put `kept` first in alphabetical order, so `dropped` wins only by a rule about loaders.
   const std::string first = "0." + std::string(kept), second = "1." + std::string(dropped);
@@ -224,8 +224,8 @@ class ModelCheck {
     return nullptr;
   }
 
-  // Returns a name in the pickle whose tensor has the bits of `tensor`. Tries names with findings first. Limited, because
-  // it only makes the finding more precise.
+  // Returns a name in the pickle whose tensor has the bits of `tensor`. Tries names with findings first. Limited,
+  // because it only makes the finding more precise.
   std::optional<std::string> twin_of(
       const Tensor& tensor, const Weights& after, const Weights& before, const convert::Comparison& comparison) {
     constexpr size_t kMaxSearches = 32, kMaxCandidates = 1000;

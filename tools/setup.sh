@@ -8,7 +8,8 @@ kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev
   libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
 # What the tests need beyond that; clang replays the fuzzers' findings, clang-format looks at the tree, python3-venv makes the virtual environment.
 kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 clang-format-19:clang-format-19 libclang-rt-19-dev
-  python3:python3 libgtest-dev libgmock-dev git-lfs:git-lfs chromium:chromium tsc:node-typescript)
+  python3:python3 libgtest-dev libgmock-dev git-lfs:git-lfs chromium:chromium tsc:node-typescript
+  mandoc)
 
 is_installed() {
   if [[ $1 == *:* ]]; then

@@ -107,8 +107,7 @@ int report_usage_error(
 
 int run(int count, char** words) {
   Program program;
-  CLI::App app{"Convert models from pickle to safetensors, inspect them and check them. No code in a file is executed.",
-      "depickle"};
+  CLI::App app{"Convert models from pickle to safetensors, inspect and check them", "depickle"};
   declare(app, program);
   const std::span<char* const> given(words, static_cast<size_t>(count));
 #ifndef DEPICKLE_WITH_SERVER

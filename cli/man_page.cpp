@@ -43,7 +43,7 @@ std::string paragraphs(std::string_view text) {
       out += ".SH EXAMPLES\n";
     } else if (!line.empty()) {
       out += roff(is_example ? line.substr(2) : line) + "\n";
-    } else if (text.find("Examples:") != 0) {
+    } else {
       out += ".PP\n";
     }
   }
@@ -56,7 +56,7 @@ std::string term(const CLI::Option& option) {
   std::string names;
   for (const std::string& name : option.get_snames()) names += (names.empty() ? "-" : ", -") + name;
   for (const std::string& name : option.get_lnames()) names += (names.empty() ? "--" : ", --") + name;
-  return option.get_type_size() == 0 ? names : names + " " + option.get_type_name();
+  return option.get_type_size() == 0 || option.get_type_name().empty() ? names : names + " " + option.get_type_name();
 }
 
 std::string options_of(const CLI::App& command) {
@@ -88,11 +88,10 @@ std::string man_page(const CLI::App& app, const CLI::App& command) {
   out += fmt::format(".SH SYNOPSIS\n.B {}\n[OPTIONS]{}\n",
       roff(is_program ? app.get_name() : app.get_name() + " " + command.get_name()),
       verbs.empty() ? positionals_of(command) : std::string(" COMMAND"));
-  std::string explanation = command.get_footer();
-  const bool has_prose = !explanation.empty() && !explanation.starts_with("Examples:");
-  const std::string description = fmt::format(".SH DESCRIPTION\n{}.\n", roff(command.get_description()));
+  const std::string explanation = command.get_footer();
   const size_t examples = std::min(explanation.find("Examples:"), explanation.size());
-  out += description + (has_prose ? ".PP\n" + paragraphs(explanation.substr(0, examples)) : "");
+  out += fmt::format(".SH DESCRIPTION\n{}.\n", roff(command.get_description()));
+  if (examples > 0) out += ".PP\n" + paragraphs(explanation.substr(0, explanation.find("\n\nExamples:")));
   out += ".SH OPTIONS\n" + options_of(command);
   if (!verbs.empty()) out += ".SH COMMANDS\n";
   for (const CLI::App* verb : verbs) {

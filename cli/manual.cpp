@@ -14,7 +14,7 @@ namespace depickle::cli {
 namespace {
 
 constexpr const char* kProgram =
-    R"(Data goes to stdout, everything else to stderr.
+    R"(No code in a file is executed. Data goes to stdout, everything else to stderr.
 Exit codes: depickle help exit-codes)";
 
 // Paragraphs, and examples in lines that begin with two spaces.

@@ -30,4 +30,5 @@ def test_a_page_has_the_options_of_its_command(pages):
 
 def test_mandoc_finds_no_problem(pages):
     done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *pages.values()], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    # The pages have a version but no date, so that builds are reproducible.
+    assert [line for line in done.stdout.splitlines() if "missing date" not in line] == [], done.stderr

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The one model in the repository, or in a folder of it.
+// Returns the path of the only model in the repository, or in a folder of it.
 std::string model_in(const hub::Client& client, const hub::Address& address, const std::string& commit) {
   std::vector<std::string> names;
   std::optional<std::string> model_index;
@@ -33,20 +33,24 @@ std::string model_in(const hub::Client& client, const hub::Address& address, con
   }
 }
 
+bool exists(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 }  // namespace
 
-fs::path local_path(const std::string& address) {
-  Where where = Where::in(address);
-  if (address.find("://") != std::string::npos)
-    throw Error(Code::unsupported, "", "this command reads files and folders on this machine only", where,
-        "fetch it first: depickle download " + address);
-  std::error_code error;
-  bool there = fs::exists(address, error);
-  if (error) throw system_error(error.value(), "cannot look at", address);
-  if (!there)
-    throw Error(Code::not_found, "", "there is no such file or folder", where,
-        looks_like_repository(address) ? "a repository on the Hub is written hf://" + address : "");
-  return address;
+fs::path local_path(const std::string& text) {
+  if (text.find("://") != std::string::npos)
+    throw Error(Code::unsupported, "", "this command reads only local files and folders", Where::in(text),
+        "download it first: depickle download " + text);
+  std::error_code failed;
+  const bool found = fs::exists(text, failed);
+  if (failed) throw system_error(failed.value(), "cannot open", text);
+  if (!found)
+    throw Error(Code::not_found, "", "no such file or folder", Where::in(text),
+        repo_address_unless_path(text) ? "the address of a repository on the Hub is hf://" + text : "");
+  return text;
 }
 
 hub::Client hub_client() {
@@ -57,24 +61,29 @@ hub::Client hub_client() {
 
 std::optional<hub::Address> hub_address(const std::string& text) {
   if (text.find("://") == std::string::npos) return std::nullopt;
-  return hub::find_address(text, hub_settings().endpoint);
+  return hub::find_address(text, hub_endpoint());
 }
 
-hub::Address repo_address(const std::string& text) { return hub::parse_address(text, hub_settings().endpoint); }
+hub::Address repo_address(const std::string& text) { return hub::parse_address(text, hub_endpoint()); }
 
-bool looks_like_repository(const std::string& text) {
+std::optional<hub::Address> repo_address_unless_path(const std::string& text) {
   const size_t slash = text.find('/');
-  std::error_code ignored;
-  if (slash == text.npos || slash == 0 || fs::exists(text, ignored) || fs::exists(text.substr(0, slash), ignored))
-    return false;
-  const std::string name = text.substr(0, text.find('@'));
-  if (name.find('/', slash + 1) != name.npos || repo::is_weights_name(name)) return false;
+  if (slash == text.npos || slash == 0 || exists(text) || exists(text.substr(0, slash))) return std::nullopt;
+  if (repo::is_weights_name(text.substr(0, text.find('@')))) return std::nullopt;
   try {
-    hub::RepoId::parse(name);
-    return true;
+    return repo_address(text);
   } catch (const Error&) {
-    return false;
+    return std::nullopt;  // not a valid repository
   }
+}
+
+uint64_t pull_request_number(const hub::Address& address, uint64_t given) {
+  if (given != 0) return given;
+  if (address.discussion) return *address.discussion;
+  if (const auto number = hub::pull_request_number(address.revision)) return *number;
+  const std::string& name = address.repo.name();
+  throw Error(Code::unsupported, "", "the number of the pull request is missing", Where::in(name),
+      fmt::format("add its number, or paste its address; depickle pr list {} lists them", name));
 }
 
 Weights open_address(const std::string& text, const weights::OpenOptions& options) {

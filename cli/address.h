@@ -1,4 +1,4 @@
-// What a command line calls a model: something on this disk, or on a Hub.
+// Resolves the addresses of models in the command line: local paths and addresses on a Hub.
 #pragma once
 
 #include <filesystem>
@@ -12,23 +12,27 @@
 
 namespace depickle::cli {
 
-/// A path on this machine. Throws Error{unsupported} for what needs the Hub (hf://…, https://…), {not_found} where
-/// there is nothing.
-std::filesystem::path local_path(const std::string& address);
+/// Returns `text` as an existing local path. Throws Error{unsupported} for an address on a Hub (hf://…, https://…),
+/// {not_found} if the path does not exist.
+std::filesystem::path local_path(const std::string& text);
 
-/// The Hub of the environment, which Ctrl-C interrupts.
+/// Returns a client for the Hub of the environment. Ctrl-C cancels its requests.
 hub::Client hub_client();
 
-/// hf://ORG/NAME[@REV][/PATH] or a page's address; empty for what is a path.
+/// Parses hf://ORG/NAME[@REV][/PATH] or the URL of a page. Returns nullopt for a path. Throws Error{malformed}.
 std::optional<hub::Address> hub_address(const std::string& text);
-/// ORG/NAME[@REV] as well. Throws Error{malformed}.
+/// Parses the same, and ORG/NAME[@REV]. Throws Error{malformed}.
 hub::Address repo_address(const std::string& text);
-/// Whether ORG/NAME can only be meant as a repository: nothing here begins so, and it has no weights file's ending.
-bool looks_like_repository(const std::string& text);
+/// Parses ORG/NAME[@REV]. Returns nullopt if it could be a path: ORG exists here, or NAME has the extension of a
+/// weights file.
+std::optional<hub::Address> repo_address_unless_path(const std::string& text);
 
-/// Opens a file, a folder or an index here, or on the Hub without downloading it. Of a repository or a folder of one:
-/// the model that a library
-/// would load.
+/// Returns `given`, or if it is 0 the number in the address of a pull request. Throws Error{unsupported} if there is
+/// none.
+uint64_t pull_request_number(const hub::Address& address, uint64_t given);
+
+/// Opens a file, a folder or an index, local or on a Hub without downloading it. In a repository or in a folder of one,
+/// opens the model that a library would load.
 Weights open_address(const std::string& text, const weights::OpenOptions& options = {});
 
 }  // namespace depickle::cli

@@ -1,4 +1,4 @@
-// depickle check: a pull request against its base, file by file and tensor by tensor.
+// depickle check: compares a pull request with its base, file by file and tensor by tensor.
 #include <memory>
 
 #include <fmt/format.h>
@@ -23,6 +23,34 @@ struct CheckCommand {
   bool json = false;
   bool events = false;
 };
+
+void write_findings(JsonWriter& json, const Check& check) {
+  json.key("files").array();
+  for (const repo::FileChange& file : check.files) {
+    json.object()
+        .key("file")
+        .value(file.path)
+        .key("change")
+        .value(name(file.change))
+        .key("kind")
+        .value(name(file.kind));
+    json.key("bytes").value(file.size_bytes).key("expected").value(file.is_expected()).end();
+  }
+  json.end().key("tensors").array();
+  for (const repo::TensorFinding& finding : check.tensors) {
+    json.object()
+        .key("file")
+        .value(finding.file)
+        .key("name")
+        .value(finding.tensor)
+        .key("finding")
+        .value(name(finding.kind));
+    json.key("what").value(finding.what).end();
+  }
+  json.end().key("notes").array();
+  for (const std::string& note : check.notes) json.value(note);
+  json.end();
+}
 
 void print_json(const Console& console, const hub::RepoId& repository, const Check& check, bool one_line) {
   std::string out;
@@ -54,50 +82,27 @@ void print_json(const Console& console, const hub::RepoId& repository, const Che
       .value(check.identical)
       .key("bytes_compared")
       .value(check.compared_bytes);
-  json.key("files").array();
-  for (const repo::FileChange& file : check.files) {
-    json.object()
-        .key("file")
-        .value(file.path)
-        .key("change")
-        .value(name(file.change))
-        .key("kind")
-        .value(name(file.kind));
-    json.key("bytes").value(file.size_bytes).key("expected").value(file.is_expected()).end();
-  }
-  json.end().key("tensors").array();
-  for (const repo::TensorFinding& finding : check.tensors) {
-    json.object()
-        .key("file")
-        .value(finding.file)
-        .key("name")
-        .value(finding.tensor)
-        .key("finding")
-        .value(name(finding.kind));
-    json.key("what").value(finding.what).end();
-  }
-  json.end().key("notes").array();
-  for (const std::string& note : check.notes) json.value(note);
-  json.end().end();
+  write_findings(json, check);
+  json.end();
   console.out(one_line ? out + "\n" : out);
 }
 
 void print_text(const Console& console, const Check& check) {
   constexpr size_t kMaxFindings = 100;
   console.out(fmt::format("{}: {}\n",
-      console.painted(check.passed() ? Colour::green : Colour::red, name(check.verdict())), check.sentence()));
+      console.painted(check.passed() ? Color::green : Color::red, name(check.verdict())), check.sentence()));
   console.out(fmt::format("#{} {} by {} ({}), {} on {}\n", check.discussion.number, quoted(check.discussion.title),
       printable(check.discussion.author), name(check.discussion.status), check.head.substr(0, 8),
       check.base.substr(0, 8)));
   for (const repo::FileChange& file : check.files) {
-    const std::string word = fmt::format("{:<10}", name(file.change));
-    console.out(fmt::format("{} {}  {}, {}\n", file.is_expected() ? word : console.painted(Colour::red, word),
+    const std::string label = fmt::format("{:<10}", name(file.change));
+    console.out(fmt::format("{} {}  {}, {}\n", file.is_expected() ? label : console.painted(Color::red, label),
         printable(file.path), name(file.kind), human_bytes(file.size_bytes)));
   }
   for (size_t i = 0; i < std::min(check.tensors.size(), kMaxFindings); ++i) {
     const repo::TensorFinding& finding = check.tensors[i];
     const std::string tensor = finding.tensor.empty() ? "" : fmt::format("tensor {}: ", quoted(finding.tensor));
-    console.out(fmt::format("{} {}: {}{}\n", console.painted(Colour::red, fmt::format("{:<10}", name(finding.kind))),
+    console.out(fmt::format("{} {}: {}{}\n", console.painted(Color::red, fmt::format("{:<10}", name(finding.kind))),
         printable(finding.file), tensor, finding.what));
   }
   if (check.tensors.size() > kMaxFindings)
@@ -107,11 +112,7 @@ void print_text(const Console& console, const Check& check) {
 
 int run(const CheckCommand& options, const Console& console) {
   const hub::Address address = repo_address(options.address);
-  uint64_t number = options.number;
-  if (number == 0) number = address.discussion.value_or(hub::pull_request_number(address.revision).value_or(0));
-  if (number == 0)
-    throw Error(Code::unsupported, "", "which pull request?", Where::in(options.address),
-        "give its number: depickle check ORG/NAME 1, or paste its address");
+  const uint64_t number = pull_request_number(address, options.number);
   const hub::Client client = hub_client();
   ProgressBar bar(console, options.events);
   const Check check = repo::check(client, address.repo, number, {.progress = bar.listener()});
@@ -125,12 +126,12 @@ int run(const CheckCommand& options, const Console& console) {
 
 void add_check(CLI::App& app, Program& program) {
   auto options = std::make_shared<CheckCommand>();
-  CLI::App* command = app.add_subcommand(
-      "check", "Hold a pull request on the Hub against its base: which files change, and each tensor");
-  command->add_option("REPO", options->address, "ORG/NAME, or the pasted address of a pull request")->required();
-  command->add_option("NUMBER", options->number, "The pull request's number");
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
-  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
+  CLI::App* command =
+      app.add_subcommand("check", "Compare a pull request with its base: changed files and every tensor");
+  command->add_option("REPO", options->address, "ORG/NAME, or the URL of a pull request")->required();
+  command->add_option("NUMBER", options->number, "Number of the pull request");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
   command->callback(
       [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
 }

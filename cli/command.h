@@ -1,4 +1,4 @@
-// What every command of the program is made of.
+// What the commands have in common.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,13 @@ class App;
 
 namespace depickle::cli {
 
-/// What main() runs after the command line is parsed: the chosen command, whose result is the exit code.
+/// The state that main() and the commands share.
 struct Program {
   Console console;
-  std::function<int()> run;
+  std::function<int()> run;  ///< the selected command, set by the parser; returns the exit code
 };
 
-// Each declares one command with its options, and sets Program::run where the user chose it.
+// Each declares one command and its options. The command's callback sets Program::run.
 void add_inspect(CLI::App& app, Program& program);
 void add_convert(CLI::App& app, Program& program);
 void add_compare(CLI::App& app, Program& program);

@@ -1,4 +1,4 @@
-// depickle compare: two models, tensor by tensor, bit by bit.
+// depickle compare: compares two models, tensor by tensor, bit for bit.
 #include <memory>
 
 #include <fmt/format.h>
@@ -26,7 +26,7 @@ struct CompareCommand {
   bool events = false;
 };
 
-std::string_view word(DifferenceKind kind) {
+std::string_view label(DifferenceKind kind) {
   switch (kind) {
     case DifferenceKind::bytes: return "different";
     case DifferenceKind::dtype: return "dtype";
@@ -53,7 +53,7 @@ void print_json(const Console& console, const Comparison& comparison, bool one_l
         .key("name")
         .value(difference.name)
         .key("finding")
-        .value(word(difference.kind))
+        .value(label(difference.kind))
         .key("a")
         .value(difference.a)
         .key("b")
@@ -68,28 +68,25 @@ void print_json(const Console& console, const Comparison& comparison, bool one_l
 }
 
 void print_text(const Console& console, const Comparison& comparison) {
-  std::string sentence = fmt::format("{} of {} identical{}", grouped(comparison.identical),
-      plural(comparison.tensors, "tensor"), comparison.is_identical() ? "." : ".");
-  console.out(console.painted(comparison.is_identical() ? Colour::green : Colour::red, sentence) + "\n");
+  std::string sentence =
+      fmt::format("{} of {} identical.", grouped(comparison.identical), plural(comparison.tensors, "tensor"));
+  console.out(console.painted(comparison.is_identical() ? Color::green : Color::red, sentence) + "\n");
   for (const convert::Tied& tied : comparison.tied)
     console.out(fmt::format("tied     {} is {}\n", printable(tied.name), printable(tied.kept)));
   for (const Difference& difference : comparison.differences)
-    console.out(fmt::format("{:<9}{}\n", word(difference.kind), convert::describe(difference)));
+    console.out(fmt::format("{:<9}{}\n", label(difference.kind), convert::describe(difference)));
 }
 
 }  // namespace
 
 void add_compare(CLI::App& app, Program& program) {
   auto options = std::make_shared<CompareCommand>();
-  CLI::App* command = app.add_subcommand("compare", "Compare two models, tensor by tensor; any format on either side");
-  command
-      ->add_option("A", options->a, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
-      ->required();
-  command->add_option("B", options->b, "Another")->required();
-  command->add_option("--root", options->open.root, "The part of a nested checkpoint to take, on both sides")
-      ->type_name("PATH");
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
-  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
+  CLI::App* command = app.add_subcommand("compare", "Compare two models of any format, tensor by tensor");
+  command->add_option("A", options->a, "Weights file, folder, *.index.json, or hf://ORG/NAME[@REV][/PATH]")->required();
+  command->add_option("B", options->b, "The other model")->required();
+  command->add_option("--root", options->open.root, "Part of a nested checkpoint to compare")->type_name("PATH");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
   command->callback([options, &program] {
     program.run = [options, &program] {
       Weights a = open_address(options->a, options->open), b = open_address(options->b, options->open);

@@ -1,4 +1,4 @@
-// depickle completions: scripts for bash, zsh and fish, made from the commands as they are declared.
+// depickle completions: generates completion scripts for bash, zsh and fish from the command tree.
 #include <algorithm>
 #include <memory>
 
@@ -14,12 +14,13 @@ namespace {
 
 struct Declared {
   std::string name, description;
-  std::vector<std::pair<std::string, std::string>> options;  ///< "--json" and what it does; of its verbs too
-  std::vector<std::string> verbs;                            ///< of `pr`: list, show …
+  std::vector<std::pair<std::string, std::string>> options;  ///< name and description; those of subcommands too
+  std::vector<std::string> verbs;                            ///< subcommands, as of `pr`: list, show …
 };
 
 void add_options(Declared& found, const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
+    if (option->get_group().empty()) continue;  // hidden
     for (const std::string& name : option->get_lnames()) {
       const std::pair<std::string, std::string> declared("--" + name, option->get_description());
       if (std::ranges::find(found.options, declared) == found.options.end()) found.options.push_back(declared);
@@ -46,7 +47,7 @@ std::string quoted_for_shell(std::string text) {
   return "'" + text + "'";
 }
 
-std::vector<std::string> words_of(const std::vector<Declared>& commands) {
+std::vector<std::string> names_of(const std::vector<Declared>& commands) {
   std::vector<std::string> names;
   for (const Declared& command : commands) names.push_back(command.name);
   return names;
@@ -78,7 +79,7 @@ std::string bash(const std::vector<Declared>& commands) {
 }}
 complete -o filenames -F _depickle depickle
 )",
-      fmt::join(words_of(commands), " "), cases);
+      fmt::join(names_of(commands), " "), cases);
 }
 
 std::string zsh(const std::vector<Declared>& commands) {

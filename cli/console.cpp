@@ -17,10 +17,10 @@
 namespace depickle::cli {
 namespace {
 
-bool wants_colour(int fd) {
-  const char* no_colour = std::getenv("NO_COLOR");
+bool wants_color(int fd) {
+  const char* no_color = std::getenv("NO_COLOR");
   const char* terminal = std::getenv("TERM");
-  return ::isatty(fd) && !(no_colour && *no_colour) && terminal && std::string_view(terminal) != "dumb";
+  return ::isatty(fd) && !(no_color && *no_color) && terminal && std::string_view(terminal) != "dumb";
 }
 
 bool locale_is_utf8() {
@@ -32,24 +32,24 @@ bool locale_is_utf8() {
 }  // namespace
 
 Console::Console()
-    : utf8_(locale_is_utf8()),
+    : is_utf8_(locale_is_utf8()),
       stderr_is_terminal_(::isatty(STDERR_FILENO)),
-      colour_out_(wants_colour(STDOUT_FILENO)),
-      colour_error_(wants_colour(STDERR_FILENO)) {}
+      color_out_(wants_color(STDOUT_FILENO)),
+      color_error_(wants_color(STDERR_FILENO)) {}
 
-void Console::set_colour(When when) {
-  if (when != When::automatic) colour_out_ = colour_error_ = when == When::always;
+void Console::set_color(When when) {
+  if (when != When::automatic) color_out_ = color_error_ = when == When::always;
 }
 
-std::string Console::paint(Colour colour, std::string_view text, bool wanted) {
+std::string Console::paint(Color color, std::string_view text, bool wanted) {
   if (!wanted) return std::string(text);
   constexpr const char* kCodes[] = {"32", "31", "33", "2", "1"};
-  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(colour)], text);
+  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(color)], text);
 }
 
-std::string Console::spelled(std::string_view text) const {
+std::string Console::in_locale(std::string_view text) const {
   std::string out;
-  if (utf8_) return std::string(text);
+  if (is_utf8_) return std::string(text);
   while (!text.empty()) {
     size_t length = std::max<size_t>(utf8_sequence(text), 1);
     std::string_view character = text.substr(0, length);
@@ -66,7 +66,7 @@ std::string Console::spelled(std::string_view text) const {
 }
 
 void Console::out(std::string_view text) const {
-  std::string shown = json_ ? std::string(text) : spelled(text);
+  std::string shown = json_ ? std::string(text) : in_locale(text);
   if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size())
     throw system_error(errno, "cannot write", "stdout");
 }
@@ -77,16 +77,16 @@ void Console::flush() const {
 
 void Console::say(std::string_view text) const {
   if (quiet_) return;
-  std::string shown = spelled(text);
+  std::string shown = in_locale(text);
   std::fwrite(shown.data(), 1, shown.size(), stderr);
 }
 
 void Console::error(const Error& error) const { this->error(error.what(), hint(error)); }
 
 void Console::error(std::string_view what, std::string_view hint) const {
-  std::string text = fmt::format("{} {}\n", paint(Colour::red, "error:", colour_error_), what);
-  if (!hint.empty()) text += fmt::format("{} {}\n", paint(Colour::yellow, "hint:", colour_error_), hint);
-  std::string shown = spelled(text);
+  std::string text = fmt::format("{} {}\n", paint(Color::red, "error:", color_error_), what);
+  if (!hint.empty()) text += fmt::format("{} {}\n", paint(Color::yellow, "hint:", color_error_), hint);
+  std::string shown = in_locale(text);
   std::fwrite(shown.data(), 1, shown.size(), stderr);
 }
 

@@ -1,4 +1,4 @@
-// depickle convert: a pickled file or folder becomes safetensors, proved to be the same.
+// depickle convert: converts a file, a folder or a repository to safetensors and compares the result.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -11,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/convert_repo.h"
 #include "cli/convert_report.h"
-#include "cli/environment.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
 #include "cli/sandbox.h"
@@ -45,10 +44,11 @@ std::string report_json(const Report& report, bool dry_run, JsonWriter::Style st
   return out;
 }
 
-Report convert_address(const ConvertCommand& options, const Progress& progress) {
+Report convert_local(const ConvertCommand& options, const Progress& progress) {
   namespace fs = std::filesystem;
   fs::path source = local_path(options.source);
-  bool folder = fs::is_directory(source);
+  std::error_code ignored;
+  bool folder = fs::is_directory(source, ignored);
   fs::path beside = source.has_parent_path() ? source.parent_path() : fs::path(".");
   fs::path target = !options.target.empty() ? fs::path(options.target) : folder ? source : beside;
   if (options.dry_run)
@@ -58,11 +58,11 @@ Report convert_address(const ConvertCommand& options, const Progress& progress) 
                 : convert::convert_file(source, target, options.convert, progress);
 }
 
-// A repository: by its address, or as ORG/NAME where no file could be meant.
+// Returns the repository to convert; nullopt for a local path.
 std::optional<hub::Address> repository_in(const ConvertCommand& options) {
+  if (options.pull_request) return repo_address(options.source);
   if (auto address = hub_address(options.source)) return address;
-  if (!options.pull_request && !looks_like_repository(options.source)) return std::nullopt;
-  return hub::parse_address(options.source, hub_settings().endpoint);
+  return repo_address_unless_path(options.source);
 }
 
 int run(ConvertCommand& options, const Console& console) {
@@ -79,7 +79,7 @@ int run(ConvertCommand& options, const Console& console) {
         console);
   }
   ProgressBar bar(console, options.events);
-  Report report = convert_address(options, bar.listener());
+  Report report = convert_local(options, bar.listener());
   bar.clear();
   if (options.json || options.events) {
     bool lines = options.events;
@@ -93,65 +93,63 @@ int run(ConvertCommand& options, const Console& console) {
   return report.nothing_to_do() ? kNothingToDo : kYes;
 }
 
-// CLI11's own check of this kind lists the choices in a form that only C++ programmers read.
+// Unlike CLI::IsMember, lists the choices as a|b|c.
 CLI::Validator one_of(std::vector<std::string> words) {
   std::string list = fmt::format("{}", fmt::join(words, "|"));
   return CLI::Validator(
       [words, list](std::string& word) {
-        return std::ranges::find(words, word) != words.end() ? "" : fmt::format("{} is none of {}", word, list);
+        return std::ranges::find(words, word) != words.end() ? "" : fmt::format("{} is not one of {}", word, list);
       },
       list);
+}
+
+// Which tensors are converted, and how.
+void add_tensor_options(CLI::App& command, const std::shared_ptr<ConvertCommand>& options) {
+  command
+      .add_option(
+          "--root", options->convert.open.root, "Part of a nested checkpoint to convert; \".\" converts everything")
+      ->type_name("PATH");
+  command.add_option("--align", options->convert.plan.align_bytes, "Alignment of the data in bytes")
+      ->check(one_of({"8", "64", "4096"}));
+  auto set_ties = [options](const std::string& word) {
+    options->convert.plan.ties = word == "copy" ? convert::PlanOptions::Ties::copy : convert::PlanOptions::Ties::once;
+  };
+  command
+      .add_option_function<std::string>(
+          "--tied", set_ties, "Tied tensors: hf stores one and records the other names; copy stores each")
+      ->check(one_of({"hf", "copy"}));
+  command.add_option("--keep", options->convert.plan.tied_names.keep, "Name of tied tensors to store")
+      ->type_name("NAME");
+  command.add_option("--discard", options->convert.plan.tied_names.discard, "Name of tied tensors not to store")
+      ->type_name("NAME");
+  command.add_flag(
+      "--skip-unsupported", options->convert.plan.skip_unsupported, "Skip tensors that safetensors does not support");
+  command.add_flag_callback(
+      "--no-checksums", [options] { options->convert.checksums = false; },
+      "Convert a file even if its checksums do not match");
 }
 
 }  // namespace
 
 void add_convert(CLI::App& app, Program& program) {
   auto options = std::make_shared<ConvertCommand>();
-  CLI::App* command = app.add_subcommand(
-      "convert", "Convert a file, a folder or a repository to safetensors, and prove that nothing changed");
-  command->add_option("SRC", options->source, "A pickled weights file, a model's folder, or ORG/NAME[@REV] on the Hub")
-      ->required();
-  command
-      ->add_option("-o,--output", options->target,
-          "The file or folder to write; default: beside the source, under its usual name")
+  CLI::App* command = app.add_subcommand("convert", "Convert a file, a folder or a repository to safetensors");
+  command->add_option("SRC", options->source, "Weights file, folder, or ORG/NAME[@REV] on the Hub")->required();
+  command->add_option("-o,--output", options->target, "File or folder to write (default: in the folder of the source)")
       ->type_name("OUT");
-  command->add_flag("--pr", options->pull_request, "Open a pull request with the result; its address goes to stdout");
-  command->add_flag("-f,--force", options->convert.force, "Replace files that exist");
-  command->add_flag("-n,--dry-run", options->dry_run, "Say what would be written, and write nothing");
-  command->add_option("--receipt", options->receipt, "Write a receipt that `depickle verify` proves again")
-      ->type_name("FILE");
-  command
-      ->add_option("--root", options->convert.open.root,
-          "The part of a nested checkpoint to take (\".\" is everything; default: the model's weights)")
-      ->type_name("PATH");
-  command
-      ->add_option("--align", options->convert.plan.align_bytes, "Where the data begins: a multiple of this many bytes")
-      ->check(one_of({"8", "64", "4096"}));
-  auto set_ties = [options](const std::string& word) {
-    options->convert.plan.ties = word == "copy" ? convert::PlanOptions::Ties::copy : convert::PlanOptions::Ties::once;
-  };
-  command
-      ->add_option_function<std::string>(
-          "--tied", set_ties, "Tied tensors: hf stores one and records the other names, copy stores each")
-      ->check(one_of({"hf", "copy"}));
-  command->add_option("--keep", options->convert.plan.tied_names.keep, "Of tied names, keep this one")
-      ->type_name("NAME");
-  command->add_option("--discard", options->convert.plan.tied_names.discard, "Of tied names, drop this one")
-      ->type_name("NAME");
-  command->add_flag(
-      "--skip-unsupported", options->convert.plan.skip_unsupported, "Leave out tensors that safetensors cannot hold");
-  command->add_flag_callback(
-      "--no-checksums", [options] { options->convert.checksums = false; },
-      "Convert a file that is not what its own checksums say");
+  command->add_flag("--pr", options->pull_request, "Open a pull request and print its URL");
+  command->add_flag("-f,--force", options->convert.force, "Replace existing files");
+  command->add_flag("-n,--dry-run", options->dry_run, "Print the plan and write nothing");
+  command->add_option("--receipt", options->receipt, "Write a receipt for depickle verify")->type_name("FILE");
+  add_tensor_options(*command, options);
   command->add_flag_callback(
       "--no-sync", [options] { options->convert.durable = os::Durable::no; },
-      "Do not wait for the disk: faster, but a power cut may leave the new files incomplete");
+      "Do not sync: faster, but a power failure may leave incomplete files");
   command->add_flag_callback(
       "--no-sandbox", [options] { options->sandbox = false; },
-      "Read the file in this process, where the kernel has no seccomp: a bug in a reader could then reach all that you "
-      "can");
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
-  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
+      "Parse files in this process, if the kernel has no seccomp");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
   command->callback([options, &program] {
     program.run = [options, &program] {
       if (!options->receipt.empty()) options->convert.receipt = options->receipt;

@@ -17,29 +17,31 @@ namespace {
 using repo::Outcome;
 using repo::RepoReport;
 
-void check_wish(const RepoConversion& wish) {
-  const std::string address = hub::hf_address(wish.repository.repo, wish.repository.revision);
-  if (!wish.repository.path.empty())
-    throw Error(Code::unsupported, "", "names a file or a folder; a repository is converted as a whole",
-        Where::in(address), "leave out the path, or download the file first: depickle download");
-  if (wish.repository.repo.type() != hub::RepoType::model)
-    throw Error(Code::unsupported, "", "is not a model's repository", Where::in(address));
-  if (wish.pull_request && !wish.target.empty())
-    throw Error(Code::unsupported, "", "--pr and -o exclude each other", {}, "leave out one of them");
-  if (!wish.pull_request && wish.target.empty() && !wish.dry_run)
-    throw Error(Code::unsupported, "", "a repository needs a place for the result", Where::in(address),
-        "--pr opens a pull request, -o FOLDER writes to this disk");
+void check_request(const RepoConversion& request) {
+  const std::string address = hub::hf_address(request.repository.repo, request.repository.revision);
+  if (!request.repository.path.empty())
+    throw Error(Code::unsupported, "", "names a file or a folder, but only whole repositories can be converted",
+        Where::in(address), "omit the path, or download the file first: depickle download");
+  if (request.repository.repo.type() != hub::RepoType::model)
+    throw Error(Code::unsupported, "", "is not a model repository", Where::in(address));
+  if (request.pull_request && !request.target.empty())
+    throw Error(Code::unsupported, "", "--pr and -o cannot be combined", {}, "omit one of them");
+  if (!request.pull_request && request.target.empty() && !request.dry_run)
+    throw Error(Code::unsupported, "", "the place for the result is missing", Where::in(address),
+        "--pr opens a pull request, -o FOLDER writes to a folder");
 }
 
-RepoReport work(const RepoConversion& wish, const Progress& progress) {
+RepoReport work(const RepoConversion& request, const Progress& progress) {
   const hub::Client client = hub_client();
-  const hub::RepoId& repository = wish.repository.repo;
-  const repo::ConvertOptions options{
-      .revision = wish.repository.revision, .convert = wish.convert, .version = DEPICKLE_VERSION, .progress = progress};
-  if (wish.dry_run) return repo::plan_repo(client, repository, options, wish.pull_request);
-  if (!wish.pull_request) return repo::convert_repo(client, repository, wish.target, options);
+  const hub::RepoId& repository = request.repository.repo;
+  const repo::ConvertOptions options{.revision = request.repository.revision,
+      .convert = request.convert,
+      .version = DEPICKLE_VERSION,
+      .progress = progress};
+  if (request.dry_run) return repo::plan_repo(client, repository, options, request.pull_request);
+  if (!request.pull_request) return repo::convert_repo(client, repository, request.target, options);
   if (client.settings().token.empty())
-    throw Error(Code::denied, "", "a pull request needs a token, and there is none", Where::in(repository.name()),
+    throw Error(Code::denied, "", "a pull request requires a token, but none is set", Where::in(repository.name()),
         "log in with: hf auth login, or set HF_TOKEN");
   return repo::open_pull_request(client, repository, options);
 }
@@ -58,14 +60,14 @@ void print_json(const Console& console, const RepoReport& report, bool dry_run, 
   report.pull_request ? json.value(*report.pull_request) : json.null();
   json.key("url").value(report.url).key("title").value(report.title).key("description").value(report.description);
   json.key("previous").array();
-  for (const repo::PullRequest& request : report.previous) {
-    json.object().key("number").value(request.discussion.number).key("title").value(request.discussion.title);
+  for (const repo::PullRequest& pull : report.previous) {
+    json.object().key("number").value(pull.discussion.number).key("title").value(pull.discussion.title);
     json.key("author")
-        .value(request.discussion.author)
+        .value(pull.discussion.author)
         .key("status")
-        .value(name(request.discussion.status))
+        .value(name(pull.discussion.status))
         .key("base")
-        .value(request.base)
+        .value(pull.base)
         .end();
   }
   json.end().key("superseded").inline_array();
@@ -81,23 +83,23 @@ void print_json(const Console& console, const RepoReport& report, bool dry_run, 
 }
 
 std::string_view why_nothing(const RepoReport& report) {
-  return report.plan.already.empty() ? "nothing to do: no pickled weights in it\n"
-                                     : "nothing to do: it is safetensors already\n";
+  return report.plan.already.empty() ? "nothing to do: no pickled weights found\n"
+                                     : "nothing to do: already safetensors\n";
 }
 
-// Text on stdout where the answer is a plan or files; with a pull request, its address alone is the answer.
+// With a pull request, only its URL goes to stdout; plans and file lists go to stdout too.
 void print_text(const Console& console, const RepoReport& report) {
-  for (const repo::PullRequest& request : report.previous)
+  for (const repo::PullRequest& pull : report.previous)
     if (report.outcome != Outcome::already_open)
-      console.say(fmt::format("note: pull request #{} of {} adds some of these files\n", request.discussion.number,
-          printable(request.discussion.author)));
+      console.say(fmt::format("note: pull request #{} of {} adds some of these files\n", pull.discussion.number,
+          printable(pull.discussion.author)));
   switch (report.outcome) {
     case Outcome::nothing_to_do:
       for (const convert::SkippedFile& left : report.plan.left)
-        console.say(fmt::format("left     {}: {}\n", printable(left.file.string()), printable(left.reason)));
+        console.say(fmt::format("skipped  {}: {}\n", printable(left.file.string()), printable(left.reason)));
       return console.say(why_nothing(report));
     case Outcome::already_open:
-      console.say(fmt::format("nothing to do: pull request #{} of {} does it already\n", *report.pull_request,
+      console.say(fmt::format("nothing to do: pull request #{} of {} contains the same files\n", *report.pull_request,
           printable(report.previous.front().discussion.author)));
       return console.out(report.url + "\n");
     case Outcome::planned:
@@ -108,14 +110,14 @@ void print_text(const Console& console, const RepoReport& report) {
       return;
     case Outcome::failed:
       for (const convert::FailedFile& failure : report.report.failed) console.error(failure.error);
-      return console.say("no pull request was opened: a loader needs all of these files\n");
+      return console.say("no pull request was opened: it would not contain all weights\n");
     case Outcome::written: return print_report(console, report.report, false);
     case Outcome::opened: {
       uint64_t tensors = 0, identical = 0;
       for (const convert::FileReport& file : report.report.files) tensors += file.tensors, identical += file.identical;
       console.say(fmt::format("{} of {} identical.\n", grouped(identical), plural(tensors, "tensor")));
       for (uint64_t number : report.superseded)
-        console.say(fmt::format("closed #{}, which stood on an older commit\n", number));
+        console.say(fmt::format("closed #{}, which is based on an older commit\n", number));
       for (const std::string& note : report.notes) console.say(fmt::format("note: {}\n", printable(note)));
       return console.out(report.url + "\n");
     }
@@ -136,18 +138,19 @@ int code_of(const RepoReport& report) {
 
 }  // namespace
 
-int convert_repo(const RepoConversion& wish, const Console& console) {
-  check_wish(wish);
-  ProgressBar bar(console, wish.events);
-  RepoReport report = work(wish, bar.listener());
+int convert_repo(const RepoConversion& request, const Console& console) {
+  check_request(request);
+  ProgressBar bar(console, request.events);
+  RepoReport report = work(request, bar.listener());
   bar.clear();
-  // Without a pull request, the files that went well are worth keeping although others did not.
-  if (report.outcome == Outcome::failed && !wish.pull_request && !wish.dry_run && !wish.json && !wish.events) {
+  // In a folder, the converted files are kept even if others failed.
+  if (report.outcome == Outcome::failed && !request.pull_request && !request.dry_run && !request.json &&
+      !request.events) {
     print_report(console, report.report, false);
     return code_of(report);
   }
-  if (wish.json || wish.events) {
-    print_json(console, report, wish.dry_run, wish.events);
+  if (request.json || request.events) {
+    print_json(console, report, request.dry_run, request.events);
     for (const convert::FailedFile& failure : report.report.failed) console.error(failure.error);
   } else {
     print_text(console, report);

@@ -1,4 +1,4 @@
-// depickle convert ORG/NAME: a repository on the Hub, to a folder or as a pull request.
+// depickle convert ORG/NAME: converts a repository on the Hub, to a folder or as a pull request.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +19,7 @@ struct RepoConversion {
   bool events = false;
 };
 
-/// The exit code. With a pull request, its address is all that goes to stdout.
-int convert_repo(const RepoConversion& wish, const Console& console);
+/// Runs the conversion and returns the exit code. With `pull_request`, only its URL goes to stdout.
+int convert_repo(const RepoConversion& request, const Console& console);
 
 }  // namespace depickle::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/hint.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/report_json.h"
 
@@ -26,17 +27,17 @@ class Printer {
     for (const convert::SkippedFile& left : report.up_to_date)
       line("already", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
     for (const convert::SkippedFile& left : report.skipped)
-      line("left", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
+      line("skipped", fmt::format("{}: {}", printable(left.file.string()), printable(left.reason)));
     for (const std::string& note : report.notes) line("note", printable(note));
     for (const convert::FailedFile& failure : report.failed) console_.error(failure.error);
     if (report.nothing_to_do())
-      console_.say(report.up_to_date.empty() ? "nothing to do: no pickled weights here\n"
-                                             : "nothing to do: it is safetensors already\n");
+      console_.say(report.up_to_date.empty() ? "nothing to do: no pickled weights found\n"
+                                             : "nothing to do: already safetensors\n");
   }
 
  private:
-  void line(std::string_view word, std::string_view what) const {
-    console_.out(fmt::format("{} {}\n", console_.painted(Colour::dim, fmt::format("{:<8}", word)), what));
+  void line(std::string_view label, std::string_view what) const {
+    console_.out(fmt::format("{} {}\n", console_.painted(Color::dim, fmt::format("{:<8}", label)), what));
   }
 
   void print_file(const FileReport& file, bool many) const {
@@ -46,30 +47,30 @@ class Printer {
           fmt::format("would write {}{}, {}\n", which, plural(file.tensors, "tensor"), human_bytes(file.file_bytes)));
     } else {
       console_.out(which +
-                   console_.painted(Colour::green,
+                   console_.painted(Color::green,
                        fmt::format("{} of {} identical.", grouped(file.identical), plural(file.tensors, "tensor"))) +
                    fmt::format(" {} in {:.2f} s.\n", human_bytes(file.file_bytes), file.seconds));
     }
-    if (!file.root.empty()) line("part", fmt::format("{} was taken", quoted(file.root)));
+    if (!file.root.empty()) line("part", fmt::format("{} was converted", quoted(file.root)));
     for (const convert::Tied& tied : file.tied)
       line("tied", fmt::format("{} is {}, stored once", printable(tied.name), printable(tied.kept)));
-    print_leftovers(file);
+    print_unused(file);
     for (const Unsupported& tensor : file.unsupported)
-      line(
-          "skipped", fmt::format("{}: {}, which safetensors cannot hold", quoted(tensor.name), printable(tensor.what)));
+      line("skipped",
+          fmt::format("{}: {}, which safetensors does not support", quoted(tensor.name), printable(tensor.what)));
     for (const std::string& note : file.notes) line("note", printable(note));
   }
 
-  void print_leftovers(const FileReport& file) const {
+  void print_unused(const FileReport& file) const {
     constexpr size_t kMax = 12;
     std::string names;
     for (size_t i = 0; i < file.unused.size() && i < kMax; ++i) {
-      const Unused& left = file.unused[i];
-      names += fmt::format("{}{}", i ? ", " : "", quoted(left.path, 60));
-      if (left.tensors > 0) names += fmt::format(" ({})", plural(left.tensors, "tensor"));
+      const Unused& unused = file.unused[i];
+      names += fmt::format("{}{}", i ? ", " : "", quoted(unused.path, 60));
+      if (unused.tensors > 0) names += fmt::format(" ({})", plural(unused.tensors, "tensor"));
     }
     if (file.unused.size() > kMax) names += fmt::format(" and {} more", file.unused.size() - kMax);
-    if (!names.empty()) line("left", names + " (not weights)");
+    if (!names.empty()) line("unused", names + " (not weights)");
   }
 
   const Console& console_;
@@ -87,16 +88,18 @@ void write_report(JsonWriter& json, const Report& report) {
   }
   json.end().key("indexes");
   write_indexes(json, report.indexes);
-  auto write_left = [&](std::string_view key, const std::vector<convert::SkippedFile>& files) {
+  auto write_files = [&](std::string_view key, const std::vector<convert::SkippedFile>& files) {
     json.key(key).array();
     for (const convert::SkippedFile& left : files)
       json.object().key("file").value(left.file.string()).key("reason").value(left.reason).end();
     json.end();
   };
-  write_left("already", report.up_to_date);
-  write_left("left", report.skipped);
+  write_files("already", report.up_to_date);
+  write_files("left", report.skipped);
+  std::vector<convert::FailedFile> failed = report.failed;
+  for (convert::FailedFile& failure : failed) failure.error = failure.error.with_hint(hint(failure.error));
   json.key("failed");
-  write_failures(json, report.failed);
+  write_failures(json, failed);
   json.key("notes");
   convert::write_texts(json, report.notes);
 }

@@ -1,4 +1,4 @@
-// A conversion's report, as JSON and as text.
+// The report of a conversion, as JSON and as text.
 #pragma once
 
 #include "cli/console.h"
@@ -7,10 +7,10 @@
 
 namespace depickle::cli {
 
-/// The members `files` to `notes` of an open object (docs/json.md).
+/// Writes the members `files` to `notes` of an open object (docs/json.md).
 void write_report(JsonWriter& json, const convert::Report& report);
 
-/// The same as lines for people, errors of failed files on stderr.
+/// Prints the report as text, and the errors of failed files to stderr.
 void print_report(const Console& console, const convert::Report& report, bool dry_run);
 
 }  // namespace depickle::cli

@@ -1,4 +1,4 @@
-// depickle download: what a model library would load, into the cache that it looks in.
+// depickle download: downloads the files that a model library would load, into the shared cache.
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -32,20 +32,19 @@ struct DownloadCommand {
 };
 
 struct Downloaded {
-  fs::path path;  // the answer: a snapshot's folder, or a file in it
+  fs::path path;  // the snapshot's folder, or a file in it
   std::string commit;
   uint64_t downloaded_bytes = 0;
-  std::vector<repo::ModelFile> models = {};  // what a library would open in it
+  std::vector<repo::ModelFile> models = {};  // the models that a library would load
 };
 
 void refuse_pickles(const std::vector<hub::RepoFile>& files) {
   for (const hub::RepoFile& file : files)
     if (repo::is_pickle_name(file.path))
-      throw Error(
-          Code::unsafe, "", "is a pickle", Where::in(file.path), "leave out --paranoid to fetch it all the same");
+      throw Error(Code::unsafe, "", "is a pickle", Where::in(file.path), "omit --paranoid to download it");
 }
 
-// Just these files, whatever a library would choose.
+// Downloads the named files, whatever a library would load.
 Downloaded fetch_named(const hub::Client& client, const hub::Address& address, const DownloadCommand& options) {
   const std::string commit = hub::resolve_commit(client, address.repo, options.load.revision);
   std::vector<hub::RepoFile> files;
@@ -56,7 +55,7 @@ Downloaded fetch_named(const hub::Client& client, const hub::Address& address, c
   }
   if (files.empty())
     throw Error(Code::not_found, "",
-        options.include.empty() ? "there is no such file or folder" : "no file has a name like these",
+        options.include.empty() ? "no such file or folder" : "no file name matches --include",
         Where::in(hub::hf_address(address.repo, options.load.revision, address.path)));
   if (options.paranoid) refuse_pickles(files);
   const hub::Snapshot snapshot = hub::download_files(client, address.repo, commit, files, options.load.progress,
@@ -84,8 +83,8 @@ Downloaded work(DownloadCommand& options, const Console& console) {
   for (const std::string& note : fetched.choice.notes) console.say(fmt::format("note: {}\n", printable(note)));
   for (const repo::ModelFile& model : fetched.choice.models)
     if (model.is_pickle)
-      console.say(
-          fmt::format("note: {} is a pickle; the repository has no safetensors file for it\n", printable(model.path)));
+      console.say(fmt::format(
+          "note: {} is a pickle; the repository contains no safetensors file for it\n", printable(model.path)));
   return {fetched.folder, fetched.commit, fetched.downloaded_bytes, fetched.choice.models};
 }
 
@@ -121,20 +120,19 @@ int run(DownloadCommand options, const Console& console) {
 
 void add_download(CLI::App& app, Program& program) {
   auto options = std::make_shared<DownloadCommand>();
-  CLI::App* command = app.add_subcommand(
-      "download", "Fetch what a model library would load into the shared cache, and print where it is");
-  command->add_option("ADDR", options->address, "ORG/NAME[@REV], hf://ORG/NAME[@REV][/PATH], or a page's address")
-      ->required();
-  command->add_option("--revision", options->load.revision, "A branch, a tag, a commit, or refs/pr/N")
-      ->type_name("REV");
-  command->add_option("--variant", options->load.variant, "Weights of this variant: fp16")->type_name("NAME");
-  command->add_option("--subfolder", options->load.subfolder, "The model in this folder: unet")->type_name("FOLDER");
-  command->add_option("--include", options->include, "Only files with names like this: '*.json'")->type_name("PATTERN");
+  CLI::App* command =
+      app.add_subcommand("download", "Download the files that a model library would load, and print their folder");
+  command->add_option("ADDR", options->address, "ORG/NAME[@REV], hf://ORG/NAME[@REV][/PATH], or a URL")->required();
+  command->add_option("--revision", options->load.revision, "Branch, tag, commit, or refs/pr/N")->type_name("REV");
+  command->add_option("--variant", options->load.variant, "Weights of this variant, such as fp16")->type_name("NAME");
+  command->add_option("--subfolder", options->load.subfolder, "Model in this folder, such as unet")
+      ->type_name("FOLDER");
+  command->add_option("--include", options->include, "Only files whose names match, such as '*.json'")
+      ->type_name("PATTERN");
   command->add_flag("--paranoid", options->paranoid, "Refuse pickles");
-  command->add_flag(
-      "--only-weights", options->only_weights, "No configuration, no tokenizer: just what the model's tensors need");
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
-  command->add_flag("--events", options->events, "JSON Lines: progress as it happens, then the result");
+  command->add_flag("--only-weights", options->only_weights, "Only weights, no configuration and no tokenizer");
+  command->add_flag("--json", options->json, "Print one JSON object");
+  command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
   command->callback(
       [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
 }

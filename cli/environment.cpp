@@ -28,7 +28,7 @@ std::optional<std::string> variable(const char* name) {
   return value;
 }
 
-// The first of several spellings that is set.
+// Returns the variable under its current or its older name.
 std::optional<std::string> variable(const char* name, const char* older_name) {
   std::optional<std::string> value = variable(name);
   return value ? value : variable(older_name);
@@ -36,7 +36,7 @@ std::optional<std::string> variable(const char* name, const char* older_name) {
 
 fs::path home() { return variable("HOME").value_or("/"); }
 
-// "~" and "$NAME" as huggingface_hub expands them.
+// Expands "~" and "$NAME" as huggingface_hub does.
 fs::path expanded(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
@@ -65,7 +65,7 @@ fs::path hub_home() {
   if (const auto path = variable("HF_HOME")) return expanded(*path);
   const auto caches = variable("XDG_CACHE_HOME");
   return (caches ? expanded(*caches) : home() / ".cache") /
-         (environment_says("HUGGINGFACE_CO_STAGING") ? "huggingface_staging" : "huggingface");
+         (is_set_to_true("HUGGINGFACE_CO_STAGING") ? "huggingface_staging" : "huggingface");
 }
 
 std::string clean(std::string token) {
@@ -75,7 +75,7 @@ std::string clean(std::string token) {
   return token.substr(begin, token.find_last_not_of(' ') - begin + 1);
 }
 
-// The file that `hf auth login` writes.
+// Reads the token that `hf auth login` saved.
 std::string saved_token() {
   const auto named = variable("HF_TOKEN_PATH");
   const fs::path path = named ? expanded(*named) : hub_home() / "token";
@@ -84,15 +84,15 @@ std::string saved_token() {
   std::ifstream file(path, std::ios::binary);
   std::string token(kMaxTokenBytes, '\0');
   if (!file.read(token.data(), kMaxTokenBytes) && file.bad())
-    throw Error(Code::io, "", "cannot read the token's file", Where::in(path), "log in again with `hf auth login`");
+    throw Error(Code::io, "", "cannot read the saved token", Where::in(path), "log in again with `hf auth login`");
   if (!file.is_open())
-    throw Error(Code::io, "", "cannot open the token's file", Where::in(path), "log in again with `hf auth login`");
+    throw Error(Code::io, "", "cannot open the saved token", Where::in(path), "log in again with `hf auth login`");
   token.resize(static_cast<size_t>(file.gcount()));
   return clean(token);
 }
 
 std::string token() {
-  if (environment_says("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return {};
+  if (is_set_to_true("HF_HUB_DISABLE_IMPLICIT_TOKEN")) return {};
   std::string found = clean(variable("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN").value_or(""));
   return found.empty() ? saved_token() : found;
 }
@@ -105,7 +105,8 @@ std::optional<std::chrono::seconds> seconds(const char* name) {
   return std::chrono::seconds(value);
 }
 
-// SSL_CERT_FILE, as Python has it. A program that was built on Debian and runs elsewhere (from a wheel) looks where other systems keep them.
+// Returns SSL_CERT_FILE, as Python reads it, or the first existing bundle of the usual systems: the program of a wheel
+// was built on Debian but runs elsewhere.
 std::filesystem::path certificates() {
   if (const auto named = variable("SSL_CERT_FILE")) return expanded(*named);
   for (const char* usual : {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -124,27 +125,33 @@ void trace_to_stderr(std::string_view line) {
 
 }  // namespace
 
-bool environment_says(const char* name) {
+bool is_set_to_true(const char* name) {
   std::string value = variable(name).value_or("");
   std::ranges::transform(value, value.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
+std::string hub_endpoint() {
+  std::string endpoint = hub::Settings().endpoint;
+  if (is_set_to_true("HUGGINGFACE_CO_STAGING")) endpoint = "https://hub-ci.huggingface.co";
+  if (const auto named = variable("HF_ENDPOINT")) endpoint = *named;
+  while (endpoint.ends_with('/')) endpoint.pop_back();
+  return endpoint;
+}
+
 hub::Settings hub_settings() {
   hub::Settings settings;
-  if (environment_says("HUGGINGFACE_CO_STAGING")) settings.endpoint = "https://hub-ci.huggingface.co";
-  if (const auto endpoint = variable("HF_ENDPOINT")) settings.endpoint = *endpoint;
-  while (settings.endpoint.ends_with('/')) settings.endpoint.pop_back();
+  settings.endpoint = hub_endpoint();
   settings.token = token();
   const auto cache = variable("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE");
   settings.cache = cache ? expanded(*cache) : hub_home() / "hub";
   settings.certificates = certificates();
-  settings.offline = environment_says("HF_HUB_OFFLINE") || environment_says("TRANSFORMERS_OFFLINE");
+  settings.offline = is_set_to_true("HF_HUB_OFFLINE") || is_set_to_true("TRANSFORMERS_OFFLINE");
   settings.user_agent = "depickle/" DEPICKLE_VERSION;
   if (const auto origin = variable("HF_HUB_USER_AGENT_ORIGIN")) settings.user_agent += "; origin/" + *origin;
   if (const auto limit = seconds("HF_HUB_DOWNLOAD_TIMEOUT")) settings.stall_timeout = *limit;
   if (const auto limit = seconds("HF_HUB_ETAG_TIMEOUT")) settings.response_timeout = *limit;
-  if (environment_says("HF_DEBUG")) settings.trace = trace_to_stderr;
+  if (is_set_to_true("HF_DEBUG")) settings.trace = trace_to_stderr;
   return settings;
 }
 

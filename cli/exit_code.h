@@ -1,19 +1,19 @@
-// What the program's exit codes mean; the README and --help say the same.
+// The program's exit codes. `depickle help exit-codes` and docs/guide.md describe them.
 #pragma once
 
 #include "depickle/base/error.h"
 
 namespace depickle::cli {
 
-inline constexpr int kYes = 0;            ///< done, and the answer is yes
-inline constexpr int kNo = 1;             ///< done, and the answer is no: different, has code, refused by policy
-inline constexpr int kCouldNot = 2;       ///< it could not be done, or the command line is wrong
-inline constexpr int kNothingToDo = 3;    ///< already safetensors
-inline constexpr int kLogin = 4;          ///< a login or a gate is in the way
-inline constexpr int kTemporary = 75;     ///< try again
-inline constexpr int kInterrupted = 130;  ///< Ctrl-C
+inline constexpr int kYes = 0;
+inline constexpr int kNo = 1;
+inline constexpr int kCouldNot = 2;
+inline constexpr int kNothingToDo = 3;
+inline constexpr int kLogin = 4;
+inline constexpr int kTemporary = 75;     ///< EX_TEMPFAIL of sysexits.h
+inline constexpr int kInterrupted = 130;  ///< 128 + SIGINT, as shells report it
 
-/// The one table from errors to exit codes.
+/// Maps an error to its exit code.
 int exit_code(Code code) noexcept;
 
 }  // namespace depickle::cli

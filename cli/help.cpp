@@ -1,4 +1,4 @@
-// depickle help [TOPIC].
+// depickle help: prints the help of the program, of a command or of a topic.
 #include <memory>
 #include <string>
 
@@ -6,6 +6,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/manual.h"
 
 namespace depickle::cli {
 namespace {
@@ -13,34 +14,32 @@ namespace {
 constexpr const char* kExitCodes = R"(Exit codes of every command:
   0    done, and the answer is yes
   1    done, and the answer is no: different, has code, refused by policy
-  2    the work could not be done, or the command line is wrong
+  2    could not be done, or the command line is wrong
   3    there was nothing to do: already safetensors, or an equal pull request is open
-  4    a login is needed, or access to a gated repository
+  4    login or access is required: a private or gated repository
   75   temporary failure: try again
   130  interrupted by Ctrl-C
 )";
 
-std::string help_of(const CLI::App& app, const std::string& command) {
-  for (const CLI::App* each : app.get_subcommands({})) {
-    if (each->get_name() == command) return each->help(app.get_name());
-  }
-  throw Error(Code::not_found, "", "no such topic or command: " + command, {}, "see depickle --help");
-}
+struct HelpCommand {
+  std::string topic;
+  std::string man_folder;
+};
 
 }  // namespace
 
 void add_help(CLI::App& app, Program& program) {
-  auto topic = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("help", "Show the help of a topic or a command");
-  command->add_option("TOPIC", *topic, "exit-codes, or the name of a command");
-  command->callback([&app, topic, &program] {
-    program.run = [&app, topic, &program] {
-      if (topic->empty()) {
-        program.console.out(app.help("", CLI::AppFormatMode::All));
-      } else if (*topic == "exit-codes") {
-        program.console.out(kExitCodes);
+  auto options = std::make_shared<HelpCommand>();
+  CLI::App* command = app.add_subcommand("help", "Print the help of a command or a topic");
+  command->add_option("TOPIC", options->topic, "A command, or exit-codes");
+  // For the build: cli/CMakeLists.txt.
+  command->add_option("--man", options->man_folder, "Write the man pages into a folder")->group("")->type_name("DIR");
+  command->callback([&app, options, &program] {
+    program.run = [&app, options, &program] {
+      if (!options->man_folder.empty()) {
+        write_man_pages(app, options->man_folder);
       } else {
-        program.console.out(help_of(app, *topic));
+        program.console.out(options->topic == "exit-codes" ? kExitCodes : full_help(app, options->topic));
       }
       return kYes;
     };

@@ -1,4 +1,4 @@
-// The program's hints: what to do about an error, in terms of its own options.
+// Words the hints of errors in terms of the program's options.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace depickle::cli {
 
-/// Returns the error's hint together with the options that help, as one sentence; "" if there is nothing to say.
+/// Returns the error's hint and the options that help, as one sentence; "" if there are none.
 std::string hint(const Error& error);
 
 }  // namespace depickle::cli

@@ -1,4 +1,4 @@
-// depickle inspect: what is in a file, without loading it.
+// depickle inspect: lists the content of a file without loading it.
 #include <algorithm>
 #include <array>
 #include <memory>
@@ -24,7 +24,7 @@ struct InspectCommand {
   bool json = false;
 };
 
-// Where the tensor's bytes lie in the file; empty where they do not lie there as they are.
+// Returns the offset of the tensor's bytes in the file, if the file contains them contiguous and uncompressed.
 std::optional<uint64_t> file_offset(const Weights& weights, const Tensor& tensor) {
   const Storage& storage = weights.storage(tensor);
   if (!storage.source->is_file() || !tensor.is_contiguous()) return std::nullopt;
@@ -103,7 +103,7 @@ void print_totals(const Console& console, const Weights& weights) {
     if (counts[i] > 0)
       text += fmt::format("   {} x {} ({})", grouped(counts[i]), name(static_cast<Dtype>(i)), human_bytes(sizes[i]));
   }
-  console.out(console.painted(Colour::bold, text) + "\n");
+  console.out(console.painted(Color::bold, text) + "\n");
 }
 
 void print_text(const Console& console, const std::string& address, const Weights& weights) {
@@ -120,16 +120,16 @@ void print_text(const Console& console, const std::string& address, const Weight
         shape, human_bytes(tensor.size_bytes), remark));
   }
   print_totals(console, weights);
-  auto list = [&](std::string_view word, const std::string& what) {
-    console.out(fmt::format("{}  {}\n", console.painted(Colour::dim, fmt::format("{:<8}", word)), what));
+  auto list = [&](std::string_view label, const std::string& what) {
+    console.out(fmt::format("{}  {}\n", console.painted(Color::dim, fmt::format("{:<11}", label)), what));
   };
   for (const auto& [key, value] : weights.metadata())
     list("metadata", fmt::format("{} = {}", quoted(key, 60), quoted(value, 120)));
   for (const Unsupported& tensor : weights.unsupported())
-    list("cannot", fmt::format("{}: {} (safetensors has no such tensor)", quoted(tensor.name), printable(tensor.what)));
-  for (const Unused& left : weights.unused())
-    list("left", fmt::format("{}: {}{}", quoted(left.path), printable(left.description),
-                     left.tensors ? fmt::format(", {}", plural(left.tensors, "tensor")) : ""));
+    list("unsupported", fmt::format("{}: {}", quoted(tensor.name), printable(tensor.what)));
+  for (const Unused& unused : weights.unused())
+    list("unused", fmt::format("{}: {}{}", quoted(unused.path), printable(unused.description),
+                       unused.tensors ? fmt::format(", {}", plural(unused.tensors, "tensor")) : ""));
   for (const std::string& note : weights.notes()) list("note", printable(note));
 }
 
@@ -137,17 +137,12 @@ void print_text(const Console& console, const std::string& address, const Weight
 
 void add_inspect(CLI::App& app, Program& program) {
   auto options = std::make_shared<InspectCommand>();
-  CLI::App* command =
-      app.add_subcommand("inspect", "List the tensors of a file, a folder or an index: name, dtype, shape, bytes");
-  command
-      ->add_option(
-          "ADDR", options->address, "A weights file, a model's folder, an *.index.json, or hf://ORG/NAME[@REV][/PATH]")
+  CLI::App* command = app.add_subcommand("inspect", "List tensors: name, dtype, shape, bytes");
+  command->add_option("ADDR", options->address, "Weights file, folder, *.index.json, or hf://ORG/NAME[@REV][/PATH]")
       ->required();
-  command
-      ->add_option("--root", options->open.root,
-          "The part of a nested checkpoint to take (\".\" is everything; default: the model's weights)")
+  command->add_option("--root", options->open.root, "Part of a nested checkpoint to list; \".\" lists everything")
       ->type_name("PATH");
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([options, &program] {
     program.run = [options, &program] {
       Weights weights = open_address(options->address, options->open);

@@ -1,5 +1,4 @@
-// The `depickle` program. One file a command; this one finds the command, and turns its errors into text and exit
-// codes.
+// The `depickle` program: parses the command line, runs the command, and reports its errors.
 #include <malloc.h>
 #include <unistd.h>
 
@@ -16,6 +15,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
+#include "cli/manual.h"
 #include "cli/progress_bar.h"
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
@@ -24,21 +24,17 @@
 namespace depickle::cli {
 namespace {
 
-constexpr const char* kFooter =
-    "Data goes to stdout, everything else to stderr. Every command takes --json. Exit codes: depickle help exit-codes";
-
 void declare(CLI::App& app, Program& program) {
   app.require_subcommand(1);
-  app.footer(kFooter);
+  add_help_flags(app);
   app.fallthrough();
   static const std::map<std::string, Console::When> kWhen = {
       {"auto", Console::When::automatic}, {"always", Console::When::always}, {"never", Console::When::never}};
   app.add_option_function<Console::When>(
-         "--color", [&](Console::When when) { program.console.set_colour(when); },
-         "When to use colours: auto, always, never")
+         "--color", [&](Console::When when) { program.console.set_color(when); }, "Use colors: auto, always or never")
       ->transform(CLI::CheckedTransformer(kWhen))
       ->type_name("WHEN");
-  app.add_flag_callback("-q,--quiet", [&] { program.console.set_quiet(true); }, "No progress, no remarks");
+  app.add_flag_callback("-q,--quiet", [&] { program.console.set_quiet(true); }, "Do not print progress or notes");
   app.set_version_flag("--version", "depickle " DEPICKLE_VERSION);
   add_inspect(app, program);
   add_convert(app, program);
@@ -55,6 +51,7 @@ void declare(CLI::App& app, Program& program) {
   add_completions(app, program);
   add_version(app, program);
   add_help(app, program);
+  add_explanations(app);
 }
 
 bool any_is(std::span<char* const> words, std::initializer_list<std::string_view> wanted) {
@@ -62,7 +59,7 @@ bool any_is(std::span<char* const> words, std::initializer_list<std::string_view
       words, [&](std::string_view word) { return std::ranges::find(wanted, word) != wanted.end(); });
 }
 
-// The first word that is no option, nor an option's value; empty where there is none.
+// Returns the first argument that is not an option or its value; empty if there is none.
 std::string_view command_in(std::span<char* const> words) {
   for (size_t i = 1; i < words.size(); ++i) {
     const std::string_view word = words[i];
@@ -81,37 +78,40 @@ bool has_command(const CLI::App& app, std::string_view name) {
 }
 
 #ifndef DEPICKLE_WITH_SERVER
-// What is no command of this program (one of the server's, a mistake), or is about all commands (--help, completions), is for
-// the program beside it, which has them all. Comes back where there is none.
-void hand_over(const CLI::App& app, std::span<char* const> words) {
+// Replaces this program by depickle-server beside it, which has all commands, for commands that this program does not
+// have, for completions and for help. Returns if depickle-server does not exist.
+void run_server_program(const CLI::App& app, std::span<char* const> words) {
   const std::string_view command = command_in(words);
-  if (command.empty() ? any_is(words, {"--version"}) : command != "completions" && has_command(app, command)) return;
+  const bool is_about_all = command == "completions" || command == "help";
+  const bool is_own = command.empty() ? any_is(words, {"--version"}) : !is_about_all && has_command(app, command);
+  if (is_own) return;
   std::error_code unknown;
   const auto all = std::filesystem::read_symlink("/proc/self/exe", unknown).replace_filename("depickle-server");
   ::execv(all.c_str(), words.data());
 }
 #endif
 
-int wrong_line(
+int report_usage_error(
     const CLI::App& app, std::span<char* const> words, const CLI::ParseError& error, const Console& console) {
   const std::string_view command = command_in(words);
   if (command.empty() || has_command(app, command)) {
     console.error(error.what(), "see depickle --help, or depickle COMMAND --help");
   } else {
-    const bool is_servers = command == "serve" || command == "user";
-    console.error(fmt::format("there is no command {}", quoted(command)),
-        is_servers ? "the server comes with depickle's own build, not with the Python package" : "see depickle --help");
+    const bool is_server_command = command == "serve" || command == "user";
+    console.error(fmt::format("unknown command {}", quoted(command)),
+        is_server_command ? "the Python package does not include the server; build depickle from source"
+                          : "see depickle --help");
   }
   return kCouldNot;
 }
 
 int run(int count, char** words) {
   Program program;
-  CLI::App app{"Takes machine-learning models out of pickle. Nothing in a file is ever executed.", "depickle"};
+  CLI::App app{"Convert models from pickle to safetensors, inspect and check them", "depickle"};
   declare(app, program);
   const std::span<char* const> given(words, static_cast<size_t>(count));
 #ifndef DEPICKLE_WITH_SERVER
-  hand_over(app, given);
+  run_server_program(app, given);
 #endif
   const bool wants_json = any_is(given, {"--json", "--events"});
   program.console.set_json(wants_json || any_is(given, {"--sarif"}));
@@ -119,7 +119,7 @@ int run(int count, char** words) {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return wrong_line(app, given, error, program.console);
+    return report_usage_error(app, given, error, program.console);
   }
   try {
     int code = program.run();
@@ -139,7 +139,7 @@ int run(int count, char** words) {
 }  // namespace depickle::cli
 
 int main(int count, char** words) {
-  // Large blocks go back to the system when they are freed, whatever was freed before.
+  // A fixed threshold, so that free() always returns large blocks to the system.
   ::mallopt(M_MMAP_THRESHOLD, 128 << 10);
   if (count == 3 && std::string_view(words[1]) == depickle::cli::kWorkerWord)
     return depickle::sandbox::serve(std::atoi(words[2]));

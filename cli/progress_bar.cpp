@@ -24,10 +24,10 @@ void on_interrupt(int signal) {
   interrupted = 1;
 }
 
-// Only calls that are safe in a signal handler.
+// Calls only async-signal-safe functions.
 void on_bus_error(int) {
   constexpr std::string_view kMessage =
-      "error: a file shrank while it was read\nhint: try again when nothing writes to it\n";
+      "error: a file shrank while it was read\nhint: try again when no program writes to it\n";
   [[maybe_unused]] ssize_t ignored = ::write(STDERR_FILENO, kMessage.data(), kMessage.size());
   ::_exit(kCouldNot);
 }
@@ -47,7 +47,7 @@ void install_signal_handlers() {
 }
 
 void check_interrupted() {
-  if (interrupted) throw Error(Code::cancelled, "", "stopped; nothing is left half-done");
+  if (interrupted) throw Error(Code::cancelled, "", "interrupted; no incomplete file was written");
 }
 
 ProgressBar::ProgressBar(const Console& console, bool events) : console_(console), events_(events) {

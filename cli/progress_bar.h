@@ -1,8 +1,7 @@
-// Progress on stderr: one line on a terminal, a line now and then elsewhere.
+// Progress on stderr, or as JSON Lines on stdout.
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <string>
 
 #include "cli/console.h"
@@ -10,9 +9,8 @@
 
 namespace depickle::cli {
 
-/// Redraws one line at most 10 times a second on a terminal; elsewhere writes a line every 10 seconds, so that short
-/// work is
-/// silent. Also where Ctrl-C arrives: the listener throws Error{cancelled}.
+/// On a terminal, redraws one line at most 10 times a second; elsewhere, writes a line every 10 seconds, so that short
+/// work writes nothing. After a Ctrl-C, the listener throws Error{cancelled}.
 class ProgressBar {
  public:
   /// With `events`, each report is a JSON line on stdout instead.
@@ -22,7 +20,7 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   Progress listener();
-  /// Takes the line away, before anything else is written.
+  /// Removes the line. Call it before any other output.
   void clear();
 
  private:
@@ -35,15 +33,14 @@ class ProgressBar {
   bool silent_;
   bool drawn_ = false;
   std::string what_;         ///< phase and file of the last report
-  Clock::time_point began_;  ///< of that phase
+  Clock::time_point began_;  ///< start of that phase
   Clock::time_point drawn_at_;
 };
 
-/// Makes Ctrl-C and SIGTERM stop the work at its next report; a second one stops the program. A file that shrinks while
-/// it is
-/// mapped (SIGBUS) ends the program with a message instead of a crash.
+/// After Ctrl-C or SIGTERM, the work stops at its next report; a second signal ends the program at once. SIGBUS, when a
+/// mapped file shrinks, ends the program with a message.
 void install_signal_handlers();
-/// Throws Error{cancelled} after a Ctrl-C.
+/// Throws Error{cancelled} after Ctrl-C or SIGTERM.
 void check_interrupted();
 
 }  // namespace depickle::cli

@@ -6,11 +6,11 @@ namespace depickle::cli {
 
 sandbox::SandboxOptions sandbox_options() {
   sandbox::SandboxOptions options;
-  // The very file that runs, although another may have its name by now.
+  // The running file itself, even if it has been replaced under its name.
   options.program = {"/proc/self/exe", kWorkerWord, std::to_string(options.channels)};
   options.check_cancelled = check_interrupted;
 #ifdef __SANITIZE_ADDRESS__
-  options.environment = {"ASAN_OPTIONS=detect_leaks=0"};  // looking for leaks takes ptrace(2)
+  options.environment = {"ASAN_OPTIONS=detect_leaks=0"};  // leak detection needs ptrace(2)
 #endif
   return options;
 }

@@ -1,14 +1,14 @@
-// The program as its own worker: what reads hostile files for it, in a process that can do nothing else.
+// Starts this program as a sandboxed process that parses files.
 #pragma once
 
 #include "depickle/sandbox/sandbox.h"
 
 namespace depickle::cli {
 
-/// The words behind the program's name that make it a worker. No command of its own: people never say it.
+/// The argument that makes this program a sandboxed process. Not a command for users.
 inline constexpr const char* kWorkerWord = "worker";
 
-/// How this program starts itself as a worker, which Ctrl-C ends.
+/// Returns how this program starts itself. Ctrl-C ends the started process.
 sandbox::SandboxOptions sandbox_options();
 
 }  // namespace depickle::cli

@@ -54,12 +54,12 @@ std::string sarif(const std::vector<ScannedFile>& files, std::string_view versio
       .value(version)
       .key("rules")
       .array();
-  write_rule(json, "has-code", "The pickle names or calls something that does not only build tensors");
-  write_rule(json, "unreadable", "The file could not be read to the end");
+  write_rule(json, "has-code", "The pickle refers to or calls code that does not only build tensors");
+  write_rule(json, "unreadable", "The file could not be parsed completely");
   json.end().end().end().key("results").array();
   for (const auto& [path, scan] : files) {
     for (const scan::Finding& finding : scan.findings) {
-      // A region counts bytes of the file; in a record of an archive only words can say where it is.
+      // A region has an offset in the file. For a record of an archive, the text contains the place.
       const bool whole = finding.record.empty();
       std::string place = whole ? "" : fmt::format("{}, byte {}: ", finding.record, finding.offset_bytes);
       write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path,

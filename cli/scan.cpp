@@ -142,11 +142,11 @@ std::string sentence(const scan::Scan& scan) {
 
 void print_text(const Console& console, const std::vector<ScannedFile>& files) {
   for (const auto& [path, scan] : files) {
-    Colour colour = scan.verdict == Verdict::tensors_only ? Colour::green
-                    : scan.verdict == Verdict::has_code   ? Colour::red
-                                                          : Colour::yellow;
+    Color color = scan.verdict == Verdict::tensors_only ? Color::green
+                  : scan.verdict == Verdict::has_code   ? Color::red
+                                                        : Color::yellow;
     std::string which = files.size() > 1 ? printable(path.string()) + ": " : "";
-    console.out(fmt::format("{}{}: {}\n", which, console.painted(colour, name(scan.verdict)), sentence(scan)));
+    console.out(fmt::format("{}{}: {}\n", which, console.painted(color, name(scan.verdict)), sentence(scan)));
     for (const scan::Finding& finding : scan.findings) {
       std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes)
                                                  : fmt::format("{}, byte {}", finding.record, finding.offset_bytes);

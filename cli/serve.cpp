@@ -1,4 +1,4 @@
-// depickle serve: the page and the embedded Hub, or the page for another Hub.
+// depickle serve: serves the page with the embedded Hub or with another Hub.
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -41,9 +41,8 @@ struct ServeCommand {
   int64_t job_seconds = limits.job.count();
 };
 
-/// Waits for Ctrl-C or SIGTERM on a thread of its own and stops the server then; a second one ends the program. To be
-/// made before
-/// any other thread, which then leaves these signals to this one.
+/// Stops the server after Ctrl-C or SIGTERM, which a thread waits for; a second signal ends the program. Construct it
+/// before any other thread starts, because threads inherit the signal mask.
 class StopOnSignal {
  public:
   StopOnSignal() {
@@ -77,7 +76,7 @@ class StopOnSignal {
   std::thread waiter_;
 };
 
-/// A connection is a descriptor, and so is a file under way: as many as the system lets us have.
+/// Raises the limit of open files as far as allowed: each connection and each transferred file needs a descriptor.
 void raise_descriptor_limit() {
   struct rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -87,13 +86,14 @@ void raise_descriptor_limit() {
 
 void import(server::Store& store, const ServeCommand& options, const Console& console) {
   server::import_folder(store, options.import, [&](const server::Imported& done) {
-    console.say(done.existed ? fmt::format("imported before: {}\n", done.id.full())
+    console.say(done.existed ? fmt::format("already imported: {}\n", done.id.full())
                              : fmt::format("imported {}: {}, {}\n", done.id.full(), plural(done.files, "file"),
                                    human_bytes(done.bytes)));
   });
 }
 
-/// The account that opens pull requests where nobody gives a token. Its token is new with each start and only ever in memory.
+/// Creates a token for the account that opens pull requests for visitors without a token. It replaces the tokens of
+/// earlier starts and exists only in memory.
 std::string account_token(server::Store& store) {
   constexpr std::string_view kName = "depickle";
   store.users().revoke_tokens(kName);
@@ -127,10 +127,10 @@ server::page::Settings page_settings(const ServeCommand& options, server::Store*
   return settings;
 }
 
-/// What is served: the page and its API before the Hub, whose addresses are the more general ones.
-class Served {
+/// The routes of the page, its API and the Hub. Those of the Hub come last, because they match more paths.
+class Site {
  public:
-  Served(const ServeCommand& options, const Console& console) {
+  Site(const ServeCommand& options, const Console& console) {
     if (options.hub.empty()) {
       store_ = server::Store::open(options.data);
       if (!options.import.empty()) import(*store_, options, console);
@@ -164,10 +164,10 @@ class Served {
 
 int serve(const ServeCommand& options, const Console& console) {
   if (!options.hub.empty() && options.no_page)
-    throw Error(Code::unsupported, "", "--hub and --no-page leave nothing to serve", {}, "leave out one of them");
+    throw Error(Code::unsupported, "", "--hub and --no-page cannot be combined", {}, "omit one of them");
   raise_descriptor_limit();
   StopOnSignal signals;
-  Served served(options, console);
+  Site site(options, console);
   server::http::Options http;
   http.explain = [&console](const server::http::Request& request, const std::exception& problem) {
     server::http::Response answer = server::HubApi::explain(request, problem);
@@ -180,15 +180,15 @@ int serve(const ServeCommand& options, const Console& console) {
       console.say(fmt::format("{} {} {} {} bytes {:.1f} ms\n", done.method, printable(done.path), done.status,
           done.sent_bytes, done.seconds * 1000));
     };
-  server::http::Server server(served.router(), std::move(http));
+  server::http::Server server(site.router(), std::move(http));
   uint16_t port = server.listen(options.host, options.port);
-  served.start(options.host, port, server.counters());
+  site.start(options.host, port, server.counters());
   bool is_ipv6 = options.host.find(':') != std::string::npos;
   console.out(
       fmt::format("listening on http://{}{}{}:{}\n", is_ipv6 ? "[" : "", options.host, is_ipv6 ? "]" : "", port));
   console.flush();
   signals.watch([&] {
-    served.begin_stop();  // first: jobs are put back, not failed for a Hub that is gone
+    site.begin_stop();  // first, so that jobs return to the queue instead of failing without the Hub
     server.stop();
   });
   server.run();
@@ -199,43 +199,37 @@ int serve(const ServeCommand& options, const Console& console) {
 
 void add_serve(CLI::App& app, Program& program) {
   auto options = std::make_shared<ServeCommand>();
-  CLI::App* command = app.add_subcommand(
-      "serve", "The page, and the embedded Hub: what huggingface_hub, git and depickle take for a Hub");
+  CLI::App* command = app.add_subcommand("serve", "Serve the page and the embedded Hub");
   command->add_option("--host", options->host, "Address to listen on")->capture_default_str()->type_name("HOST");
-  command->add_option("--port", options->port, "Port; 0 takes a free one")->capture_default_str()->type_name("PORT");
-  command->add_option("--data", options->data, "Folder that keeps everything")->capture_default_str()->type_name("DIR");
-  command
-      ->add_option("--import", options->import, "Make a public repository of each DIR/ORG/NAME that is not there yet")
+  command->add_option("--port", options->port, "Port; 0 selects a free one")->capture_default_str()->type_name("PORT");
+  command->add_option("--data", options->data, "Data folder")->capture_default_str()->type_name("DIR");
+  command->add_option("--import", options->import, "Import each new DIR/ORG/NAME as a public repository")
       ->type_name("DIR");
   command
       ->add_option("--inline-up-to", options->inline_up_to_bytes,
-          "Files up to this many bytes come inside the commit instead of through LFS or xet")
+          "Accept files up to this size inside commits, without LFS or xet")
       ->type_name("BYTES");
-  command->add_flag("--log", options->log, "One line a request on stderr, without tokens and queries");
-  command
-      ->add_option("--hub", options->hub,
-          "The page for this Hub instead of an embedded one; its account's token comes from HF_TOKEN")
+  command->add_flag("--log", options->log, "Log requests to stderr, without tokens and queries");
+  command->add_option("--hub", options->hub, "Serve the page for this Hub, with the token in HF_TOKEN")
       ->type_name("URL")
       ->excludes(command->get_option("--import"));
-  command->add_flag("--personal", options->personal,
-      "For one person: read and merge with the account's rights where no token is given");
-  command
-      ->add_option("--name", options->names, "A host name that the page may be called by; more than one may be given")
-      ->type_name("HOST");
-  command->add_flag("--no-page", options->no_page, "The embedded Hub alone");
-  command->add_option("--jobs", options->limits.conversions, "Conversions at once")
+  command->add_flag(
+      "--personal", options->personal, "For one person: visitors have the rights of the server's account");
+  command->add_option("--name", options->names, "Allowed host name; may be repeated")->type_name("HOST");
+  command->add_flag("--no-page", options->no_page, "Serve only the embedded Hub");
+  command->add_option("--jobs", options->limits.conversions, "Number of parallel conversions")
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->type_name("N");
-  command->add_option("--most-model-bytes", options->limits.model_bytes, "Refuse to convert more than this")
+  command->add_option("--most-model-bytes", options->limits.model_bytes, "Maximum size of a model")
       ->capture_default_str()
       ->type_name("BYTES");
-  command->add_option("--job-seconds", options->job_seconds, "Stop a job after so long")
+  command->add_option("--job-seconds", options->job_seconds, "Maximum time of a job")
       ->check(CLI::PositiveNumber)
       ->capture_default_str()
       ->type_name("SECONDS");
-  command->add_option("--worker", options->worker, "Another program that reads the files, for tests")->group("");
-  command->add_option("--disk-bytes", options->limits.disk_bytes, "Keep at most so much of downloads and results")
+  command->add_option("--worker", options->worker, "Program that parses the files, for tests")->group("");
+  command->add_option("--disk-bytes", options->limits.disk_bytes, "Maximum size of stored downloads and results")
       ->capture_default_str()
       ->type_name("BYTES");
   command->callback(

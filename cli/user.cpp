@@ -1,4 +1,4 @@
-// depickle user: who may use the embedded Hub.
+// depickle user: manages the users of the embedded Hub.
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -20,15 +20,14 @@ struct UserCommand {
 
 void add_user(CLI::App& app, Program& program) {
   auto options = std::make_shared<UserCommand>();
-  CLI::App* command = app.add_subcommand("user", "Users of the embedded Hub");
+  CLI::App* command = app.add_subcommand("user", "Manage users of the embedded Hub");
   command->require_subcommand(1);
-  CLI::App* add = command->add_subcommand(
-      "add", "A fresh token of a user, who is made if there is no such user: printed once, alone");
+  CLI::App* add = command->add_subcommand("add", "Create a token, and the user if needed, and print the token");
   add->add_option("NAME", options->name, "Letters, digits, - _ and .")->required();
-  add->add_option("--data", options->data, "The folder of the Hub; it may be running")
+  add->add_option("--data", options->data, "Data folder of the Hub, which may be running")
       ->capture_default_str()
       ->type_name("DIR");
-  add->add_flag("--read-only", options->read_only, "A token that reads what its user may read, and changes nothing");
+  add->add_flag("--read-only", options->read_only, "Create a token without write access");
   add->callback([options, &program] {
     program.run = [options, &program] {
       server::Users users = server::Users::open(options->data);

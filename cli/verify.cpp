@@ -1,4 +1,4 @@
-// depickle verify: a receipt proved again.
+// depickle verify: verifies a receipt.
 #include "depickle/convert/verify.h"
 
 #include <memory>
@@ -45,10 +45,10 @@ void print_json(const Console& console, const convert::Verification& verificatio
 void print_text(const Console& console, const convert::Verification& verification) {
   if (verification.passed())
     console.out(
-        console.painted(Colour::green, fmt::format("The receipt holds: {}, {}.", plural(verification.files, "file"),
-                                           plural(verification.tensors, "tensor"))) +
+        console.painted(Color::green, fmt::format("The receipt is valid: {}, {}.", plural(verification.files, "file"),
+                                          plural(verification.tensors, "tensor"))) +
         "\n");
-  if (!verification.passed()) console.out(console.painted(Colour::red, "The receipt does not hold.") + "\n");
+  if (!verification.passed()) console.out(console.painted(Color::red, "The receipt is not valid.") + "\n");
   for (const convert::Mismatch& flaw : verification.mismatches)
     console.out(fmt::format("differs  {}{}: {}\n", printable(flaw.file),
         flaw.tensor.empty() ? "" : ", tensor " + quoted(flaw.tensor), printable(flaw.what)));
@@ -59,10 +59,9 @@ void print_text(const Console& console, const convert::Verification& verificatio
 
 void add_verify(CLI::App& app, Program& program) {
   auto options = std::make_shared<VerifyCommand>();
-  CLI::App* command = app.add_subcommand(
-      "verify", "Prove a receipt again: digests of all files and tensors, and the source where it is still there");
-  command->add_option("RECEIPT", options->receipt, "What `depickle convert --receipt` wrote")->required();
-  command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
+  CLI::App* command = app.add_subcommand("verify", "Verify a receipt: the digests of all files and tensors");
+  command->add_option("RECEIPT", options->receipt, "A file that `depickle convert --receipt` wrote")->required();
+  command->add_flag("--json", options->json, "Print one JSON object");
   command->callback([options, &program] {
     program.run = [options, &program] {
       ProgressBar bar(program.console, false);

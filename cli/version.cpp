@@ -1,4 +1,4 @@
-// depickle version.
+// depickle version: prints the version.
 #include <memory>
 
 #include <CLI/CLI.hpp>
@@ -12,7 +12,7 @@ namespace depickle::cli {
 void add_version(CLI::App& app, Program& program) {
   auto json = std::make_shared<bool>(false);
   CLI::App* command = app.add_subcommand("version", "Print the version");
-  command->add_flag("--json", *json, "One JSON object (docs/json.md)");
+  command->add_flag("--json", *json, "Print one JSON object");
   command->callback([json, &program] {
     program.run = [json, &program] {
       if (*json) {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kMaxRequestCommits = 250;
 
-// The files of one commit, opened where they are and kept open: several looks at one file cost one request.
+// The files of one commit. Opened files stay open, so that opening one again costs no request.
 class Tree {
  public:
   Tree(const hub::Client& client, const hub::RepoId& repo, std::string commit)
@@ -45,7 +45,7 @@ class Tree {
 
   safetensors::Index index(const std::string& path) { return read_index(client_, repo_, commit_, path); }
 
-  // From now on, these are read from the disk.
+  // Downloads files into the cache; open() then maps them.
   void download(const std::vector<std::string>& paths, const Progress& progress) {
     std::vector<hub::RepoFile> wanted;
     for (const std::string& path : paths) {
@@ -84,13 +84,13 @@ class Checker {
         check_.files, before.files(), [&](const std::string& path) { return before.index(path); }, after.files(),
         [&](const std::string& path) { return after.index(path); });
     for (const ModelPair& pair : pairs) compare(pair, before, after);
-    if (is_waiting() && branch_head_ != check_.base) look_at_branch(pairs, before);
+    if (is_open() && branch_head_ != check_.base) check_branch_head(pairs, before);
     note_pipeline(after);
     return std::move(check_);
   }
 
  private:
-  bool is_waiting() const {
+  bool is_open() const {
     return check_.discussion.status == hub::DiscussionStatus::open ||
            check_.discussion.status == hub::DiscussionStatus::draft;
   }
@@ -120,7 +120,7 @@ class Checker {
         check_.notes.push_back(error.what());
       }
     }
-    auto summarize = [&](Check& check) {
+    auto compare_into = [&](Check& check) {
       const OpenFile open_before = [&](const std::string& path) { return before.open(path); };
       const OpenFile open_after = [&](const std::string& path) { return after.open(path); };
       const safetensors::Index* parsed = index ? &*index : nullptr;
@@ -131,19 +131,19 @@ class Checker {
     };
     Check attempt = check_;
     try {
-      summarize(attempt);
+      compare_into(attempt);
     } catch (const Error& error) {
       if (error.code() != Code::limit) throw;
-      // Strided tensors need their whole storage at hand, which ranges do not give.
+      // Strided tensors need their whole storage in memory or on disk; a remote source offers only ranges.
       before.download(pair.pickle.shards, options_.progress);
       attempt = check_;
-      summarize(attempt);
+      compare_into(attempt);
     }
     check_ = std::move(attempt);
   }
 
-  // What merging would put beside the compared tensors.
-  void look_at_branch(const std::vector<ModelPair>& pairs, const Tree& before) {
+  // Adds a finding for each pickle that has changed on the branch since the base.
+  void check_branch_head(const std::vector<ModelPair>& pairs, const Tree& before) {
     const Tree now(client_, repo_, branch_head_);
     for (const ModelPair& pair : pairs) {
       std::vector<std::string> parts = pair.pickle.shards;
@@ -153,14 +153,13 @@ class Checker {
         const hub::RepoFile* now_file = now.find(path);
         if (!then_file || !now_file || then_file->etag() == now_file->etag()) continue;
         check_.tensors.push_back({TensorFinding::Kind::stale, pair.safetensors.entry, "",
-            fmt::format(
-                "{} has changed on the branch since; merged, the two would not belong together", printable(path))});
+            fmt::format("{} has changed on the branch since; after a merge, the new file would not match it",
+                printable(path))});
         break;
       }
     }
-    check_.notes.push_back(
-        fmt::format("the branch has moved on since; the pull request was compared with {}, where it left it",
-            check_.base.substr(0, 8)));
+    check_.notes.push_back(fmt::format(
+        "the branch has new commits; the pull request was compared with its base {}", check_.base.substr(0, 8)));
   }
 
   void note_pipeline(Tree& after) {
@@ -193,8 +192,8 @@ std::string list_of(const std::vector<const FileChange*>& files) {
   return files.size() > 2 ? fmt::format("{} and {}", text, plural(files.size() - 1, "other file")) : text;
 }
 
-// "It also changes config.json, and deletes README.md."
-std::string more_than_weights(const std::vector<FileChange>& changes) {
+// "changes config.json, and deletes README.md": the changes that a conversion does not make.
+std::string unexpected_changes(const std::vector<FileChange>& changes) {
   using Change = FileChange::Change;
   std::string text;
   for (auto [change, verb] : std::array<std::pair<Change, const char*>, 3>{
@@ -233,7 +232,7 @@ Check::Verdict Check::verdict() const noexcept {
 }
 
 std::string Check::sentence() const {
-  const std::string more = more_than_weights(files);
+  const std::string more = unexpected_changes(files);
   const std::string also = more.empty() ? "" : fmt::format(" It also {}.", more);
   const std::string all =
       compared == 1 ? "its 1 tensor is identical" : fmt::format("all {} are identical", plural(compared, "tensor"));

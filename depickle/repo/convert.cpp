@@ -14,6 +14,7 @@
 #include "depickle/os/atomic_file.h"
 #include "depickle/os/file_lock.h"
 #include "depickle/os/mapped_file.h"
+#include "depickle/repo/files.h"
 #include "depickle/repo/job.h"
 
 namespace depickle::repo {
@@ -23,17 +24,17 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxAttempts = 3;
 
-// Removed with all that is in it.
+// A temporary folder. Deletes what a killed process left in it, and deletes itself at the end.
 class WorkFolder {
  public:
   explicit WorkFolder(fs::path path) : path_(std::move(path)) {
-    fs::remove_all(path_);  // of a killed process
-    fs::create_directories(path_);
+    remove_tree(path_);
+    create_folder(path_);
   }
   ~WorkFolder() {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
-    fs::remove(path_.parent_path(), ignored);  // where nothing else is in it
+    fs::remove(path_.parent_path(), ignored);  // fails unless it is empty
   }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
@@ -43,15 +44,15 @@ class WorkFolder {
   fs::path path_;
 };
 
-// The number that the next discussion gets, as far as can be told beforehand.
+// Returns the number that the next discussion gets, unless another one is opened first.
 uint64_t next_number(const hub::Client& client, const hub::RepoId& repo) {
-  uint64_t most = 0;
+  uint64_t max_number = 0;
   for (const hub::Discussion& discussion : hub::list_discussions(client, repo))
-    most = std::max(most, discussion.number);
-  return most + 1;
+    max_number = std::max(max_number, discussion.number);
+  return max_number + 1;
 }
 
-// The files to send, with the digests that are known from the conversion.
+// Returns the files to upload, with the digests from the receipt.
 std::vector<hub::Addition> additions_of(
     const RepoReport& report, const fs::path& work, const convert::Receipt& receipt) {
   std::map<std::string, std::string> digests;
@@ -75,9 +76,16 @@ std::vector<hub::RepoFile> weights_of(const std::vector<hub::Addition>& addition
   return files;
 }
 
-class Opener {
+// Waits until no other process on this machine converts the repository.
+os::FileLock lock_repo(const hub::Client& client, const hub::Cache& cache, const hub::RepoId& repo) {
+  const fs::path path = cache.lock_path(repo, "depickle-convert");
+  create_folder(path.parent_path());
+  return os::FileLock(path, client.settings().check_cancelled);
+}
+
+class PullRequestOpener {
  public:
-  Opener(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
+  PullRequestOpener(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
       : client_(client),
         repo_(repo),
         options_(options),
@@ -85,9 +93,7 @@ class Opener {
 
   RepoReport run() {
     const std::string author = client_.whoami().name;
-    const fs::path lock_path = cache_.lock_path(repo_, "depickle-convert");
-    fs::create_directories(lock_path.parent_path());
-    const os::FileLock lock(lock_path, client_.settings().check_cancelled);
+    const os::FileLock lock = lock_repo(client_, cache_, repo_);
     uint64_t downloaded_bytes = 0;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       Job job(client_, repo_, options_);
@@ -98,19 +104,19 @@ class Opener {
     }
     throw Error(Code::network, "",
         fmt::format("the branch moved {} times while its weights were converted", kMaxAttempts),
-        Where::in(repo_.name()), "try again when nobody writes to it");
+        Where::in(repo_.name()), "try again later");
   }
 
  private:
-  // False where the branch has moved.
+  // Returns false if the branch has moved.
   bool try_once(Job& job, const std::string& author) {
     if (job.nothing_to_do()) return true;
-    if (job.is_open_already(author, {})) return true;
+    if (job.find_open_request(author, {})) return true;
     const WorkFolder work(cache_.repo_folder(repo_) / ".depickle" / job.commit());
     convert::Options convert = options_.convert;
     convert.receipt = work.path() / "receipt.json";
     convert.force = false;
-    convert.durable = os::Durable::no;  // what is uploaded is deleted here
+    convert.durable = os::Durable::no;  // the files are deleted after the upload
     job.report().outcome = Outcome::opened;
     job.convert(work.path(), work.path(), convert);
     if (job.report().outcome != Outcome::opened) return true;
@@ -124,7 +130,7 @@ class Opener {
     }
     const std::vector<hub::Addition> additions = additions_of(job.report(), work.path(), receipt);
     if (job.has_moved()) return false;
-    if (job.is_open_already(author, weights_of(additions))) return true;
+    if (job.find_open_request(author, weights_of(additions))) return true;
     const uint64_t number = next_number(client_, repo_);
     job.describe(number, &receipt, receipt_text);
     if (!push(job, additions)) return false;
@@ -150,15 +156,15 @@ class Opener {
     }
   }
 
-  // What is to be said and closed once the pull request is open. It stays open whatever goes wrong here.
-  void finish(Job& job, const std::string& author, uint64_t foretold, const std::string& receipt_text) {
+  // Writes the receipt, comments, and closes older pull requests. Failed requests become notes: the new one is open.
+  void finish(Job& job, const std::string& author, uint64_t expected_number, const std::string& receipt_text) {
     RepoReport& report = job.report();
     if (!report.pull_request) return;
     if (options_.convert.receipt)
       os::write_atomically(*options_.convert.receipt, receipt_text,
           options_.convert.force ? os::IfExists::replace : os::IfExists::refuse);
     const uint64_t number = *report.pull_request;
-    auto carefully = [&](const auto& action) {
+    auto try_or_note = [&](const auto& action) {
       try {
         action();
       } catch (const Error& error) {
@@ -166,23 +172,23 @@ class Opener {
         report.notes.push_back(error.what());
       }
     };
-    if (number != foretold)
-      carefully([&] {
+    if (number != expected_number)
+      try_or_note([&] {
         hub::comment(client_, repo_, number,
             fmt::format(
-                "The revision is `refs/pr/{0}`; the command is `depickle check {1} {0}`.", number, repo_.name()));
+                "This pull request is `refs/pr/{0}`. Check it with `depickle check {1} {0}`.", number, repo_.name()));
       });
     for (uint64_t stale : job.stale())
-      carefully([&] {
+      try_or_note([&] {
         hub::change_status(client_, repo_, stale, hub::DiscussionStatus::closed,
-            fmt::format("Superseded by #{}, which stands on the newest commit.", number));
+            fmt::format("Superseded by #{}, which is based on the newest commit.", number));
         report.superseded.push_back(stale);
       });
-    // Another machine may have opened one between our look and our commit: the older stays.
-    carefully([&] {
-      if (!job.is_open_already(author, {}, number)) return;
+    // Another machine may have opened one between the last check and the commit: the older one stays open.
+    try_or_note([&] {
+      if (!job.find_open_request(author, {}, number)) return;
       hub::change_status(client_, repo_, number, hub::DiscussionStatus::closed,
-          fmt::format("#{} does the same and was opened first.", *report.pull_request));
+          fmt::format("#{} contains the same files and was opened first.", *report.pull_request));
     });
   }
 
@@ -204,7 +210,7 @@ RepoReport plan_repo(
     const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request) {
   Job job(client, repo, options);
   if (job.nothing_to_do()) return std::move(job.report());
-  if (pull_request && job.is_open_already(client.settings().token.empty() ? "" : client.whoami().name, {}))
+  if (pull_request && job.find_open_request(client.settings().token.empty() ? "" : client.whoami().name, {}))
     return std::move(job.report());
   job.preview();
   if (pull_request) job.describe(next_number(client, repo), nullptr, "");
@@ -216,9 +222,7 @@ RepoReport convert_repo(
   Job job(client, repo, options);
   if (job.nothing_to_do()) return std::move(job.report());
   const hub::Cache cache(client.settings().cache);
-  const fs::path lock_path = cache.lock_path(repo, "depickle-convert");
-  fs::create_directories(lock_path.parent_path());
-  const os::FileLock lock(lock_path, client.settings().check_cancelled);
+  const os::FileLock lock = lock_repo(client, cache, repo);
   const WorkFolder work(cache.repo_folder(repo) / ".depickle" / job.commit());
   job.report().outcome = Outcome::written;
   job.convert(work.path(), target, options.convert);
@@ -226,7 +230,7 @@ RepoReport convert_repo(
 }
 
 RepoReport open_pull_request(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options) {
-  return Opener(client, repo, options).run();
+  return PullRequestOpener(client, repo, options).run();
 }
 
 }  // namespace depickle::repo

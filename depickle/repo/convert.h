@@ -1,7 +1,7 @@
-// A repository made safetensors: planned at one commit, converted, proved, and opened as one pull request.
+// Converts a repository to safetensors: plans at one commit, converts, compares, and opens one pull request.
 //
-//   resolve → list → plan → earlier pull requests? → download → convert and compare → earlier ones again? branch moved?
-// → upload, commit
+//   resolve → list → plan → find earlier pull requests → download → convert and compare
+//   → find earlier pull requests again, check the branch head → upload, commit
 #pragma once
 
 #include <filesystem>
@@ -20,25 +20,24 @@ namespace depickle::repo {
 
 struct ConvertOptions {
   std::string revision = {};  ///< a branch, a tag or a commit; empty: the default branch. A pull request needs a branch
-  convert::Options convert =
-      {};                    ///< of each file; `receipt`, where given, gets a copy of the receipt. Its engine scans too
+  /// Options for each file. `receipt`, if set, gets a copy of the receipt. `engine` also scans the pickles.
+  convert::Options convert = {};
   std::string version = {};  ///< of the program, for the description
   Progress progress = {};
 };
 
-/// What came of it.
 enum class Outcome {
-  nothing_to_do,  ///< no pickle that needs conversion
-  already_open,   ///< an open pull request does the work
-  planned,        ///< --dry-run
-  failed,         ///< a file could not be converted (report.failed): nothing was written or opened
-  written,        ///< to a folder of this disk
-  opened,         ///< a pull request
+  nothing_to_do,  ///< no pickle needs conversion
+  already_open,   ///< an open pull request contains the same files
+  planned,        ///< a dry run
+  failed,         ///< a file could not be converted (report.failed); no pull request was opened
+  written,        ///< to a local folder
+  opened,         ///< a pull request was opened
 };
-/// "nothing-to-do", "already-open", "planned", "failed", "written", "opened".
+/// Returns the outcome's name: "nothing-to-do", "already-open" …
 std::string_view name(Outcome outcome) noexcept;
 
-/// What loading a pickle of the repository would do.
+/// The scan of a pickle: what loading it would execute.
 struct ScannedFile {
   std::string path;
   scan::Scan scan;
@@ -47,34 +46,33 @@ struct ScannedFile {
 struct RepoReport {
   Outcome outcome = Outcome::nothing_to_do;
   std::string repo;
-  std::string commit;  ///< that was converted
+  std::string commit;  ///< the converted commit
   Plan plan;
   convert::Report report;             ///< of the conversion, with paths from the repository's root
-  std::vector<ScannedFile> scans;     ///< of the files that are, or would be, converted
-  std::vector<PullRequest> previous;  ///< that matter: outcome already_open has one
+  std::vector<ScannedFile> scans;     ///< of the converted files; in a dry run, of those to convert
+  std::vector<PullRequest> previous;  ///< earlier ones that add some of the files; one if the outcome is already_open
   std::optional<uint64_t> pull_request;
   std::string url;
   std::string title, description;    ///< of the pull request
-  std::vector<uint64_t> superseded;  ///< pull requests that were closed
+  std::vector<uint64_t> superseded;  ///< the pull requests that were closed
   uint64_t downloaded_bytes = 0;
   std::vector<std::string> notes;
 };
 
-/// The plan, and the pull request's text as far as it is known before the conversion. Reads names and indexes only.
+/// Returns the plan and, if `pull_request`, the pull request's text without the digests of the new files. Downloads
+/// nothing: reads file names, indexes and the tensors' tables.
 RepoReport plan_repo(
     const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request);
 
-/// Downloads what the plan needs and writes the safetensors below `target`. Throws Error as the Hub and
+/// Downloads the files of the plan and writes the safetensors below `target`. Throws Error as the Hub client and
 /// convert_folder() do.
 RepoReport convert_repo(const hub::Client& client, const hub::RepoId& repo, const std::filesystem::path& target,
     const ConvertOptions& options);
 
-/// Opens the pull request. Of two processes at work on one repository, one opens it and the other reports it (same
-/// machine: by
-/// a lock in the cache; other machines: by looking again right before the commit). Where the branch moves meanwhile,
-/// everything is planned again
-/// from its new head, at most 3 times; then Error{network}. Throws Error as the Hub does, {denied} where no token was
-/// given.
+/// Converts and opens the pull request. If two processes work on one repository, one opens it and the other reports
+/// it: on one machine by a lock in the cache, on two machines by checking again right before the commit. If the branch
+/// moves meanwhile, starts again from its new head, at most 3 times, then throws Error{network}. Throws Error as the
+/// Hub client does, {denied} without a token.
 RepoReport open_pull_request(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options);
 
 }  // namespace depickle::repo

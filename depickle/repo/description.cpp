@@ -24,7 +24,7 @@ std::vector<std::string> coded(const std::vector<std::string>& items) {
 }
 
 std::string sha(const std::string& digest) {
-  return digest.empty() ? "known when it is opened" : markdown_code(digest);
+  return digest.empty() ? "computed before it is opened" : markdown_code(digest);
 }
 
 std::string opening(const Description& d) {
@@ -37,10 +37,11 @@ std::string opening(const Description& d) {
     return text + fmt::format(
                       "**{} of {} are identical to the pickle's.** Each new file was read back from "
                       "the disk and compared with its "
-                      "source, tensor by tensor. The pickles were read, never run.\n\n",
+                      "source, tensor by tensor. The pickles were parsed, not executed.\n\n",
                       grouped(d.identical), plural(d.tensors, "tensor"));
-  return text + fmt::format("{}: each is compared with the pickle's, bit by bit, before this is opened.\n\n",
-                    plural(d.tensors, "tensor"));
+  return text +
+         fmt::format("{}: each is compared with the pickle's, bit for bit, before this pull request is opened.\n\n",
+             plural(d.tensors, "tensor"));
 }
 
 std::string table(const Description& d) {
@@ -56,14 +57,16 @@ std::string table(const Description& d) {
   return text + "\n";
 }
 
-std::string named(const NamedInPickles& named) {
+std::string pickle_content(const NamedInPickles& named) {
   std::string text;
   if (named.findings.empty()) {
-    text = named.inert.empty() ? ""
-                               : fmt::format("What the pickles name only builds tensors and plain containers: {}.\n\n",
-                                     listed(coded(named.inert)));
+    text = named.inert.empty()
+               ? ""
+               : fmt::format("All globals of the pickles only build tensors and plain containers: {}.\n\n",
+                     listed(coded(named.inert)));
   } else {
-    text = "**What loading the pickles would do** beyond building tensors (none of it was done):\n\n";
+    text =
+        "**Loading the pickles would execute more than the building of tensors** (depickle executed none of it):\n\n";
     for (size_t i = 0; i < std::min(named.findings.size(), kMaxListed); ++i)
       text += fmt::format("- {}\n", markdown_code(named.findings[i]));
     if (named.findings.size() > kMaxListed) text += fmt::format("- and {} more\n", named.findings.size() - kMaxListed);
@@ -83,8 +86,8 @@ std::string remarks(const Description& d) {
   for (const convert::SkippedFile& file : d.left)
     left.push_back(fmt::format("{} ({})", markdown_code(file.file.string()), printable(file.reason)));
   line("Tied tensors, stored once", tied);
-  line("In the pickles, but no weights", coded(d.left_in_files));
-  line("Tensors that safetensors cannot hold, left out", coded(d.skipped));
+  line("In the pickles, but not weights", coded(d.unused));
+  line("Skipped tensors, which safetensors does not support", coded(d.skipped));
   line("Files that were not converted", left);
   return text.empty() ? "" : text + "\n";
 }
@@ -107,8 +110,8 @@ std::string how_to_load(const Description& d) {
         d.repo, d.files.empty() ? "model.safetensors" : printable(d.files.front().target), d.number);
   }
   return fmt::format(
-      "Load it before it is merged:\n\n```python\n{}\n```\n\nCheck every tensor again, without trusting this "
-      "text:\n\n```\ndepickle check {} {}\n```\n",
+      "Load it before it is merged:\n\n```python\n{}\n```\n\nVerify every tensor "
+      "yourself:\n\n```\ndepickle check {} {}\n```\n",
       lines, d.repo, d.number);
 }
 
@@ -122,14 +125,14 @@ std::string folded_receipt(const std::string& receipt) {
 std::string markdown_code(std::string_view text) {
   std::string shown = printable(text, 300), code;
   for (char c : shown) {
-    if (c == '|') code += '\\';  // a table would end its cell here
+    if (c == '|') code += '\\';  // ends the cell of a table
     code += c == '`' ? '\'' : c;
   }
   return "`" + code + "`";
 }
 
 std::string to_markdown(const Description& description) {
-  return opening(description) + table(description) + named(description.named) + remarks(description) +
+  return opening(description) + table(description) + pickle_content(description.named) + remarks(description) +
          how_to_load(description) + folded_receipt(description.receipt);
 }
 

@@ -1,4 +1,4 @@
-// The text of a pull request: what was done, and how anybody can see that it is so. Pure.
+// The text of a pull request: what it adds, and how to verify it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -15,32 +15,32 @@ struct DescribedFile {
   std::string target_sha256 = {}, source_sha256 = {};  ///< empty before the conversion
 };
 
-/// What the pickles name, as scan() reports it.
+/// The globals and calls of the pickles, as scan() reports them.
 struct NamedInPickles {
-  std::vector<std::string> inert;     ///< "torch._utils._rebuild_tensor_v2"; sorted, each once
+  std::vector<std::string> inert;     ///< "torch._utils._rebuild_tensor_v2"; sorted, unique
   std::vector<std::string> findings;  ///< "pytorch_model.bin: `os.system(…)`, runs a command"
 };
 
 struct Description {
   std::string repo, commit, version;
-  std::string library;       ///< "transformers", "diffusers" or another word of the Hub; empty where it does not say
-  bool is_pipeline = false;  ///< it has a model_index.json
-  uint64_t number = 0;       ///< that the pull request will have
+  std::string library;       ///< the Hub's library_name: "transformers", "diffusers" …; may be empty
+  bool is_pipeline = false;  ///< the repository contains a model_index.json
+  uint64_t number = 0;       ///< the expected number of the pull request
   std::vector<DescribedFile> files;
   std::vector<std::string> indexes;
   uint64_t tensors = 0, identical = 0;  ///< identical is 0 before the conversion
   std::vector<convert::Tied> tied;
-  std::vector<std::string> left_in_files;  ///< "epoch (int 3)"
-  std::vector<std::string> skipped;        ///< tensors that safetensors cannot hold
+  std::vector<std::string> unused;         ///< "epoch (int 3)"
+  std::vector<std::string> skipped;        ///< tensors that safetensors does not support
   std::vector<convert::SkippedFile> left;  ///< files that were not converted
   NamedInPickles named;
-  std::string receipt;  ///< JSON; folded in where it is at most 16 KiB
+  std::string receipt;  ///< JSON; included if it has at most 16 KiB
 };
 
-/// Markdown. Names from the repository cannot break out of it.
+/// Returns the description as Markdown. Names from the repository are escaped.
 std::string to_markdown(const Description& description);
 
-/// `text` as Markdown code on one line, also inside a table.
+/// Returns `text` as Markdown code on one line, valid inside a table too.
 std::string markdown_code(std::string_view text);
 
 }  // namespace depickle::repo

@@ -1,4 +1,4 @@
-// What looks into the files of a repository: convert::Engine, and the comparison of a pull request's model with its pickle.
+// Reads the content of repository files: convert::Engine plus the comparison of a model with its pickle.
 #pragma once
 
 #include "depickle/convert/engine.h"
@@ -8,7 +8,7 @@ namespace depickle::repo {
 
 class Engine : public convert::Engine {
  public:
-  /// repo::check_model.
+  /// Same contract as repo::check_model().
   virtual void check_model(Check& check, const ModelPair& pair, const safetensors::Index* index,
       const OpenFile& open_before, const OpenFile& open_after, const CheckOptions& options) = 0;
 };

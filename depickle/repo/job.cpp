@@ -5,14 +5,12 @@
 #include "depickle/base/error.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/mapped_file.h"
+#include "depickle/repo/files.h"
 #include "depickle/repo/remote.h"
 
 namespace depickle::repo {
-namespace {
 
 namespace fs = std::filesystem;
-
-}  // namespace
 
 Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
     : client_(client),
@@ -23,12 +21,12 @@ Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOption
   report_.repo = repo.name();
   report_.commit = info_.commit;
   report_.title = kTitle;
-  files_ = client.files(repo, info_.commit);  // the cache is left as it is until something is converted
+  files_ = client.files(repo, info_.commit);  // not hub::list_commit(): a plan does not write to the cache
   for (const hub::RepoFile& file : files_) by_path_.emplace(file.path, &file);
   report_.plan = plan_at(info_.commit, files_);
 }
 
-bool Job::is_open_already(
+bool Job::find_open_request(
     const std::string& author, const std::vector<hub::RepoFile>& converted, std::optional<uint64_t> opened) {
   const Intent intent{
       .commit = info_.commit, .author = author, .new_files = report_.plan.new_files(), .converted = converted};
@@ -71,15 +69,15 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
       client_, repo_, info_.commit, wanted, options_.progress, hub::is_commit_id(options_.revision) ? "" : branch());
   report_.downloaded_bytes += snapshot.downloaded_bytes;
   for (const std::string& path : needed) {
-    fs::create_directories((work / path).parent_path());
-    fs::create_symlink(fs::canonical(snapshot.folder / path), work / path);
+    create_folder((work / path).parent_path());
+    link_to(snapshot.folder / path, work / path);
   }
   if (target != work)
     for (const std::string& path : report_.plan.present) copy_present(work / path, target / path);
   report_.report = convert::convert_folder(work, target, options, options_.progress);
   for (convert::FailedFile& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
-    take_scan(engine_.scan_file(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
+    add_scan(engine_.scan_file(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
     file.source = file.source.lexically_relative(work);
     file.target = file.target.lexically_relative(target);
   }
@@ -115,8 +113,8 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
     d.tensors += file.tensors;
     d.identical += file.identical;
     d.tied.insert(d.tied.end(), file.tied.begin(), file.tied.end());
-    for (const Unused& left : file.unused)
-      d.left_in_files.push_back(fmt::format("{} ({})", left.path, left.description));
+    for (const Unused& unused : file.unused)
+      d.unused.push_back(fmt::format("{} ({})", unused.path, unused.description));
     for (const Unsupported& tensor : file.unsupported)
       d.skipped.push_back(fmt::format("{} ({})", tensor.name, tensor.what));
   }
@@ -142,7 +140,7 @@ uint64_t Job::preview_file(const convert::ModelFiles::File& file) {
   const std::string path = file.source.string();
   try {
     auto source = open_source(client_, repo_, info_.commit, path);
-    take_scan(engine_.scan_file(source), path);
+    add_scan(engine_.scan_file(source), path);
     auto only_plan = [](uint64_t) { return nullptr; };
     auto report = engine_.convert_model({source}, only_plan,
         {.plan = options_.convert.plan, .open = options_.convert.open, .progress = options_.progress, .file = path});
@@ -168,11 +166,10 @@ Error Job::in_repository(const convert::FailedFile& failure, const fs::path& wor
 void Job::copy_present(const fs::path& from, const fs::path& to) {
   std::error_code ignored;
   if (fs::exists(to, ignored)) return;
-  fs::create_directories(to.parent_path());
-  fs::copy_file(from, to);
+  copy_new_file(from, to);
 }
 
-void Job::take_scan(scan::Scan scan, const std::string& path) {
+void Job::add_scan(scan::Scan scan, const std::string& path) {
   for (const scan::NamedGlobal& global : scan.globals)
     if (global.inert) inert_.insert(global.name);
   for (const scan::Finding& finding : scan.findings)

@@ -1,5 +1,4 @@
-// One repository at one commit, on its way to safetensors: what convert_repo() and open_pull_request() do their steps
-// with.
+// The conversion of one repository at one commit: the steps of convert_repo() and open_pull_request().
 #pragma once
 
 #include <filesystem>
@@ -17,7 +16,7 @@
 
 namespace depickle::repo {
 
-/// Pinned to what the revision stands for at first. Not for several threads.
+/// Resolves the revision once, in the constructor. Not thread-safe. Keeps references to its arguments.
 class Job {
  public:
   Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options);
@@ -26,28 +25,29 @@ class Job {
   const std::string& commit() const noexcept { return info_.commit; }
   bool nothing_to_do() const noexcept { return report_.plan.nothing_to_do(); }
 
-  /// True where an open pull request does the work; it is in the report then.
-  bool is_open_already(
+  /// Returns true if an open pull request contains the same work, and puts it into the report. `converted`: the new
+  /// files, if known. Ignores pull requests numbered `opened` or higher.
+  bool find_open_request(
       const std::string& author, const std::vector<hub::RepoFile>& converted, std::optional<uint64_t> opened = {});
-  /// What the conversion would give, from the tables alone.
+  /// Fills the report with the expected result. Reads only the tensors' tables.
   void preview();
-  /// Converts into `target`; `work` gets links to the sources, under their names in the repository.
+  /// Converts into `target`. Links the downloaded sources into `work` under their names in the repository.
   void convert(const std::filesystem::path& work, const std::filesystem::path& target, convert::Options options);
-  /// The pull request's text. `receipt` is nullptr before the conversion.
+  /// Writes the pull request's text into the report. `receipt` is nullptr before the conversion.
   void describe(uint64_t number, const convert::Receipt* receipt, const std::string& receipt_text);
-  /// Whether the branch is no longer at commit().
+  /// Returns whether the branch has moved away from commit().
   bool has_moved() const;
   std::string branch() const;
-  /// Our pull requests on older commits, as is_open_already() last saw them.
+  /// Returns the author's pull requests on older commits, as of the last find_open_request().
   const std::vector<uint64_t>& stale() const noexcept { return stale_; }
 
  private:
   Plan plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const;
   uint64_t preview_file(const convert::ModelFiles::File& file);
-  // The working folder is gone when people read this.
+  // Replaces the path of the work folder, which is deleted later, by the path in the repository.
   static Error in_repository(const convert::FailedFile& failure, const std::filesystem::path& work);
   static void copy_present(const std::filesystem::path& from, const std::filesystem::path& to);
-  void take_scan(scan::Scan scan, const std::string& path);
+  void add_scan(scan::Scan scan, const std::string& path);
   static void add_digests(DescribedFile& file, const convert::Receipt& receipt);
 
   const hub::Client& client_;
@@ -58,8 +58,8 @@ class Job {
   std::vector<hub::RepoFile> files_;
   std::map<std::string_view, const hub::RepoFile*> by_path_;
   std::vector<uint64_t> stale_;
-  std::set<std::string> inert_;        // globals of the pickles that only build tensors
-  std::vector<std::string> findings_;  // what else the pickles would do
+  std::set<std::string> inert_;        // globals that only build tensors and plain containers
+  std::vector<std::string> findings_;  // everything else that loading the pickles would execute
   RepoReport report_;
 };
 

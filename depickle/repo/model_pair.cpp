@@ -16,12 +16,12 @@ constexpr std::string_view kSafetensors = ".safetensors";
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
 
-// One name for a model in either layout: that of the single file.
+// Returns the name of the single-file layout, as the key of a model in either layout.
 std::string key_of(const std::string& safetensors_path) {
   return is_safetensors_index(safetensors_path) ? other_layout(safetensors_path) : safetensors_path;
 }
 
-// Models by key. Of an index, the shards; of what no index claims, each file.
+// Returns the models by key: each index with its shards, and each file that is not a shard of an index.
 std::map<std::string, ModelParts> models_of(
     const std::vector<hub::RepoFile>& files, const ReadIndex& read_index, bool pickles) {
   auto target_of = [&](const std::string& path) -> std::string {

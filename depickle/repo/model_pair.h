@@ -1,4 +1,4 @@
-// Which pickle of a repository a safetensors model is the conversion of: by their names. Pure.
+// Finds the pickle that a safetensors model was converted from, by their names. Pure.
 #pragma once
 
 #include <string>
@@ -11,25 +11,25 @@
 
 namespace depickle::repo {
 
-/// The other name under which a loader would find the same safetensors model:
+/// Returns the other name under which a loader finds the same safetensors model:
 /// model.fp16.safetensors ↔ model.safetensors.index.fp16.json. Empty for other names.
 std::string other_layout(std::string_view path);
 
-/// One model by its files: itself, or an index and its shards. Paths count from the repository's root.
+/// The files of one model: a single file, or an index and its shards. Paths are relative to the repository's root.
 struct ModelParts {
-  std::string entry;                ///< the index, or the only part; empty where there is no such model
-  std::vector<std::string> shards;  ///< that hold the tensors; the entry itself where it is no index
+  std::string entry;                ///< the index or the single file; empty if the model does not exist
+  std::vector<std::string> shards;  ///< the files with the tensors; the entry itself if it is not an index
 };
 
-/// A safetensors model that a change touches, and the pickle that it should equal.
+/// A changed safetensors model and the pickle that it should equal.
 struct ModelPair {
   ModelParts safetensors;
-  ModelParts pickle;  ///< entry empty: none has the name
+  ModelParts pickle;  ///< `entry` is empty if no pickle matches
 };
 
-/// `before` and `after` are the files at the two commits; the indexes among them are read by the two functions. An
-/// index that cannot be parsed counts
-/// as a model with no shards. Sorted by the safetensors' entry. A new shard that no index names is a model of its own.
+/// Returns the pairs for the changed safetensors models, sorted by entry. `before` and `after` are the files at the two
+/// commits; `read_before` and `read_after` read their indexes. An index that cannot be parsed counts as a model without
+/// shards, a new shard that no index names as a model of its own.
 std::vector<ModelPair> pair_models(const std::vector<FileChange>& changes, const std::vector<hub::RepoFile>& before,
     const ReadIndex& read_before, const std::vector<hub::RepoFile>& after, const ReadIndex& read_after);
 

@@ -20,14 +20,14 @@ using Names = std::set<std::string_view>;
 constexpr std::array<std::string_view, 2> kSafetensorsStems = {"model", "diffusion_pytorch_model"};
 constexpr std::array<std::string_view, 2> kPickleStems = {"pytorch_model", "diffusion_pytorch_model"};
 
-// "unet" → "unet/"; the root stays empty.
+// "unet" → "unet/"; "" for the root.
 std::string folder_prefix(std::string_view folder) {
   while (folder.ends_with('/')) folder.remove_suffix(1);
   return folder.empty() ? "" : std::string(folder) + "/";
 }
 
-// The first of a model's names that is there: of each stem the single file, then the index. The variant stands before
-// the last ending.
+// Returns the first existing name of a model: for each stem the single file, then the index. The variant precedes the
+// last extension.
 std::optional<ModelFile> find_named(
     const Names& names, const std::string& folder, const std::string& variant, bool pickle) {
   const std::string dotted = variant.empty() ? "" : "." + variant;
@@ -43,7 +43,7 @@ std::optional<ModelFile> find_named(
   return std::nullopt;
 }
 
-// The one weights file that stands in `folder` itself, whatever it is called.
+// Returns the only weights file directly in `folder`, whatever its name; empty if there are none or several.
 std::optional<ModelFile> find_only(const Names& names, const std::string& folder) {
   std::optional<ModelFile> found;
   for (auto name = names.lower_bound(folder); name != names.end() && name->starts_with(folder); ++name) {
@@ -63,7 +63,7 @@ std::optional<ModelFile> find_only(const Names& names, const std::string& folder
             "no weights of the variant {} in {}", quoted(variant), folder.empty() ? "the repository" : quoted(folder)));
   throw Error(Code::not_found, "",
       fmt::format(
-          "no weights that a model library would look for in {}", folder.empty() ? "the repository" : quoted(folder)),
+          "no weights that a model library would load in {}", folder.empty() ? "the repository" : quoted(folder)),
       {}, "name the file itself: hf://ORG/NAME/FILE");
 }
 
@@ -143,8 +143,6 @@ JsonValue parse_object(std::string_view model_index) {
 }
 
 }  // namespace
-
-bool Choice::has_pickle() const noexcept { return std::ranges::any_of(models, &ModelFile::is_pickle); }
 
 Choice pick(
     const std::vector<std::string>& files, const std::optional<std::string>& model_index, const PickOptions& options) {

@@ -1,4 +1,4 @@
-// Which weights files of a repository a model library would load. Pure: a list of names in, names out.
+// Selects the weights files of a repository that a model library would load. Pure.
 #pragma once
 
 #include <optional>
@@ -9,14 +9,14 @@
 namespace depickle::repo {
 
 struct PickOptions {
-  std::string variant = {};    ///< "fp16": model.fp16.safetensors and its kin
-  std::string subfolder = {};  ///< "unet"; the model there, as if it were alone
-  bool allow_pickle = true;    ///< where there is no safetensors
+  std::string variant = {};    ///< "fp16" selects model.fp16.safetensors
+  std::string subfolder = {};  ///< "unet": select the model of this folder
+  bool allow_pickle = true;    ///< if no safetensors exist
 };
 
-/// One model, by the file that a loader begins with.
+/// One model, by the file that a loader opens first.
 struct ModelFile {
-  std::string component;  ///< of a pipeline: "unet"; else empty
+  std::string component;  ///< "unet"; empty if the model is not part of a pipeline
   std::string path;       ///< the weights, or the index of a sharded model
   bool is_index = false;
   bool is_pickle = false;
@@ -24,42 +24,38 @@ struct ModelFile {
 
 struct Choice {
   bool is_pipeline = false;
-  std::vector<ModelFile> models;  ///< one; of a pipeline: one for each component that has weights, by name
+  std::vector<ModelFile> models;  ///< one; for a pipeline, one per component with weights, sorted by component
   std::vector<std::string> notes;
-
-  bool has_pickle() const noexcept;
 };
 
-/// As transformers and diffusers choose:
-///   a model      safetensors, then its index, then the pickle, then its index; with a variant, only names with the
-/// variant
-///   a pipeline   (model_index.json at the root) safetensors only where every component has them, else the pickles
-/// where a component has
-///                any; names with the variant first, then those without, but at least one with it
-/// Without such a name, the one weights file of the folder, if it is the only one.
+/// Selects as transformers and diffusers do:
+///   model      the safetensors file, else its index, else the pickle, else its index; with a variant, only names with
+///              the variant
+///   pipeline   (model_index.json at the root) safetensors only if every component has them, else the pickle of each
+///              component that has one; names with the variant first, then without, but at least one with it
+/// If no file has such a name: the folder's only weights file, if there is exactly one.
 ///
-/// `files` are all paths of the repository; `model_index` is the text of model_index.json where it has one.
-/// Throws Error{not_found} where there are no weights (with this variant), {unsafe} naming the pickle where only that
-/// is left and it is not
-/// allowed, {malformed} for a broken model_index.json.
+/// `files` are all paths of the repository; `model_index` is the text of its model_index.json, if it exists.
+/// Throws Error{not_found} if there are no weights (of this variant), {unsafe} with the pickle's name if only a pickle
+/// exists and pickles are not allowed, {malformed} for an invalid model_index.json.
 Choice pick(const std::vector<std::string>& files, const std::optional<std::string>& model_index,
     const PickOptions& options = {});
 
-/// The components that model_index.json names: its keys with a library and a class. Throws Error{malformed}.
+/// Returns the components in model_index.json, sorted: its keys with a library and a class. Throws Error{malformed}.
 std::vector<std::string> pipeline_components(std::string_view model_index);
 
-/// The last part of a path.
+/// Returns the last component of a path.
 constexpr std::string_view file_name(std::string_view path) noexcept { return path.substr(path.rfind('/') + 1); }
-/// What the name of an index of safetensors files holds before its variant.
+/// The part of the name of a safetensors index before the variant.
 inline constexpr std::string_view kSafetensorsIndex = ".safetensors.index";
 
-/// Whether a file holds weights in any format (or is an index of some), so that only a chosen one is worth downloading.
+/// Returns whether the name is that of a weights file in any format, or of an index.
 bool is_weights_name(std::string_view path) noexcept;
-/// "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json": the index of a sharded model.
+/// Returns whether the name is that of an index of shards: "pytorch_model.bin.index.fp16.json".
 bool is_index_name(std::string_view path) noexcept;
-/// "model.safetensors.index.json" and the like.
+/// Returns whether the name is that of an index of safetensors shards: "model.safetensors.index.json".
 bool is_safetensors_index(std::string_view path) noexcept;
-/// Whether a loader of this file would unpickle it, by its ending.
+/// Returns whether a loader would unpickle the file, by its extension.
 bool is_pickle_name(std::string_view path) noexcept;
 
 }  // namespace depickle::repo

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "pytorch_model-00001-of-00002.bin", "model.fp16-00001-of-00002.safetensors": without its index no loader finds it.
+// "pytorch_model-00001-of-00002.bin", "model.fp16-00001-of-00002.safetensors". Loaders find shards only by an index.
 bool is_shard_name(std::string_view name) {
   const size_t of = name.rfind("-of-");
   if (of == name.npos || of < 6 || name[of - 6] != '-') return false;
@@ -27,9 +27,8 @@ bool is_shard_name(std::string_view name) {
   return digits(name.substr(of - 5, 5)) && digits(name.substr(of + 4, 5));
 }
 
-// Whether a library loads a file of this name by itself: transformers, diffusers (also LoRA weights and embeddings),
-// PEFT.
-bool is_looked_for(std::string_view path) {
+// Returns whether transformers, diffusers (also for LoRA weights and embeddings) or PEFT load a file of this name.
+bool is_standard_name(std::string_view path) {
   constexpr std::array<std::string_view, 7> kStems = {"pytorch_model", "diffusion_pytorch_model", "model",
       "adapter_model", "pytorch_lora_weights", "learned_embeds", "prior_diffusion_pytorch_model"};
   const std::string_view name = file_name(path);
@@ -59,7 +58,7 @@ class Indexes {
     return read_.at(name);
   }
 
-  // Whether a loader that finds this index finds its shards too.
+  // Returns whether the index is valid and all its shards exist.
   bool is_loadable(const std::string& name, const std::set<std::string>& names) const {
     auto index = read_.find(name);
     if (index == read_.end()) return false;
@@ -95,12 +94,12 @@ class Planner {
     plan_.already = std::move(survey.up_to_date);
     plan_.left = std::move(survey.skipped);
     plan_.failed = std::move(survey.failed);
-    const bool some_are_looked_for = std::ranges::any_of(survey.models, [](const convert::ModelFiles& job) {
-      return is_looked_for(main_source(job).string());
+    const bool has_standard_names = std::ranges::any_of(survey.models, [](const convert::ModelFiles& job) {
+      return is_standard_name(main_source(job).string());
     }) || std::ranges::any_of(plan_.already, [](const convert::SkippedFile& left) {
-      return is_looked_for(left.file.string());
+      return is_standard_name(left.file.string());
     });
-    for (convert::ModelFiles& job : survey.models) take(std::move(job), some_are_looked_for);
+    for (convert::ModelFiles& job : survey.models) add(std::move(job), has_standard_names);
     std::ranges::sort(plan_.already, {}, &convert::SkippedFile::file);
     std::ranges::sort(plan_.left, {}, &convert::SkippedFile::file);
     return std::move(plan_);
@@ -117,19 +116,19 @@ class Planner {
     return is_safetensors_index(name) && !indexes_.is_loadable(name, names_);
   }
 
-  bool is_there(const std::string& target) const {
+  bool can_be_loaded(const std::string& target) const {
     if (!names_.contains(target)) return false;
     return !is_index_name(target) || indexes_.is_loadable(target, names_);
   }
 
-  void take(convert::ModelFiles job, bool some_are_looked_for) {
+  void add(convert::ModelFiles job, bool has_standard_names) {
     const std::string source = main_source(job).string();
-    if (const std::string other = other_layout(main_target(job)); is_there(other)) {
+    if (const std::string other = other_layout(main_target(job)); can_be_loaded(other)) {
       plan_.already.push_back({source, fmt::format("{} already exists", printable(file_name(other)))});
     } else if (!job.index && is_shard_name(file_name(source))) {
       plan_.left.push_back({source, "a shard that no index names"});
-    } else if (some_are_looked_for && !is_looked_for(source)) {
-      plan_.left.push_back({source, "not a name that model libraries look for"});
+    } else if (has_standard_names && !is_standard_name(source)) {
+      plan_.left.push_back({source, "not a name that model libraries load"});
     } else {
       for (const convert::ModelFiles::File& file : job.files) {
         plan_.source_bytes += sizes_.at(file.source.string());

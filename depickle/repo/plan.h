@@ -1,5 +1,4 @@
-// What a conversion of a repository will do. Pure: names, sizes and indexes in, names out; nothing is downloaded or
-// written.
+// Plans the conversion of a repository from names, sizes and indexes. Pure: downloads and writes nothing.
 #pragma once
 
 #include <cstdint>
@@ -13,33 +12,31 @@
 
 namespace depickle::repo {
 
-/// The index at this path of the repository. Throws Error{malformed} where it is broken; what else it throws, plan()
-/// does.
+/// Reads the index at this path of the repository. Throws Error{malformed} if it is invalid. plan() passes on all other
+/// errors.
 using ReadIndex = std::function<safetensors::Index(const std::string& path)>;
 
-/// Everything is sorted by path; all paths count from the repository's root.
+/// All lists are sorted by path. Paths are relative to the repository's root.
 struct Plan {
-  std::vector<convert::ModelFiles> jobs;      ///< to be converted
-  std::vector<convert::SkippedFile> already;  ///< pickles whose safetensors are there
-  std::vector<convert::SkippedFile> left;     ///< pickles that no library looks for, or that hold no weights
-  std::vector<convert::FailedFile> failed;    ///< broken indexes, missing shards, two files that would get one name
-  std::vector<std::string>
-      present;  ///< of the jobs' targets, those that are there: a conversion broke off, and they must prove equal
+  std::vector<convert::ModelFiles> jobs;      ///< conversions to do
+  std::vector<convert::SkippedFile> already;  ///< pickles whose safetensors exist
+  std::vector<convert::SkippedFile> left;     ///< pickles that no library loads, or that contain no weights
+  std::vector<convert::FailedFile> failed;    ///< invalid indexes, missing shards, two files with the same target
+  /// Targets of `jobs` that exist, because a conversion was interrupted. They are compared with the result.
+  std::vector<std::string> present;
   uint64_t source_bytes = 0;  ///< of the jobs
 
   bool nothing_to_do() const noexcept { return jobs.empty() && failed.empty(); }
-  /// What the jobs write, indexes included; without what is present.
+  /// Returns the files that the jobs write, with indexes, without `present`.
   std::vector<std::string> new_files() const;
-  /// What the jobs read, and what must prove equal.
+  /// Returns the files that the jobs read, and `present`.
   std::vector<std::string> needed_files() const;
 };
 
-/// Plans the files that model libraries look for: single, sharded, with a variant, in any folder (each component of a
-/// pipeline has one).
-/// Names: convert::target_name(). A model counts as converted where its safetensors can be loaded, in one file or in
-/// shards; one
-/// whose index names missing shards is converted again. Other weights (best.pt) are planned only where there are none
-/// of these.
+/// Plans the files that model libraries load: single, sharded, with a variant, in any folder (one per component of a
+/// pipeline). convert::target_name() gives the names. A model counts as converted if its safetensors can be loaded,
+/// from one file or from shards; if its index names missing shards, it is converted again. Other weights (best.pt) are
+/// planned only if the repository contains none of these.
 Plan plan(const std::vector<hub::RepoFile>& files, const ReadIndex& read_index);
 
 }  // namespace depickle::repo

@@ -24,17 +24,18 @@ PickOptions pick_options(const LoadOptions& options) {
       .variant = options.variant, .subfolder = options.subfolder, .allow_pickle = options.policy != Policy::paranoid};
 }
 
-// All files below a folder, as paths from it.
+// Returns all files below a folder, relative to it.
 std::vector<std::string> names_in(const fs::path& folder) {
   constexpr size_t kMaxFiles = 200'000;
   std::vector<std::string> names;
   std::error_code error;
   for (fs::recursive_directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
-    if (walk->is_directory()) continue;
+    std::error_code ignored;
+    if (walk->is_directory(ignored)) continue;
     names.push_back(walk->path().lexically_relative(folder).generic_string());
-    if (names.size() > kMaxFiles) throw Error(Code::limit, "", "holds more than 200,000 files", Where::in(folder));
+    if (names.size() > kMaxFiles) throw Error(Code::limit, "", "contains more than 200,000 files", Where::in(folder));
   }
-  if (error) throw system_error(error.value(), "cannot look into the folder", folder);
+  if (error) throw system_error(error.value(), "cannot read the folder", folder);
   return names;
 }
 
@@ -54,7 +55,7 @@ Pretrained from_folder(const fs::path& folder, const LoadOptions& options) {
   return open_choice(folder, pick(names, model_index, pick_options(options)));
 }
 
-// The refusal of a pickle, with the pull request that would make it unnecessary.
+// Returns the refusal of a pickle with a hint: an open pull request that adds safetensors, or how to open one.
 Error with_help(const Error& refusal, const hub::Client& client, const hub::RepoId& repo,
     const std::optional<std::string>& model_index, const PickOptions& options) {
   std::optional<uint64_t> helpful;
@@ -62,13 +63,13 @@ Error with_help(const Error& refusal, const hub::Client& client, const hub::Repo
     helpful = helpful_pull_request(client, repo, model_index, options);
   } catch (const Error& error) {
     if (error.code() == Code::cancelled) throw;
-    return refusal;  // that the pull requests cannot be seen is not what is wrong
+    return refusal;  // a failed search for pull requests does not replace the refusal
   }
   if (!helpful)
     return refusal.with_hint(
         fmt::format("depickle convert {} --pr opens a pull request that adds safetensors", repo.name()));
   return refusal.with_hint(
-      fmt::format("pull request #{0} adds safetensors: depickle check {1} {0}, then take the revision refs/pr/{0}",
+      fmt::format("pull request #{0} adds safetensors: depickle check {1} {0}, then load the revision refs/pr/{0}",
           *helpful, repo.name()));
 }
 
@@ -104,14 +105,14 @@ class Fetcher {
     for (const hub::RepoFile& file : files_) names.push_back(file.path);
     std::optional<std::string> model_index;
     if (has(kModelIndex)) model_index = text(os::MappedFile::open(download({kModelIndex}) / kModelIndex)->all());
-    const PickOptions wishes = pick_options(options_);
+    const PickOptions pick_by = pick_options(options_);
     try {
-      return pick(names, model_index, wishes);
+      return pick(names, model_index, pick_by);
     } catch (const Error& error) {
       const bool no_weights =
           std::ranges::none_of(names, [](const std::string& name) { return is_weights_name(name); });
       if (with_rest && no_weights && options_.variant.empty() && options_.subfolder.empty()) return {};
-      if (error.code() == Code::unsafe) throw with_help(error, client_, repo_, model_index, wishes);
+      if (error.code() == Code::unsafe) throw with_help(error, client_, repo_, model_index, pick_by);
       if (error.code() == Code::not_found) throw error.in(hub::hf_address(repo_, options_.revision));
       throw;
     }
@@ -125,13 +126,13 @@ class Fetcher {
     for (const std::string& shard : index.shards()) {
       if (!has(folder + shard))
         throw Error(Code::not_found, "",
-            fmt::format("names the shard {}, which the repository does not have", quoted(shard)),
+            fmt::format("names the shard {}, which the repository does not contain", quoted(shard)),
             Where::in(model.path));
       wanted.push_back(folder + shard);
     }
   }
 
-  // The snapshot's folder, with these files in it.
+  // Downloads files into the snapshot and returns its folder.
   fs::path download(std::vector<std::string> wanted) {
     std::ranges::sort(wanted);
     wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
@@ -157,7 +158,7 @@ class Fetcher {
 const Weights& Pretrained::weights() const {
   if (!is_pipeline) return components.front().weights;
   throw Error(Code::unsupported, "", fmt::format("is a pipeline of {}", plural(components.size(), "model")),
-      Where::in(folder.string()), "choose one by its name, or by the subfolder");
+      Where::in(folder.string()), "choose a component by its name or subfolder");
 }
 
 const Weights& Pretrained::at(std::string_view component) const {
@@ -166,7 +167,7 @@ const Weights& Pretrained::at(std::string_view component) const {
   std::vector<std::string> names;
   for (const Component& there : components) names.push_back(printable(there.name));
   throw Error(Code::not_found, "",
-      fmt::format("there is no component {} (it has {})", quoted(component), fmt::join(names, ", ")),
+      fmt::format("does not contain the component {} (it has {})", quoted(component), fmt::join(names, ", ")),
       Where::in(folder.string()));
 }
 

@@ -8,7 +8,7 @@ namespace depickle::repo {
 namespace {
 
 constexpr size_t kMaxRequests = 200;
-constexpr size_t kMaxCommits = 100;  // of a pull request's log, until it meets its branch
+constexpr size_t kMaxCommits = 100;  // of a pull request's log, searched for its base
 
 bool is_open(const hub::Discussion& discussion) {
   return discussion.is_pull_request &&
@@ -21,7 +21,7 @@ std::map<std::string_view, std::string_view> ids_of(const std::vector<hub::RepoF
   return ids;
 }
 
-// What a listing of a pull request fails with when it was closed, or its ref removed, while we looked.
+// Returns whether a request failed because the pull request's ref was deleted meanwhile.
 bool is_gone(const hub::Failure& failure) { return failure.is_missing_revision() || failure.is_missing_file(); }
 
 std::vector<std::string> paths_of(const std::vector<hub::RepoFile>& files) {
@@ -44,16 +44,16 @@ std::optional<std::string> merge_base(
 Relation relation(const PullRequest& request, const Plan& rest, const Intent& intent) {
   if (!is_open(request.discussion)) return Relation::none;
   const auto ids = ids_of(request.files);
-  auto holds = [&](const hub::RepoFile& file) {
+  auto contains = [&](const hub::RepoFile& file) {
     auto found = ids.find(file.path);
     return found != ids.end() && found->second == file.etag();
   };
   const bool same_base = request.base == intent.commit;
-  const bool ours =
+  const bool is_own =
       !intent.author.empty() && request.discussion.author == intent.author && request.discussion.title == kTitle;
   if (same_base && rest.nothing_to_do()) return Relation::same;
-  if (ours && !same_base) return Relation::stale;
-  if (!intent.converted.empty() && std::ranges::all_of(intent.converted, holds)) return Relation::same;
+  if (is_own && !same_base) return Relation::stale;
+  if (!intent.converted.empty() && std::ranges::all_of(intent.converted, contains)) return Relation::same;
   const bool adds_some =
       std::ranges::any_of(intent.new_files, [&](const std::string& file) { return ids.contains(file); });
   return adds_some ? Relation::part : Relation::none;
@@ -70,7 +70,7 @@ std::vector<PullRequest> open_pull_requests(
       const std::vector<hub::Commit> commits = client.commits(repo, discussion.revision(), kMaxCommits);
       const std::optional<std::string> base = merge_base(commits, branch_commits);
       if (commits.empty() || !base || commits.front().id == *base)
-        continue;  // a draft without a change, or another history
+        continue;  // a draft without a change, or an unrelated history
       std::vector<hub::RepoFile> files = client.files(repo, commits.front().id);
       requests.push_back(
           {.discussion = std::move(discussion), .base = *base, .head = commits.front().id, .files = std::move(files)});

@@ -1,4 +1,4 @@
-// Pull requests that others, or we, have opened before: found by what they change, not by their titles.
+// Finds earlier pull requests by the files that they change, whoever opened them.
 #pragma once
 
 #include <optional>
@@ -12,53 +12,51 @@
 
 namespace depickle::repo {
 
-/// Of a branch: so far back it is looked for the commit that a pull request stands on.
+/// How many commits of a branch are searched for the base of a pull request.
 inline constexpr size_t kMaxBranchCommits = 1000;
 
-/// Loaders find a pull request by this title, spelled just so, and by its one commit on the branch's head.
+/// Loaders find a pull request by exactly this title and by its single commit on the branch's head.
 inline constexpr std::string_view kTitle = "Adding `safetensors` variant of this model";
 
-/// A pull request with the files that it would leave behind.
+/// A pull request and the files at its head.
 struct PullRequest {
   hub::Discussion discussion;
-  std::string base;  ///< the last commit that it shares with the branch
+  std::string base;  ///< the merge base with the branch
   std::string head;
   std::vector<hub::RepoFile> files;  ///< at `head`
 };
 
-/// What an earlier pull request means for the one that is about to be opened.
+/// How an earlier pull request relates to the new one.
 enum class Relation {
-  same,   ///< it does the work: another one would repeat it
-  stale,  ///< ours, on an older commit: to be closed when the new one is open
+  same,   ///< it contains the same work
+  stale,  ///< from the same author, on an older commit: closed after the new one is opened
   part,   ///< it adds some of the files
   none,
 };
 
-/// What relation() decides by.
+/// The new pull request.
 struct Intent {
-  std::string commit;                    ///< what the new pull request will stand on
-  std::string author;                    ///< who will open it
+  std::string commit;                    ///< its base
+  std::string author;                    ///< the account that opens it
   std::vector<std::string> new_files;    ///< Plan::new_files()
-  std::vector<hub::RepoFile> converted;  ///< those of them whose sha256 is known; empty before the conversion
+  std::vector<hub::RepoFile> converted;  ///< the `new_files` with known sha256; empty before the conversion
 };
 
-/// `rest` is the plan of the repository as the pull request would leave it: whether it leaves anything to do.
-///   same    it is open, and stands on `commit` and leaves nothing to do, or holds all of `converted` (whatever it
-/// stands on)
-///   stale   it is open, `author`'s, with our title, and stands on another commit
+/// Returns the relation. `rest` is the plan for the repository after a merge of `request`.
+///   same    it is open, and either based on `commit` with nothing to do in `rest`, or contains all of `converted`
+///   stale   it is open, by `author`, with kTitle, and based on another commit
 Relation relation(const PullRequest& request, const Plan& rest, const Intent& intent);
 
-/// The open pull requests of a repository (drafts too) that change something, newest first; at most 200 are looked at.
-/// `branch_commits`:
-/// the branch's log, newest first.
+/// Returns the open pull requests of a repository, drafts included, that contain a change; newest first, at most 200.
+/// `branch_commits`: the branch's log, newest first.
 std::vector<PullRequest> open_pull_requests(
     const hub::Client& client, const hub::RepoId& repo, const std::vector<hub::Commit>& branch_commits);
 
-/// Where the log of a pull request meets that of its branch; empty where it does not.
+/// Returns the first commit of the pull request's log that the branch's log contains, if any.
 std::optional<std::string> merge_base(
     const std::vector<hub::Commit>& request_commits, const std::vector<hub::Commit>& branch_commits);
 
-/// The number of an open pull request at which pick() would find safetensors; empty where none would.
+/// Returns the number of an open pull request at whose head pick() finds safetensors, if there is one.
 std::optional<uint64_t> helpful_pull_request(const hub::Client& client, const hub::RepoId& repo,
     const std::optional<std::string>& model_index, const PickOptions& options);
 

@@ -1,4 +1,4 @@
-// A file of a repository, wherever its bytes are: in the cache, or on the Hub.
+// Opens files of a repository, from the cache or from the Hub.
 #pragma once
 
 #include <memory>
@@ -11,18 +11,18 @@
 
 namespace depickle::repo {
 
-/// Mapped where the cache has it, read by ranges where not. Nothing is stored. Throws as hub::RemoteSource does.
+/// Maps the file if it is in the cache, else reads it by range requests. Stores nothing. Throws as hub::RemoteSource.
 std::shared_ptr<const ByteSource> open_source(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 
-/// The whole of a small text (an index, a config). Throws Error{limit} beyond 100 MB.
+/// Reads a small text file (an index, a config). Throws Error{limit} if it has more than 100 MB.
 std::string read_text(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
-/// Throws Error{malformed} naming the file.
+/// Reads an index. Throws Error{malformed} with the file's name.
 safetensors::Index read_index(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 
-/// A weights file, or the shards of an index, opened as one table without being downloaded.
+/// Opens a weights file, or all shards of an index, as one table. Downloads nothing.
 Weights open_weights(const hub::Client& client, const hub::RepoId& repo, const std::string& commit,
     const std::string& path, const weights::OpenOptions& options = {});
 

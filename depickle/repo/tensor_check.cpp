@@ -20,11 +20,11 @@ using Kind = TensorFinding::Kind;
 using convert::Difference;
 using convert::DifferenceKind;
 
-// The shards of one side and where each tensor is, by the shards' own word.
+// The shards of one side, and the shard that contains each tensor.
 struct Side {
   std::map<std::string, std::shared_ptr<const ByteSource>> sources;  // by path
   std::map<std::string, std::string> file_of;                        // tensor → path
-  std::vector<std::pair<std::string, std::string>> repeated;         // tensor, the second path that holds it
+  std::vector<std::pair<std::string, std::string>> repeated;         // tensor, its second path
 };
 
 bool add_shard(Side& side, const std::string& path, std::shared_ptr<const ByteSource> source, const Weights& shard) {
@@ -33,7 +33,7 @@ bool add_shard(Side& side, const std::string& path, std::shared_ptr<const ByteSo
   return side.sources.emplace(path, std::move(source)).second;
 }
 
-// All of a side as one table.
+// Returns all shards of a side as one table.
 Weights table_of(const Side& side, const std::string& entry) {
   if (side.sources.size() == 1) return weights::open(side.sources.begin()->second);
   safetensors::Index::WeightMap map(side.file_of.begin(), side.file_of.end());
@@ -44,7 +44,7 @@ Weights table_of(const Side& side, const std::string& entry) {
 bool equal_bits(const Weights& a, const Tensor& in_a, const Weights& b, const Tensor& in_b) {
   if (in_a.dtype != in_b.dtype || !std::ranges::equal(in_a.shape, in_b.shape)) return false;
   convert::Buffers buffers(2);
-  uint64_t piece = 4096;  // most that differ do so at once
+  uint64_t piece = 4096;  // small first: most tensors that differ do so at the start
   for (uint64_t begin = 0; begin < in_a.size_bytes; begin += piece, piece = buffers.each_bytes() / 8 * 8) {
     piece = std::min(piece, in_a.size_bytes - begin);
     convert::Buffers::Lease lease_a(buffers), lease_b(buffers);
@@ -63,17 +63,17 @@ bool same_view(const Tensor& a, const Tensor& b) {
   return numbers(a) == numbers(b) && std::ranges::equal(a.shape, b.shape) && std::ranges::equal(a.strides, b.strides);
 }
 
-// Whether loaders make the tensor `kept` from the tensor `dropped`, so that a file with `kept` alone loads with one of
-// the two at random.
-bool kept_the_wrong_one(std::string_view kept, std::string_view dropped) {
-  // The prefixes make the alphabet prefer the first, so the second wins only by what is known of loaders.
+// Returns whether loaders derive `kept` from `dropped`. If so, a file that contains only `kept` is loaded with randomly
+// initialized values of one of the two.
+bool is_wrong_name_kept(std::string_view kept, std::string_view dropped) {
+  // The prefixes put `kept` first in alphabetical order, so `dropped` wins only by a rule about loaders.
   const std::string first = "0." + std::string(kept), second = "1." + std::string(dropped);
   return convert::kept_name(std::array<std::string_view, 2>{first, second}, {}) == 1;
 }
 
-class ShardCheck {
+class ModelCheck {
  public:
-  ShardCheck(Check& check, const ModelPair& pair, const CheckOptions& options)
+  ModelCheck(Check& check, const ModelPair& pair, const CheckOptions& options)
       : check_(check),
         pair_(pair),
         options_(options) {}
@@ -81,13 +81,12 @@ class ShardCheck {
   void run(const safetensors::Index* index, const OpenFile& open_before, const OpenFile& open_after) {
     if (!open_new(open_after, index)) return;
     if (pair_.pickle.entry.empty())
-      return add(
-          Kind::unmatched, pair_.safetensors.entry, "", "the base has no pickle of this name to compare it with");
+      return add(Kind::unmatched, pair_.safetensors.entry, "", "the base contains no pickle with a corresponding name");
     for (const std::string& path : pair_.pickle.shards) {
       auto source = open_before(path);
       if (!source)
-        throw Error(
-            Code::not_found, "", "names a shard that is not there: " + quoted(path), Where::in(pair_.pickle.entry));
+        throw Error(Code::not_found, "", fmt::format("names the shard {}, which does not exist", quoted(path)),
+            Where::in(pair_.pickle.entry));
       add_shard(old_, path, source, weights::open(source));
     }
     if (!new_.repeated.empty()) return;
@@ -99,7 +98,7 @@ class ShardCheck {
     check_.tensors.push_back({kind, std::move(file), std::string(tensor), std::move(what)});
   }
 
-  // False where nothing can be compared.
+  // Opens the new shards. Returns false if they cannot be compared.
   bool open_new(const OpenFile& open_after, const safetensors::Index* index) {
     const std::string& entry = pair_.safetensors.entry;
     if (entry.ends_with(".json") && !index) return add(Kind::unreadable, entry, "", "the index cannot be read"), false;
@@ -107,13 +106,13 @@ class ShardCheck {
     for (const std::string& path : pair_.safetensors.shards) {
       auto source = open_after(path);
       if (!source) {
-        add(Kind::index, entry, "", fmt::format("names the shard {}, which is not there", quoted(path)));
+        add(Kind::index, entry, "", fmt::format("names the shard {}, which does not exist", quoted(path)));
         continue;
       }
       try {
         const Weights shard = weights::open(source);
         if (!shard.container().starts_with("safetensors"))
-          throw Error(Code::unsupported, "", fmt::format("is no safetensors but {}", shard.container()));
+          throw Error(Code::unsupported, "", fmt::format("is not a safetensors file (got {})", shard.container()));
         add_shard(new_, path, source, shard);
         note_format(path, shard);
       } catch (const Error& error) {
@@ -125,7 +124,7 @@ class ShardCheck {
       }
     }
     for (const auto& [tensor, path] : new_.repeated)
-      add(Kind::repeated, path, tensor, fmt::format("{} holds it too", printable(new_.file_of.at(tensor))));
+      add(Kind::repeated, path, tensor, fmt::format("{} contains it too", printable(new_.file_of.at(tensor))));
     return readable && !new_.sources.empty();
   }
 
@@ -134,7 +133,7 @@ class ShardCheck {
     if (!metadata.empty() &&
         std::ranges::find(metadata, "format", &std::pair<std::string, std::string>::first) == metadata.end())
       check_.notes.push_back(
-          fmt::format("{}: its metadata names no format; transformers 4 refuses such a file", printable(path)));
+          fmt::format("{}: its metadata contains no \"format\"; transformers 4 refuses such a file", printable(path)));
   }
 
   void compare(const safetensors::Index* index) {
@@ -148,24 +147,25 @@ class ShardCheck {
     std::set<std::string, std::less<>> differing;
     for (const Difference& difference : comparison.differences) differing.insert(difference.name);
     for (const convert::Tied& tied : comparison.tied) {
-      if (!differing.contains(tied.name)) judge_tie(tied.name, tied.kept);
+      if (!differing.contains(tied.name)) check_tie(tied.name, tied.kept);
     }
-    for (const Difference& difference : comparison.differences) judge(difference, before, after, comparison, differing);
-    judge_records(before, after);
+    for (const Difference& difference : comparison.differences)
+      classify(difference, before, after, comparison, differing);
+    check_recorded_names(before, after);
     for (const Unsupported& tensor : before.unsupported())
       if (!after.find(tensor.name))
         add(Kind::missing, pair_.safetensors.entry, tensor.name,
-            fmt::format("{} has it, as {}, which safetensors cannot hold", printable(pair_.pickle.entry),
+            fmt::format("{} contains it as {}, which safetensors does not support", printable(pair_.pickle.entry),
                 printable(tensor.what)));
-    if (index) judge_index(*index, before, after);
+    if (index) check_index(*index, before, after);
   }
 
-  // `dropped` is not in the file, `kept` is, and they are one tensor.
-  void judge_tie(std::string_view dropped, std::string_view kept) {
-    if (!kept_the_wrong_one(kept, dropped)) return;
+  // `kept` and `dropped` are names of one tensor; the file contains only `kept`.
+  void check_tie(std::string_view dropped, std::string_view kept) {
+    if (!is_wrong_name_kept(kept, dropped)) return;
     --check_.identical;
     add(Kind::alias, file_of(kept), kept,
-        fmt::format("loaders make it from {}, which is the one to keep", quoted(dropped)));
+        fmt::format("loaders derive it from {}, which should be stored instead", quoted(dropped)));
   }
 
   std::string file_of(std::string_view tensor) const {
@@ -173,7 +173,7 @@ class ShardCheck {
     return found == new_.file_of.end() ? pair_.safetensors.entry : found->second;
   }
 
-  void judge(const Difference& difference, const Weights& before, const Weights& after,
+  void classify(const Difference& difference, const Weights& before, const Weights& after,
       const convert::Comparison& comparison, const std::set<std::string, std::less<>>& differing) {
     const std::string file = file_of(difference.name);
     const std::string a = pair_.pickle.entry, b = pair_.safetensors.entry;
@@ -191,31 +191,32 @@ class ShardCheck {
       case DifferenceKind::bytes:
         if (auto twin = twin_of(after.at(difference.name), after, before, comparison))
           return add(Kind::swapped, file, difference.name,
-              fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
+              fmt::format("it has the bits of {} in {}", quoted(*twin), printable(a)));
         return add(Kind::different, file, difference.name, fmt::format("element {} is ", difference.element) + sides());
       case DifferenceKind::only_in_b:
         if (auto twin = twin_of(after.at(difference.name), after, before, comparison))
           return add(Kind::renamed, file, difference.name,
-              fmt::format("its bits are those of {} in {}", quoted(*twin), printable(a)));
-        return add(Kind::extra, file, difference.name, fmt::format("{} has no such tensor", printable(a)));
-      case DifferenceKind::only_in_a: return judge_missing(difference.name, before, after, differing);
+              fmt::format("it has the bits of {} in {}", quoted(*twin), printable(a)));
+        return add(Kind::extra, file, difference.name, fmt::format("{} does not contain it", printable(a)));
+      case DifferenceKind::only_in_a: return classify_missing(difference.name, before, after, differing);
     }
   }
 
-  // Tools that do not record what they leave out leave out tied names, which loaders know.
-  void judge_missing(const std::string& name, const Weights& before, const Weights& after,
+  // A missing name is no finding if it is tied to a stored one: some tools do not record tied names, but loaders know
+  // them.
+  void classify_missing(const std::string& name, const Weights& before, const Weights& after,
       const std::set<std::string, std::less<>>& differing) {
-    if (const Tensor* kept = kept_twin(before.at(name), before, after)) {
-      if (differing.contains(kept->name)) return;  // said of that name
+    if (const Tensor* kept = stored_twin(before.at(name), before, after)) {
+      if (differing.contains(kept->name)) return;  // reported for that name
       ++check_.identical;
-      return judge_tie(name, kept->name);
+      return check_tie(name, kept->name);
     }
     add(Kind::missing, pair_.safetensors.entry, name,
-        fmt::format("{} has it, the pull request does not", printable(pair_.pickle.entry)));
+        fmt::format("{} contains it, but the pull request does not", printable(pair_.pickle.entry)));
   }
 
-  // Another name of the same tensor of the pickle that the safetensors hold; nullptr where there is none.
-  const Tensor* kept_twin(const Tensor& tensor, const Weights& before, const Weights& after) {
+  // Returns the pickle's tensor with the same view and a name that the safetensors contain, or nullptr.
+  const Tensor* stored_twin(const Tensor& tensor, const Weights& before, const Weights& after) {
     if (places_.empty())
       for (const Tensor& there : before.tensors())
         places_.emplace(std::pair(there.storage, there.offset_bytes), &there);
@@ -227,12 +228,12 @@ class ShardCheck {
     return nullptr;
   }
 
-  // The name in the pickle whose tensor has the bits of `tensor`: names that differ are asked first. Bounded, for it
-  // only finds a better word.
+  // Returns a name in the pickle whose tensor has the bits of `tensor`. Tries names with findings first. Limited,
+  // because it only makes the finding more precise.
   std::optional<std::string> twin_of(
       const Tensor& tensor, const Weights& after, const Weights& before, const convert::Comparison& comparison) {
-    constexpr size_t kMaxAsked = 32, kMaxCandidates = 1000;
-    if (tensor.size_bytes == 0 || ++asked_ > kMaxAsked) return std::nullopt;
+    constexpr size_t kMaxSearches = 32, kMaxCandidates = 1000;
+    if (tensor.size_bytes == 0 || ++twin_searches_ > kMaxSearches) return std::nullopt;
     std::vector<const Tensor*> candidates;
     for (const Difference& difference : comparison.differences)
       if (const Tensor* there = before.find(difference.name)) candidates.push_back(there);
@@ -242,8 +243,8 @@ class ShardCheck {
     return std::nullopt;
   }
 
-  // What metadata records of names that no comparison met.
-  void judge_records(const Weights& before, const Weights& after) {
+  // Checks the names recorded in the metadata that the comparison did not cover.
+  void check_recorded_names(const Weights& before, const Weights& after) {
     for (const auto& [name, kept] : aliases_) {
       if (after.find(name) && after.find(kept) && name != kept && before.find(name) && before.find(kept)) {
         if (!same_view(before.at(name), before.at(kept)) &&
@@ -252,50 +253,50 @@ class ShardCheck {
               fmt::format("is recorded as another name of {}, which it does not equal", quoted(kept)));
       } else if (before.find(name) && before.find(kept) && !after.find(kept)) {
         add(Kind::alias, pair_.safetensors.entry, name,
-            fmt::format("is recorded as another name of {}, which the file does not hold", quoted(kept)));
+            fmt::format("is recorded as another name of {}, which the file does not contain", quoted(kept)));
       }
     }
   }
 
-  void judge_index(const safetensors::Index& index, const Weights& before, const Weights& after) {
+  void check_index(const safetensors::Index& index, const Weights& before, const Weights& after) {
     const std::string& entry = pair_.safetensors.entry;
     const std::string folder = entry.substr(0, entry.rfind('/') + 1);
     for (const auto& [tensor, shard] : index.weight_map()) {
-      auto holder = new_.file_of.find(tensor);
-      if (holder == new_.file_of.end()) {
-        if (!is_tied_to_a_kept_one(tensor, before, after))
+      auto place = new_.file_of.find(tensor);
+      if (place == new_.file_of.end()) {
+        if (!is_tied_to_stored(tensor, before, after))
           add(Kind::index, entry, tensor,
-              fmt::format("the index says that {} holds it, and no shard does", printable(shard)));
-      } else if (holder->second != folder + shard) {
+              fmt::format("the index assigns it to {}, but no shard contains it", printable(shard)));
+      } else if (place->second != folder + shard) {
         add(Kind::index, entry, tensor,
-            fmt::format("the index says that {} holds it, and {} does", printable(shard), printable(holder->second)));
+            fmt::format("the index assigns it to {}, but {} contains it", printable(shard), printable(place->second)));
       }
     }
     for (const auto& [tensor, path] : new_.file_of)
       if (!index.find(tensor))
-        add(Kind::index, entry, tensor, fmt::format("{} holds it, and the index does not name it", printable(path)));
+        add(Kind::index, entry, tensor, fmt::format("{} contains it, but the index does not name it", printable(path)));
   }
 
-  bool is_tied_to_a_kept_one(const std::string& tensor, const Weights& before, const Weights& after) {
+  bool is_tied_to_stored(const std::string& tensor, const Weights& before, const Weights& after) {
     if (auto alias = aliases_.find(tensor); alias != aliases_.end() && after.find(alias->second)) return true;
     const Tensor* dropped = before.find(tensor);
-    return dropped && kept_twin(*dropped, before, after);
+    return dropped && stored_twin(*dropped, before, after);
   }
 
   Check& check_;
   const ModelPair& pair_;
   const CheckOptions& options_;
   Side old_, new_;
-  std::map<std::string, std::string, std::less<>> aliases_;             // what the safetensors' metadata records
-  std::multimap<std::pair<uint32_t, uint64_t>, const Tensor*> places_;  // of the pickle's tensors: storage and offset
-  size_t asked_ = 0;
+  std::map<std::string, std::string, std::less<>> aliases_;             // recorded in the safetensors' metadata
+  std::multimap<std::pair<uint32_t, uint64_t>, const Tensor*> places_;  // the pickle's tensors by storage and offset
+  size_t twin_searches_ = 0;
 };
 
 }  // namespace
 
 void check_model(Check& check, const ModelPair& pair, const safetensors::Index* index, const OpenFile& open_before,
     const OpenFile& open_after, const CheckOptions& options) {
-  ShardCheck(check, pair, options).run(index, open_before, open_after);
+  ModelCheck(check, pair, options).run(index, open_before, open_after);
 }
 
 }  // namespace depickle::repo

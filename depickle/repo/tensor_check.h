@@ -1,4 +1,4 @@
-// Two models, tensor by tensor: what is not the same, each with the word that fits it.
+// Compares a safetensors model with its pickle, tensor by tensor, and classifies the differences.
 #pragma once
 
 #include <functional>
@@ -11,13 +11,12 @@
 
 namespace depickle::repo {
 
-/// A file of the repository before or after the change; empty where it does not exist there.
+/// Opens a file of the repository at one commit; returns nullptr if it does not exist there.
 using OpenFile = std::function<std::shared_ptr<const ByteSource>(const std::string& path)>;
 
-/// Compares one pair and adds what it finds to `check`: counts, findings, notes. `index`: that of the safetensors,
-/// where it is sharded and parses.
-/// Throws Error where the pickle cannot be read, {limit} where a remote file holds strided tensors too large to be
-/// gathered from ranges.
+/// Compares one pair and adds counts, findings and notes to `check`. `index` is the index of the safetensors; nullptr
+/// if they are not sharded or it cannot be parsed. Throws Error if the pickle cannot be read, {limit} if a remote file
+/// contains strided tensors too large to be gathered by range requests.
 void check_model(Check& check, const ModelPair& pair, const safetensors::Index* index, const OpenFile& open_before,
     const OpenFile& open_after, const CheckOptions& options);
 

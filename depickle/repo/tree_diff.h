@@ -1,4 +1,4 @@
-// Two lists of files, and what kind of change leads from one to the other. Pure.
+// The difference between the file lists of two commits. Pure.
 #pragma once
 
 #include <string>
@@ -15,22 +15,22 @@ struct FileChange {
   Change change;
   Kind kind;
   std::string path;
-  uint64_t size_bytes = 0;  ///< after the change; before it where it is deleted
+  uint64_t size_bytes = 0;  ///< after the change; for a deleted file, before it
 
-  /// What a pull request that adds safetensors may do: add safetensors and their indexes.
+  /// Returns whether a conversion makes this change: it adds a safetensors file or index.
   bool is_expected() const noexcept {
     return change == Change::added && (kind == Kind::weights || kind == Kind::index);
   }
 };
-/// "added", "changed", "deleted".
+/// Returns "added", "changed" or "deleted".
 std::string_view name(FileChange::Change change) noexcept;
-/// "weights" (safetensors), "index", "pickle", "code", "config", "other".
+/// Returns "weights" (safetensors), "index", "pickle", "code", "config" or "other".
 std::string_view name(FileChange::Kind kind) noexcept;
 
-/// By the name alone: what a loader would take the file for.
+/// Returns the kind of a file by its name alone.
 FileChange::Kind kind_of(std::string_view path) noexcept;
 
-/// Sorted by path. Files are equal where their content ids are.
+/// Returns the changes, sorted by path. Two files are equal if their content ids are.
 std::vector<FileChange> tree_diff(const std::vector<hub::RepoFile>& before, const std::vector<hub::RepoFile>& after);
 
 }  // namespace depickle::repo

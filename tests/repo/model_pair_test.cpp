@@ -9,7 +9,7 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// "model.safetensors = pytorch_model.bin" for each pair.
+// Returns "model.safetensors = pytorch_model.bin" for each pair.
 std::vector<std::string> pairs(
     const Names& before, const Names& after, const std::map<std::string, std::string>& texts = {}) {
   std::vector<std::string> lines;
@@ -22,7 +22,7 @@ std::vector<std::string> pairs(
 
 const std::string kBinIndex = "pytorch_model.bin.index.json", kNewIndex = "model.safetensors.index.json";
 
-TEST(OtherLayout, Is_the_index_of_a_single_file_and_the_single_file_of_an_index) {
+TEST(OtherLayout, Maps_a_single_file_to_its_index_and_back) {
   for (auto [single, index] : {std::pair("model.safetensors", "model.safetensors.index.json"),
            std::pair("unet/diffusion_pytorch_model.fp16.safetensors",
                "unet/diffusion_pytorch_model.safetensors.index.fp16.json")}) {
@@ -32,14 +32,14 @@ TEST(OtherLayout, Is_the_index_of_a_single_file_and_the_single_file_of_an_index)
   EXPECT_EQ(other_layout("pytorch_model.bin"), "");
 }
 
-TEST(PairModels, Finds_the_pickle_by_the_name_that_it_would_be_converted_to) {
+TEST(PairModels, Finds_the_pickle_whose_target_has_the_name) {
   EXPECT_THAT(pairs({"pytorch_model.bin", "unet/diffusion_pytorch_model.bin"},
                   {"model.safetensors", "unet/diffusion_pytorch_model.safetensors"}),
       testing::ElementsAre("model.safetensors = pytorch_model.bin",
           "unet/diffusion_pytorch_model.safetensors = unet/diffusion_pytorch_model.bin"));
 }
 
-TEST(PairModels, Pairs_one_file_with_shards_and_shards_with_one_file) {
+TEST(PairModels, Pairs_a_single_file_with_shards_and_shards_with_a_single_file) {
   const std::map<std::string, std::string> texts = {
       {kBinIndex, two_shards("pytorch_model", ".bin")}, {kNewIndex, two_shards("model", ".safetensors")}};
   const Names bins = {kBinIndex, "pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin"};
@@ -48,12 +48,12 @@ TEST(PairModels, Pairs_one_file_with_shards_and_shards_with_one_file) {
   EXPECT_THAT(pairs({"pytorch_model.bin"}, shards, texts), testing::ElementsAre(kNewIndex + " = pytorch_model.bin"));
 }
 
-TEST(PairModels, Leaves_models_alone_that_were_there_before) {
+TEST(PairModels, Ignores_unchanged_models) {
   EXPECT_THAT(pairs({"a.safetensors", "a.bin"}, {"a.safetensors", "a.bin", "b.safetensors"}),
       testing::ElementsAre("b.safetensors = "));
 }
 
-TEST(PairModels, Takes_an_index_that_cannot_be_parsed_as_a_model_without_shards) {
+TEST(PairModels, Treats_an_invalid_index_as_a_model_without_shards) {
   EXPECT_THAT(pairs({"pytorch_model.bin"}, {kNewIndex}, {{kNewIndex, "[]"}}),
       testing::ElementsAre(kNewIndex + " = pytorch_model.bin"));
 }

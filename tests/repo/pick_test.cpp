@@ -34,33 +34,33 @@ Code refusal(const Names& names, const PickOptions& options = {}) {
   return Code::io;
 }
 
-TEST(Pick, Of_a_model_takes_safetensors_then_its_index_then_the_pickle_then_its_index) {
+TEST(Pick, Prefers_safetensors_then_its_index_then_the_pickle_then_its_index) {
   EXPECT_EQ(picked({"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"}), "model.safetensors");
   EXPECT_EQ(picked({"model.safetensors.index.json", "pytorch_model.bin"}), "model.safetensors.index.json");
   EXPECT_EQ(picked({"pytorch_model.bin", "pytorch_model.bin.index.json", "config.json"}), "pytorch_model.bin");
   EXPECT_EQ(picked({"pytorch_model.bin.index.json", "config.json"}), "pytorch_model.bin.index.json");
 }
 
-TEST(Pick, Of_a_variant_takes_only_names_with_the_variant_before_the_last_ending) {
+TEST(Pick, Selects_only_names_with_the_variant_before_the_last_extension) {
   const Names names = {"model.safetensors", "model.safetensors.index.fp16.json", "pytorch_model.fp16.bin"};
   EXPECT_EQ(picked(names, {.variant = "fp16"}), "model.safetensors.index.fp16.json");
   EXPECT_EQ(refusal(names, {.variant = "bf16"}), Code::not_found);
 }
 
-TEST(Pick, Looks_into_a_subfolder_as_if_it_were_alone) {
+TEST(Pick, Selects_the_model_of_a_subfolder) {
   EXPECT_EQ(picked({"model.safetensors", "unet/diffusion_pytorch_model.bin"}, {.subfolder = "unet"}),
       "unet/diffusion_pytorch_model.bin");
   EXPECT_EQ(picked({"unet/diffusion_pytorch_model.safetensors"}, {.subfolder = "unet/"}),
       "unet/diffusion_pytorch_model.safetensors");
 }
 
-TEST(Pick, Takes_the_only_weights_file_whatever_it_is_called) {
+TEST(Pick, Selects_the_only_weights_file_whatever_its_name) {
   EXPECT_EQ(picked({"best.pt", "optimizer.pt", "config.json", "sub/other.pt"}), "best.pt");
   EXPECT_EQ(refusal({"a.pt", "b.pt"}), Code::not_found);
   EXPECT_EQ(refusal({"config.json"}), Code::not_found);
 }
 
-TEST(Pick, Refuses_a_pickle_that_is_not_allowed_and_names_it) {
+TEST(Pick, Names_the_pickle_that_is_not_allowed) {
   try {
     pick({"pytorch_model.bin"}, std::nullopt, {.allow_pickle = false});
     FAIL();
@@ -70,7 +70,7 @@ TEST(Pick, Refuses_a_pickle_that_is_not_allowed_and_names_it) {
   }
 }
 
-TEST(Pick, Of_a_pipeline_takes_safetensors_only_where_every_component_has_them) {
+TEST(Pick, Selects_safetensors_of_a_pipeline_only_if_every_component_has_them) {
   EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
                   "text_encoder/model.safetensors"}),
       ElementsAre("text_encoder text_encoder/model.safetensors", "unet unet/diffusion_pytorch_model.safetensors"));
@@ -79,7 +79,7 @@ TEST(Pick, Of_a_pipeline_takes_safetensors_only_where_every_component_has_them) 
       ElementsAre("text_encoder text_encoder/pytorch_model.bin", "unet unet/diffusion_pytorch_model.bin"));
 }
 
-TEST(Pick, Of_a_pipeline_takes_the_variant_where_there_is_one_and_says_where_there_is_none) {
+TEST(Pick, Selects_the_variant_of_each_component_and_notes_components_without_it) {
   const Names names = {"unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors",
       "text_encoder/model.safetensors"};
   EXPECT_THAT(picked_of_pipeline(names, {.variant = "fp16"}),
@@ -89,17 +89,17 @@ TEST(Pick, Of_a_pipeline_takes_the_variant_where_there_is_one_and_says_where_the
   EXPECT_THROW(pick(names, R"({"unet": ["a", "B"]})", {.variant = "bf16"}), Error);
 }
 
-TEST(Pick, Leaves_out_components_that_a_pipeline_does_not_name_or_names_as_null) {
+TEST(Pick, Skips_components_that_the_model_index_does_not_name_or_names_as_null) {
   EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.bin", "safety_checker/pytorch_model.bin",
                   "vae/diffusion_pytorch_model.bin"}),
       ElementsAre("unet unet/diffusion_pytorch_model.bin"));
 }
 
-TEST(Pick, Refuses_a_broken_model_index) {
+TEST(Pick, Refuses_an_invalid_model_index) {
   for (const char* text : {"", "[]", "{", "7"}) EXPECT_THROW(pipeline_components(text), Error) << text;
 }
 
-TEST(WeightsNames, Are_told_from_all_else) {
+TEST(IsWeightsName, Is_true_for_weights_and_indexes_only) {
   for (const char* name : {"model.safetensors", "a/b.bin", "tf_model.h5", "flax_model.msgpack", "onnx/model.onnx",
            "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json", "x.pth.tar"})
     EXPECT_TRUE(is_weights_name(name)) << name;

@@ -23,7 +23,7 @@ const std::string kNewIndex = "model.safetensors.index.json";
 const std::string kNew1 = "model-00001-of-00002.safetensors", kNew2 = "model-00002-of-00002.safetensors";
 const ReadIndex kNoIndex = indexes({});
 
-TEST(RepoPlan, Converts_the_model_and_leaves_what_serves_training) {
+TEST(RepoPlan, Converts_the_model_but_not_training_state) {
   const Plan made =
       plan(files_named({"config.json", "pytorch_model.bin", "optimizer.pt", "training_args.bin", "runs/events.pt"}),
           kNoIndex);
@@ -31,17 +31,17 @@ TEST(RepoPlan, Converts_the_model_and_leaves_what_serves_training) {
   EXPECT_THAT(made.needed_files(), ElementsAre("pytorch_model.bin"));
   EXPECT_EQ(made.source_bytes, 10u);
   EXPECT_THAT(described(made.left),
-      ElementsAre("optimizer.pt: optimizer state", "runs/events.pt: not a name that model libraries look for",
+      ElementsAre("optimizer.pt: optimizer state", "runs/events.pt: not a name that model libraries load",
           "training_args.bin: training arguments"));
 }
 
-TEST(RepoPlan, Converts_shards_with_their_index_and_variants_under_the_names_that_loaders_know) {
+TEST(RepoPlan, Converts_shards_with_their_index_and_variants_to_standard_names) {
   const Plan made = plan(files_named({kBinIndex, kShard1, kShard2, "pytorch_model.fp16.bin"}),
       indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
   EXPECT_THAT(made.new_files(), ElementsAre(kNew1, kNew2, "model.fp16.safetensors", kNewIndex));
 }
 
-TEST(RepoPlan, Converts_every_component_of_a_pipeline_and_each_variant_but_no_checkpoint_beside_it) {
+TEST(RepoPlan, Converts_every_component_and_variant_of_a_pipeline_but_no_other_checkpoint) {
   const Plan made = plan(files_named({"model_index.json", "v1-5-pruned.ckpt", "unet/diffusion_pytorch_model.bin",
                              "unet/diffusion_pytorch_model.fp16.bin", "vae/diffusion_pytorch_model.bin",
                              "text_encoder/pytorch_model.bin", "safety_checker/pytorch_model.bin"}),
@@ -50,10 +50,10 @@ TEST(RepoPlan, Converts_every_component_of_a_pipeline_and_each_variant_but_no_ch
       made.new_files(), ElementsAre("safety_checker/model.safetensors", "text_encoder/model.safetensors",
                             "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors",
                             "vae/diffusion_pytorch_model.safetensors"));
-  EXPECT_THAT(described(made.left), ElementsAre("v1-5-pruned.ckpt: not a name that model libraries look for"));
+  EXPECT_THAT(described(made.left), ElementsAre("v1-5-pruned.ckpt: not a name that model libraries load"));
 }
 
-TEST(RepoPlan, Finishes_a_pipeline_that_was_half_converted) {
+TEST(RepoPlan, Converts_the_rest_of_a_partly_converted_pipeline) {
   const Plan made = plan(files_named({"model_index.json", "unet/diffusion_pytorch_model.bin",
                              "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"}),
       kNoIndex);
@@ -62,7 +62,7 @@ TEST(RepoPlan, Finishes_a_pipeline_that_was_half_converted) {
       ElementsAre("unet/diffusion_pytorch_model.bin: diffusion_pytorch_model.safetensors already exists"));
 }
 
-TEST(RepoPlan, Finishes_shards_of_which_some_are_there_and_has_those_proved) {
+TEST(RepoPlan, Converts_the_missing_shards_and_compares_the_existing_ones) {
   const Plan made = plan(
       files_named({kBinIndex, kShard1, kShard2, kNew1}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
   EXPECT_THAT(made.new_files(), ElementsAre(kNew2, kNewIndex));
@@ -70,7 +70,7 @@ TEST(RepoPlan, Finishes_shards_of_which_some_are_there_and_has_those_proved) {
   EXPECT_THAT(made.needed_files(), UnorderedElementsAre(kNew1, kShard1, kShard2, kBinIndex));
 }
 
-TEST(RepoPlan, Does_not_believe_an_index_whose_shards_are_not_there) {
+TEST(RepoPlan, Ignores_an_index_whose_shards_do_not_exist) {
   const auto read =
       indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}, {kNewIndex, two_shards("model", ".safetensors")}});
   EXPECT_THAT(plan(files_named({kBinIndex, kShard1, kShard2, kNewIndex, kNew1}), read).new_files(),
@@ -78,7 +78,7 @@ TEST(RepoPlan, Does_not_believe_an_index_whose_shards_are_not_there) {
   EXPECT_TRUE(plan(files_named({kBinIndex, kShard1, kShard2, kNewIndex, kNew1, kNew2}), read).nothing_to_do());
 }
 
-TEST(RepoPlan, Has_nothing_to_do_where_safetensors_exist_in_the_other_layout) {
+TEST(RepoPlan, Has_nothing_to_do_if_safetensors_exist_in_the_other_layout) {
   const auto read =
       indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}, {kNewIndex, two_shards("model", ".safetensors")}});
   EXPECT_TRUE(plan(files_named({"pytorch_model.bin", kNewIndex, kNew1, kNew2}), read).nothing_to_do());
@@ -86,14 +86,14 @@ TEST(RepoPlan, Has_nothing_to_do_where_safetensors_exist_in_the_other_layout) {
   EXPECT_FALSE(plan(files_named({"pytorch_model.fp16.bin", "model.safetensors"}), read).nothing_to_do());
 }
 
-TEST(RepoPlan, Takes_other_names_only_where_no_library_would_find_anything) {
+TEST(RepoPlan, Converts_other_names_only_if_no_standard_name_exists) {
   EXPECT_THAT(plan(files_named({"best.pt", "last.pth"}), kNoIndex).new_files(),
       ElementsAre("best.safetensors", "last.safetensors"));
   EXPECT_THAT(
       plan(files_named({"best.pt", "pytorch_model.bin", "model.safetensors"}), kNoIndex).new_files(), IsEmpty());
 }
 
-TEST(RepoPlan, Says_which_shards_and_indexes_are_broken) {
+TEST(RepoPlan, Reports_missing_shards_and_invalid_indexes) {
   const Plan missing =
       plan(files_named({kBinIndex, kShard1}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
   ASSERT_EQ(missing.failed.size(), 1u);
@@ -104,12 +104,12 @@ TEST(RepoPlan, Says_which_shards_and_indexes_are_broken) {
       ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
 }
 
-TEST(RepoPlan, ThrowsTransientErrorsInsteadOfCallingTheIndexInvalid) {
-  auto storm = [](const std::string&) -> safetensors::Index { throw Error(Code::network, "", "lost"); };
-  EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), storm), Error);
+TEST(RepoPlan, Throws_transient_errors_instead_of_reporting_an_invalid_index) {
+  auto fails = [](const std::string&) -> safetensors::Index { throw Error(Code::network, "", "lost"); };
+  EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), fails), Error);
 }
 
-TEST(RepoPlan, Of_two_pickles_with_one_target_converts_one_and_names_both) {
+TEST(RepoPlan, Converts_one_of_two_pickles_with_the_same_target_and_names_both) {
   const Plan made = plan(files_named({"x.bin", "x.pt"}), kNoIndex);
   EXPECT_THAT(made.new_files(), ElementsAre("x.safetensors"));
   ASSERT_EQ(made.failed.size(), 1u);

@@ -1,4 +1,4 @@
-// from_pretrained of folders: which files are opened, and what paranoia refuses. (Of the Hub: tests/python/hub.)
+// load_pretrained() of local folders. tests/python/hub tests it with repositories.
 #include "depickle/repo/pretrained.h"
 
 #include <gmock/gmock.h>
@@ -22,7 +22,7 @@ std::string safetensors(std::string_view name) {
 
 std::string pickled(std::string_view name) { return TorchFile().tensor(name, {1, 2}).zip(); }
 
-TEST(FromPretrained, TakesSafetensorsBeforeThePickle) {
+TEST(LoadPretrained, Prefers_safetensors_to_the_pickle) {
   Folder folder;
   put(folder / "model.safetensors", safetensors("safe"));
   put(folder / "pytorch_model.bin", pickled("pickled"));
@@ -32,7 +32,7 @@ TEST(FromPretrained, TakesSafetensorsBeforeThePickle) {
   EXPECT_NE(loaded.weights().find("safe"), nullptr);
 }
 
-TEST(FromPretrained, ReadsThePickleWhereThereIsNothingElse) {
+TEST(LoadPretrained, Reads_the_pickle_if_no_safetensors_exist) {
   Folder folder;
   put(folder / "pytorch_model.bin", pickled("w"));
   Pretrained loaded = load_pretrained(folder.path().string());
@@ -40,7 +40,7 @@ TEST(FromPretrained, ReadsThePickleWhereThereIsNothingElse) {
   EXPECT_EQ(loaded.weights().at("w").size_bytes, 8u);
 }
 
-TEST(FromPretrained, ParanoidRefusesAPickle) {
+TEST(LoadPretrained, Refuses_a_pickle_under_the_paranoid_policy) {
   Folder folder;
   put(folder / "pytorch_model.bin", pickled("w"));
   Error error = error_of([&] { load_pretrained(folder.path().string(), {.policy = Policy::paranoid}); });
@@ -49,7 +49,7 @@ TEST(FromPretrained, ParanoidRefusesAPickle) {
       error.what(), HasSubstr("pytorch_model.bin: is a pickle, and the repository has no safetensors file for it"));
 }
 
-TEST(FromPretrained, OpensTheVariantThatIsAskedFor) {
+TEST(LoadPretrained, Opens_the_requested_variant) {
   Folder folder;
   put(folder / "model.safetensors", safetensors("full"));
   put(folder / "model.fp16.safetensors", safetensors("half"));
@@ -57,7 +57,7 @@ TEST(FromPretrained, OpensTheVariantThatIsAskedFor) {
   EXPECT_NE(load_pretrained(folder.path().string()).weights().find("full"), nullptr);
 }
 
-TEST(FromPretrained, GivesTheComponentsOfAPipelineByName) {
+TEST(LoadPretrained, Returns_the_components_of_a_pipeline_by_name) {
   Folder folder;
   put(folder / "model_index.json", R"({"_class_name": "P", "unet": ["diffusers", "U"], "vae": ["diffusers", "V"]})");
   put(folder / "unet/diffusion_pytorch_model.safetensors", safetensors("u"));

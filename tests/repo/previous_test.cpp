@@ -33,33 +33,33 @@ Relation relation_of(const Given& given, bool after_conversion = false) {
   return relation(request, plan(request.files, indexes({})), intent);
 }
 
-TEST(Previous, An_open_one_on_the_same_commit_that_leaves_nothing_to_do_is_the_same_whatever_its_title_and_author) {
+TEST(Relation, Is_same_if_it_is_open_on_the_same_commit_and_leaves_nothing_to_do) {
   EXPECT_EQ(relation_of({}), Relation::same);
   EXPECT_EQ(relation_of({.title = "safe weights", .author = "somebody"}), Relation::same);
   EXPECT_EQ(relation_of({.status = Status::draft}), Relation::same);
 }
 
-TEST(Previous, One_that_is_closed_or_merged_does_not_count) {
+TEST(Relation, Is_none_if_closed_or_merged) {
   EXPECT_EQ(relation_of({.status = Status::closed}), Relation::none);
   EXPECT_EQ(relation_of({.status = Status::merged}), Relation::none);
 }
 
-TEST(Previous, Ours_on_an_older_commit_is_stale_and_another_authors_is_not) {
+TEST(Relation, Is_stale_only_if_it_has_our_author_and_title_and_an_older_commit) {
   EXPECT_EQ(relation_of({.base = "before"}), Relation::stale);
   EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}), Relation::part);
-  EXPECT_EQ(relation_of({.title = "My own words", .base = "before"}), Relation::part);
+  EXPECT_EQ(relation_of({.title = "Another title", .base = "before"}), Relation::part);
 }
 
-TEST(Previous, Anothers_with_equal_files_is_the_same_although_it_stands_on_an_older_commit) {
+TEST(Relation, Is_same_with_equal_files_from_another_author_on_an_older_commit) {
   EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}, true), Relation::same);
   EXPECT_EQ(relation_of({.author = "somebody", .base = "before", .id = "theirs"}, true), Relation::part);
 }
 
-TEST(Previous, The_title_alone_means_nothing) {
+TEST(Relation, Does_not_depend_on_the_title_alone) {
   EXPECT_EQ(relation_of({.author = "somebody", .adds = {"NOTES.md"}}), Relation::none);
 }
 
-TEST(MergeBase, Is_where_the_logs_meet) {
+TEST(MergeBase, Is_the_first_common_commit) {
   auto log = [](std::initializer_list<const char*> ids) {
     std::vector<hub::Commit> commits;
     for (const char* id : ids) commits.push_back({.id = id});

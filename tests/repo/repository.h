@@ -9,7 +9,7 @@
 
 namespace depickle::repo {
 
-/// Files by name; the id follows from the name unless `ids` says another.
+/// Returns files with these names. `ids` overrides the content ids.
 inline std::vector<hub::RepoFile> files_named(
     const std::vector<std::string>& names, const std::map<std::string, std::string>& ids = {}) {
   std::vector<hub::RepoFile> files;
@@ -21,12 +21,12 @@ inline std::vector<hub::RepoFile> files_named(
   return files;
 }
 
-/// Reads indexes from texts.
+/// Returns a function that parses the index texts of `texts`.
 inline ReadIndex indexes(std::map<std::string, std::string> texts) {
   return [texts = std::move(texts)](const std::string& path) { return safetensors::Index::parse(texts.at(path)); };
 }
 
-/// The index of two shards with one tensor each.
+/// Returns the index of two shards with one tensor each.
 inline std::string two_shards(const std::string& stem, const std::string& ending) {
   return R"({"metadata": {"total_size": 8}, "weight_map": {"a": ")" + stem + "-00001-of-00002" + ending +
          R"(", "b": ")" + stem + "-00002-of-00002" + ending + R"("}})";

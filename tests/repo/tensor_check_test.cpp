@@ -64,12 +64,12 @@ std::vector<std::string> described(const Check& check) {
 }
 
 TorchFile two() { return TorchFile().tensor("a", {1, 2}).tensor("b", {3, 4}); }
-// A head tied to the embedding, which loaders make from it.
+// A head that is tied to the embedding; loaders derive it from the embedding.
 TorchFile tied() {
   return TorchFile().tensor("wte.weight", {1, 2}).view("lm_head.weight", 0, {2}, {1}).tensor("other.weight", {5, 6});
 }
 
-TEST(TensorCheck, Finds_nothing_in_an_honest_conversion) {
+TEST(TensorCheck, Finds_nothing_in_a_correct_conversion) {
   const Check check = checked(two(), Safe{{{"a", {1, 2}}, {"b", {3, 4}}}}.file());
   EXPECT_THAT(described(check), IsEmpty());
   EXPECT_EQ(check.compared, 2u);
@@ -83,23 +83,23 @@ TEST(TensorCheck, Names_the_element_whose_bits_differ) {
   EXPECT_EQ(check.sentence(), "1 of 2 tensors identical to the pickle's: do not merge it.");
 }
 
-TEST(TensorCheck, Tells_swapped_tensors_from_damaged_ones) {
+TEST(TensorCheck, Reports_swapped_tensors) {
   EXPECT_THAT(described(checked(two(), Safe{{{"a", {3, 4}}, {"b", {1, 2}}}}.file())),
-      ElementsAre("swapped model.safetensors a: its bits are those of \"b\" in pytorch_model.bin",
-          "swapped model.safetensors b: its bits are those of \"a\" in pytorch_model.bin"));
+      ElementsAre("swapped model.safetensors a: it has the bits of \"b\" in pytorch_model.bin",
+          "swapped model.safetensors b: it has the bits of \"a\" in pytorch_model.bin"));
 }
 
-TEST(TensorCheck, Tells_a_missing_an_extra_and_a_renamed_tensor) {
+TEST(TensorCheck, Reports_missing_extra_and_renamed_tensors) {
   EXPECT_THAT(described(checked(two(), Safe{{{"a", {1, 2}}}}.file())),
-      ElementsAre("missing model.safetensors b: pytorch_model.bin has it, the pull request does not"));
+      ElementsAre("missing model.safetensors b: pytorch_model.bin contains it, but the pull request does not"));
   EXPECT_THAT(described(checked(two(), Safe{{{"a", {1, 2}}, {"b", {3, 4}}, {"c", {9, 9}}}}.file())),
-      ElementsAre("extra model.safetensors c: pytorch_model.bin has no such tensor"));
+      ElementsAre("extra model.safetensors c: pytorch_model.bin does not contain it"));
   EXPECT_THAT(described(checked(two(), Safe{{{"a", {1, 2}}, {"c", {3, 4}}}}.file())),
-      ElementsAre("missing model.safetensors b: pytorch_model.bin has it, the pull request does not",
-          "renamed model.safetensors c: its bits are those of \"b\" in pytorch_model.bin"));
+      ElementsAre("missing model.safetensors b: pytorch_model.bin contains it, but the pull request does not",
+          "renamed model.safetensors c: it has the bits of \"b\" in pytorch_model.bin"));
 }
 
-TEST(TensorCheck, Tells_another_shape_and_another_dtype) {
+TEST(TensorCheck, Reports_another_shape_or_dtype) {
   EXPECT_THAT(described(checked(two(), Safe{{{"a", {1, 2}}, {"b", {3, 4, 5}}}}.file())),
       ElementsAre("shape model.safetensors b: [2] in pytorch_model.bin and [3] in model.safetensors"));
   Safe other{{{"a", {1, 2}}, {"b", {3, 4}}}};
@@ -116,7 +116,7 @@ TEST(TensorCheck, Accepts_a_tied_name_that_is_recorded_and_one_that_is_not) {
   }
 }
 
-TEST(TensorCheck, Tells_an_alias_of_the_wrong_tensor) {
+TEST(TensorCheck, Reports_a_recorded_name_of_the_wrong_tensor) {
   EXPECT_THAT(described(checked(tied(), Safe{{{"other.weight", {5, 6}}, {"wte.weight", {1, 2}}},
                                             R"("format":"pt","lm_head.weight":"other.weight")"}
                                             .file())),
@@ -124,9 +124,9 @@ TEST(TensorCheck, Tells_an_alias_of_the_wrong_tensor) {
                   "does not equal in pytorch_model.bin"));
 }
 
-TEST(TensorCheck, Tells_a_file_that_keeps_the_name_that_loaders_make) {
+TEST(TensorCheck, Reports_a_file_that_stores_the_derived_name_only) {
   const char* what =
-      "alias model.safetensors lm_head.weight: loaders make it from \"wte.weight\", which is the one to keep";
+      "alias model.safetensors lm_head.weight: loaders derive it from \"wte.weight\", which should be stored instead";
   const std::vector<std::pair<std::string, std::vector<float>>> head_alone = {
       {"lm_head.weight", {1, 2}}, {"other.weight", {5, 6}}};
   EXPECT_THAT(described(checked(tied(), Safe{head_alone, R"("format":"pt","wte.weight":"lm_head.weight")"}.file())),
@@ -134,49 +134,49 @@ TEST(TensorCheck, Tells_a_file_that_keeps_the_name_that_loaders_make) {
   EXPECT_THAT(described(checked(tied(), Safe{head_alone}.file())), ElementsAre(what));
 }
 
-TEST(TensorCheck, Tells_a_record_of_a_name_that_the_file_does_not_hold) {
+TEST(TensorCheck, Reports_a_recorded_name_of_a_tensor_that_the_file_does_not_contain) {
   EXPECT_THAT(described(checked(tied(), Safe{{{"other.weight", {5, 6}}, {"wte.weight", {1, 2}}},
                                             R"("format":"pt","wte.weight":"lm_head.weight")"}
                                             .file())),
       ElementsAre("alias model.safetensors wte.weight: is recorded as another name of \"lm_head.weight\", which the "
-                  "file does not hold"));
+                  "file does not contain"));
 }
 
-TEST(TensorCheck, Tells_a_file_that_is_no_safetensors_from_one_that_differs) {
+TEST(TensorCheck, Reports_a_file_that_is_not_safetensors) {
   EXPECT_THAT(described(checked(two(), two().zip())),
-      ElementsAre("unreadable model.safetensors: is no safetensors but torch zip"));
+      ElementsAre("unreadable model.safetensors: is not a safetensors file (got torch zip)"));
   EXPECT_THAT(described(checked(two(), "garbage")).front(), testing::StartsWith("unreadable model.safetensors"));
 }
 
 TEST(TensorCheck, Notes_metadata_that_transformers_4_refuses) {
   const Check check = checked(two(), Safe{{{"a", {1, 2}}, {"b", {3, 4}}}, R"("by":"me")"}.file());
   EXPECT_TRUE(check.passed());
-  EXPECT_THAT(
-      check.notes, ElementsAre("model.safetensors: its metadata names no format; transformers 4 refuses such a file"));
+  EXPECT_THAT(check.notes,
+      ElementsAre("model.safetensors: its metadata contains no \"format\"; transformers 4 refuses such a file"));
 }
 
-TEST(TensorCheck, Of_a_file_without_a_pickle_says_that_there_is_nothing_to_compare_it_with) {
+TEST(TensorCheck, Reports_a_file_without_a_corresponding_pickle) {
   Check check;
   check_model(check, {.safetensors = {"x.safetensors", {"x.safetensors"}}, .pickle = {}}, nullptr, opener({}),
       opener({{"x.safetensors", Safe{{{"a", {1, 2}}}}.file()}}), {.threads = 1});
   EXPECT_THAT(
-      described(check), ElementsAre("unmatched x.safetensors: the base has no pickle of this name to compare it with"));
+      described(check), ElementsAre("unmatched x.safetensors: the base contains no pickle with a corresponding name"));
 }
 
-TEST(Verdict, Names_the_flaw_where_every_tensor_that_was_compared_is_identical) {
+TEST(Verdict, Names_the_first_finding_if_every_compared_tensor_is_identical) {
   Check check;
   check.tensors = {{TensorFinding::Kind::index, "model.safetensors.index.json", "c",
-      "the index says that 1.safetensors holds it, and no shard does"}};
+      "the index assigns it to 1.safetensors, but no shard contains it"}};
   check.compared = check.identical = 2;
   EXPECT_EQ(check.verdict(), Check::Verdict::different);
   EXPECT_EQ(check.sentence(),
       "All tensors are identical, but it must not be merged: model.safetensors.index.json: tensor \"c\": the index "
-      "says that 1.safetensors holds it, and no shard does.");
+      "assigns it to 1.safetensors, but no shard contains it.");
   check.compared = check.identical = 0;
   EXPECT_TRUE(check.sentence().starts_with("It could not be compared: model.safetensors.index.json: "));
 }
 
-// Two shards against one pickle, with an index whose text is `weight_map`.
+// Compares two shards with one pickle; the index contains `weight_map`.
 Check checked_shards(const std::string& weight_map, const Safe& first, const Safe& second) {
   Check check;
   const safetensors::Index index = safetensors::Index::parse(R"({"weight_map": )" + weight_map + "}");
@@ -187,25 +187,26 @@ Check checked_shards(const std::string& weight_map, const Safe& first, const Saf
   return check;
 }
 
-TEST(TensorCheck, Holds_the_index_to_what_its_shards_hold) {
+TEST(TensorCheck, Compares_the_index_with_its_shards) {
   const Safe a{{{"a", {1, 2}}}}, b{{{"b", {3, 4}}}};
   EXPECT_THAT(described(checked_shards(R"({"a": "1.safetensors", "b": "2.safetensors"})", a, b)), IsEmpty());
   EXPECT_THAT(described(checked_shards(R"({"a": "2.safetensors", "b": "2.safetensors"})", a, b)),
-      ElementsAre(
-          "index m/x.safetensors.index.json a: the index says that 2.safetensors holds it, and m/1.safetensors does"));
+      ElementsAre("index m/x.safetensors.index.json a: the index assigns it to 2.safetensors, but m/1.safetensors "
+                  "contains it"));
   EXPECT_THAT(described(checked_shards(R"({"a": "1.safetensors"})", a, b)),
-      ElementsAre("index m/x.safetensors.index.json b: m/2.safetensors holds it, and the index does not name it"));
+      ElementsAre("index m/x.safetensors.index.json b: m/2.safetensors contains it, but the index does not name it"));
   EXPECT_THAT(described(checked_shards(R"({"a": "1.safetensors", "b": "2.safetensors", "c": "1.safetensors"})", a, b)),
-      ElementsAre("index m/x.safetensors.index.json c: the index says that 1.safetensors holds it, and no shard does"));
+      ElementsAre(
+          "index m/x.safetensors.index.json c: the index assigns it to 1.safetensors, but no shard contains it"));
 }
 
-TEST(TensorCheck, Tells_a_tensor_that_two_shards_hold) {
+TEST(TensorCheck, Reports_a_tensor_that_two_shards_contain) {
   const Safe a{{{"a", {1, 2}}}}, both{{{"a", {1, 2}}, {"b", {3, 4}}}};
   EXPECT_THAT(described(checked_shards(R"({"a": "1.safetensors", "b": "2.safetensors"})", a, both)),
-      ElementsAre("repeated m/2.safetensors a: m/1.safetensors holds it too"));
+      ElementsAre("repeated m/2.safetensors a: m/1.safetensors contains it too"));
 }
 
-TEST(Verdict, Says_what_else_the_pull_request_does) {
+TEST(Verdict, Lists_the_other_changes_of_the_pull_request) {
   using Change = FileChange::Change;
   using Kind = FileChange::Kind;
   Check check;

@@ -17,7 +17,7 @@ std::vector<std::string> described(const std::vector<FileChange>& changes) {
   return lines;
 }
 
-TEST(TreeDiff, Says_what_was_added_changed_and_deleted_and_expects_only_new_weights_and_indexes) {
+TEST(TreeDiff, Lists_the_changes_and_expects_only_new_weights_and_indexes) {
   EXPECT_THAT(described(tree_diff(files_named({"config.json", "pytorch_model.bin", "README.md"}),
                   files_named({"config.json", "pytorch_model.bin", "model.safetensors", "model.safetensors.index.json",
                                   "modeling.py", "new.bin"},
@@ -26,7 +26,7 @@ TEST(TreeDiff, Says_what_was_added_changed_and_deleted_and_expects_only_new_weig
           "added index model.safetensors.index.json", "added code modeling.py !", "added pickle new.bin !"));
 }
 
-TEST(TreeDiff, Does_not_expect_weights_that_were_there_to_change) {
+TEST(TreeDiff, Does_not_expect_changes_of_existing_weights) {
   EXPECT_THAT(described(tree_diff(files_named({"model.safetensors"}),
                   files_named({"model.safetensors"}, {{"model.safetensors", "another"}}))),
       ElementsAre("changed weights model.safetensors !"));

@@ -1,12 +1,9 @@
 // Of Repo: branches, tags and the other refs.
-#include <set>
-
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
-#include "server/hub/store/pointer.h"
 #include "server/hub/store/repo.h"
 #include "server/hub/store/store_error.h"
 
@@ -21,22 +18,6 @@ void remove_ref(const Git& git, const std::string& full_name, std::string_view n
   if (!git.find_ref(full_name))
     throw StoreError(StoreReason::no_revision, fmt::format("Invalid rev id: {}", printable(name)));
   git_checked(git_reference_remove(git.get(), full_name.c_str()), "remove a ref");
-}
-
-// Every LFS pointer in a tree that was not seen yet.
-void collect_pointers(const Git& git, const git_oid& tree_oid, std::set<std::string>& seen,
-    std::set<std::string>& pointers, int depth = 0) {
-  if (depth > 512 || !seen.insert(hex(tree_oid)).second) return;
-  GitTree tree = git.tree(tree_oid);
-  for (size_t i = 0; i < git_tree_entrycount(tree.get()); ++i) {
-    const git_tree_entry* entry = git_tree_entry_byindex(tree.get(), i);
-    const git_oid& oid = *git_tree_entry_id(entry);
-    if (git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
-      collect_pointers(git, oid, seen, pointers, depth + 1);
-    } else if (git_tree_entry_type(entry) == GIT_OBJECT_BLOB && seen.insert(hex(oid)).second) {
-      if (std::optional<LfsPointer> pointer = git.pointer(oid, git.blob_bytes(oid))) pointers.insert(pointer->oid);
-    }
-  }
 }
 
 }  // namespace
@@ -93,23 +74,6 @@ void Repo::create_tag(std::string_view name, std::string_view revision, std::str
 void Repo::delete_tag(std::string_view name) {
   check_ref_name(name);
   remove_ref(*git_, "refs/tags/" + std::string(name), name);
-}
-
-void Repo::adopt_push(std::string_view user) {
-  std::set<std::string> seen, pointers;
-  Refs all = refs();
-  for (const std::vector<Ref>* list : {&all.branches, &all.tags, &all.converts, &all.pull_requests}) {
-    for (const Ref& ref : *list)
-      collect_pointers(*git_, *git_commit_tree_id(git_->commit(oid_of(ref.commit)).get()), seen, pointers);
-  }
-  parts_.database->transaction([&] {
-    for (const std::string& oid : pointers) {
-      parts_.database->run(
-          "INSERT OR IGNORE INTO repo_objects SELECT ?, oid FROM object_owners WHERE user = ? AND oid = ?",
-          {info_.key, user, oid});
-    }
-    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now(), info_.key});
-  });
 }
 
 }  // namespace depickle::server

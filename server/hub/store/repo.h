@@ -133,10 +133,6 @@ class Repo {
   /// What `git diff` prints between two commits, cut at Limits::diff_bytes; LFS files by their pointers.
   std::string diff(const std::string& from_commit, const std::string& to_commit) const;
 
-  /// After a `git push` by `user`: the LFS objects that the refs name and that the user uploaded become the repository's, and it counts
-  /// as modified now. Cost: all trees of all refs.
-  void adopt_push(std::string_view user);
-
  private:
   friend class Committer;
   friend class Discussions;

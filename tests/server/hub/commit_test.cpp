@@ -109,17 +109,16 @@ TEST_F(CommitTest, ToKnowAHashIsNotToHaveTheBytes) {
   EXPECT_TRUE(refuses(
       StoreReason::malformed, [&] { Committer(repo).commit("main", request("x", add("w.bin", pointer)), thief); }));
   EXPECT_FALSE(store_->lfs().usable("thief", theirs, oid));
-  // A pointer that came by `git push` says nothing either.
+  // A pointer in a ref does not grant access either.
   std::string blob = git(theirs, "hash-object -w --stdin <<'X'\n" + pointer + "X\n");
   git(theirs, "update-ref refs/heads/evil $(git -C " + repo.git_folder().string() +
                   " -c user.name=t -c user.email=t commit-tree -m x $(printf '100644 blob " + blob.substr(0, 40) +
                   "\\tw.bin\\n' | git -C " + repo.git_folder().string() + " mktree))");
-  store_->repo(theirs).adopt_push("thief");
   EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { content(theirs, "w.bin", "evil", &thief); }));
-  // Who has them too, may.
+  // A user who has the bytes may commit them.
   EXPECT_EQ(uploaded("secret weights", thief), oid);
-  store_->repo(theirs).adopt_push("thief");
-  EXPECT_EQ(content(theirs, "w.bin", "evil"), "secret weights");
+  Committer(repo).commit("main", request("x", AddLfsFile{"w.bin", oid, 14}), thief);
+  EXPECT_EQ(content(theirs, "w.bin"), "secret weights");
 }
 
 TEST_F(CommitTest, LargeFilesAndThoseOfThePatternsBecomeLfsObjects) {

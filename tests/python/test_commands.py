@@ -58,9 +58,9 @@ def test_a_wrong_command_line(words, said):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_has_a_short_help_page(command):
-    short, full = run(command, "-h"), run(command, "--help")
+    short = run(command, "-h")
     assert short.code == YES and short.out.startswith(f"Usage: depickle {command}")
-    assert f"Full help: depickle {command} --help" in short.out and len(short.out) < len(full.out)
+    assert f"Full help: depickle {command} --help" in short.out and "Examples:" not in short.out
 
 
 def test_the_short_help_page_has_one_line_per_option():

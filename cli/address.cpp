@@ -6,6 +6,7 @@
 #include "cli/progress_bar.h"
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
@@ -68,7 +69,7 @@ bool looks_like_repository(const std::string& text) {
   if (slash == text.npos || slash == 0 || fs::exists(text, ignored) || fs::exists(text.substr(0, slash), ignored))
     return false;
   const std::string name = text.substr(0, text.find('@'));
-  if (name.find('/', slash + 1) != name.npos || repo::is_weights_name(name)) return false;
+  if (name.find('/', slash + 1) != name.npos || detect::is_model_file_name(name)) return false;
   try {
     hub::RepoId::parse(name);
     return true;
@@ -82,7 +83,7 @@ Weights open_address(const std::string& text, const weights::OpenOptions& option
   if (!address) return open(local_path(text), options);
   const hub::Client client = hub_client();
   const std::string commit = hub::resolve_commit(client, address->repo, address->revision);
-  const bool is_file = repo::is_weights_name(address->path);
+  const bool is_file = detect::is_weights_name(address->path);
   return repo::open_weights(
       client, address->repo, commit, is_file ? address->path : model_in(client, *address, commit), options);
 }

@@ -48,7 +48,7 @@ class InProcess final : public Engine {
       const weights::Model& model, const MakeTarget& make_target, const EngineOptions& options) override {
     const Weights source = weights::open(model, options.open);
     give_back_memory();
-    if (source.container().starts_with("safetensors")) return std::nullopt;
+    if (source.is_safetensors()) return std::nullopt;
     try {
       Plan plan = convert::plan(source, options.plan);
       std::optional<Proof> proof;
@@ -77,7 +77,8 @@ class InProcess final : public Engine {
 
   TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override {
     const Weights weights = weights::open(model, options);
-    TableSummary look{.container = weights.container(), .root = weights.root()};
+    TableSummary look{
+        .container = weights.container(), .is_safetensors = weights.is_safetensors(), .root = weights.root()};
     look.tensors.reserve(weights.tensors().size());
     for (const Tensor& tensor : weights.tensors()) look.tensors.push_back(row_of(tensor));
     look.metadata = weights.metadata();

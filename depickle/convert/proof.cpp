@@ -44,7 +44,7 @@ class SourceDigests {
 
 // That the file's own header says of every tensor what the plan says.
 void check_table(const Plan& plan, const Weights& source, const Weights& written) {
-  if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
+  if (!written.is_safetensors() || written.tensors().size() != plan.tensors.size())
     differs(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
   for (const Placed& placed : plan.tensors) {
     const std::string_view name = source.tensors()[placed.tensor].name;

@@ -8,6 +8,7 @@
 
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
+#include "depickle/formats/detect/file_name.h"
 
 namespace depickle::convert {
 namespace {
@@ -108,7 +109,7 @@ class Surveyor {
   }
 
   void take_file(const fs::path& file) {
-    if (file.extension() == ".safetensors") ++survey_.safetensors_files;
+    if (detect::is_safetensors_name(file.native())) ++survey_.safetensors_files;
     auto target = target_name(file.string());
     if (!target) return;
     if (std::string_view reason = not_weights(file.string()); !reason.empty()) {

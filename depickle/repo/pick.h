@@ -48,18 +48,4 @@ Choice pick(const std::vector<std::string>& files, const std::optional<std::stri
 /// The components that model_index.json names: its keys with a library and a class. Throws Error{malformed}.
 std::vector<std::string> pipeline_components(std::string_view model_index);
 
-/// The last part of a path.
-constexpr std::string_view file_name(std::string_view path) noexcept { return path.substr(path.rfind('/') + 1); }
-/// What the name of an index of safetensors files holds before its variant.
-inline constexpr std::string_view kSafetensorsIndex = ".safetensors.index";
-
-/// Whether a file holds weights in any format (or is an index of some), so that only a chosen one is worth downloading.
-bool is_weights_name(std::string_view path) noexcept;
-/// "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json": the index of a sharded model.
-bool is_index_name(std::string_view path) noexcept;
-/// "model.safetensors.index.json" and the like.
-bool is_safetensors_index(std::string_view path) noexcept;
-/// Whether a loader of this file would unpickle it, by its ending.
-bool is_pickle_name(std::string_view path) noexcept;
-
 }  // namespace depickle::repo

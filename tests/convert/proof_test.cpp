@@ -120,7 +120,7 @@ class Fading final : public ByteSource {
 TEST(Proof, A_bit_that_did_not_arrive_is_found) {
   Folder folder;
   constexpr uint64_t kFloats = 1000;
-  weights::Builder builder("made");
+  weights::Builder builder(detect::FileKind::zip);
   const uint32_t storage =
       builder.add_storage({.key = "0", .source = std::make_shared<Fading>(4 * kFloats), .size_bytes = 4 * kFloats});
   const uint64_t shape[] = {kFloats};

@@ -99,13 +99,5 @@ TEST(Pick, Refuses_a_broken_model_index) {
   for (const char* text : {"", "[]", "{", "7"}) EXPECT_THROW(pipeline_components(text), Error) << text;
 }
 
-TEST(WeightsNames, Are_told_from_all_else) {
-  for (const char* name : {"model.safetensors", "a/b.bin", "tf_model.h5", "flax_model.msgpack", "onnx/model.onnx",
-           "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json", "x.pth.tar"})
-    EXPECT_TRUE(is_weights_name(name)) << name;
-  for (const char* name : {"config.json", "tokenizer.model", "README.md", "binary", "index.json", "spiece.bin.txt"})
-    EXPECT_FALSE(is_weights_name(name)) << name;
-}
-
 }  // namespace
 }  // namespace depickle::repo

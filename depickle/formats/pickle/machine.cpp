@@ -1,6 +1,7 @@
 #include "depickle/formats/pickle/machine.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 
 #include <fmt/format.h>
@@ -11,6 +12,9 @@ namespace depickle::pickle {
 namespace {
 
 constexpr int64_t kSharedIntegers = 256;
+
+// Python reads past the end of a frame, calls with any iterable as arguments, and stores items in objects of any class.
+constexpr std::array<std::string_view, 3> kRulesThatPythonDoesNotEnforce = {"PK03", "PK06", "PK07"};
 
 }  // namespace
 
@@ -297,6 +301,9 @@ Trace trace(Bytes stream, uint64_t first_byte, const Limits& limits) {
     machine.run();
   } catch (const Error& error) {
     trace.failure = error;
+    trace.python_may_continue =
+        error.code() == Code::limit ||
+        std::ranges::find(kRulesThatPythonDoesNotEnforce, error.rule()) != kRulesThatPythonDoesNotEnforce.end();
   }
   trace.end_bytes = machine.position();
   trace.graph = machine.take_graph();

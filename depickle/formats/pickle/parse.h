@@ -23,8 +23,9 @@ struct Limits {
 /// How far the machine came. `failure` is empty where it reached STOP.
 struct Trace {
   Graph graph;
-  uint64_t end_bytes = 0;        ///< one past the last byte read, from the start of the stream
-  std::optional<Error> failure;  ///< its offset counts from the start of the stream plus `first_byte`
+  uint64_t end_bytes = 0;            ///< one past the last byte read, from the start of the stream
+  std::optional<Error> failure;      ///< its offset counts from the start of the stream plus `first_byte`
+  bool python_may_continue = false;  ///< failure: a limit, or a rule that Python does not enforce (PK03, PK06, PK07)
 };
 
 /// Runs the machine over the pickle at the start of `stream`, as far as it goes: for looking into files that nobody should

@@ -8,7 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/formats/detect/wrong_file.h"
+#include "depickle/formats/detect/describe.h"
 #include "depickle/formats/safetensors/header_parser.h"
 #include "depickle/formats/safetensors/size_rules.h"
 #include "depickle/formats/safetensors/words.h"
@@ -97,11 +97,10 @@ Header read_unexplained(const ByteSource& file, Mode mode) {
 
 // An error about a file that is something else altogether says so instead.
 Error explained(const Error& error, const ByteSource& file) {
-  Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
   bool may_be_another_format = error.rule() <= "ST05";
-  if (auto wrong = may_be_another_format ? detect::recognize(start, file.size_bytes(), file.name()) : std::nullopt)
+  if (auto other = may_be_another_format ? detect::describe(file) : std::nullopt)
     return Error(
-        Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, Where::in(file.name()), wrong->hint);
+        Code::malformed, error.rule(), "not a safetensors file: " + other->what, Where::in(file.name()), other->hint);
   if (error.code() == Code::truncated && error.hint().empty())
     return error.in(file.name()).with_hint("the download may have been cut short: fetch the file again");
   return error.in(file.name());

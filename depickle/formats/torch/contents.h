@@ -12,6 +12,7 @@
 
 #include "depickle/base/arena.h"
 #include "depickle/base/tensor.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/graph.h"
 #include "depickle/formats/torch/globals.h"
 
@@ -51,7 +52,7 @@ struct PersistentId {
 
 /// Everything that the readers of containers find. Movable; what it points into stays where it is.
 struct Contents {
-  std::string container;  ///< "torch zip", "torch legacy", "torch tar", "pickle"
+  detect::FileKind kind{};  ///< zip, torch_legacy, tar, pickle or plain_pickle
   pickle::Graph graph;
   std::shared_ptr<const ByteSource> stream;  ///< the graph's texts and bytes point into it
   std::vector<Storage> storages;
@@ -109,10 +110,6 @@ Contents read_zip(std::shared_ptr<const ByteSource> source);
 
 /// The container of torch 0.1.10 to 1.5, at byte `offset` of `source`; also what `_load_from_bytes` is given.
 Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset = 0);
-
-/// Whether these first bytes are the legacy container's magic, written by any protocol. Matched to the letter: a pickle that
-/// merely computes the number is another thing.
-bool is_legacy_magic(Bytes first_bytes) noexcept;
 
 /// The tar of torch 0.1.9 and before. `look`, where there is one, is shown each pickle in it, with the offset of its first byte.
 Contents read_tar(

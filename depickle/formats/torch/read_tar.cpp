@@ -30,7 +30,7 @@ class TarReader {
         look_(look) {}
 
   Contents read() {
-    contents_.container = "torch tar";
+    contents_.kind = detect::FileKind::tar;
     contents_.stream = source_;
     find_members();
     read_storages();

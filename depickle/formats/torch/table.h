@@ -8,6 +8,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/tensor.h"
 #include "depickle/base/unused.h"
+#include "depickle/formats/detect/file_kind.h"
 
 namespace depickle::torch {
 
@@ -19,8 +20,8 @@ struct TableOptions {
 
 /// What a torch file holds. Everything points into `owner` and the storages' sources.
 struct Table {
-  std::string container;
-  std::string root;  ///< the part that was taken; empty for the whole
+  detect::FileKind kind{};  ///< zip, torch_legacy, tar, pickle or plain_pickle
+  std::string root;         ///< the part that was taken; empty for the whole
   std::vector<Tensor> tensors;
   std::vector<Storage> storages;
   std::vector<Unused> unused;
@@ -29,18 +30,9 @@ struct Table {
   std::shared_ptr<const void> owner;
 };
 
-/// What the first bytes of a file say it is.
-enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, something_else };
-
-/// By content, never by name: `head` is the first 512 bytes (fewer where the file is shorter).
-Format sniff(Bytes head);
-
-/// The table of a file that sniff() calls torch's or a pickle. Throws Error{malformed, truncated, unsupported, limit, not_found}
-/// with the place and the rule (docs/formats/torch.md). Memory follows the number of tensors, never a size that the file claims.
+/// Reads the table of a torch file or a bare pickle; detect::file_kind() decides which. Throws Error{malformed, truncated,
+/// unsupported, limit, not_found} with the place and the rule (docs/formats/torch.md), and detect::not_a_model() for
+/// files of other kinds. Memory depends on the number of tensors, never on a size that the file claims.
 Table read_table(std::shared_ptr<const ByteSource> source, const TableOptions& options = {});
-
-/// Error{unsupported, truncated, malformed} that says what a file is that no reader takes: an archive, a web page, a git-LFS
-/// pointer, another format, with a hint.
-Error not_a_model(const ByteSource& source);
 
 }  // namespace depickle::torch

@@ -157,7 +157,8 @@ class PickleAudit {
   }
 
   void audit_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
-    // torch.load would read the archive. torch writes no storage as one, and its first bytes may also be a harmless pickle.
+    // torch.load would read the archive. torch writes no storage as one, and its first bytes may also be a harmless
+    // pickle.
     if (detect::file_kind(bytes) == detect::FileKind::zip)
       return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
     audit_stream(scan_, bytes, where, Certainty::certain, depth_ + 1);

@@ -14,8 +14,8 @@ enum class Certainty {
   heuristic,  ///< begins as a pickle, as weights may by chance; only plausible names are findings
 };
 
-/// Audits the consecutive pickles at the start of `stream` and adds the findings to `scan`. Returns the offset of the first
-/// byte that was not parsed.
+/// Audits the consecutive pickles at the start of `stream` and adds the findings to `scan`. Returns the offset of the
+/// first byte that was not parsed.
 uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certainty certainty, int depth = 0);
 
 /// Returns whether bytes begin with an opcode: the only sign of a pickle of protocol 0 or 1.

@@ -7,8 +7,8 @@
 
 namespace depickle::scan {
 
-/// Returns the effect of the global ("runs a command"), or "is not known to depickle". Only for messages: is_inert() alone
-/// decides whether a global is dangerous.
+/// Returns the effect of the global ("runs a command"), or "is not known to depickle". Only for messages: is_inert()
+/// alone decides whether a global is dangerous.
 std::string_view describe_risk(const pickle::Global& global) noexcept;
 
 }  // namespace depickle::scan

@@ -48,12 +48,12 @@ struct Scan {
   std::vector<std::string> notes;
 };
 
-/// Audits every pickle of a file. Never throws because of the file's content. If the directory of a zip archive is damaged
-/// or contradictory, searches the whole file for records.
+/// Audits every pickle of a file. Never throws because of the file's content. If the directory of a zip archive is
+/// damaged or contradictory, searches the whole file for records.
 Scan scan_pickles(std::shared_ptr<const ByteSource> file);
 
-/// Calls scan_pickles(), then reads a file without findings as a table: it is unreadable if its pickle is harmless but its
-/// storages are invalid. Throws Error{not_found, io} if the file cannot be opened.
+/// Calls scan_pickles(), then reads a file without findings as a table: it is unreadable if its pickle is harmless
+/// but its storages are invalid. Throws Error{not_found, io} if the file cannot be opened.
 Scan scan(const std::filesystem::path& path);
 Scan scan(std::shared_ptr<const ByteSource> file);
 

@@ -25,8 +25,8 @@ uint64_t units(const Tensor& tensor, size_t i) {
   return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i];
 }
 
-// Returns the dimensions, outermost first, without those of size 1. Neighbors that are contiguous are joined. The target
-// is in C order.
+// Returns the dimensions, outermost first, without those of size 1. Neighbors that are contiguous are joined. The
+// target is in C order.
 std::vector<Axis> axes_of(const Tensor& tensor) {
   const uint64_t unit = unit_bytes(tensor.dtype);
   if (is_flat(tensor)) return {{tensor.size_bytes / unit, unit, unit}};

@@ -30,8 +30,8 @@ struct OpenOptions {
   uint64_t expand_limit_bytes = uint64_t{64} << 20;
 };
 
-/// The table. Keeps its files open and mapped; everything that it returns is valid as long as the table. Several threads
-/// may read from it.
+/// The table. Keeps its files open and mapped; everything that it returns is valid as long as the table. Several
+/// threads may read from it.
 class Weights {
  public:
   Weights(Weights&&) noexcept = default;
@@ -48,8 +48,8 @@ class Weights {
   std::span<const Storage> storages() const noexcept { return storages_; }
   const Storage& storage(const Tensor& tensor) const noexcept { return storages_[tensor.storage]; }
 
-  /// Returns the tensor's bytes in the file, not copied. Throws Error{unsupported} if the tensor is not is_contiguous();
-  /// use read() then.
+  /// Returns the tensor's bytes in the file, not copied. Throws Error{unsupported} if the tensor is not
+  /// is_contiguous(); use read() then.
   Bytes view(const Tensor& tensor) const;
   /// Copies the bytes [begin, begin + out.size()) of the tensor in C order, conjugated, negated and byte-swapped as its
   /// flags say. `begin` and `out.size()` are multiples of unit_bytes(dtype). Allocates no memory for the bytes.
@@ -97,7 +97,8 @@ class Weights {
 /// Opens a shard by its name in the index. May throw what opening a file throws.
 using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
 
-/// A model by the file that a reader opens first: a file with tensors, or an index of shards. The content decides which.
+/// A model by the file that a reader opens first: a file with tensors, or an index of shards. The content decides
+/// which.
 struct Model {
   std::shared_ptr<const ByteSource> entry;
   OpenShard open_shard = {};  ///< empty if an index is not allowed: it is then a file of an unsupported kind
@@ -114,8 +115,8 @@ Weights open(const Model& model, const OpenOptions& options = {});
 Weights open(const std::filesystem::path& path, const OpenOptions& options = {});
 /// Opens one file that contains tensors, on disk, in memory or on the Hub. An index is Error{unsupported}.
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options = {});
-/// Opens a sharded model. Calls `open_shard` once for each shard, in the order of the index. `index_name` is the name of
-/// the index in errors.
+/// Opens a sharded model. Calls `open_shard` once for each shard, in the order of the index. `index_name` is the name
+/// of the index in errors.
 Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,
     const OpenOptions& options = {});
 

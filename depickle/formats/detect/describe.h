@@ -18,7 +18,8 @@ struct Description {
 /// (safetensors, JSON), if its kind is unknown, or if only a weak sign says that it is a pickle (protocols 0 and 1).
 std::optional<Description> describe(const ByteSource& file);
 
-/// Returns the error for a file that no reader of models reads: Error{truncated} if it is empty, else Error{unsupported}.
+/// Returns the error for a file that no reader of models reads: Error{truncated} if it is empty, else
+/// Error{unsupported}.
 Error not_a_model(const ByteSource& file);
 
 }  // namespace depickle::detect

@@ -16,7 +16,7 @@ enum class FileKind : uint8_t {
   torch_legacy,  ///< torch 0.1.10 to 1.5
   tar,           ///< a ustar archive; torch before 0.1.10 wrote them
   pickle,        ///< begins with the opcode PROTO and a protocol up to 5
-  plain_pickle,  ///< protocols 0 and 1 have no magic number: begins as a pickle may begin, and not as anything else here
+  plain_pickle,  ///< protocols 0 and 1 have no magic number: the first bytes may begin a pickle
   json_object,   ///< "{", maybe after white space
   json_array,    ///< "[", maybe after white space
   lfs_pointer,   ///< a git-LFS pointer
@@ -46,8 +46,8 @@ FileKind file_kind(Bytes head);
 /// Returns the kind of the file; reads its first kHeadBytes.
 FileKind file_kind(const ByteSource& file);
 
-/// Returns whether bytes begin with the opcode PROTO and a protocol up to 5. Unlike for FileKind::pickle, they may also be
-/// a legacy torch file or a safetensors file.
+/// Returns whether bytes begin with the opcode PROTO and a protocol up to 5. Unlike for FileKind::pickle, they may
+/// also be a legacy torch file or a safetensors file.
 bool begins_with_proto(Bytes bytes) noexcept;
 
 }  // namespace depickle::detect

@@ -31,8 +31,8 @@ bool is_code_name(std::string_view path) noexcept;
 /// Returns whether the file contains settings: ".json", ".yaml", ".gitattributes", …
 bool is_config_name(std::string_view path) noexcept;
 
-/// Returns the path without its ending if a torch checkpoint has that ending: ".bin", ".pt", ".pth", ".ckpt", ".pth.tar".
-/// nullopt for other endings, and for a name that is only an ending.
+/// Returns the path without its ending if a torch checkpoint has that ending: ".bin", ".pt", ".pth", ".ckpt",
+/// ".pth.tar". nullopt for other endings, and for a name that is only an ending.
 std::optional<std::string_view> checkpoint_stem(std::string_view path) noexcept;
 
 }  // namespace depickle::detect

@@ -6,6 +6,7 @@
 #include "cli/progress_bar.h"
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
@@ -69,7 +70,7 @@ hub::Address repo_address(const std::string& text) { return hub::parse_address(t
 std::optional<hub::Address> repo_address_unless_path(const std::string& text) {
   const size_t slash = text.find('/');
   if (slash == text.npos || slash == 0 || exists(text) || exists(text.substr(0, slash))) return std::nullopt;
-  if (repo::is_weights_name(text.substr(0, text.find('@')))) return std::nullopt;
+  if (detect::is_model_file_name(text.substr(0, text.find('@')))) return std::nullopt;
   try {
     return repo_address(text);
   } catch (const Error&) {
@@ -91,7 +92,7 @@ Weights open_address(const std::string& text, const weights::OpenOptions& option
   if (!address) return open(local_path(text), options);
   const hub::Client client = hub_client();
   const std::string commit = hub::resolve_commit(client, address->repo, address->revision);
-  const bool is_file = repo::is_weights_name(address->path);
+  const bool is_file = detect::is_weights_name(address->path);
   return repo::open_weights(
       client, address->repo, commit, is_file ? address->path : model_in(client, *address, commit), options);
 }

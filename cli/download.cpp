@@ -13,6 +13,7 @@
 #include "cli/progress_bar.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/repo/pretrained.h"
 
@@ -40,7 +41,7 @@ struct Downloaded {
 
 void refuse_pickles(const std::vector<hub::RepoFile>& files) {
   for (const hub::RepoFile& file : files)
-    if (repo::is_pickle_name(file.path))
+    if (detect::is_pickle_name(file.path))
       throw Error(Code::unsafe, "", "is a pickle", Where::in(file.path), "omit --paranoid to download it");
 }
 

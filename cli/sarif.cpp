@@ -62,7 +62,7 @@ std::string sarif(const std::vector<ScannedFile>& files, std::string_view versio
       // A region has an offset in the file. For a record of an archive, the text contains the place.
       const bool whole = finding.record.empty();
       std::string place = whole ? "" : fmt::format("{}, byte {}: ", finding.record, finding.offset_bytes);
-      write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.words), path,
+      write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.effect), path,
           whole ? std::optional(finding.offset_bytes) : std::nullopt);
     }
     if (scan.verdict == scan::Verdict::unreadable && scan.error)

@@ -1,6 +1,5 @@
-// depickle scan: what a file would do if a real unpickler loaded it.
+// depickle scan: reports what loading a file would execute.
 #include <algorithm>
-#include <array>
 #include <memory>
 
 #include <fmt/format.h>
@@ -14,9 +13,10 @@
 #include "cli/sarif.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_kind.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/mapped_file.h"
-#include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
 #include "depickle/scan/scan.h"
 
@@ -32,48 +32,52 @@ struct ScanCommand {
   bool sarif = false;
 };
 
-// In a folder, what may be a pickle by its name or by its first bytes.
-bool worth_scanning(const fs::path& path) {
-  constexpr std::array<std::string_view, 9> kEndings = {
-      ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".ptl", ".safetensors", ".joblib"};
-  if (std::ranges::find(kEndings, path.extension().string()) != kEndings.end()) return true;
-  auto file = os::MappedFile::open(path);
-  std::string_view head = text(file->view(0, std::min<uint64_t>(file->size_bytes(), 4)));
-  bool pickle = head.size() >= 2 && head[0] == '\x80' && head[1] >= 0 && head[1] <= 5;
-  return pickle || head == std::string_view("PK\x03\x04", 4);
+bool has_scanned_name(std::string_view path) {
+  return detect::is_pickle_name(path) || detect::is_safetensors_name(path);
 }
 
-// A file to be looked into: on this disk, or on the Hub.
-struct Named {
-  fs::path path;  // what it is called
+// Weak signs of a pickle (protocols 0 and 1) and tar archives do not count: too many other files of a folder have them.
+bool has_scanned_content(const fs::path& path) {
+  using detect::FileKind;
+  const auto file = os::MappedFile::open(path);
+  const Bytes head = file->view(0, std::min(file->size_bytes(), detect::kHeadBytes));
+  const FileKind kind = detect::file_kind(head);
+  return kind == FileKind::zip || kind == FileKind::torch_legacy || kind == FileKind::safetensors ||
+         detect::begins_with_proto(head);
+}
+
+// A file to scan, on disk or on the Hub.
+struct Target {
+  fs::path path;  // for display, if the file is on the Hub
   std::shared_ptr<const ByteSource> remote = nullptr;
 };
 
-void add_local(std::vector<Named>& files, const fs::path& path) {
+// Adds the file, or the files of the folder that may contain a pickle by name or content.
+void add_local(std::vector<Target>& files, const fs::path& path) {
   if (!fs::is_directory(path)) return files.push_back({path});
   std::vector<fs::path> found;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(path)) {
-    if (entry.is_regular_file() && worth_scanning(entry.path())) found.push_back(entry.path());
+    if (entry.is_regular_file() && (has_scanned_name(entry.path().native()) || has_scanned_content(entry.path())))
+      found.push_back(entry.path());
   }
   std::ranges::sort(found);
   for (fs::path& file : found) files.push_back({std::move(file)});
 }
 
-// The file that is named, or all below it that may be pickles.
-void add_remote(std::vector<Named>& files, const hub::Client& client, const hub::Address& address) {
+// Adds the file, or the files below the folder that may contain a pickle by name.
+void add_remote(std::vector<Target>& files, const hub::Client& client, const hub::Address& address) {
   const std::string commit = hub::resolve_commit(client, address.repo, address.revision);
   const std::string folder = address.path.empty() ? "" : address.path + "/";
   for (const hub::RepoFile& file : hub::list_commit(client, address.repo, commit)) {
-    const bool below =
-        file.path.starts_with(folder) && (repo::is_pickle_name(file.path) || file.path.ends_with(".safetensors"));
-    if (file.path != address.path && !below) continue;
+    const bool is_in_folder = file.path.starts_with(folder) && has_scanned_name(file.path);
+    if (file.path != address.path && !is_in_folder) continue;
     files.push_back({hub::hf_address(address.repo, address.revision, file.path),
         repo::open_source(client, address.repo, commit, file.path)});
   }
 }
 
-std::vector<Named> files_of(const std::vector<std::string>& addresses) {
-  std::vector<Named> files;
+std::vector<Target> targets_of(const std::vector<std::string>& addresses) {
+  std::vector<Target> files;
   for (const std::string& text : addresses) {
     if (const auto address = hub_address(text)) {
       add_remote(files, hub_client(), *address);
@@ -84,7 +88,7 @@ std::vector<Named> files_of(const std::vector<std::string>& addresses) {
   return files;
 }
 
-std::string_view kind(const scan::NamedGlobal& global) { return global.inert ? "inert" : "code"; }
+std::string_view class_of(const scan::NamedGlobal& global) { return global.inert ? "inert" : "code"; }
 
 void print_json(const Console& console, const std::vector<ScannedFile>& files) {
   std::string out;
@@ -108,11 +112,17 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
           .value(finding.offset_bytes)
           .key("what")
           .value(finding.what);
-      json.key("words").value(finding.words).key("count").value(finding.count).end();
+      json.key("words").value(finding.effect).key("count").value(finding.count).end();
     }
     json.end().key("globals").array();
     for (const scan::NamedGlobal& global : scan.globals) {
-      json.object().key("record").value(global.record).key("name").value(global.name).key("class").value(kind(global));
+      json.object()
+          .key("record")
+          .value(global.record)
+          .key("name")
+          .value(global.name)
+          .key("class")
+          .value(class_of(global));
       json.key("count").value(global.count).key("offset").value(global.offset_bytes).end();
     }
     json.end().key("notes").array();
@@ -125,17 +135,16 @@ void print_json(const Console& console, const std::vector<ScannedFile>& files) {
   console.out(out);
 }
 
-std::string sentence(const scan::Scan& scan) {
+std::string summary(const scan::Scan& scan) {
   uint64_t findings = 0, inert = 0;
   for (const scan::Finding& finding : scan.findings) findings += finding.count;
   for (const scan::NamedGlobal& global : scan.globals) inert += global.inert;
   switch (scan.verdict) {
     case Verdict::tensors_only:
-      return scan.pickles == 0
-                 ? "holds no pickle"
-                 : fmt::format("{} named, which only build tensors and plain containers", plural(inert, "global"));
-    case Verdict::has_code: return fmt::format("{} beyond the building of tensors", plural(findings, "step"));
-    case Verdict::unreadable: return scan.error ? scan.error->what() : "cannot be read";
+      return scan.pickles == 0 ? "contains no pickle"
+                               : fmt::format("only builds tensors and plain containers ({})", plural(inert, "global"));
+    case Verdict::has_code: return fmt::format("loading it executes code ({})", plural(findings, "finding"));
+    case Verdict::unreadable: return scan.error ? scan.error->what() : "could not be read";
   }
   return {};
 }
@@ -146,27 +155,27 @@ void print_text(const Console& console, const std::vector<ScannedFile>& files) {
                   : scan.verdict == Verdict::has_code   ? Color::red
                                                         : Color::yellow;
     std::string which = files.size() > 1 ? printable(path.string()) + ": " : "";
-    console.out(fmt::format("{}{}: {}\n", which, console.painted(color, name(scan.verdict)), sentence(scan)));
+    console.out(fmt::format("{}{}: {}\n", which, console.painted(color, name(scan.verdict)), summary(scan)));
     for (const scan::Finding& finding : scan.findings) {
       std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes)
                                                  : fmt::format("{}, byte {}", finding.record, finding.offset_bytes);
       std::string times = finding.count > 1 ? fmt::format("  ({} times)", grouped(finding.count)) : "";
-      console.out(fmt::format("  {}   {}   {}{}\n", place, finding.what, finding.words, times));
+      console.out(fmt::format("  {}   {}   {}{}\n", place, finding.what, finding.effect, times));
     }
     uint64_t inert = static_cast<uint64_t>(std::ranges::count_if(scan.globals, &scan::NamedGlobal::inert));
     if (scan.verdict == Verdict::has_code && inert > 0)
-      console.out(fmt::format("  {} only build tensors and plain containers\n", plural(inert, "other global")));
+      console.out(fmt::format("  {} can only build tensors and plain containers\n", plural(inert, "other global")));
     if (scan.verdict == Verdict::has_code && scan.error)
-      console.out(fmt::format("  and it breaks off: {}\n", scan.error->what()));
+      console.out(fmt::format("  not read to the end: {}\n", scan.error->what()));
     if (scan.verdict == Verdict::unreadable && scan.error && !hint(*scan.error).empty())
       console.say(fmt::format("hint: {}\n", hint(*scan.error)));
     for (const std::string& note : scan.notes) console.out(fmt::format("  note: {}\n", printable(note)));
     if (scan.verdict == Verdict::has_code)
-      console.say("hint: depickle convert reads the tensors of such a file without running any of this\n");
+      console.say("hint: depickle convert reads the tensors of such a file without executing any of this\n");
   }
 }
 
-// Code outweighs what could not be read: it is the stronger no.
+// If one file has code and another is unreadable, the answer is no.
 int verdict_code(const std::vector<ScannedFile>& files) {
   auto any = [&](Verdict verdict) {
     return std::ranges::any_of(files, [&](const ScannedFile& file) { return file.scan.verdict == verdict; });
@@ -178,22 +187,20 @@ int verdict_code(const std::vector<ScannedFile>& files) {
 
 void add_scan(CLI::App& app, Program& program) {
   auto options = std::make_shared<ScanCommand>();
-  CLI::App* command = app.add_subcommand(
-      "scan", "Say what a pickle would do if it were loaded: every global and call beyond the building of tensors");
-  command->add_option("ADDR", options->addresses, "Files, folders to look through, or hf://ORG/NAME[@REV][/PATH]")
-      ->required();
+  CLI::App* command = app.add_subcommand("scan", "Report what loading a pickle would execute");
+  command->add_option("ADDR", options->addresses, "Files, folders, or hf://ORG/NAME[@REV][/PATH]")->required();
   auto* json = command->add_flag("--json", options->json, "One JSON object (docs/json.md)");
   command->add_flag("--sarif", options->sarif, "SARIF 2.1.0, for code scanning services")->excludes(json);
   command->callback([options, &program] {
     program.run = [options, &program] {
       std::vector<ScannedFile> files;
-      for (Named& file : files_of(options->addresses)) {
+      for (Target& file : targets_of(options->addresses)) {
         check_interrupted();
         files.push_back(
             {file.path, file.remote ? scan::scan(std::exchange(file.remote, nullptr)) : scan::scan(file.path)});
       }
       if (files.empty())
-        throw Error(Code::not_found, "", "the folder holds no file that may be a pickle",
+        throw Error(Code::not_found, "", "the folder contains no file that may be a pickle",
             Where::in(options->addresses.front()));
       if (options->json) {
         print_json(program.console, files);

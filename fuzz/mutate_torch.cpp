@@ -2,7 +2,7 @@
 #include <charconv>
 #include <vector>
 
-#include "depickle/formats/torch/table.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/zip/archive.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
@@ -167,12 +167,14 @@ size_t mutate_zip(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
 size_t mutate_any(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
   Bytes file = input(data, size);
   Choices choices(seed);
-  switch (torch::sniff(file.first(std::min<size_t>(size, 512)))) {
-    case torch::Format::torch_zip: return mutate_zip(data, size, max_size, seed);
-    case torch::Format::torch_legacy: return put(mutated_legacy(text(file), max_size, choices), data, max_size);
-    case torch::Format::torch_tar: return put(mutated_tar(text(file), max_size, choices), data, max_size);
-    case torch::Format::pickle: return mutate_pickle(data, size, max_size, seed);
-    case torch::Format::safetensors: return mutate_safetensors(data, size, max_size, seed);
+  using detect::FileKind;
+  switch (detect::file_kind(file)) {
+    case FileKind::zip: return mutate_zip(data, size, max_size, seed);
+    case FileKind::torch_legacy: return put(mutated_legacy(text(file), max_size, choices), data, max_size);
+    case FileKind::tar: return put(mutated_tar(text(file), max_size, choices), data, max_size);
+    case FileKind::pickle:
+    case FileKind::plain_pickle: return mutate_pickle(data, size, max_size, seed);
+    case FileKind::safetensors: return mutate_safetensors(data, size, max_size, seed);
     default: return LLVMFuzzerMutate(data, size, max_size);
   }
 }

@@ -1,6 +1,7 @@
 // torch files in memory: the table of the model and of the whole checkpoint, reads of its tensors, and the scan.
 #include <algorithm>
 
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/parse.h"
 #include "depickle/formats/torch/globals.h"
 #include "depickle/formats/torch/table.h"
@@ -19,7 +20,7 @@ constexpr uint64_t kExpandLimitBytes = 64 << 10;
 // As weights::open, but from memory.
 Weights table_of(const std::shared_ptr<const ByteSource>& file, std::string root) {
   torch::Table table = torch::read_table(file, {.root = std::move(root), .expand_limit_bytes = kExpandLimitBytes});
-  weights::Builder builder(table.container);
+  weights::Builder builder(table.kind);
   for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
   for (const Tensor& tensor : table.tensors) builder.add(tensor);
   builder.own(table.owner).root(table.root).unused(std::move(table.unused)).unsupported(std::move(table.unsupported));
@@ -61,10 +62,12 @@ bool names_unlisted_global(Bytes stream) {
 // Returns the pickle that a loader would run first; empty if the container cannot be read.
 Bytes first_pickle(const std::shared_ptr<const ByteSource>& file) {
   Bytes found;
-  switch (torch::sniff(file->view(0, std::min<uint64_t>(file->size_bytes(), 512)))) {
-    case torch::Format::torch_legacy:
-    case torch::Format::pickle: return file->all();
-    case torch::Format::torch_zip:
+  using detect::FileKind;
+  switch (detect::file_kind(*file)) {
+    case FileKind::torch_legacy:
+    case FileKind::pickle:
+    case FileKind::plain_pickle: return file->all();
+    case FileKind::zip:
       accepts([&] {
         zip::Archive archive = zip::Archive::read(file);
         for (const zip::Record& record : archive.records())

@@ -17,11 +17,11 @@ LIBRARY = {
     "formats/pickle": "base",
     "formats/zip": "os base",
     "formats/torch": "formats/detect formats/pickle formats/zip os base",
-    "scan": "formats/safetensors formats/torch formats/pickle formats/zip os base",
-    "weights": "formats/safetensors formats/torch os base",
-    "convert": "scan weights formats/safetensors os base",
+    "scan": "formats/detect formats/safetensors formats/torch formats/pickle formats/zip os base",
+    "weights": "formats/detect formats/safetensors formats/torch os base",
+    "convert": "scan weights formats/detect formats/safetensors os base",
     "hub": "os base",
-    "repo": "hub convert scan weights formats/safetensors os base",
+    "repo": "hub convert scan weights formats/detect formats/safetensors os base",
     "sandbox": "repo convert os base",
 }
 ARROWS = {f"depickle/{module}": {f"depickle/{name}" for name in names.split()} for module, names in LIBRARY.items()}
@@ -31,7 +31,7 @@ ARROWS |= {
     "server/hub/api": {"server/hub/store", "server/http", "depickle/os", "depickle/base"},
     "server/web": {"server/http"},
     "server/page": {"server/http", "server/hub/store", "server/hub/api", "depickle/sandbox", "depickle/repo", "depickle/hub",
-                    "depickle/convert", "depickle/base"},
+                    "depickle/convert", "depickle/formats/detect", "depickle/base"},
 }
 ARROWS["cli"] = set(ARROWS)
 ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {

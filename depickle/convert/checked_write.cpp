@@ -47,7 +47,7 @@ class SourceDigests {
 
 // Compares the written file's own header with the plan.
 void check_table(const ConversionPlan& plan, const Weights& source, const Weights& written) {
-  if (written.container() != "safetensors" || written.tensors().size() != plan.tensors.size())
+  if (!written.is_safetensors() || written.tensors().size() != plan.tensors.size())
     throw_difference(fmt::format("a {} file of {}", written.container(), plural(written.tensors().size(), "tensor")));
   for (const TensorPlacement& placed : plan.tensors) {
     const std::string_view name = source.tensors()[placed.tensor].name;

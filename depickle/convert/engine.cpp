@@ -48,7 +48,7 @@ class LocalEngine final : public Engine {
       const weights::Model& model, const MakeTarget& make_target, const EngineOptions& options) override {
     const Weights source = weights::open(model, options.open);
     return_free_memory();
-    if (source.container().starts_with("safetensors")) return std::nullopt;
+    if (source.is_safetensors()) return std::nullopt;
     try {
       ConversionPlan plan = plan_conversion(source, options.plan);
       std::optional<CheckedWrite> written;
@@ -77,7 +77,8 @@ class LocalEngine final : public Engine {
 
   TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override {
     const Weights weights = weights::open(model, options);
-    TableSummary summary{.container = weights.container(), .root = weights.root()};
+    TableSummary summary{
+        .container = weights.container(), .is_safetensors = weights.is_safetensors(), .root = weights.root()};
     summary.tensors.reserve(weights.tensors().size());
     for (const Tensor& tensor : weights.tensors()) summary.tensors.push_back(row_of(tensor));
     summary.metadata = weights.metadata();

@@ -37,7 +37,8 @@ struct EngineOptions {
 
 /// A model's table, without its bytes.
 struct TableSummary {
-  std::string container;
+  std::string container;  ///< for display: "torch zip, sharded"
+  bool is_safetensors = false;
   std::string root;
   std::vector<DigestedTensor> tensors;  ///< without digests
   std::vector<std::pair<std::string, std::string>> metadata;

@@ -2,6 +2,8 @@
 
 #include <cctype>
 
+#include "depickle/formats/detect/file_name.h"
+
 namespace depickle::convert {
 namespace {
 
@@ -37,12 +39,10 @@ bool begins_with_word(std::string_view name, std::string_view word) {
 }  // namespace
 
 std::optional<std::string> target_name(std::string_view path) {
-  auto [folders, name] = split(path);
-  for (std::string_view ending : {".bin", ".pt", ".pth", ".ckpt", ".pth.tar"}) {
-    if (name.size() > ending.size() && name.ends_with(ending))
-      return std::string(folders) + renamed(name.substr(0, name.size() - ending.size())) + ".safetensors";
-  }
-  return std::nullopt;
+  const auto stem = detect::checkpoint_stem(path);
+  if (!stem) return std::nullopt;
+  auto [folders, name] = split(*stem);
+  return std::string(folders) + renamed(name) + ".safetensors";
 }
 
 std::optional<std::string> target_index_name(std::string_view path) {

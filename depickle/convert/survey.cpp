@@ -8,6 +8,7 @@
 
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
+#include "depickle/formats/detect/file_name.h"
 
 namespace depickle::convert {
 namespace {

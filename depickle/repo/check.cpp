@@ -8,6 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/repo/engine.h"
 #include "depickle/repo/pick.h"
@@ -112,7 +113,7 @@ class Checker {
 
   void compare(const ModelPair& pair, Tree& before, Tree& after) {
     std::optional<safetensors::Index> index;
-    if (is_index_name(pair.safetensors.entry)) {
+    if (detect::is_index_name(pair.safetensors.entry)) {
       try {
         index = after.index(pair.safetensors.entry);
       } catch (const Error& error) {

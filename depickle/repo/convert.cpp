@@ -9,6 +9,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/receipt.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/commit.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/atomic_file.h"
@@ -71,7 +72,7 @@ std::vector<hub::Addition> additions_of(
 std::vector<hub::RepoFile> weights_of(const std::vector<hub::Addition>& additions) {
   std::vector<hub::RepoFile> files;
   for (const hub::Addition& addition : additions)
-    if (addition.path.ends_with(".safetensors"))
+    if (detect::is_safetensors_name(addition.path))
       files.push_back({.path = addition.path, .size_bytes = 0, .blob_id = {}, .sha256 = addition.sha256});
   return files;
 }

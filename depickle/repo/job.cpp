@@ -173,7 +173,7 @@ void Job::add_scan(scan::Scan scan, const std::string& path) {
   for (const scan::NamedGlobal& global : scan.globals)
     if (global.inert) inert_.insert(global.name);
   for (const scan::Finding& finding : scan.findings)
-    findings_.push_back(fmt::format("{}: {}, {}", path, finding.what, finding.words));
+    findings_.push_back(fmt::format("{}: {}, {}", path, finding.what, finding.effect));
   report_.scans.push_back({path, std::move(scan)});
 }
 

@@ -7,32 +7,32 @@
 
 #include "depickle/base/error.h"
 #include "depickle/convert/names.h"
-#include "depickle/repo/pick.h"
+#include "depickle/formats/detect/file_name.h"
 
 namespace depickle::repo {
 namespace {
 
-constexpr std::string_view kSafetensors = ".safetensors";
+constexpr std::string_view kSafetensors = ".safetensors", kSafetensorsIndex = ".safetensors.index";
 
 std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/') + 1); }
 
 // Returns the name of the single-file layout, as the key of a model in either layout.
 std::string key_of(const std::string& safetensors_path) {
-  return is_safetensors_index(safetensors_path) ? other_layout(safetensors_path) : safetensors_path;
+  return detect::is_safetensors_index_name(safetensors_path) ? other_layout(safetensors_path) : safetensors_path;
 }
 
 // Returns the models by key: each index with its shards, and each file that is not a shard of an index.
 std::map<std::string, ModelParts> models_of(
     const std::vector<hub::RepoFile>& files, const ReadIndex& read_index, bool pickles) {
   auto target_of = [&](const std::string& path) -> std::string {
-    if (!pickles) return is_safetensors_index(path) || path.ends_with(kSafetensors) ? path : "";
-    if (is_index_name(path)) return convert::target_index_name(path).value_or("");
+    if (!pickles) return detect::is_safetensors_index_name(path) || detect::is_safetensors_name(path) ? path : "";
+    if (detect::is_index_name(path)) return convert::target_index_name(path).value_or("");
     return convert::not_weights(path).empty() ? convert::target_name(path).value_or("") : "";
   };
   std::map<std::string, ModelParts> models;
   std::set<std::string> claimed;
   for (const hub::RepoFile& file : files) {
-    if (!is_index_name(file.path)) continue;
+    if (!detect::is_index_name(file.path)) continue;
     const std::string target = target_of(file.path);
     if (target.empty()) continue;
     ModelParts parts{.entry = file.path, .shards = {}};
@@ -46,7 +46,7 @@ std::map<std::string, ModelParts> models_of(
     models.emplace(key_of(target), std::move(parts));
   }
   for (const hub::RepoFile& file : files) {
-    if (is_index_name(file.path) || claimed.contains(file.path)) continue;
+    if (detect::is_index_name(file.path) || claimed.contains(file.path)) continue;
     const std::string target = target_of(file.path);
     if (target.empty()) continue;
     models.emplace(target, ModelParts{.entry = file.path, .shards = {file.path}});

@@ -11,6 +11,7 @@
 #include "depickle/base/json_value.h"
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
+#include "depickle/formats/detect/file_name.h"
 
 namespace depickle::repo {
 namespace {
@@ -47,8 +48,8 @@ std::optional<ModelFile> find_named(
 std::optional<ModelFile> find_only(const Names& names, const std::string& folder) {
   std::optional<ModelFile> found;
   for (auto name = names.lower_bound(folder); name != names.end() && name->starts_with(folder); ++name) {
-    const bool pickle = is_pickle_name(*name);
-    if (name->find('/', folder.size()) != name->npos || !(pickle || name->ends_with(".safetensors"))) continue;
+    const bool pickle = detect::is_pickle_name(*name);
+    if (name->find('/', folder.size()) != name->npos || !(pickle || detect::is_safetensors_name(*name))) continue;
     if (!convert::not_weights(*name).empty()) continue;
     if (found) return std::nullopt;
     found = ModelFile{.component = {}, .path = std::string(*name), .is_index = false, .is_pickle = pickle};
@@ -162,29 +163,6 @@ std::vector<std::string> pipeline_components(std::string_view model_index) {
   std::ranges::sort(components);
   components.erase(std::unique(components.begin(), components.end()), components.end());
   return components;
-}
-
-bool is_pickle_name(std::string_view path) noexcept {
-  constexpr std::array<std::string_view, 9> kEndings = {
-      ".bin", ".pt", ".pth", ".ckpt", ".pth.tar", ".pkl", ".pickle", ".ptl", ".joblib"};
-  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return path.ends_with(ending); });
-}
-
-bool is_index_name(std::string_view path) noexcept {
-  const std::string_view name = file_name(path);
-  if (!name.ends_with(".json")) return false;
-  return name.find(".safetensors.index.") != name.npos || name.find(".bin.index.") != name.npos;
-}
-
-bool is_safetensors_index(std::string_view path) noexcept {
-  return is_index_name(path) && path.find(kSafetensorsIndex) != path.npos;
-}
-
-bool is_weights_name(std::string_view path) noexcept {
-  constexpr std::array<std::string_view, 14> kEndings = {".safetensors", ".h5", ".msgpack", ".onnx", ".onnx_data",
-      ".ot", ".tflite", ".gguf", ".ggml", ".pb", ".npz", ".npy", ".mlmodel", ".nemo"};
-  if (is_pickle_name(path) || is_index_name(path)) return true;
-  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return path.ends_with(ending); });
 }
 
 }  // namespace depickle::repo

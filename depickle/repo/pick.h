@@ -44,18 +44,4 @@ Choice pick(const std::vector<std::string>& files, const std::optional<std::stri
 /// Returns the components in model_index.json, sorted: its keys with a library and a class. Throws Error{malformed}.
 std::vector<std::string> pipeline_components(std::string_view model_index);
 
-/// Returns the last component of a path.
-constexpr std::string_view file_name(std::string_view path) noexcept { return path.substr(path.rfind('/') + 1); }
-/// The part of the name of a safetensors index before the variant.
-inline constexpr std::string_view kSafetensorsIndex = ".safetensors.index";
-
-/// Returns whether the name is that of a weights file in any format, or of an index.
-bool is_weights_name(std::string_view path) noexcept;
-/// Returns whether the name is that of an index of shards: "pytorch_model.bin.index.fp16.json".
-bool is_index_name(std::string_view path) noexcept;
-/// Returns whether the name is that of an index of safetensors shards: "model.safetensors.index.json".
-bool is_safetensors_index(std::string_view path) noexcept;
-/// Returns whether a loader would unpickle the file, by its extension.
-bool is_pickle_name(std::string_view path) noexcept;
-
 }  // namespace depickle::repo

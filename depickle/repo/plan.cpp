@@ -9,8 +9,8 @@
 
 #include "depickle/base/text.h"
 #include "depickle/convert/names.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/repo/model_pair.h"
-#include "depickle/repo/pick.h"
 
 namespace depickle::repo {
 namespace {
@@ -31,8 +31,8 @@ bool is_shard_name(std::string_view name) {
 bool is_standard_name(std::string_view path) {
   constexpr std::array<std::string_view, 7> kStems = {"pytorch_model", "diffusion_pytorch_model", "model",
       "adapter_model", "pytorch_lora_weights", "learned_embeds", "prior_diffusion_pytorch_model"};
-  const std::string_view name = file_name(path);
-  if (!name.ends_with(".bin") && !is_index_name(name)) return false;
+  const std::string_view name = detect::last_part(path);
+  if (!name.ends_with(".bin") && !detect::is_index_name(name)) return false;
   return std::ranges::any_of(kStems, [&](std::string_view stem) {
     return name.starts_with(stem) && (name[stem.size()] == '.' || name[stem.size()] == '-');
   });
@@ -43,7 +43,7 @@ class Indexes {
  public:
   Indexes(const std::set<std::string>& names, const ReadIndex& read_index) {
     for (const std::string& name : names) {
-      if (!is_index_name(name)) continue;
+      if (!detect::is_index_name(name)) continue;
       try {
         read_.emplace(name, read_index(name));
       } catch (const Error& error) {
@@ -113,19 +113,19 @@ class Planner {
   }
 
   bool is_broken_safetensors_index(const std::string& name) const {
-    return is_safetensors_index(name) && !indexes_.is_loadable(name, names_);
+    return detect::is_safetensors_index_name(name) && !indexes_.is_loadable(name, names_);
   }
 
   bool can_be_loaded(const std::string& target) const {
     if (!names_.contains(target)) return false;
-    return !is_index_name(target) || indexes_.is_loadable(target, names_);
+    return !detect::is_index_name(target) || indexes_.is_loadable(target, names_);
   }
 
   void add(convert::ModelFiles job, bool has_standard_names) {
     const std::string source = main_source(job).string();
     if (const std::string other = other_layout(main_target(job)); can_be_loaded(other)) {
-      plan_.already.push_back({source, fmt::format("{} already exists", printable(file_name(other)))});
-    } else if (!job.index && is_shard_name(file_name(source))) {
+      plan_.already.push_back({source, fmt::format("{} already exists", printable(detect::last_part(other)))});
+    } else if (!job.index && is_shard_name(detect::last_part(source))) {
       plan_.left.push_back({source, "a shard that no index names"});
     } else if (has_standard_names && !is_standard_name(source)) {
       plan_.left.push_back({source, "not a name that model libraries load"});

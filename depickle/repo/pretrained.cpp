@@ -7,6 +7,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/mapped_file.h"
 #include "depickle/repo/previous.h"
@@ -89,7 +90,7 @@ class Fetcher {
     for (const ModelFile& model : fetched.choice.models) add_model(model, wanted);
     if (with_rest)
       for (const hub::RepoFile& file : files_)
-        if (!is_weights_name(file.path)) wanted.push_back(file.path);
+        if (!detect::is_weights_name(file.path)) wanted.push_back(file.path);
     fetched.folder = download(wanted);
     fetched.downloaded_bytes = downloaded_bytes_;
     return fetched;
@@ -110,7 +111,7 @@ class Fetcher {
       return pick(names, model_index, pick_by);
     } catch (const Error& error) {
       const bool no_weights =
-          std::ranges::none_of(names, [](const std::string& name) { return is_weights_name(name); });
+          std::ranges::none_of(names, [](const std::string& name) { return detect::is_weights_name(name); });
       if (with_rest && no_weights && options_.variant.empty() && options_.subfolder.empty()) return {};
       if (error.code() == Code::unsafe) throw with_help(error, client_, repo_, model_index, pick_by);
       if (error.code() == Code::not_found) throw error.in(hub::hf_address(repo_, options_.revision));

@@ -4,10 +4,10 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/cache.h"
 #include "depickle/hub/remote_source.h"
 #include "depickle/os/mapped_file.h"
-#include "depickle/repo/pick.h"
 
 namespace depickle::repo {
 
@@ -42,7 +42,7 @@ safetensors::Index read_index(
 
 Weights open_weights(const hub::Client& client, const hub::RepoId& repo, const std::string& commit,
     const std::string& path, const weights::OpenOptions& options) {
-  if (!is_index_name(path)) return weights::open(open_source(client, repo, commit, path), options);
+  if (!detect::is_index_name(path)) return weights::open(open_source(client, repo, commit, path), options);
   const std::string folder = path.substr(0, path.rfind('/') + 1);
   auto open_shard = [&](const std::string& shard) { return open_source(client, repo, commit, folder + shard); };
   return weights::open_sharded(read_index(client, repo, commit, path), path, open_shard, options);

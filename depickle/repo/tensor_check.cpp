@@ -111,7 +111,7 @@ class ModelCheck {
       }
       try {
         const Weights shard = weights::open(source);
-        if (!shard.container().starts_with("safetensors"))
+        if (!shard.is_safetensors())
           throw Error(Code::unsupported, "", fmt::format("is not a safetensors file (got {})", shard.container()));
         add_shard(new_, path, source, shard);
         note_format(path, shard);

@@ -1,10 +1,9 @@
 #include "depickle/repo/tree_diff.h"
 
-#include <algorithm>
 #include <array>
 #include <map>
 
-#include "depickle/repo/pick.h"
+#include "depickle/formats/detect/file_name.h"
 
 namespace depickle::repo {
 
@@ -20,15 +19,11 @@ std::string_view name(FileChange::Kind kind) noexcept {
 
 FileChange::Kind kind_of(std::string_view path) noexcept {
   using Kind = FileChange::Kind;
-  auto ends_with_any = [&](std::initializer_list<std::string_view> endings) {
-    return std::ranges::any_of(endings, [&](std::string_view ending) { return path.ends_with(ending); });
-  };
-  if (path.ends_with(".safetensors")) return Kind::weights;
-  if (is_index_name(path)) return path.find(".safetensors.index.") != path.npos ? Kind::index : Kind::pickle;
-  if (is_pickle_name(path)) return Kind::pickle;
-  if (ends_with_any({".py", ".pyc", ".so", ".sh", ".ipynb", ".js", ".dll", ".dylib", ".exe"})) return Kind::code;
-  if (ends_with_any({".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".gitattributes", ".jinja"}))
-    return Kind::config;
+  if (detect::is_safetensors_name(path)) return Kind::weights;
+  if (detect::is_index_name(path)) return detect::is_safetensors_index_name(path) ? Kind::index : Kind::pickle;
+  if (detect::is_pickle_name(path)) return Kind::pickle;
+  if (detect::is_code_name(path)) return Kind::code;
+  if (detect::is_config_name(path)) return Kind::config;
   return Kind::other;
 }
 

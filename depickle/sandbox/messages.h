@@ -79,7 +79,7 @@ void fields(Wire& wire, OpenOptions& x) {
 namespace depickle::scan {
 template <class Wire>
 void fields(Wire& wire, Finding& x) {
-  wire(x.record, x.offset_bytes, x.what, x.words, x.count);
+  wire(x.record, x.offset_bytes, x.what, x.effect, x.count);
 }
 template <class Wire>
 void fields(Wire& wire, NamedGlobal& x) {
@@ -87,7 +87,7 @@ void fields(Wire& wire, NamedGlobal& x) {
 }
 template <class Wire>
 void fields(Wire& wire, Scan& x) {
-  wire(x.verdict, x.findings, x.globals, x.pickles, x.looked_bytes, x.error, x.notes);
+  wire(x.verdict, x.findings, x.globals, x.pickles, x.audited_bytes, x.error, x.notes);
 }
 }  // namespace depickle::scan
 
@@ -132,7 +132,7 @@ void fields(Wire& wire, Comparison& x) {
 }
 template <class Wire>
 void fields(Wire& wire, TableSummary& x) {
-  wire(x.container, x.root, x.tensors, x.metadata, x.unused, x.unsupported, x.notes);
+  wire(x.container, x.is_safetensors, x.root, x.tensors, x.metadata, x.unused, x.unsupported, x.notes);
 }
 }  // namespace depickle::convert
 

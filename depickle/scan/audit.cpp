@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/describe.h"
 #include "depickle/formats/pickle/parse.h"
 #include "depickle/formats/torch/contents.h"
@@ -27,9 +28,9 @@ constexpr size_t kMaxFindings = 1000, kMaxGlobals = 10'000;
 constexpr uint64_t kMaxPickles = 10'000;
 constexpr int kMaxCallDepth = 3;
 
-// Whether a name that bytes spell by chance could be one of Python's: its letters may be of any script, and a file may be
-// called "my-module".
-bool plausible(std::string_view name) {
+// Returns whether random bytes are unlikely to be this name. Letters of all scripts are allowed, and "my-module" is a
+// possible file name.
+bool is_plausible(std::string_view name) {
   return !name.empty() && name.size() < 200 && is_utf8(name) &&
          std::ranges::all_of(
              name,
@@ -39,7 +40,7 @@ bool plausible(std::string_view name) {
              });
 }
 
-bool plausible(const pickle::Global& global) { return plausible(global.module) && plausible(global.name); }
+bool is_plausible(const pickle::Global& global) { return is_plausible(global.module) && is_plausible(global.name); }
 
 bool is_loader(const pickle::Global& global) {
   return torch::find_builder(global) == torch::BuilderFunction::load_from_bytes;
@@ -57,64 +58,69 @@ class PickleAudit {
         depth_(depth) {}
 
   void run() {
-    for (const pickle::Event& event : graph_.events()) look_at(event);
+    for (const pickle::Event& event : graph_.events()) audit_event(event);
     for (const pickle::Global& global : graph_.globals()) {
-      if (!believed(global)) continue;
+      if (!is_counted(global)) continue;
       if (is_loader(global) && passes_loader_on())
-        add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, out of sight");
+        add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, which cannot be checked");
       bool inert = is_inert(global);
       if (scan_.globals.size() < kMaxGlobals)
         scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
       if (!inert && !called_.contains(dotted(global)))
-        add(global.offset_bytes, "names " + dotted(global), std::string(describe_risk(global)), global.count);
+        add(global.offset_bytes, "imports " + dotted(global), std::string(describe_risk(global)), global.count);
     }
   }
 
  private:
-  void look_at(const pickle::Event& event) {
+  void audit_event(const pickle::Event& event) {
     switch (event.op()) {
       case Op::EXT1:
       case Op::EXT2:
       case Op::EXT4:
         add(event.offset_bytes, fmt::format("extension code {}", graph_.extension_code(event.node)),
-            "names something through the interpreter's own registry");
+            "imports through the extension registry of the interpreter");
         break;
       case Op::BUILD:
         if (const pickle::Global* global = called_global(graph_, event.node)) {
-          if (believed(*global)) add(event.offset_bytes, "sets the state of " + dotted(*global), "changes other code");
+          if (is_counted(*global))
+            add(event.offset_bytes, "sets the state of " + dotted(*global), "modifies existing code");
         }
         break;
       case Op::PERSID:
       case Op::BINPERSID: break;
-      default: look_at_call(event);
+      default: audit_call(event);
     }
   }
 
-  void look_at_call(const pickle::Event& event) {
+  void audit_call(const pickle::Event& event) {
     auto object = graph_.object(event.node);
     if (!object) return;
     const pickle::Global* global = called_global(graph_, object->callable);
     if (!global) {
-      add(event.offset_bytes, "calls " + call_text(graph_, event.node), "calls something that is computed first");
+      add(event.offset_bytes, "calls " + call_text(graph_, event.node), "calls a computed object");
     } else if (!is_inert(*global)) {
-      if (!believed(*global)) return;
+      if (!is_counted(*global)) return;
       std::string name = dotted(*global);
-      // Hundreds of layers of one class are one finding; each call with arguments is its own.
+      // All instances of one class are one finding; each other call is a finding of its own.
       bool makes_instance = object->made_by == Op::NEWOBJ || object->made_by == Op::NEWOBJ_EX;
-      auto [known, is_new] = called_.try_emplace(name, scan_.findings.size());
-      if (makes_instance && !is_new && known->second < scan_.findings.size()) {
-        ++scan_.findings[known->second].count;
+      auto [first, is_new] = called_.try_emplace(name, scan_.findings.size());
+      if (makes_instance && !is_new && first->second < scan_.findings.size()) {
+        ++scan_.findings[first->second].count;
       } else {
         add(event.offset_bytes, call_text(graph_, event.node), std::string(describe_risk(*global)));
       }
     } else if (is_loader(*global)) {
-      look_into_bytes(event, *object);
+      audit_bytes(event, *object);
     }
   }
 
-  bool believed(const pickle::Global& global) const { return certainty_ == Certainty::certain || plausible(global); }
+  // Random bytes contain GLOBAL opcodes with implausible names.
+  bool is_counted(const pickle::Global& global) const {
+    return certainty_ == Certainty::certain || is_plausible(global);
+  }
 
-  // Whether torch.storage._load_from_bytes is handed to something that may call it: _rebuild_from_type_v2 calls its first argument.
+  // Returns whether torch.storage._load_from_bytes is an argument or item of something that may call it:
+  // _rebuild_from_type_v2 calls its first argument.
   bool passes_loader_on() const {
     auto names_loader = [&](Handle handle) {
       const pickle::Global* global = handle == pickle::kNothing ? nullptr : graph_.global(handle);
@@ -131,7 +137,7 @@ class PickleAudit {
   }
 
   // torch.storage._load_from_bytes unpickles its argument.
-  void look_into_bytes(const pickle::Event& event, const pickle::Object& object) {
+  void audit_bytes(const pickle::Event& event, const pickle::Object& object) {
     std::span<const Handle> args = graph_.children(object.args);
     std::string where =
         fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
@@ -148,13 +154,14 @@ class PickleAudit {
         if (!scan_.error) scan_.error = error;
       }
     } else {
-      add(event.offset_bytes, call_text(graph_, event.node), "unpickles data that is computed first");
+      add(event.offset_bytes, call_text(graph_, event.node), "unpickles computed data");
     }
   }
 
   void audit_loaded(const pickle::Event& event, Bytes bytes, const std::string& where) {
-    // torch.load would open it. No storage is written so, and its first bytes may also be a harmless pickle.
-    if (text(bytes).starts_with("PK\x03\x04"))
+    // torch.load would read the archive. torch writes no storage as one, and its first bytes may also be a harmless
+    // pickle.
+    if (detect::file_kind(bytes) == detect::FileKind::zip)
       return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
     audit_stream(scan_, bytes, where, Certainty::certain, depth_ + 1);
   }
@@ -164,13 +171,13 @@ class PickleAudit {
     if (!object || !graph_.is_global(object->callable, "_codecs", "encode")) return std::nullopt;
     std::span<const Handle> args = graph_.children(object->args);
     if (args.size() != 2) return std::nullopt;
-    auto codec = graph_.text(args[1]);  // by another codec the same text is other bytes
+    auto codec = graph_.text(args[1]);  // another codec gives other bytes
     return codec == "latin1" || codec == "latin-1" ? graph_.text(args[0]) : std::nullopt;
   }
 
-  void add(uint64_t offset_bytes, std::string what, std::string words, uint64_t count = 1) {
+  void add(uint64_t offset_bytes, std::string what, std::string effect, uint64_t count = 1) {
     if (scan_.findings.size() < kMaxFindings)
-      scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(words), count});
+      scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(effect), count});
   }
 
   Scan& scan_;
@@ -179,59 +186,49 @@ class PickleAudit {
   uint64_t first_byte_;
   Certainty certainty_;
   int depth_;
-  std::map<std::string, size_t> called_;  ///< names that were called, to their first finding
-  std::set<const void*> audited_;         ///< nested streams: one may be unpickled a million times
+  std::map<std::string, size_t> called_;  ///< called names → index of their first finding
+  std::set<const void*> audited_;         ///< nested streams; one may be unpickled a million times
 };
 
-// Whether bytes that may be a pickle are one: they reach STOP, or name what could be imported.
+// Returns whether bytes that may be a pickle are one: they reach STOP, or contain a plausible global.
 bool is_credible(const pickle::Trace& trace) {
   return !trace.failure ||
-         std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return plausible(global); });
-}
-
-// Whether a real unpickler may go on where ours stopped: our bounds are lower, and we want operands as they are written.
-bool may_go_on(const Error& failure) {
-  return failure.code() == Code::limit || failure.rule() == "PK03" || failure.rule() == "PK06" ||
-         failure.rule() == "PK07";
+         std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return is_plausible(global); });
 }
 
 }  // namespace
-
-bool begins_as_pickle(Bytes bytes) noexcept {
-  return bytes.size() >= 2 && bytes[0] == std::byte{0x80} && std::to_integer<unsigned>(bytes[1]) <= 5;
-}
 
 bool begins_with_opcode(Bytes bytes) noexcept {
   return !bytes.empty() && !pickle::name(static_cast<Op>(bytes[0])).empty();
 }
 
 uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certainty certainty, int depth) {
-  // torch's old container begins with five pickles; what follows a whole pickle elsewhere need not be one.
-  uint64_t certain = certainty == Certainty::heuristic ? 0 : torch::is_legacy_magic(stream) ? 5 : 1;
+  // A legacy torch file begins with five pickles. Bytes after the pickle of another file need not be a pickle.
+  const bool is_legacy = detect::file_kind(stream) == detect::FileKind::torch_legacy;
+  uint64_t certain = certainty == Certainty::heuristic ? 0 : is_legacy ? 5 : 1;
   uint64_t at = 0;
   for (uint64_t count = 0; at < stream.size(); ++count) {
     Certainty here = count < certain ? Certainty::certain : Certainty::heuristic;
     if (here == Certainty::heuristic && !begins_with_opcode(stream.subspan(at))) break;
     if (count == kMaxPickles) {
       if (!scan.error)
-        scan.error =
-            Error(Code::limit, "PK10", fmt::format("more than {} pickles follow one another", grouped(kMaxPickles)),
-                {.file = record, .tensor = {}, .offset_bytes = at});
+        scan.error = Error(Code::limit, "PK10", fmt::format("more than {} consecutive pickles", grouped(kMaxPickles)),
+            {.file = record, .tensor = {}, .offset_bytes = at});
       break;
     }
     pickle::ParseLimits limits;
-    // A long line must not hide what follows it.
+    // A long line must not hide the opcodes after it.
     if (here == Certainty::heuristic) limits.line_bytes = limits.text_bytes;
     pickle::Trace trace = pickle::trace(stream.subspan(at), at, limits);
-    scan.looked_bytes += trace.end_bytes;
-    bool credible = here == Certainty::certain || is_credible(trace);
-    if (credible) {
+    scan.audited_bytes += trace.end_bytes;
+    bool is_pickle = here == Certainty::certain || is_credible(trace);
+    if (is_pickle) {
       PickleAudit(scan, trace, record, 0, here, depth).run();
       ++scan.pickles;
     }
     if (trace.failure) {
-      bool tells = credible || may_go_on(*trace.failure);
-      if (tells && !scan.error) scan.error = record.empty() ? *trace.failure : trace.failure->in(record);
+      if ((is_pickle || trace.python_may_continue) && !scan.error)
+        scan.error = record.empty() ? *trace.failure : trace.failure->in(record);
       break;
     }
     at += trace.end_bytes;

@@ -1,4 +1,4 @@
-// One pickle stream judged: its globals and calls against the closed list. Private to the module.
+// Compares the globals and calls of a pickle stream with the closed list. Private to the module.
 #pragma once
 
 #include <string>
@@ -8,19 +8,17 @@
 
 namespace depickle::scan {
 
-/// How a stream came to be looked at.
+/// Whether bytes are known to be a pickle.
 enum class Certainty {
-  certain,    ///< it is one, and must be readable
-  heuristic,  ///< bytes that begin like one: weights do so by chance, so only plausible names count
+  certain,    ///< a pickle; scan.error is set if it cannot be parsed
+  heuristic,  ///< begins as a pickle, as weights may by chance; only plausible names are findings
 };
 
-/// Judges every pickle in `stream`, one after the other, up to the first byte that begins none; adds what it finds to `scan`.
-/// Returns where it stopped. With Certainty::certain, a stream that cannot be read sets scan.error.
+/// Audits the consecutive pickles at the start of `stream` and adds the findings to `scan`. Returns the offset of the
+/// first byte that was not parsed.
 uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certainty certainty, int depth = 0);
 
-/// Whether bytes begin as a pickle of protocol 2 to 5 does.
-bool begins_as_pickle(Bytes bytes) noexcept;
-/// Whether they begin with an opcode, which is all that can be said of protocols 0 and 1.
+/// Returns whether bytes begin with an opcode: the only sign of a pickle of protocol 0 or 1.
 bool begins_with_opcode(Bytes bytes) noexcept;
 
 }  // namespace depickle::scan

@@ -8,12 +8,12 @@
 namespace depickle::scan {
 namespace {
 
-struct Plain {
+struct Name {
   std::string_view module, name;
 };
 
-// Plain values and containers besides the builders above.
-constexpr Plain kInert[] = {{"torch", "Size"}, {"torch", "device"}, {"torch", "Tensor"},
+// Plain values and containers. The builders are in formats/torch/globals.cpp.
+constexpr Name kInert[] = {{"torch", "Size"}, {"torch", "device"}, {"torch", "Tensor"},
     {"torch.serialization", "_get_layout"}, {"collections", "deque"}, {"numpy", "ndarray"}, {"numpy", "dtype"},
     {"numpy.core.multiarray", "scalar"}, {"numpy._core.multiarray", "scalar"},
     {"torch.nested._internal.nested_tensor", "NestedTensor"}, {"torch._dynamo.decorators", "_DimRange"},
@@ -33,8 +33,8 @@ constexpr std::string_view kNumpyScalars[] = {"float16", "float32", "float64", "
 
 bool is_inert(const pickle::Global& global) noexcept {
   if (torch::find_builder(global)) return true;
-  for (const Plain& plain : kInert) {
-    if (plain.name == global.name && plain.module == global.module) return true;
+  for (const Name& inert : kInert) {
+    if (inert.name == global.name && inert.module == global.module) return true;
   }
   if (global.module == "builtins" || global.module == "__builtin__")
     return std::ranges::find(kInertBuiltins, global.name) != std::end(kInertBuiltins);

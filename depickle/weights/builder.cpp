@@ -12,11 +12,11 @@
 namespace depickle::weights {
 namespace {
 
-[[noreturn]] void broken(const Tensor& tensor, std::string_view rule, std::string what) {
+[[noreturn]] void malformed(const Tensor& tensor, std::string_view rule, std::string what) {
   throw Error(Code::malformed, rule, std::move(what), Where::of(tensor.name));
 }
 
-// One past the last byte that the view touches, from the start of the storage. WT02: a sum that overflows is a lie.
+// Returns one past the last byte that the view uses, from the start of the storage. Throws (WT02) if the sum overflows.
 uint64_t end_bytes(const Tensor& tensor) {
   if (tensor.size_bytes == 0) return 0;
   uint64_t last = 0;
@@ -32,13 +32,13 @@ uint64_t end_bytes(const Tensor& tensor) {
     overflow |= __builtin_add_overflow(last, 1, &last) || __builtin_mul_overflow(last, unit_bytes(tensor.dtype), &end);
   overflow |= __builtin_add_overflow(end, tensor.offset_bytes, &end);
   if (overflow)
-    broken(tensor, "WT02", fmt::format("strides [{}] reach beyond 2^64 bytes", fmt::join(tensor.strides, ", ")));
+    malformed(tensor, "WT02", fmt::format("strides [{}] reach beyond 2^64 bytes", fmt::join(tensor.strides, ", ")));
   return end;
 }
 
 }  // namespace
 
-Builder::Builder(std::string container_name) { weights_.container_ = std::move(container_name); }
+Builder::Builder(detect::FileKind kind) { weights_.kind_ = kind; }
 
 Builder& Builder::own(std::shared_ptr<const void> owner) {
   owners_.push_back(std::move(owner));
@@ -57,14 +57,14 @@ uint32_t Builder::add_storage(Storage storage) {
 
 Builder& Builder::add(const Tensor& tensor) {
   if (!tensor.strides.empty() && tensor.strides.size() != tensor.shape.size())
-    broken(tensor, "WT01", fmt::format("{} strides for {} dimensions", tensor.strides.size(), tensor.shape.size()));
+    malformed(tensor, "WT01", fmt::format("{} strides for {} dimensions", tensor.strides.size(), tensor.shape.size()));
   if (tensor_bytes(tensor.dtype, tensor.shape) != tensor.size_bytes)
-    broken(tensor, "WT01",
+    malformed(tensor, "WT01",
         fmt::format("shape [{}] of {} is not a whole number of bytes below 2^61", fmt::join(tensor.shape, ", "),
             name(tensor.dtype)));
   const Storage& storage = weights_.storages_.at(tensor.storage);
   if (uint64_t end = end_bytes(tensor); end > storage.size_bytes) {
-    broken(tensor, "WT03",
+    malformed(tensor, "WT03",
         fmt::format("shape [{}], strides [{}] and offset {} reach outside storage {} (have {} bytes, need {})",
             fmt::join(tensor.shape, ", "), fmt::join(tensor.strides, ", "), tensor.offset_bytes,
             quoted(storage.key, 64), storage.size_bytes, end));
@@ -77,8 +77,8 @@ Builder& Builder::reserve(size_t tensors) {
   weights_.tensors_.reserve(tensors);
   return *this;
 }
-Builder& Builder::container(std::string container) {
-  weights_.container_ = std::move(container);
+Builder& Builder::sharded() {
+  weights_.is_sharded_ = true;
   return *this;
 }
 Builder& Builder::metadata(std::vector<std::pair<std::string, std::string>> metadata) {
@@ -90,7 +90,7 @@ Builder& Builder::root(std::string path) {
   return *this;
 }
 Builder& Builder::unused(std::vector<Unused> unused) {
-  weights_.leftovers_ = std::move(unused);
+  weights_.unused_ = std::move(unused);
   return *this;
 }
 Builder& Builder::unsupported(std::vector<Unsupported> unsupported) {
@@ -98,7 +98,7 @@ Builder& Builder::unsupported(std::vector<Unsupported> unsupported) {
   return *this;
 }
 Builder& Builder::append_unused(std::span<const Unused> unused, std::span<const Unsupported> unsupported) {
-  weights_.leftovers_.insert(weights_.leftovers_.end(), unused.begin(), unused.end());
+  weights_.unused_.insert(weights_.unused_.end(), unused.begin(), unused.end());
   weights_.unsupported_.insert(weights_.unsupported_.end(), unsupported.begin(), unsupported.end());
   return *this;
 }
@@ -110,8 +110,8 @@ Builder& Builder::note(std::string note) {
 Weights Builder::build() && {
   std::vector<uint32_t> order = sorted_by_name(weights_.tensors_);
   auto name_of = [&](uint32_t index) { return weights_.tensors_[index].name; };
-  if (auto twice = std::ranges::adjacent_find(order, {}, name_of); twice != order.end())
-    broken(weights_.tensors_[*twice], "WT04", "two tensors have this name");
+  if (auto repeated = std::ranges::adjacent_find(order, {}, name_of); repeated != order.end())
+    malformed(weights_.tensors_[*repeated], "WT04", "two tensors have this name");
   return std::move(*this).build_unique();
 }
 

@@ -1,4 +1,4 @@
-// How a reader fills the table.
+// Builds the table from what a reader found.
 #pragma once
 
 #include <string>
@@ -7,24 +7,24 @@
 
 namespace depickle::weights {
 
-/// Collects what a reader found; build() makes it a Weights, or refuses. Only readers (and tests) need it.
+/// Collects storages and tensors; build() returns the Weights. Only readers and tests need it.
 class Builder {
  public:
-  explicit Builder(std::string container);
+  explicit Builder(detect::FileKind kind);
 
-  /// Keeps alive what names, shapes, strides and storage keys point into.
+  /// Keeps `owner` alive with the table: names, shapes, strides and storage keys point into it.
   Builder& own(std::shared_ptr<const void> owner);
   Builder& file(std::shared_ptr<const ByteSource> file);
-  /// The storage's index, for Tensor::storage.
+  /// Returns the index of the storage, for Tensor::storage.
   uint32_t add_storage(Storage storage);
-  /// `tensor.size_bytes` and that every element lies inside its storage are checked here, so a table that exists is right.
-  /// Throws Error{malformed} (rule WT01 to WT03), naming the tensor.
+  /// Checks `tensor.size_bytes` and that every element is inside its storage. Throws Error{malformed} (rules WT01 to
+  /// WT03) with the name of the tensor.
   Builder& add(const Tensor& tensor);
-  /// Room for text and numbers that live as long as the table.
+  /// Returns memory for text and numbers that live as long as the table.
   Arena& arena() noexcept { return weights_.arena_; }
 
   Builder& reserve(size_t tensors);
-  Builder& container(std::string container);
+  Builder& sharded();
   Builder& metadata(std::vector<std::pair<std::string, std::string>> metadata);
   Builder& root(std::string path);
   Builder& unused(std::vector<Unused> unused);
@@ -32,9 +32,9 @@ class Builder {
   Builder& append_unused(std::span<const Unused> unused, std::span<const Unsupported> unsupported);
   Builder& note(std::string note);
 
-  /// Throws Error{malformed} (WT04) where two tensors have the same name; O(n log n).
+  /// Throws Error{malformed} (WT04) if two tensors have the same name. O(n log n).
   Weights build() &&;
-  /// For a reader that has seen to it that no two have.
+  /// For a reader that has checked that all names are different.
   Weights build_unique() &&;
 
  private:

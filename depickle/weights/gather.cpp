@@ -11,21 +11,22 @@
 namespace depickle::weights {
 namespace {
 
-// One dimension: how many elements, and the bytes from one to the next in the source and in the target.
+// One dimension.
 struct Axis {
-  uint64_t count;
-  uint64_t from;
-  uint64_t to;
+  uint64_t count;  // elements
+  uint64_t from;   // bytes from one element to the next, in the source
+  uint64_t to;     // the same in the target
 };
 
 bool is_flat(const Tensor& tensor) { return is_c_order(tensor.dtype, tensor.shape, tensor.strides); }
 
-// Units of dimension i: elements, or for F4 the bytes that hold two.
+// Returns the size of dimension i in units: elements, or for F4 bytes of two elements.
 uint64_t units(const Tensor& tensor, size_t i) {
   return i + 1 == tensor.shape.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i];
 }
 
-// The dimensions, outermost first, without those of size 1; neighbours that run on into each other are one. Targets are C order.
+// Returns the dimensions, outermost first, without those of size 1. Neighbors that are contiguous are joined. The
+// target is in C order.
 std::vector<Axis> axes_of(const Tensor& tensor) {
   const uint64_t unit = unit_bytes(tensor.dtype);
   if (is_flat(tensor)) return {{tensor.size_bytes / unit, unit, unit}};
@@ -60,8 +61,8 @@ void copy_row(const std::byte* from, std::byte* to, const Axis& row) {
   for (uint64_t i = 0; i < row.count; ++i, from += row.from, to += sizeof(Unit)) std::memcpy(to, from, sizeof(Unit));
 }
 
-// A plane whose rows lie apart in the source while its columns lie close together. Goes by tiles through a small buffer, so that
-// each line of the source is read once and each line of the target written once, whatever power of two the distances are.
+// Copies a plane whose columns are denser in the source than its rows. Goes by tiles through a small buffer: each cache
+// line of the source is read once and each one of the target is written once, also if the strides are powers of two.
 template <typename Unit>
 void copy_plane(const std::byte* from, std::byte* to, const Axis& column, const Axis& row) {
   constexpr uint64_t kSide = 64 / sizeof(Unit);
@@ -88,7 +89,7 @@ void copy_plane(const std::byte* from, std::byte* to, const Axis& column, const 
   }
 }
 
-// Calls body(from, to) for every position of `axes`, the last one fastest. `at` is scratch.
+// Calls body(from, to) for every position of `axes`; the last axis varies fastest. `at` is scratch memory.
 template <typename Body>
 void for_each(std::span<const Axis> axes, std::vector<uint64_t>& at, const std::byte* from, std::byte* to, Body body) {
   at.assign(axes.size(), 0);
@@ -107,7 +108,7 @@ void for_each(std::span<const Axis> axes, std::vector<uint64_t>& at, const std::
   }
 }
 
-// Copies the box that `axes` span; their order is lost.
+// Copies the box of `axes`, and reorders them.
 template <typename Unit>
 void copy_box(const std::byte* from, std::byte* to, std::vector<Axis>& axes, std::vector<uint64_t>& at) {
   std::erase_if(axes, [](const Axis& axis) { return axis.count == 1; });
@@ -116,7 +117,7 @@ void copy_box(const std::byte* from, std::byte* to, std::vector<Axis>& axes, std
     row = axes.back();
     axes.pop_back();
   }
-  // The column is the dimension in which the source is densest. It is not worth a tile where the rows themselves are denser.
+  // The column is the axis in which the source is densest. Tiles are not worth it if the rows are denser.
   auto column =
       std::ranges::min_element(axes, {}, [](const Axis& axis) { return axis.from == 0 ? UINT64_MAX : axis.from; });
   if (column != axes.end() && column->from != 0 && column->from < row.from) {
@@ -131,7 +132,7 @@ void copy_box(const std::byte* from, std::byte* to, std::vector<Axis>& axes, std
   }
 }
 
-// Cuts the C-order range [first, first + count) of elements into boxes, at most two a dimension, and copies each.
+// Cuts the range [first, first + count) of elements in C order into boxes, at most two per dimension, and copies each.
 template <typename Unit>
 void copy_range(std::span<const Axis> axes, const std::byte* from, uint64_t first, uint64_t count, std::byte* to) {
   std::vector<uint64_t> position(axes.size()), at;
@@ -142,7 +143,7 @@ void copy_range(std::span<const Axis> axes, const std::byte* from, uint64_t firs
   }
   std::vector<Axis> box;
   while (count > 0) {
-    // The outermost dimension along which whole inner boxes are left to copy.
+    // The outermost axis along which whole inner boxes remain to be copied.
     size_t along = axes.size();
     while (along > 0 && axes[along - 1].to / sizeof(Unit) <= count && (along == axes.size() || position[along] == 0))
       --along;
@@ -166,7 +167,7 @@ void copy_range(std::span<const Axis> axes, const std::byte* from, uint64_t firs
   }
 }
 
-// The sign bits of one element of 2, 4 or 8 bytes that conjugation and negation turn over; 0 where the dtype has no sign bit.
+// Returns the sign bits of one element of 2, 4 or 8 bytes; 0 if the dtype has no sign bit.
 uint64_t sign_bits(Dtype dtype) {
   switch (dtype) {
     case Dtype::F16:
@@ -185,11 +186,11 @@ uint32_t swapped(uint32_t value) { return __builtin_bswap32(value); }
 uint64_t swapped(uint64_t value) { return __builtin_bswap64(value); }
 
 template <typename Unit>
-void rework(MutableBytes out, bool swap, bool halves, Unit flip) {
+void transform_units(MutableBytes out, bool swap, bool halves, Unit flip) {
   for (size_t i = 0; i < out.size(); i += sizeof(Unit)) {
     auto value = load_unit<Unit>(out.data() + i);
     if (swap) value = swapped(value);
-    if (halves) value = std::rotl(value, 4 * sizeof(Unit));  // the halves of a C64 keep their places
+    if (halves) value = std::rotl(value, 4 * sizeof(Unit));  // swapping an element exchanged the halves of a C64
     value ^= flip;
     std::memcpy(out.data() + i, &value, sizeof value);
   }
@@ -199,10 +200,10 @@ void apply_flags(const Tensor& tensor, MutableBytes out) {
   uint64_t flip = (tensor.negate ? sign_bits(tensor.dtype) : 0) ^ (tensor.conjugate ? kImaginarySign : 0);
   if (flip == 0 && !tensor.swap) return;
   switch (unit_bytes(tensor.dtype)) {
-    case 2: return rework(out, tensor.swap, false, static_cast<uint16_t>(flip));
-    case 4: return rework(out, tensor.swap, false, static_cast<uint32_t>(flip));
-    case 8: return rework(out, tensor.swap, tensor.swap && tensor.dtype == Dtype::C64, flip);
-    default: return;  // single bytes have no order
+    case 2: return transform_units(out, tensor.swap, false, static_cast<uint16_t>(flip));
+    case 4: return transform_units(out, tensor.swap, false, static_cast<uint32_t>(flip));
+    case 8: return transform_units(out, tensor.swap, tensor.swap && tensor.dtype == Dtype::C64, flip);
+    default: return;  // a single byte has no byte order
   }
 }
 
@@ -214,12 +215,12 @@ void apply_flags(const Tensor& tensor, MutableBytes out) {
 
 void check_gatherable(const Tensor& tensor) {
   if (tensor.negate && sign_bits(tensor.dtype) == 0)
-    refuse(tensor, fmt::format("a negated view of {} has no meaning", name(tensor.dtype)));
+    refuse(tensor, fmt::format("negation has no meaning for {}", name(tensor.dtype)));
   if (tensor.conjugate && tensor.dtype != Dtype::C64)
-    refuse(tensor, fmt::format("a conjugated view of {} has no meaning", name(tensor.dtype)));
+    refuse(tensor, fmt::format("conjugation has no meaning for {}", name(tensor.dtype)));
   if (bits(tensor.dtype) >= 8 || tensor.size_bytes == 0 || is_flat(tensor)) return;
-  if (bits(tensor.dtype) == 6) refuse(tensor, fmt::format("strides on packed elements of {}", name(tensor.dtype)));
-  if (tensor.shape.back() % 2 != 0) refuse(tensor, "strides on rows that end inside a byte");
+  if (bits(tensor.dtype) == 6) refuse(tensor, fmt::format("has strides on packed elements of {}", name(tensor.dtype)));
+  if (tensor.shape.back() % 2 != 0) refuse(tensor, "has strides on rows that end inside a byte");
 }
 
 void gather(const Tensor& tensor, Bytes storage, uint64_t begin, MutableBytes out) {

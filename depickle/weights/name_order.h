@@ -1,4 +1,4 @@
-// Tensors by name. Private to the module.
+// Order of tensors by name. Private to the module.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace depickle::weights {
 
-/// Indices into `tensors`, in the order of their names.
+/// Returns the indices of `tensors`, sorted by name.
 inline std::vector<uint32_t> sorted_by_name(std::span<const Tensor> tensors) {
   std::vector<uint32_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0u);

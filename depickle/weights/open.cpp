@@ -1,4 +1,4 @@
-// Finds out what a path is and fills the table from it.
+// Opens files, folders and indexes: decides by content and builds the table.
 #include <algorithm>
 #include <array>
 
@@ -6,6 +6,8 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_kind.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/formats/safetensors/header.h"
 #include "depickle/formats/safetensors/index.h"
 #include "depickle/formats/torch/table.h"
@@ -16,10 +18,11 @@ namespace depickle::weights {
 namespace {
 
 namespace fs = std::filesystem;
+using detect::FileKind;
 
 Weights open_safetensors(std::shared_ptr<const ByteSource> file) {
   auto header = std::make_shared<safetensors::Header>(safetensors::Header::read(*file));
-  Builder builder("safetensors");
+  Builder builder(FileKind::safetensors);
   uint32_t data = builder.add_storage({.key = "",
       .source = file,
       .offset_bytes = header->data_begin(),
@@ -41,7 +44,7 @@ Weights open_safetensors(std::shared_ptr<const ByteSource> file) {
 Weights open_torch(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
   torch::Table table =
       torch::read_table(file, {.root = options.root, .expand_limit_bytes = options.expand_limit_bytes});
-  Builder builder(table.container);
+  Builder builder(table.kind);
   builder.reserve(table.tensors.size());
   try {
     for (Storage& storage : table.storages) builder.add_storage(std::move(storage));
@@ -56,9 +59,7 @@ Weights open_torch(std::shared_ptr<const ByteSource> file, const OpenOptions& op
   }
 }
 
-Bytes head_of(const ByteSource& file) { return file.view(0, std::min<uint64_t>(file.size_bytes(), 512)); }
-
-// The names that transformers and diffusers look for, in their order.
+// The names that transformers and diffusers search for, in their order.
 constexpr std::array kModelNames = {
     "model.safetensors",
     "model.safetensors.index.json",
@@ -70,28 +71,25 @@ constexpr std::array kModelNames = {
     "diffusion_pytorch_model.bin.index.json",
 };
 
+bool is_weights_file_name(std::string_view name) {
+  return detect::is_safetensors_name(name) || detect::checkpoint_stem(name);
+}
+
 fs::path model_in(const fs::path& folder) {
   for (const char* name : kModelNames) {
     std::error_code ignored;
     if (fs::exists(folder / name, ignored)) return folder / name;
   }
-  constexpr std::array<std::string_view, 5> kEndings = {".safetensors", ".bin", ".pt", ".pth", ".ckpt"};
   std::vector<fs::path> found;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (std::ranges::find(kEndings, entry.path().extension().string()) != kEndings.end()) found.push_back(entry.path());
+    if (is_weights_file_name(entry.path().filename().native())) found.push_back(entry.path());
   }
   if (error) throw system_error(error.value(), "cannot list", folder);
   if (found.size() == 1) return found[0];
   throw Error(found.empty() ? Code::not_found : Code::unsupported, "",
-      fmt::format("the folder holds {} weights files, and none has the name of a model's", found.size()),
+      fmt::format("the folder contains {} weights files, and none has a standard name", found.size()),
       Where::in(folder), "name one file, or the index of a sharded model");
-}
-
-bool is_json(Bytes head) {
-  std::string_view start = text(head);
-  size_t begin = start.find_first_not_of(" \t\r\n");
-  return begin != start.npos && start[begin] == '{';
 }
 
 }  // namespace
@@ -105,65 +103,79 @@ Model find_model(const fs::path& path) {
 }
 
 Weights open(const Model& model, const OpenOptions& options) {
-  const Bytes head = head_of(*model.entry);
-  if (!model.open_shard || torch::sniff(head) != torch::Format::other || !is_json(head))
-    return open(model.entry, options);
+  if (!model.open_shard || detect::file_kind(*model.entry) != FileKind::json_object) return open(model.entry, options);
   return open_sharded(safetensors::Index::read(*model.entry), model.entry->name(), model.open_shard, options);
 }
 
 Weights open(const fs::path& path, const OpenOptions& options) { return open(find_model(path), options); }
 
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
-  switch (torch::sniff(head_of(*file))) {
-    case torch::Format::safetensors: return open_safetensors(std::move(file));
-    case torch::Format::other: throw torch::not_a_model(*file);
-    default: return open_torch(std::move(file), options);
-  }
+  if (detect::file_kind(*file) == FileKind::safetensors) return open_safetensors(std::move(file));
+  return open_torch(std::move(file), options);
 }
 
-// A shard is never a folder or another index: an index that named itself would have no end.
-Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,
-    const OpenOptions& options) {
-  Builder builder("");
+namespace {
 
-  std::string container;
-  std::vector<std::pair<std::string, std::string>> metadata;
-  for (const std::string& shard_name : index.shards()) {
-    auto shard = std::make_shared<Weights>(open(open_shard(shard_name), options));
-    container = shard->container();
-    uint32_t first_storage = 0;
-    bool first = true;
-    for (const Storage& storage : shard->storages()) {
-      uint32_t number = builder.add_storage(storage);
-      if (std::exchange(first, false)) first_storage = number;
-    }
-    for (Tensor tensor : shard->tensors()) {
-      tensor.storage += first_storage;
-      builder.add(tensor);
-    }
-    for (const std::string& note : shard->notes()) builder.note(fmt::format("{}: {}", printable(shard_name), note));
-    for (const auto& file : shard->files()) builder.file(file);
-    for (const auto& entry : shard->metadata()) {
-      if (std::ranges::find(metadata, entry.first, &std::pair<std::string, std::string>::first) == metadata.end())
-        metadata.push_back(entry);
-    }
-    builder.append_unused(shard->unused(), shard->unsupported()).own(shard);
+// One kind for all shards. If they differ, one that is not safetensors: such a model contains a pickle.
+FileKind kind_of(std::span<const std::shared_ptr<Weights>> shards) {
+  for (const auto& shard : shards)
+    if (!shard->is_safetensors()) return shard->kind();
+  return FileKind::safetensors;
+}
+
+void add_shard(Builder& builder, const Weights& shard, const std::string& shard_name) {
+  uint32_t first_storage = 0;
+  bool is_first = true;
+  for (const Storage& storage : shard.storages()) {
+    const uint32_t number = builder.add_storage(storage);
+    if (std::exchange(is_first, false)) first_storage = number;
   }
-  builder.metadata(std::move(metadata)).container(container + ", sharded");
-  Weights weights = [&] {
-    try {
-      return std::move(builder).build();
-    } catch (const Error& error) {
-      throw error.in(index_name);
-    }
-  }();
+  for (Tensor tensor : shard.tensors()) {
+    tensor.storage += first_storage;
+    builder.add(tensor);
+  }
+  for (const std::string& note : shard.notes()) builder.note(fmt::format("{}: {}", printable(shard_name), note));
+  for (const auto& file : shard.files()) builder.file(file);
+  builder.append_unused(shard.unused(), shard.unsupported());
+}
+
+// SX04
+void check_index(const safetensors::Index& index, const std::string& index_name, const Weights& weights) {
   for (const auto& [name, shard] : index.weight_map()) {
     if (weights.find(name)) continue;
     throw Error(Code::malformed, "SX04",
-        fmt::format("the index says that {} holds it, but it does not", printable(shard)),
+        fmt::format("the index lists it in {}, but the shard does not contain it", printable(shard)),
         {.file = index_name, .tensor = std::string(name), .offset_bytes = {}});
   }
-  return weights;
+}
+
+}  // namespace
+
+// A shard is opened as one file, never as a folder or an index: an index that names itself would recurse forever.
+Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,
+    const OpenOptions& options) {
+  std::vector<std::shared_ptr<Weights>> shards;
+  for (const std::string& shard_name : index.shards())
+    shards.push_back(std::make_shared<Weights>(open(open_shard(shard_name), options)));
+
+  Builder builder(kind_of(shards));
+  std::vector<std::pair<std::string, std::string>> metadata;
+  for (size_t i = 0; i < shards.size(); ++i) {
+    add_shard(builder, *shards[i], index.shards()[i]);
+    for (const auto& entry : shards[i]->metadata()) {
+      if (std::ranges::find(metadata, entry.first, &std::pair<std::string, std::string>::first) == metadata.end())
+        metadata.push_back(entry);
+    }
+    builder.own(shards[i]);
+  }
+  builder.metadata(std::move(metadata)).sharded();
+  try {
+    Weights weights = std::move(builder).build();
+    check_index(index, index_name, weights);
+    return weights;
+  } catch (const Error& error) {
+    throw error.in(index_name);
+  }
 }
 
 }  // namespace depickle::weights

@@ -10,6 +10,21 @@
 #include "depickle/weights/name_order.h"
 
 namespace depickle::weights {
+namespace {
+
+using detect::FileKind;
+
+std::string_view container_name(FileKind kind) {
+  switch (kind) {
+    case FileKind::safetensors: return "safetensors";
+    case FileKind::zip: return "torch zip";
+    case FileKind::torch_legacy: return "torch legacy";
+    case FileKind::tar: return "torch tar";
+    default: return "pickle";
+  }
+}
+
+}  // namespace
 
 struct Weights::NameIndex {
   std::once_flag once;
@@ -32,14 +47,14 @@ const Tensor* Weights::find(std::string_view name) const {
 const Tensor& Weights::at(std::string_view name) const {
   if (const Tensor* found = find(name)) return *found;
   throw Error(Code::not_found, "",
-      fmt::format("there is no tensor {} (it has {})", quoted(name), plural(tensors_.size(), "tensor")),
+      fmt::format("no tensor is named {} (the file has {})", quoted(name), plural(tensors_.size(), "tensor")),
       Where::in(files_.empty() ? "" : files_.front()->name()));
 }
 
 Bytes Weights::view(const Tensor& tensor) const {
   if (!tensor.is_contiguous())
     throw Error(Code::unsupported, "",
-        "the tensor does not lie in the file as it is (strides, conjugation or byte order); read() it",
+        "the file does not contain the tensor's bytes in C order (strides, conjugation or byte order); use read()",
         Where::of(tensor.name));
   const Storage& from = storage(tensor);
   return from.source->view(from.offset_bytes + tensor.offset_bytes, tensor.size_bytes);
@@ -48,7 +63,7 @@ Bytes Weights::view(const Tensor& tensor) const {
 void Weights::read(const Tensor& tensor, uint64_t begin, MutableBytes out) const {
   if (begin > tensor.size_bytes || out.size() > tensor.size_bytes - begin) {
     throw Error(Code::truncated, "",
-        fmt::format("bytes {} to {} are not in the tensor, which has {}", begin, begin + out.size(), tensor.size_bytes),
+        fmt::format("bytes {} to {} are outside the tensor (it has {})", begin, begin + out.size(), tensor.size_bytes),
         Where::of(tensor.name));
   }
   const Storage& from = storage(tensor);
@@ -58,5 +73,7 @@ void Weights::read(const Tensor& tensor, uint64_t begin, MutableBytes out) const
     gather(tensor, from.bytes(), begin, out);
   }
 }
+
+std::string Weights::container() const { return std::string(container_name(kind_)) + (is_sharded_ ? ", sharded" : ""); }
 
 }  // namespace depickle::weights

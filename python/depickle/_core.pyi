@@ -109,6 +109,9 @@ def serialize_file(
 def deserialize(bytes: Buffer) -> list[tuple[str, dict[str, Any]]]:
     """[(name, {"shape", "dtype", "data"}), ...] of a whole file in memory, in the order of its bytes."""
 
+def is_model_file_name(path: str | os.PathLike[str]) -> bool:
+    """Returns whether the name is that of a model's file (weights, an index, JSON), not of a repository ORG/NAME."""
+
 class OpenWeights:
     """The table behind depickle.open."""
 

@@ -27,8 +27,9 @@ def open(addr: str | os.PathLike[str], framework: str = "pt", root: str = "") ->
 def _is_repository(addr: str) -> bool:
     """ORG/NAME[@REV], and by its look no path."""
     parts = addr.split("/")
-    names_a_file = addr.endswith((".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".json", ".pickle"))
-    return len(parts) == 2 and not names_a_file and all(part and not part.startswith((".", "~")) for part in parts)
+    if len(parts) != 2 or _core.is_model_file_name(addr):
+        return False
+    return all(part and not part.startswith((".", "~")) for part in parts)
 
 
 def _fetched(address: str) -> str:
@@ -83,5 +84,5 @@ def from_pretrained(
 
 def _refuse_pickles(place: str) -> None:
     container = _commands.inspect(place).container
-    if container != "safetensors":
+    if not container.startswith("safetensors"):
         raise pickle.UnpicklingError(f"{place}: is a pickle\nhint: depickle.convert makes safetensors of it")

@@ -10,7 +10,8 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/parallel.h"
-#include "depickle/formats/torch/table.h"
+#include "depickle/formats/detect/file_kind.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/os/mapped_file.h"
 #include "depickle/weights/gather.h"
 #include "python/src/errors.h"
@@ -26,10 +27,15 @@ constexpr uint64_t kBlockBytes = 8 << 20;
 
 // What of a broken file of this kind is raised as.
 nb::object refused(const ByteSource& file) {
-  switch (torch::sniff(file.view(0, std::min<uint64_t>(file.size_bytes(), 512)))) {
-    case torch::Format::safetensors: return nb::borrow(safetensor_error());
-    case torch::Format::other: return nb::borrow(PyExc_ValueError);
-    default: return nb::module_::import_("pickle").attr("UnpicklingError");
+  using detect::FileKind;
+  switch (detect::file_kind(file)) {
+    case FileKind::safetensors: return nb::borrow(safetensor_error());
+    case FileKind::zip:
+    case FileKind::torch_legacy:
+    case FileKind::tar:
+    case FileKind::pickle:
+    case FileKind::plain_pickle: return nb::module_::import_("pickle").attr("UnpicklingError");
+    default: return nb::borrow(PyExc_ValueError);
   }
 }
 
@@ -150,6 +156,9 @@ nb::object info(const OpenWeights& weights, std::string_view name) {
 }  // namespace
 
 void bind_weights(nb::module_& module) {
+  module.def(
+      "is_model_file_name", [](nb::handle path) { return detect::is_model_file_name(path_of(path).native()); },
+      nb::arg("path"));
   nb::class_<OpenWeights>(module, "OpenWeights", "The table behind depickle.open.")
       .def(
           "__init__",

@@ -71,7 +71,7 @@ void write_file(JsonWriter& json, const convert::FileReport& file, const PlanCon
 std::string_view words_of(const scan::NamedGlobal& global, const scan::Scan& scan) {
   if (global.inert) return "only builds tensors and plain containers";
   for (const scan::Finding& finding : scan.findings)
-    if (finding.what.starts_with(global.name)) return finding.words;
+    if (finding.what.starts_with(global.name)) return finding.effect;
   return "is not on the list of what only builds tensors";
 }
 
@@ -109,7 +109,7 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
       if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("record").value(finding.record);
       json.key("offset").value(finding.offset_bytes).key("what").value(finding.what);
-      json.key("words").value(finding.words).key("count").value(finding.count).end();
+      json.key("words").value(finding.effect).key("count").value(finding.count).end();
     }
   }
   json.end().key("globals").array();

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/remote_source.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
@@ -36,7 +37,7 @@ class Inspection {
     sources_.clear();
     const std::string folder = path.substr(0, path.rfind('/') + 1);
     weights::Model model{.entry = open(path), .open_shard = {}};
-    if (repo::is_index_name(path))
+    if (detect::is_index_name(path))
       model.open_shard = [this, folder](const std::string& shard) { return open(folder + shard); };
     const convert::TableSummary look = work_.engine.summarize(model, {});
     append_rows(worked_.tensors, look.tensors, path, "");
@@ -44,7 +45,7 @@ class Inspection {
     for (const convert::DigestedTensor& tensor : look.tensors) tensor_bytes += tensor.size_bytes;
     for (const auto& source : sources_) file_bytes += source->size_bytes();
     for (const auto& source : sources_)
-      if (!look.container.starts_with("safetensors") && !repo::is_index_name(source->name()))
+      if (!look.is_safetensors && !detect::is_index_name(source->name()))
         scans_.push_back({path, work_.engine.scan_file(source)});
     files_.object().key("file").value(path).key("container").value(look.container);
     files_.key("tensors").value(static_cast<uint64_t>(look.tensors.size())).key("tensor_bytes").value(tensor_bytes);

@@ -2,7 +2,7 @@
 
 #include <gmock/gmock.h>
 
-#include "tests/made.h"
+#include "tests/error_of.h"
 
 namespace depickle {
 namespace {

@@ -120,7 +120,7 @@ class ChangingSource final : public ByteSource {
 TEST(CheckedWrite, A_differing_bit_is_an_error) {
   Folder folder;
   constexpr uint64_t kFloats = 1000;
-  weights::Builder builder("made");
+  weights::Builder builder(detect::FileKind::zip);
   const uint32_t storage = builder.add_storage(
       {.key = "0", .source = std::make_shared<ChangingSource>(4 * kFloats), .size_bytes = 4 * kFloats});
   const uint64_t shape[] = {kFloats};

@@ -35,7 +35,7 @@ class Storages {
   }
 
  private:
-  weights::Builder builder_{"made"};
+  weights::Builder builder_{detect::FileKind::zip};
   const std::string_view keys_[4] = {"a", "b", "c", "d"};
   std::array<std::array<std::byte, kBytes>, 4> bytes_;
 };

@@ -13,7 +13,7 @@ namespace depickle::convert {
 /// Weights with storages of pseudo-random bytes, 64 KiB by default, and tensors in them.
 class Made {
  public:
-  explicit Made(size_t storage_bytes = 64 << 10, std::string container = "made") : builder_(std::move(container)) {
+  explicit Made(size_t storage_bytes = 64 << 10) : builder_(detect::FileKind::pickle) {
     auto bytes = std::make_shared<std::vector<std::byte>>(storage_bytes);
     uint32_t state = 1;
     for (std::byte& byte : *bytes) byte = static_cast<std::byte>((state = state * 1664525u + 1013904223u) >> 24);

@@ -99,13 +99,5 @@ TEST(Pick, Refuses_an_invalid_model_index) {
   for (const char* text : {"", "[]", "{", "7"}) EXPECT_THROW(pipeline_components(text), Error) << text;
 }
 
-TEST(IsWeightsName, Is_true_for_weights_and_indexes_only) {
-  for (const char* name : {"model.safetensors", "a/b.bin", "tf_model.h5", "flax_model.msgpack", "onnx/model.onnx",
-           "model.safetensors.index.json", "pytorch_model.bin.index.fp16.json", "x.pth.tar"})
-    EXPECT_TRUE(is_weights_name(name)) << name;
-  for (const char* name : {"config.json", "tokenizer.model", "README.md", "binary", "index.json", "spiece.bin.txt"})
-    EXPECT_FALSE(is_weights_name(name)) << name;
-}
-
 }  // namespace
 }  // namespace depickle::repo

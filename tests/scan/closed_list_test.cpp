@@ -11,9 +11,9 @@ pickle::Global global(std::string_view module, std::string_view name) {
   return {.module = module, .name = name, .count = 1, .offset_bytes = 0};
 }
 bool inert(std::string_view module, std::string_view name) { return is_inert(global(module, name)); }
-std::string_view words(std::string_view module, std::string_view name) { return describe_risk(global(module, name)); }
+std::string_view risk(std::string_view module, std::string_view name) { return describe_risk(global(module, name)); }
 
-TEST(Inert, AreExactPairsOnly) {
+TEST(IsInert, MatchesExactPairsOnly) {
   EXPECT_TRUE(inert("collections", "OrderedDict"));
   EXPECT_TRUE(inert("torch._utils", "_rebuild_tensor_v2"));
   EXPECT_TRUE(inert("torch", "FloatStorage"));
@@ -31,12 +31,12 @@ TEST(Inert, AreExactPairsOnly) {
     EXPECT_FALSE(inert(module, name)) << module << "." << name;
 }
 
-TEST(PlainWords, SayWhatIsDoneByModuleOrWhatIsInsideIt) {
-  EXPECT_EQ(words("os", "system"), "runs commands and changes files");
-  EXPECT_EQ(words("__builtin__", "eval"), "runs Python code");
-  EXPECT_EQ(words("asyncio.unix_events", "x"), "starts processes");
-  EXPECT_EQ(words("osmium", "system"), "is not known to depickle") << "a prefix is no module";
-  EXPECT_EQ(words("builtins", "unknown"), "is not known to depickle");
+TEST(DescribeRisk, MatchesModulesAndTheModulesInsideThem) {
+  EXPECT_EQ(risk("os", "system"), "runs commands and changes files");
+  EXPECT_EQ(risk("__builtin__", "eval"), "runs Python code");
+  EXPECT_EQ(risk("asyncio.unix_events", "x"), "starts processes");
+  EXPECT_EQ(risk("osmium", "system"), "is not known to depickle") << "a prefix of the name is not the module";
+  EXPECT_EQ(risk("builtins", "unknown"), "is not known to depickle");
 }
 
 }  // namespace

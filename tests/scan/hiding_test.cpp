@@ -1,6 +1,7 @@
-// Places where code was hidden from scanners, or could be. None may be called tensors-only.
+// Places where code was or could be hidden from scanners. The verdict must never be tensors-only.
 #include <gmock/gmock.h>
 
+#include "depickle/formats/detect/file_kind.h"
 #include "tests/scan/judged.h"
 
 namespace depickle::scan {
@@ -20,8 +21,8 @@ const std::vector<std::pair<std::string, std::string>> kData{{"0", floats({1, 2,
 const std::string kGood = dict({{"w", vector("0", 4)}}), kSystem = call("os", "system", {text("id")});
 const std::string kFound = "has-code: os.system(\"id\")";
 
-// A valid safetensors file that is also a pickle. Its length reads as the first opcodes, whose last argument ends inside the
-// tensor's name; from there a UNICODE line runs to the newline before the header's last brace; the data are opcodes.
+// A valid safetensors file that is also a pickle. Its length is also the first opcodes, whose last argument ends inside
+// the tensor's name; there a UNICODE line begins, which ends before the header's last brace; the data are opcodes.
 std::string polyglot(uint64_t header_bytes, std::string_view name, const std::string& opcodes) {
   std::string size = std::to_string(opcodes.size());
   std::string header =
@@ -34,14 +35,14 @@ std::string polyglot(const std::string& opcodes) { return polyglot(0x0a58, "weig
 
 TEST(Hiding, ASafetensorsFileThatIsAlsoAPickle) {
   std::string file = polyglot(kSystem + ".");
-  ASSERT_EQ(torch::sniff(depickle::bytes(file).first(512)), torch::Format::safetensors);
+  ASSERT_EQ(detect::file_kind(depickle::bytes(file)), detect::FileKind::safetensors);
   EXPECT_EQ(judged(file), kFound);
   EXPECT_EQ(judged(polyglot(0x470280, "wV", kSystem + ".")), kFound)
-      << "PROTO 2, BINFLOAT of the length's rest and `{\"w`";
-  EXPECT_EQ(judged(polyglot(".")), "tensors-only") << "a harmless one";
+      << "PROTO 2, BINFLOAT of the rest of the length and `{\"w`";
+  EXPECT_EQ(judged(polyglot(".")), "tensors-only") << "a harmless pickle";
 }
 
-TEST(Hiding, APolyglotWhoseFirstOpcodesStopOurMachine) {
+TEST(Hiding, APolyglotWhoseFirstOpcodesStopTheAudit) {
   std::string filler;
   for (int i = 0; i < 1'000'000; ++i) filler += "N0";
   EXPECT_EQ(judged(polyglot(filler + kSystem + ".")), kFound) << "many opcodes";
@@ -54,31 +55,31 @@ TEST(Hiding, APolyglotWhoseFirstOpcodesStopOurMachine) {
   EXPECT_THAT(judged(polyglot(call("builtins", "str", {text("os")}) + call("builtins", "str", {text("system")}) +
                               "\x93" + tuple({text("id")}) + "R.")),
       testing::Not("tensors-only"))
-      << "names that are computed";
+      << "computed names";
   EXPECT_THAT(
       judged(polyglot("\x8b" + raw(2000) + std::string(2000, '\1') + kSystem + ".")), testing::Not("tensors-only"))
       << "a large int";
 }
 
-TEST(Hiding, WeightsThatBeginLikeAPickleByChanceAreWeights) {
+TEST(Hiding, WeightsMayBeginAsAPickleByChance) {
   for (std::string begin : {std::string("\x80\2\x82\5"), std::string("\x80\4N)R"),
            std::string("\x80\2X\xff\xff\xff\x7f"), std::string("\x80\3c\x01\x02\n\xf0\n"), std::string("\x80\5)))")})
     EXPECT_EQ(judged(torch_zip(kGood, {{"0", (begin + std::string(16, '\xfe')).substr(0, 16)}})), "tensors-only");
 }
 
-TEST(Hiding, DirectoriesThatLie) {
+TEST(Hiding, WrongZipDirectories) {
   std::string evil = torch_zip(kSystem, {});
   EXPECT_EQ(judged(evil), kFound);
   EXPECT_THAT(judged(patched(evil, local(evil) + 30, 'x')), StartsWith(kFound)) << "two names";
   EXPECT_THAT(judged(patched(evil, central(evil) + 8, uint16_t{1})), StartsWith(kFound)) << "flagged as encrypted";
-  EXPECT_THAT(judged(evil.substr(0, central(evil))), StartsWith(kFound)) << "no directory at all";
+  EXPECT_THAT(judged(evil.substr(0, central(evil))), StartsWith(kFound)) << "no directory";
   EXPECT_THAT(judged(patched(evil, central(evil) + 10, uint16_t{99})), StartsWith(kFound)) << "an unknown method";
   EXPECT_THAT(judged(patched(evil, central(evil) + 16, uint32_t{1})), StartsWith(kFound)) << "a wrong checksum";
   std::string deflated = zip({{.name = "a/data.pkl", .content = pickle(kSystem), .deflated = true}});
-  EXPECT_THAT(judged(deflated.substr(0, central(deflated))), StartsWith(kFound)) << "deflated, and no directory";
+  EXPECT_THAT(judged(deflated.substr(0, central(deflated))), StartsWith(kFound)) << "deflated, without a directory";
 }
 
-TEST(Hiding, ArchivesBehindOtherContent) {
+TEST(Hiding, ArchivesAfterOtherContent) {
   std::string evil = torch_zip(kSystem, {}), good = torch_zip(kGood, kData);
   EXPECT_THAT(judged("some prefix" + evil), StartsWith(kFound));
   EXPECT_THAT(judged(good + evil), HasSubstr("os.system")) << "Python's zipfile reads the second";
@@ -98,21 +99,21 @@ TEST(Hiding, RecordsUnderOtherNames) {
     return judged(zip(members));
   };
   EXPECT_EQ(with("archive/extra.dat", pickle(kSystem)), kFound);
-  EXPECT_EQ(with("archive/data/1", pickle(kSystem)), kFound) << "in the place of a storage";
+  EXPECT_EQ(with("archive/data/1", pickle(kSystem)), kFound) << "named as a storage";
   EXPECT_EQ(with("archive/constants.pkl", kSystem + "."), kFound) << "of protocol 0";
   EXPECT_EQ(with("archive/other.PKL", kSystem + "."), kFound);
 }
 
 TEST(Hiding, DataPklInCapitals) {
-  // torch reads DATA.PKL as data.pkl; other.pkl is there so that the archive has a harmless pickle too.
+  // torch reads DATA.PKL as data.pkl. With other.pkl, the archive also has a harmless pickle.
   EXPECT_EQ(judged(zip({{.name = "a/DATA.PKL", .content = named("a module", "f") + "."},
                 {.name = "a/other.pkl", .content = pickle("}")}, {.name = "a/version", .content = "3\n"}})),
-      "has-code: names a module.f");
+      "has-code: imports a module.f");
 }
 
 std::string loaded(const std::string& bytes) { return call("torch.storage", "_load_from_bytes", {bytes}); }
 
-TEST(Hiding, PicklesThatLoadFromBytesWouldUnpickle) {
+TEST(Hiding, PicklesInsideLoadFromBytes) {
   std::string evil = legacy(kSystem, {});
   EXPECT_EQ(judged(pickle(loaded(made::bytes(evil)))), kFound);
   EXPECT_EQ(judged(pickle(loaded(made::bytes(legacy(loaded(made::bytes(evil)), {}))))), kFound) << "twice";
@@ -120,12 +121,12 @@ TEST(Hiding, PicklesThatLoadFromBytesWouldUnpickle) {
       judged(pickle(loaded(call("_codecs", "encode", {text(pickle(kSystem, 0).substr(2)), text("latin1")})))), kFound);
   EXPECT_THAT(
       judged(pickle(loaded(call("_codecs", "encode", {text("(lp0\n."), text("rot13")})))), StartsWith("has-code"))
-      << "by another codec these are other bytes";
+      << "another codec gives other bytes";
   EXPECT_THAT(judged(pickle(loaded(kNone))), StartsWith("has-code: torch.storage._load_from_bytes(None)"));
 }
 
-TEST(Hiding, AnArchiveThatLoadFromBytesWouldOpen) {
-  // Whose first six bytes are a whole, harmless pickle: PERSID "K\3\4", STOP.
+TEST(Hiding, AnArchiveInsideLoadFromBytes) {
+  // Its first six bytes are a complete, harmless pickle: PERSID "K\3\4", STOP.
   std::string evil = torch_zip(kSystem, {});
   EXPECT_THAT(judged(pickle(loaded(made::bytes(patched(evil, 4, uint16_t{0x2e0a}))))), StartsWith("has-code"));
 }
@@ -137,7 +138,7 @@ TEST(Hiding, LoadFromBytesCalledBySomethingElse) {
   EXPECT_EQ(judged(pickle(by_type)), "has-code: passes on torch.storage._load_from_bytes");
 }
 
-TEST(Hiding, StateOfAClassByItsPersistentId) {
+TEST(Hiding, StateOfAClassInAPersistentId) {
   std::string parameter = tuple({text("module"), named("torch.nn.parameter", "Parameter"), text(""), text("")}) + "Q";
   EXPECT_EQ(judged(pickle(parameter + dict({{"x", kNone}}) + "b")),
       "has-code: sets the state of torch.nn.parameter.Parameter");
@@ -148,7 +149,7 @@ TEST(Hiding, FramesThatLoadersReadDifferently) {
   EXPECT_THAT(judged(frame), testing::Not(StartsWith("tensors-only")));
 }
 
-TEST(Hiding, ATarIsAlsoAPickleToWhoReadsItFromMemory) {
+TEST(Hiding, ATarIsAPickleIfReadFromMemory) {
   std::string header(512, '\0');
   std::string name = "cos\nsystem\n(S'id'\ntR.";
   header.replace(0, name.size(), name);
@@ -160,7 +161,7 @@ TEST(Hiding, ATarIsAlsoAPickleToWhoReadsItFromMemory) {
   char digits[8];
   std::snprintf(digits, sizeof digits, "%06o", sum);
   header.replace(148, 7, std::string(digits, 7));
-  ASSERT_EQ(torch::sniff(depickle::bytes(header)), torch::Format::torch_tar);
+  ASSERT_EQ(detect::file_kind(depickle::bytes(header)), detect::FileKind::tar);
   EXPECT_THAT(judged(header + std::string(1024, '\0')), testing::Not(StartsWith("tensors-only")));
 }
 

@@ -1,4 +1,4 @@
-// Verdicts of made files, as text.
+// Verdicts on test files, as text.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace depickle::scan {
 
-/// The verdict on a file, and its findings: "has-code: os.system("id")".
+/// Returns the verdict on a file and its findings: "has-code: os.system("id")".
 inline std::string judged(std::string file) {
   Scan result = scan_pickles(torch::source_of(std::move(file)));
   std::string out(name(result.verdict));

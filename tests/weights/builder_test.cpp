@@ -1,4 +1,4 @@
-// Rules WT01 to WT04: a table that exists is right.
+// Rules WT01 to WT04: a table cannot be built from wrong tensors.
 #include "depickle/weights/builder.h"
 
 #include <gtest/gtest.h>
@@ -11,9 +11,9 @@ namespace {
 using Numbers = std::vector<uint64_t>;
 constexpr std::string_view kBytes = "0123456789abcdefghijklmn";  // 24 of them
 
-// A table being built over one storage, in which everything lives as long as the test.
+// Builds a table over one storage.
 struct Made {
-  Builder builder{"made"};
+  Builder builder{detect::FileKind::zip};
   Made() {
     builder.add_storage({.key = "s",
         .source = std::make_shared<MemorySource>("made", bytes(kBytes)),
@@ -51,23 +51,23 @@ std::string refused(Dtype dtype, const Numbers& shape, const Numbers& strides = 
   return refusal([&] { Made().add("w", dtype, shape, strides, offset_bytes); });
 }
 
-TEST(Builder, TakesWhatLiesInside) {
+TEST(Builder, AcceptsTensorsInsideTheirStorage) {
   EXPECT_EQ(refused(Dtype::F32, {2, 3}), "accepted");
   EXPECT_EQ(refused(Dtype::F32, {3, 2}, {1, 3}), "accepted");
   EXPECT_EQ(refused(Dtype::F32, {1000}, {0}, 20), "accepted");
   EXPECT_EQ(refused(Dtype::F32, {}, {}, 20), "accepted");
   EXPECT_EQ(refused(Dtype::F32, {0, 7}, {7, 1}, 24), "accepted");
-  EXPECT_EQ(refused(Dtype::F32, {0}, {1}, 1'000'000), "accepted") << "no bytes lie nowhere";
+  EXPECT_EQ(refused(Dtype::F32, {0}, {1}, 1'000'000), "accepted") << "without bytes, the offset does not matter";
   EXPECT_EQ(refused(Dtype::F4, {2, 24}, {12, 1}), "accepted");
 }
 
-TEST(Builder, WT01_shapes_and_strides_that_do_not_fit_each_other) {
+TEST(Builder, WT01_shapes_and_strides_that_do_not_match) {
   EXPECT_EQ(refused(Dtype::F32, {2, 3}, {1}), "tensor \"w\": [WT01] 1 strides for 2 dimensions");
   EXPECT_EQ(refused(Dtype::F4, {3}), "tensor \"w\": [WT01] shape [3] of F4 is not a whole number of bytes below 2^61");
   EXPECT_EQ(refused(Dtype::U8, {uint64_t{1} << 61}),
       "tensor \"w\": [WT01] shape [2305843009213693952] of U8 is not a whole number of bytes below 2^61");
   EXPECT_EQ(refusal([] { Made().add_sized("w", Dtype::F32, {2}, {}, 0, 7); }).substr(0, 18), "tensor \"w\": [WT01]")
-      << "a size that is not the shape's";
+      << "a size that does not match the shape";
 }
 
 TEST(Builder, WT02_strides_that_overflow) {
@@ -89,7 +89,7 @@ TEST(Builder, WT03_views_that_reach_outside) {
   EXPECT_EQ(refused(Dtype::F4, {2, 24}, {13, 1}).substr(12, 6), "[WT03]");
 }
 
-TEST(Builder, WT04_two_tensors_of_one_name) {
+TEST(Builder, WT04_two_tensors_with_one_name) {
   EXPECT_EQ(refusal([] { Made().add("a", Dtype::U8, {1}).add("b", Dtype::U8, {1}).add("a", Dtype::U8, {2}).build(); }),
       "tensor \"a\": [WT04] two tensors have this name");
   EXPECT_EQ(refusal([] { Made().add("a", Dtype::U8, {1}).add("A", Dtype::U8, {1}).build(); }), "accepted");
@@ -97,15 +97,15 @@ TEST(Builder, WT04_two_tensors_of_one_name) {
 
 TEST(Weights, AreFoundByName) {
   Weights weights = Made().add("b", Dtype::U8, {2}).add("a", Dtype::U8, {3}).build();
-  EXPECT_EQ(weights.tensors()[0].name, "b") << "the order stays";
+  EXPECT_EQ(weights.tensors()[0].name, "b") << "the order is kept";
   EXPECT_EQ(weights.at("a").shape[0], 3u);
   EXPECT_EQ(weights.find("b"), &weights.tensors()[0]);
   EXPECT_EQ(weights.find("c"), nullptr);
-  EXPECT_EQ(refusal([&] { weights.at("c"); }), "there is no tensor \"c\" (it has 2 tensors)");
+  EXPECT_EQ(refusal([&] { weights.at("c"); }), "no tensor is named \"c\" (the file has 2 tensors)");
   EXPECT_EQ(Made().build().find("a"), nullptr);
 }
 
-TEST(Weights, StayWhereTheyAreWhenMoved) {
+TEST(Weights, MoveWithoutMovingTheirTensors) {
   Weights weights = Made().add("a", Dtype::U8, {3}).build();
   const Tensor* tensor = &weights.at("a");
   Weights moved = std::move(weights);
@@ -117,10 +117,11 @@ TEST(Weights, ViewIsTheBytesInTheFile) {
   Weights weights = Made().add("a", Dtype::U8, {3}, {}, 4).add("t", Dtype::U8, {2, 2}, {1, 2}).build();
   EXPECT_EQ(text(weights.view(weights.at("a"))), "456");
   EXPECT_EQ(refusal([&] { weights.view(weights.at("t")); }),
-      "tensor \"t\": the tensor does not lie in the file as it is (strides, conjugation or byte order); read() it");
+      "tensor \"t\": the file does not contain the tensor's bytes in C order (strides, conjugation or byte order); use "
+      "read()");
 }
 
-TEST(Weights, ReadGivesAnyPartInCOrder) {
+TEST(Weights, ReadCopiesAnyPartInCOrder) {
   Weights weights = Made().add("t", Dtype::U8, {2, 3}, {1, 2}).build();
   const Tensor& tensor = weights.at("t");
   std::string out(6, '\0');
@@ -130,7 +131,7 @@ TEST(Weights, ReadGivesAnyPartInCOrder) {
   weights.read(tensor, 3, std::as_writable_bytes(std::span(part)));
   EXPECT_EQ(part, "13");
   EXPECT_EQ(refusal([&] { weights.read(tensor, 5, std::as_writable_bytes(std::span(part))); }),
-      "tensor \"t\": bytes 5 to 7 are not in the tensor, which has 6");
+      "tensor \"t\": bytes 5 to 7 are outside the tensor (it has 6)");
   EXPECT_EQ(refusal([&] { weights.read(tensor, UINT64_MAX, std::as_writable_bytes(std::span(part))); }).substr(0, 11),
       "tensor \"t\":");
 }

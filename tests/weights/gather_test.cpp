@@ -15,7 +15,7 @@ namespace {
 using Numbers = std::vector<uint64_t>;
 using Buffer = std::vector<std::byte>;
 
-// A view together with what it points into.
+// A view with the memory that it points into.
 struct View {
   Tensor tensor;
   Numbers shape, strides;
@@ -49,7 +49,7 @@ struct View {
 
 void flip(std::byte* sign) { *sign ^= std::byte{0x80}; }
 
-// Element by element, as slow and as plain as can be.
+// Copies element by element.
 Buffer reference(const View& view) {
   const uint64_t unit = unit_bytes(view.tensor.dtype);
   Buffer out;
@@ -85,14 +85,14 @@ void expect_every_range(const View& view, std::mt19937& random) {
   }
 }
 
-TEST(Gather, A_transposed_matrix_comes_out_in_rows) {
+TEST(Gather, A_transposed_matrix_is_copied_row_by_row) {
   View view(Dtype::U8, {2, 3}, {1, 2});
   for (size_t i = 0; i < 6; ++i) view.storage[i] = static_cast<std::byte>(i);
   EXPECT_EQ(
       view.gathered(), (Buffer{std::byte{0}, std::byte{2}, std::byte{4}, std::byte{1}, std::byte{3}, std::byte{5}}));
 }
 
-TEST(Gather, Random_views_match_the_plain_reference) {
+TEST(Gather, Random_views_match_the_reference) {
   std::mt19937 random(20260101);
   for (int round = 0; round < 3000; ++round) {
     auto dtype = static_cast<Dtype>(random() % kDtypes);
@@ -100,7 +100,7 @@ TEST(Gather, Random_views_match_the_plain_reference) {
     const size_t rank = random() % 6;
     Numbers shape(rank), strides(rank);
     for (uint64_t& size : shape) size = 1 + random() % (rank < 3 ? 90 : 7);
-    // A base in some order of dimensions, with gaps here and there, some dimensions expanded.
+    // Strides for a random order of dimensions, with gaps; some dimensions are expanded.
     std::vector<size_t> order(rank);
     std::iota(order.begin(), order.end(), 0u);
     std::shuffle(order.begin(), order.end(), random);
@@ -129,7 +129,7 @@ TEST(Gather, Large_transposes_match_across_tile_borders) {
   }
 }
 
-TEST(Gather, A_contiguous_view_is_copied_whatever_its_flags) {
+TEST(Gather, A_contiguous_view_is_copied_with_any_flags) {
   std::mt19937 random(4);
   expect_every_range(View(Dtype::F32, {10, 11}, {}, 4), random);
   View swapped(Dtype::C64, {10, 11}, {});
@@ -143,7 +143,7 @@ TEST(Gather, An_expanded_view_repeats_its_elements) {
   expect_every_range(view, random);
 }
 
-TEST(Gather, Seventy_dimensions_are_no_more_than_three) {
+TEST(Gather, Seventy_dimensions_of_size_1_or_2) {
   Numbers shape(70, 1), strides(70, 5);
   for (size_t i : {3u, 20u, 69u, 40u, 41u, 55u}) shape[i] = 2;
   strides[3] = 1, strides[20] = 64, strides[40] = 2, strides[41] = 16, strides[55] = 8, strides[69] = 32;
@@ -151,28 +151,28 @@ TEST(Gather, Seventy_dimensions_are_no_more_than_three) {
   expect_every_range(View(Dtype::F16, shape, strides), random);
 }
 
-TEST(Gather, Pairs_of_F4_move_as_bytes) {
+TEST(Gather, Pairs_of_F4_are_copied_as_bytes) {
   std::mt19937 random(8);
   expect_every_range(View(Dtype::F4, {6, 10}, {1, 6}), random);
   expect_every_range(View(Dtype::F4, {4, 6}, {5, 1}), random);
   expect_every_range(View(Dtype::F4, {3, 6}, {}), random);
 }
 
-TEST(Gather, Half_a_byte_of_F4_cannot_be_moved) {
+TEST(Gather, Half_a_byte_of_F4_is_refused) {
   View view(Dtype::F4, {2, 2}, {});
   Numbers shape{2, 3}, strides{4, 1};
   view.tensor.shape = shape, view.tensor.strides = strides, view.tensor.size_bytes = 3;
   EXPECT_THROW(check_gatherable(view.tensor), Error);
 }
 
-TEST(Gather, Packed_F6_can_be_copied_but_not_strided) {
+TEST(Gather, Packed_F6_is_copied_only_without_strides) {
   std::mt19937 random(9);
   expect_every_range(View(Dtype::F6_E2M3, {4, 4}, {}), random);
   View view(Dtype::F6_E2M3, {4, 4}, {1, 4});
   EXPECT_THROW(view.gathered(), Error);
 }
 
-TEST(Gather, A_sign_is_refused_where_the_dtype_has_none) {
+TEST(Gather, Negation_is_refused_if_the_dtype_has_no_sign) {
   for (Dtype dtype : {Dtype::I32, Dtype::U8, Dtype::BOOL, Dtype::F8_E4M3, Dtype::F8_E5M2}) {
     View view(dtype, {2}, {1});
     view.tensor.negate = true;
@@ -191,7 +191,7 @@ TEST(Gather, Negation_keeps_the_payload_of_a_NaN) {
   EXPECT_EQ(load<uint32_t>(view.gathered(), 0), 0xffc0'1234u);
 }
 
-TEST(Gather, Nothing_is_gathered_from_an_empty_view) { EXPECT_EQ(View(Dtype::F32, {3, 0}, {}).gathered(), Buffer{}); }
+TEST(Gather, An_empty_view_has_no_bytes) { EXPECT_EQ(View(Dtype::F32, {3, 0}, {}).gathered(), Buffer{}); }
 
 TEST(GatherBlock, Blocks_end_where_rows_end) {
   View matrix(Dtype::F32, {100, 25}, {1, 100});

@@ -1,4 +1,4 @@
-// open(): what a path is, found by content.
+// open(): files, folders and indexes, recognized by content.
 #include <gmock/gmock.h>
 
 #include "depickle/scan/scan.h"
@@ -28,7 +28,7 @@ std::string index(const std::vector<std::pair<std::string, std::string>>& weight
   return R"({"metadata":{"total_size":16},"weight_map":{)" + out + "}}";
 }
 
-// "torch zip: a b", the container and the names.
+// Returns the container and the names: "torch zip: a b".
 std::string opened(const std::filesystem::path& path, const OpenOptions& options = {}) {
   Weights weights = open(path, options);
   std::string out = weights.container() + ":";
@@ -39,7 +39,7 @@ std::string opened(const std::filesystem::path& path, const OpenOptions& options
   return out;
 }
 
-TEST(Open, GoesByContentNeverByExtension) {
+TEST(Open, DecidesByContentNotByName) {
   Folder folder;
   EXPECT_EQ(opened(folder.write("model.safetensors", torch_file("a"))), "torch zip: a");
   EXPECT_EQ(opened(folder.write("model.bin", safetensors_file("a"))), "safetensors: a");
@@ -52,7 +52,7 @@ TEST(Open, GoesByContentNeverByExtension) {
   EXPECT_EQ(opened(folder.write("index", index({{"a", "model.bin"}}))), "safetensors, sharded: a");
 }
 
-TEST(Open, KeepsWhatTheFileSaysBesides) {
+TEST(Open, KeepsTheMetadata) {
   Folder folder;
   Weights weights = open(folder.write("m", safetensors_file("a")));
   ASSERT_EQ(weights.metadata().size(), 1u);
@@ -114,12 +114,22 @@ TEST(OpenFolder, TakesTheIndexOfAShardedModel) {
 TEST(OpenFolder, TakesTheOnlyWeightsFile) {
   Folder folder;
   EXPECT_EQ(refusal([&] { open(folder.path()); }),
-      folder.path().string() + ": the folder holds 0 weights files, and none has the name of a model's");
+      folder.path().string() + ": the folder contains 0 weights files, and none has a standard name");
   folder.write("net.pth", torch_file("n"));
   folder.write("readme.md", "text");
   EXPECT_EQ(opened(folder.path()), "torch zip: n");
-  folder.write("other.ckpt", torch_file("n"));
-  EXPECT_THAT(refusal([&] { open(folder.path()); }), HasSubstr("the folder holds 2 weights files"));
+  folder.write("other.pth.tar", torch_file("n"));
+  EXPECT_THAT(refusal([&] { open(folder.path()); }), HasSubstr("the folder contains 2 weights files"));
+}
+
+TEST(OpenSharded, IsSafetensorsOnlyIfAllShardsAre) {
+  Folder folder;
+  folder.write("1", torch_file("a"));
+  folder.write("2", safetensors_file("b"));
+  folder.write("3", safetensors_file("c"));
+  const auto kind_of = [&](const std::string& entries) { return open(folder.write("x.index.json", entries)).kind(); };
+  EXPECT_EQ(kind_of(index({{"a", "1"}, {"b", "2"}})), detect::FileKind::zip);
+  EXPECT_EQ(kind_of(index({{"b", "2"}, {"c", "3"}})), detect::FileKind::safetensors);
 }
 
 TEST(OpenSharded, JoinsShardsOfEitherKind) {
@@ -135,15 +145,15 @@ TEST(OpenSharded, JoinsShardsOfEitherKind) {
   EXPECT_EQ(weights.unused().size(), 1u);
 }
 
-TEST(OpenSharded, SX04_shards_that_do_not_hold_what_the_index_says) {
+TEST(OpenSharded, SX04_shards_without_a_tensor_of_the_index) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
   auto path = folder.write("x.index.json", index({{"a", "1.bin"}, {"b", "1.bin"}}));
   EXPECT_EQ(refusal([&] { open(path); }),
-      path.string() + ": tensor \"b\": [SX04] the index says that 1.bin holds it, but it does not");
+      path.string() + ": tensor \"b\": [SX04] the index lists it in 1.bin, but the shard does not contain it");
 }
 
-TEST(OpenSharded, WT04_two_shards_with_one_tensor) {
+TEST(OpenSharded, WT04_two_shards_with_the_same_tensor) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
   folder.write(
@@ -152,7 +162,7 @@ TEST(OpenSharded, WT04_two_shards_with_one_tensor) {
       HasSubstr("i: tensor \"a\": [WT04]"));
 }
 
-TEST(OpenSharded, AShardThatIsMissingOrNoModelIsNamed) {
+TEST(OpenSharded, NamesTheShardThatIsMissingOrNotAModel) {
   Folder folder;
   EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}}))); }),
       HasSubstr("1.bin: cannot open: No such file"));
@@ -160,15 +170,16 @@ TEST(OpenSharded, AShardThatIsMissingOrNoModelIsNamed) {
   EXPECT_THAT(refusal([&] { open(folder / "i"); }), HasSubstr("1.bin: not a model file: a git-LFS pointer"));
 }
 
-TEST(OpenSharded, AnIndexThatNamesItselfEnds) {
+TEST(OpenSharded, RefusesAnIndexThatNamesItself) {
   Folder folder;
-  EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "i"}}))); }), HasSubstr("not a model file: JSON text"));
+  EXPECT_THAT(
+      refusal([&] { open(folder.write("i", index({{"a", "i"}}))); }), HasSubstr("not a model file: a JSON file"));
   std::filesystem::create_directory(folder / "sub");
   EXPECT_THAT(
       refusal([&] { open(folder.write("j", index({{"a", "sub"}}))); }), HasSubstr("sub: is a folder, not a file"));
 }
 
-TEST(Scan, ASafetensorsFileIsReadableOrNot) {
+TEST(Scan, ReadsTheHeaderOfASafetensorsFile) {
   Folder folder;
   EXPECT_EQ(scan::scan(folder.write("good", safetensors_file("a"))).verdict, scan::Verdict::tensors_only);
   EXPECT_EQ(scan::scan(folder.write("cut", safetensors_file("a").substr(0, 40))).verdict, scan::Verdict::unreadable);

@@ -13,6 +13,9 @@ namespace {
 
 constexpr int64_t kSharedIntegers = 256;
 
+// Python reads past the end of a frame, calls with any iterable as arguments, and stores items in objects of any class.
+constexpr std::array<std::string_view, 3> kRulesThatPythonDoesNotEnforce = {"PK03", "PK06", "PK07"};
+
 }  // namespace
 
 Machine::Machine(Bytes stream, uint64_t first_byte, const ParseLimits& limits)
@@ -271,6 +274,9 @@ Trace trace(Bytes stream, uint64_t first_byte, const ParseLimits& limits) {
     machine.run();
   } catch (const Error& error) {
     trace.failure = error;
+    trace.python_may_continue =
+        error.code() == Code::limit ||
+        std::ranges::find(kRulesThatPythonDoesNotEnforce, error.rule()) != kRulesThatPythonDoesNotEnforce.end();
   }
   trace.end_bytes = machine.position();
   trace.graph = machine.take_graph();

@@ -23,8 +23,9 @@ struct ParseLimits {
 /// The result of trace().
 struct Trace {
   Graph graph;
-  uint64_t end_bytes = 0;        ///< the end of the bytes read, from the start of the stream
-  std::optional<Error> failure;  ///< nullopt if STOP was reached; its offset includes `first_byte`
+  uint64_t end_bytes = 0;            ///< the end of the bytes read, from the start of the stream
+  std::optional<Error> failure;      ///< nullopt if STOP was reached; its offset includes `first_byte`
+  bool python_may_continue = false;  ///< failure: a limit, or a rule that Python does not enforce (PK03, PK06, PK07)
 };
 
 /// Reads the pickle at the start of `stream` up to STOP or to the first error. The graph contains every global and call

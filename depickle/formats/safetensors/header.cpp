@@ -8,7 +8,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/formats/detect/wrong_file.h"
+#include "depickle/formats/detect/describe.h"
 #include "depickle/formats/safetensors/header_parser.h"
 #include "depickle/formats/safetensors/size_rules.h"
 #include "depickle/formats/safetensors/tensor_error.h"
@@ -106,11 +106,10 @@ bool begins_like_safetensors(Bytes start) {
 
 // Returns `error` with the file's name, and with the file's format if it is not safetensors.
 Error explained(const Error& error, const ByteSource& file) {
-  Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
-  if (auto wrong =
-          begins_like_safetensors(start) ? std::nullopt : detect::recognize(start, file.size_bytes(), file.name()))
+  const Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
+  if (auto other = begins_like_safetensors(start) ? std::nullopt : detect::describe(file))
     return Error(
-        Code::malformed, error.rule(), "not a safetensors file: " + wrong->what, Where::in(file.name()), wrong->hint);
+        Code::malformed, error.rule(), "not a safetensors file: " + other->what, Where::in(file.name()), other->hint);
   if (error.code() == Code::truncated && error.hint().empty())
     return error.in(file.name()).with_hint("the download may be incomplete: fetch the file again");
   return error.in(file.name());

@@ -11,7 +11,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "depickle/formats/detect/wrong_file.h"
+#include "depickle/formats/detect/describe.h"
 #include "depickle/formats/safetensors/json_cursor.h"
 #include "depickle/formats/safetensors/tensor_error.h"
 #include "depickle/os/mapped_file.h"
@@ -129,10 +129,9 @@ Index Index::read(const ByteSource& file) {
   try {
     return parse(text(file.all()));
   } catch (const Error& error) {
-    Bytes start = file.view(0, std::min<uint64_t>(file.size_bytes(), 1024));
-    if (auto wrong = detect::recognize(start, file.size_bytes(), file.name()))
+    if (auto other = detect::describe(file))
       throw Error(
-          Code::malformed, error.rule(), "not a shard index: " + wrong->what, Where::in(file.name()), wrong->hint);
+          Code::malformed, error.rule(), "not a shard index: " + other->what, Where::in(file.name()), other->hint);
     throw error.in(file.name());
   }
 }

@@ -6,8 +6,9 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/describe.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/parse.h"
-#include "depickle/formats/torch/table.h"
 
 namespace depickle::torch {
 namespace {
@@ -87,19 +88,20 @@ void StorageKeys::check(
 }
 
 Contents read_contents(std::shared_ptr<const ByteSource> source) {
-  Bytes head = source->view(0, std::min<uint64_t>(source->size_bytes(), 512));
-  switch (sniff(head)) {
-    case Format::torch_zip: return read_zip(std::move(source));
-    case Format::torch_legacy: return read_legacy(std::move(source));
-    case Format::torch_tar: return read_tar(std::move(source));
-    case Format::pickle: return read_bare_pickle(std::move(source));
-    default: throw not_a_model(*source);
+  using detect::FileKind;
+  switch (detect::file_kind(*source)) {
+    case FileKind::zip: return read_zip(std::move(source));
+    case FileKind::torch_legacy: return read_legacy(std::move(source));
+    case FileKind::tar: return read_tar(std::move(source));
+    case FileKind::pickle:
+    case FileKind::plain_pickle: return read_bare_pickle(std::move(source));
+    default: throw detect::not_a_model(*source);
   }
 }
 
 Contents read_bare_pickle(std::shared_ptr<const ByteSource> source) {
   Contents contents;
-  contents.container = "pickle";
+  contents.kind = detect::FileKind::pickle;
   pickle::Pickle parsed = pickle::parse(source->all());
   if (uint64_t rest = source->size_bytes() - parsed.end_bytes; rest > 0)
     contents.notes.push_back(fmt::format("{} after the end of the pickle", plural(rest, "byte")));

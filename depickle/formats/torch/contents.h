@@ -12,6 +12,7 @@
 
 #include "depickle/base/arena.h"
 #include "depickle/base/tensor.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/graph.h"
 #include "depickle/formats/torch/globals.h"
 
@@ -51,7 +52,7 @@ struct PersistentId {
 
 /// The result of every container reader. Movable: pointers into its members stay valid.
 struct Contents {
-  std::string container;  ///< "torch zip", "torch legacy", "torch tar", "pickle"
+  detect::FileKind kind{};  ///< zip, torch_legacy, tar, pickle or plain_pickle
   pickle::Graph graph;
   std::shared_ptr<const ByteSource> stream;  ///< the graph points into it
   std::vector<Storage> storages;
@@ -110,10 +111,6 @@ Contents read_zip(std::shared_ptr<const ByteSource> source);
 
 /// Reads the container of torch 0.1.10 to 1.5, at byte `offset` of `source`. The argument of `_load_from_bytes` is one.
 Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset = 0);
-
-/// Returns whether the first bytes are the magic number of the legacy container, in any pickle protocol. The bytes must
-/// match exactly: a pickle that computes the number is not a legacy file.
-bool is_legacy_magic(Bytes first_bytes) noexcept;
 
 /// Reads the tar of torch 0.1.9 and before. Calls `on_pickle`, if set, with each pickle in it before it is parsed.
 Contents read_tar(

@@ -19,15 +19,13 @@ using pickle::Graph;
 using pickle::Handle;
 
 constexpr int64_t kProtocolVersion = 1001;
-constexpr std::string_view kMagicNumber(
-    "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 13);  // LONG1 of 0x1950a86a20f9469cfc6c, STOP
 
 class LegacyReader {
  public:
   LegacyReader(std::shared_ptr<const ByteSource> source, uint64_t offset) : source_(std::move(source)), at_(offset) {}
 
   Contents read() {
-    contents_.container = "torch legacy";
+    contents_.kind = detect::FileKind::torch_legacy;
     contents_.stream = source_;
     next_pickle();  // the magic number, which sniff() has compared
     uint64_t version_at = at_;
@@ -143,17 +141,6 @@ class LegacyReader {
 };
 
 }  // namespace
-
-bool is_legacy_magic(Bytes first_bytes) noexcept {
-  std::string_view head = text(first_bytes);
-  auto protocol = [&](char number) { return head.size() > 1 && head[0] == '\x80' && head[1] == number; };
-  if (protocol(2) || protocol(3)) return head.substr(2).starts_with(kMagicNumber);
-  constexpr std::string_view kFrameOf13Bytes("\x95\x0d\0\0\0\0\0\0\0", 9);
-  if (protocol(4) || protocol(5))
-    return head.substr(2).starts_with(kFrameOf13Bytes) &&
-           head.substr(2 + kFrameOf13Bytes.size()).starts_with(kMagicNumber);
-  return head.starts_with("L119547037146038801333356L\n.");
-}
 
 Contents read_legacy(std::shared_ptr<const ByteSource> source, uint64_t offset) {
   return LegacyReader(std::move(source), offset).read();

@@ -31,7 +31,7 @@ class TarReader {
         on_pickle_(on_pickle) {}
 
   Contents read() {
-    contents_.container = "torch tar";
+    contents_.kind = detect::FileKind::tar;
     contents_.stream = source_;
     find_members();
     read_storages();

@@ -46,7 +46,7 @@ class ZipReader {
     if (content.size_bytes > kMaxPickleBytes)
       throw Error(Code::limit, "TZ02",
           fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMaxPickleBytes)));
-    contents_.container = "torch zip";
+    contents_.kind = detect::FileKind::zip;
     contents_.notes = archive_.notes();
     contents_.big_endian = read_byte_order();
     contents_.stream = content.source;

@@ -7,6 +7,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/describe.h"
 #include "depickle/formats/torch/latin1.h"
 #include "depickle/formats/torch/rebuild.h"
@@ -84,7 +85,7 @@ StorageView Rebuilder::nested_storage(Handle data, int depth) {
   if (!bytes) fail("TT04", fmt::format("the argument of _load_from_bytes is {}, not bytes", describe(graph_, data)));
   // A source of its own, because the legacy container ends at the end of its source.
   auto source = std::make_shared<MemorySource>(contents_.stream->name(), bytes->bytes(), bytes->source);
-  if (!is_legacy_magic(source->view(0, std::min<uint64_t>(source->size_bytes(), 64))))
+  if (detect::file_kind(*source) != detect::FileKind::torch_legacy)
     throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes is not a legacy torch file");
   Contents nested = read_legacy(source);
   const StorageView* root = nested.find_view(nested.graph.root());

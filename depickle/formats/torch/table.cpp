@@ -19,7 +19,7 @@ Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& o
   owner->stream = contents.stream;
 
   Table table;
-  table.container = contents.container;
+  table.kind = contents.kind;
   Flattener flattener(contents, owner->names, table, options.expand_limit_bytes, options.root == ".");
   Tree tree(contents.graph);
   Part part = select_part(flattener, tree, options.root);

@@ -8,6 +8,7 @@
 #include "depickle/base/error.h"
 #include "depickle/base/tensor.h"
 #include "depickle/base/unused.h"
+#include "depickle/formats/detect/file_kind.h"
 
 namespace depickle::torch {
 
@@ -19,8 +20,8 @@ struct TableOptions {
 
 /// The tensors of a torch file. All names, shapes and strides point into `owner`.
 struct Table {
-  std::string container;
-  std::string root;  ///< the part that contains the model; empty for the whole checkpoint
+  detect::FileKind kind{};  ///< zip, torch_legacy, tar, pickle or plain_pickle
+  std::string root;         ///< the part that contains the model; empty for the whole checkpoint
   std::vector<Tensor> tensors;
   std::vector<Storage> storages;
   std::vector<Unused> unused;
@@ -29,18 +30,9 @@ struct Table {
   std::shared_ptr<const void> owner;
 };
 
-/// A file format, as sniff() recognizes it.
-enum class Format { torch_zip, torch_legacy, torch_tar, pickle, safetensors, other };
-
-/// Returns the format of a file by its first 512 bytes (fewer if the file is shorter). The name is not considered.
-Format sniff(Bytes head);
-
-/// Reads the tensors of a torch file or a pickle. Memory use depends on the number of tensors, not on declared sizes.
-/// Throws Error{malformed, truncated, unsupported, limit, not_found} with the rule (docs/formats/torch.md).
+/// Reads the tensors of a torch file or a pickle; detect::file_kind() decides which. Memory use depends on the number of
+/// tensors, not on declared sizes. Throws Error{malformed, truncated, unsupported, limit, not_found} with the rule
+/// (docs/formats/torch.md), and detect::not_a_model() if the file is of another kind.
 Table read_table(std::shared_ptr<const ByteSource> source, const TableOptions& options = {});
-
-/// Returns an Error{unsupported}, or Error{truncated} for an empty file, that names what the file is: an archive, a web
-/// page, a git-LFS pointer, another format.
-Error not_a_model(const ByteSource& source);
 
 }  // namespace depickle::torch

@@ -44,7 +44,7 @@ TEST(File, ST01_files_shorter_than_a_length) {
   Folder folder;
   EXPECT_EQ(refusal_of_file(folder, "1234567").rule(), "ST01");
   EXPECT_THAT(
-      refusal_of_file(folder, "").what(), HasSubstr("model.safetensors: [ST01] not a safetensors file: it is empty"));
+      refusal_of_file(folder, "").what(), HasSubstr("model.safetensors: [ST01] not a safetensors file: an empty file"));
 }
 
 TEST(File, ST02_headers_over_the_limit) {
@@ -93,7 +93,8 @@ TEST(File, NamesOtherFormats) {
   EXPECT_THAT(message_of("7z\xbc\xaf\x27\x1c"), HasSubstr("7z"));
   EXPECT_THAT(message_of("\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"), HasSubstr("a pickle"));
   EXPECT_THAT(message_of("GGUF\x03\0\0\0"sv), HasSubstr("GGUF"));
-  EXPECT_THAT(refusal_of_file(folder, "Entry not found").message(), HasSubstr("the Hub's answer \"Entry not found\""));
+  EXPECT_THAT(
+      refusal_of_file(folder, "Entry not found").message(), HasSubstr("the Hub's error message \"Entry not found\""));
 }
 
 TEST(File, ALengthThatEqualsTheMagicOfAPickleIsALength) {

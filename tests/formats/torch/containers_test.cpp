@@ -22,7 +22,7 @@ std::string renamed(std::vector<Member> members, std::string_view from, std::str
 TEST(TorchZip, ListsTensorsInTheOrderOfTheKeys) {
   Table table =
       table_of(torch_zip(dict({{"b", vector("0", 4)}, {"a", vector("1", 2)}}), {{"0", kFour}, {"1", floats({5, 6})}}));
-  EXPECT_EQ(table.container, "torch zip");
+  EXPECT_EQ(table.kind, detect::FileKind::zip);
   EXPECT_EQ(listed(table), "b F32[4]; a F32[2]");
   EXPECT_EQ(content_of(table, 1), floats({5, 6}));
   EXPECT_EQ(table.storages[1].key, "1");
@@ -166,41 +166,20 @@ TEST(Storages, TS04_views_that_reach_outside) {
         "[TS04] a view reaches outside storage \"0\"");
 }
 
-TEST(Sniff, RecognizesFilesByContent) {
-  auto format = [](std::string_view head) { return sniff(depickle::bytes(head)); };
-  EXPECT_EQ(format(torch_zip("}", {})), Format::torch_zip);
-  EXPECT_EQ(format(legacy("}", {})), Format::torch_legacy);
-  EXPECT_EQ(format("\x80\4\x95\x0d" + std::string(7, '\0') + kMagic.substr(2)), Format::torch_legacy);
-  EXPECT_EQ(format("L119547037146038801333356L\n."), Format::torch_legacy);
-  EXPECT_EQ(format(pickle("}")), Format::pickle);
-  EXPECT_EQ(format("(dp0\n."), Format::pickle);
-  EXPECT_EQ(format("\x80\6"), Format::other);
-  EXPECT_EQ(format(raw<uint64_t>(0x0280) + "{}" + std::string(638, ' ')), Format::safetensors)
-      << "a header length that begins like a pickle";
-  EXPECT_EQ(format("PK\5\6"), Format::other);
-  EXPECT_EQ(format(""), Format::other);
+TEST(FileKind, Of_files_that_torch_writes) {
+  using detect::FileKind;
+  auto kind = [](std::string_view head) { return detect::file_kind(depickle::bytes(head)); };
+  EXPECT_EQ(kind(torch_zip("}", {})), FileKind::zip);
+  EXPECT_EQ(kind(legacy("}", {})), FileKind::torch_legacy);
+  EXPECT_EQ(kind("\x80\4\x95\x0d" + std::string(7, '\0') + kMagic.substr(2)), FileKind::torch_legacy);
+  EXPECT_EQ(kind(pickle("}")), FileKind::pickle);
+  EXPECT_EQ(kind(pickle(call("builtins", "eval", {text("0x1950A86A20F9469CFC6C")}))), FileKind::pickle)
+      << "a pickle that computes the magic number is not a legacy file";
 }
 
-TEST(Sniff, AComputedMagicNumberIsNotALegacyFile) {
-  EXPECT_EQ(sniff(depickle::bytes(pickle(call("builtins", "eval", {text("0x1950A86A20F9469CFC6C")})))), Format::pickle);
-}
-
-TEST(NotAModel, NamesTheFormat) {
-  auto of = [](std::string content) { return not_a_model(*source_of(std::move(content))); };
-  EXPECT_STREQ(of("").what(), "f: the file is empty");
-  EXPECT_EQ(of("").code(), Code::truncated);
-  Error pointer = of("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 548118077\n");
-  EXPECT_STREQ(pointer.what(), "f: not a model file: a git-LFS pointer (72 bytes) to 548,118,077 bytes");
-  EXPECT_EQ(pointer.hint(), "fetch the content first: git lfs pull --include f");
-  for (auto page : {"<!DOCTYPE html>", " \n<HTML>", "<head>"})
-    EXPECT_STREQ(of(page).what(), "f: not a model file: a web page") << page;
-  EXPECT_THAT(of("7z\xbc\xaf\x27\x1c").what(), HasSubstr("a 7z archive"));
-  EXPECT_THAT(of("\x1f\x8b").what(), HasSubstr("gzip"));
-  EXPECT_THAT(of("PYTORCH1").what(), HasSubstr("torch 1.0 preview"));
-  EXPECT_THAT(of("\x93NUMPY").what(), HasSubstr("a NumPy array"));
-  EXPECT_THAT(of("GGUF").what(), HasSubstr("GGUF"));
-  EXPECT_THAT(of(raw<uint64_t>(2) + "{}").what(), HasSubstr("it is a safetensors file"));
-  EXPECT_THAT(of("\xde\xad").what(), HasSubstr("unknown format"));
+TEST(ReadTable, Refuses_files_that_are_not_models) {
+  EXPECT_THAT(refusal("<html>"), HasSubstr("not a model file: a web page"));
+  EXPECT_THAT(refusal(raw<uint64_t>(2) + "{}"), HasSubstr("the file is already safetensors"));
 }
 
 }  // namespace

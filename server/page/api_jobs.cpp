@@ -5,14 +5,14 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
+#include "server/base/time.h"
 #include "server/page/openapi.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-using api::JsonValue;
 
 constexpr uint64_t kMaxBodyBytes = 16 << 10;
 

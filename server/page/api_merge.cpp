@@ -5,7 +5,7 @@
 #include "depickle/base/text.h"
 #include "depickle/hub/discussions.h"
 #include "depickle/hub/failure.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
@@ -25,7 +25,7 @@ struct Turn {
   std::atomic<int>& count;
 };
 
-std::string read_token(Service& service, const api::JsonValue& body) {
+std::string read_token(Service& service, const JsonValue& body) {
   std::string token = body.text("token").value_or("");
   if (token.empty() && service.settings.is_personal) token = service.account().token;
   if (token.empty())
@@ -36,7 +36,7 @@ std::string read_token(Service& service, const api::JsonValue& body) {
 
 http::Response merge(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
-  const api::JsonValue body = api::JsonValue::parse(request.body);
+  const JsonValue body = JsonValue::parse(request.body);
   const Merge& merge = job.answer.merge;
   const hub::RepoId repo = hub::RepoId::parse(job.wish.repo);
   auto conflict = [&](std::string why, std::string hint) {

@@ -1,45 +1,17 @@
 #include "server/page/app.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <condition_variable>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/database.h"
+#include "server/base/folder_lock.h"
 #include "server/page/address.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
-
-namespace fs = std::filesystem;
-
-/// One server a data folder.
-class Lock {
- public:
-  explicit Lock(const fs::path& data) {
-    std::error_code problem;
-    fs::create_directories(data / "app", problem);
-    if (problem) throw system_error(problem.value(), "cannot create the folder", (data / "app").string());
-    fd_ = ::open((data / "app" / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) throw system_error(errno, "cannot write", (data / "app" / "lock").string());
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-    ::close(fd_);
-    throw Error(Code::io, Reason::folder_in_use, "another server is using this data folder", Where::in(data.string()));
-  }
-  ~Lock() { ::close(fd_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-
- private:
-  int fd_;
-};
 
 /// Tidies now and then, and finds out who the account is; ends when told.
 class Janitor {
@@ -120,7 +92,7 @@ Jobs::Added Service::add(const http::Request& request, Kind kind, const std::str
 }
 
 struct App::State {
-  explicit State(Settings settings) : lock(settings.data), service(std::move(settings)) {
+  explicit State(Settings settings) : lock(settings.data / "app"), service(std::move(settings)) {
     api.guard([this](const http::Request& request) { service.guard(request); });
     api.errors([](int status, std::string_view text) {
       return error_response(status, {status == 404      ? "not_found"
@@ -137,7 +109,7 @@ struct App::State {
     health.add("GET", "/metrics",
         [this](http::Request&) { return http::respond(200, metrics(service), "text/plain; version=0.0.4"); });
   }
-  Lock lock;
+  FolderLock lock;
   Service service;
   http::Router api, health;
   Janitor janitor;

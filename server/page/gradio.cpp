@@ -3,13 +3,12 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-using api::JsonValue;
 
 /// {"data": [model id, private, token]} → {"event_id"}. A token is used for what is private; anything else is converted by our own account.
 http::Response run(Service& service, const http::Request& request) {

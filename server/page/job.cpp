@@ -1,25 +1,24 @@
 #include "server/page/job.h"
 
-#include <openssl/rand.h>
-
 #include <array>
-#include <chrono>
-#include <ctime>
 
 #include <fmt/format.h>
 
 #include "depickle/base/json.h"
+#include "server/base/random_id.h"
+#include "server/base/time.h"
 
 namespace depickle::server::page {
 namespace {
 
+constexpr size_t kIdLength = 20;
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
 constexpr std::array<std::string_view, 4> kKinds = {"plan", "convert", "check", "inspect"};
 constexpr std::array<std::string_view, 5> kStates = {"queued", "running", "done", "failed", "cancelled"};
 
 void write_time(JsonWriter& json, std::string_view key, int64_t milliseconds) {
   json.key(key);
-  milliseconds ? json.value(rfc3339(milliseconds)) : json.null();
+  milliseconds ? json.value(iso_date(milliseconds)) : json.null();
 }
 
 }  // namespace
@@ -110,30 +109,10 @@ std::string to_json(const Job& job, bool with_result) {
   return out + "}";
 }
 
-std::string rfc3339(int64_t milliseconds) {
-  std::time_t seconds = milliseconds / 1000;
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-      parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, milliseconds % 1000);
-}
-
-int64_t now_ms() {
-  using namespace std::chrono;
-  return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
-std::string new_id() {
-  std::array<unsigned char, 20> random;
-  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1)
-    throw Error(Code::io, "", "the system gives no random numbers");
-  std::string id;
-  for (unsigned char byte : random) id += kLetters[byte % kLetters.size()];
-  return id;
-}
+std::string new_id() { return random_text(kLetters, kIdLength); }
 
 bool is_id(std::string_view text) noexcept {
-  return text.size() == 20 && text.find_first_not_of(kLetters) == std::string_view::npos;
+  return text.size() == kIdLength && text.find_first_not_of(kLetters) == std::string_view::npos;
 }
 
 }  // namespace depickle::server::page

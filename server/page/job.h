@@ -85,10 +85,7 @@ std::vector<std::string_view> phases(const JobRequest& wish);
 std::string to_json(const Job& job, bool with_result);
 std::string to_json(const Measure& measure);
 
-/// "2026-01-02T03:04:05.678Z".
-std::string rfc3339(int64_t milliseconds);
-int64_t now_ms();
-/// 20 letters and digits, unguessable.
+/// Returns 20 random lower-case letters and digits. Nobody can guess an id.
 std::string new_id();
 bool is_id(std::string_view text) noexcept;
 

@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
+#include "server/base/time.h"
 
 namespace depickle::server::page {
 namespace {
@@ -180,7 +181,7 @@ Jobs::Added Jobs::add(const JobRequest& wish, const std::string& visitor, const 
       "'', 0, '')",
       {job.id, job.visitor, int64_t(wish.kind), wish.address, wish.repo, wish.revision, wish.path, int64_t(wish.number),
           int64_t(wish.pull_request), int64_t(wish.elsewhere), int64_t(job.has_token), job.created});
-  job.sequence = database_->last_key();
+  job.sequence = database_->last_row_id();
   auto live = std::make_shared<ActiveJob>(std::move(job), token);
   live_.emplace(live->job.id, live);
   enqueue(live);

@@ -6,7 +6,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 
 namespace depickle::server::page {
 namespace {

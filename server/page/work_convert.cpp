@@ -4,6 +4,7 @@
 #include "depickle/base/text.h"
 #include "depickle/repo/convert.h"
 #include "depickle/repo/remote.h"
+#include "server/base/time.h"
 #include "server/page/result_json.h"
 #include "server/page/work.h"
 

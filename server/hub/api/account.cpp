@@ -27,7 +27,7 @@ RepoType type_in(const JsonValue& body) {
 
 /// {"name", "organization"}: the name alone, or owner/name.
 RepoId id_in(const Call& call, const JsonValue& body) {
-  std::string name = body.needed_text("name");
+  std::string name = body.required_text("name");
   if (name.find('/') == std::string::npos)
     name = body.text("organization").value_or(call.someone().user.name) + "/" + name;
   return RepoId::parse(type_in(body), name);
@@ -35,7 +35,7 @@ RepoId id_in(const Call& call, const JsonValue& body) {
 
 void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
   if (auto word = body.text("visibility")) is_private = *word == "private";
-  if (auto truth = body.truth("private")) is_private = *truth;
+  if (auto value = body.boolean("private")) is_private = *value;
 }
 
 void write_made(JsonWriter& json, const Call& call, const RepoInfo& info) {
@@ -79,8 +79,8 @@ http::Response remove(const Call& call) {
 http::Response move(const Call& call) {
   const Caller& me = call.writer();
   JsonValue body = call.body();
-  RepoId from = RepoId::parse(type_in(body), body.needed_text("fromRepo"));
-  RepoId to = RepoId::parse(from.type, body.needed_text("toRepo"));
+  RepoId from = RepoId::parse(type_in(body), body.required_text("fromRepo"));
+  RepoId to = RepoId::parse(from.type, body.required_text("toRepo"));
   call.repo_for(Need::write, from);
   if (!call.hub.store.repos().may_create(to, me))
     refuse(403, "Forbidden", "you have no right to create repositories of " + to.owner);
@@ -92,7 +92,7 @@ http::Response move(const Call& call) {
 }
 
 std::optional<Gate> gate_in(const JsonValue& body) {
-  if (auto truth = body.truth("gated")) return *truth ? Gate::automatic : Gate::open;
+  if (auto value = body.boolean("gated")) return *value ? Gate::automatic : Gate::open;
   auto word = body.text("gated");
   if (!word) return std::nullopt;
   if (*word == "auto") return Gate::automatic;

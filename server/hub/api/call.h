@@ -11,7 +11,7 @@
 #include "server/http/router.h"
 #include "server/http/server.h"
 #include "server/hub/api/errors.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 #include "server/hub/api/signer.h"
 #include "server/hub/store/store.h"
 

@@ -1,7 +1,7 @@
 #include "server/hub/api/card.h"
 
 #include "depickle/base/error.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 
 namespace depickle::server::api {
 namespace {

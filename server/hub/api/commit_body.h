@@ -6,7 +6,7 @@
 
 #include "depickle/base/bytes.h"
 #include "server/hub/api/base64.h"
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 #include "server/hub/store/commit.h"
 #include "server/hub/store/limits.h"
 

@@ -36,7 +36,7 @@ http::Response preupload(const Call& call) {
   for (const JsonValue& file : body.array("files")) {
     auto sample = base64_decoded(file.text("sample").value_or(""));
     if (!sample) refuse(400, "BadRequest", "a sample is not Base64");
-    query.files.push_back({file.needed_text("path"), std::move(*sample), file.number("size").value_or(0)});
+    query.files.push_back({file.required_text("path"), std::move(*sample), file.number("size").value_or(0)});
   }
   std::vector<PreuploadAnswer> answers = Committer(repo).preupload(query);
   return json_response([&](JsonWriter& json) {

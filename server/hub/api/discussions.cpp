@@ -130,9 +130,9 @@ http::Response details(const Call& call) {
 http::Response create_discussion(const Call& call) {
   Opened opened(call, Need::discuss);
   JsonValue body = call.body();
-  std::string title = body.needed_text("title"), text = body.text("description").value_or("");
+  std::string title = body.required_text("title"), text = body.text("description").value_or("");
   const std::string& me = call.someone().user.name;
-  Discussion made = body.truth("pullRequest").value_or(false) ? opened.discussions.create_pull_request(title, text, me)
+  Discussion made = body.boolean("pullRequest").value_or(false) ? opened.discussions.create_pull_request(title, text, me)
                                                               : opened.discussions.create(title, text, me);
   return json_response([&](JsonWriter& json) {
     json.object().key("num").value(made.number).key("pullRequest").value(made.is_pull_request);
@@ -143,7 +143,7 @@ http::Response create_discussion(const Call& call) {
 http::Response comment(const Call& call) {
   Opened opened(call, Need::discuss);
   return event_response("newMessage",
-      opened.discussions.comment(number_of(call), call.body().needed_text("comment"), call.someone().user.name));
+      opened.discussions.comment(number_of(call), call.body().required_text("comment"), call.someone().user.name));
 }
 
 http::Response edit_comment(const Call& call) {
@@ -153,7 +153,7 @@ http::Response edit_comment(const Call& call) {
   if (opened.discussions.at_comment(number, id).author != call.someone().user.name)
     refuse(403, "Forbidden", "this comment is another's");
   return event_response(
-      "updatedComment", opened.discussions.edit_comment(number, id, call.body().needed_text("content")));
+      "updatedComment", opened.discussions.edit_comment(number, id, call.body().required_text("content")));
 }
 
 http::Response hide_comment(const Call& call) {
@@ -169,7 +169,7 @@ http::Response change_title(const Call& call) {
   uint64_t number = number_of(call);
   check_own(call, opened, number, opened.discussions.at(number).author);
   return event_response(
-      "newTitle", opened.discussions.change_title(number, call.body().needed_text("title"), call.someone().user.name));
+      "newTitle", opened.discussions.change_title(number, call.body().required_text("title"), call.someone().user.name));
 }
 
 http::Response change_status(const Call& call) {
@@ -177,7 +177,7 @@ http::Response change_status(const Call& call) {
   uint64_t number = number_of(call);
   check_own(call, opened, number, opened.discussions.at(number).author);
   JsonValue body = call.body();
-  auto status = status_named(body.needed_text("status"));
+  auto status = status_named(body.required_text("status"));
   if (status != Status::open && status != Status::closed) refuse(400, "BadRequest", "a status is open or closed");
   return event_response("newStatus",
       opened.discussions.change_status(number, *status, body.text("comment").value_or(""), call.someone().user.name));

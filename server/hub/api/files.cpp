@@ -103,7 +103,7 @@ http::Response paths_info(const Call& call) {
     JsonValue body = call.body();
     for (const JsonValue& path : body.array("paths"))
       if (path.as_text()) paths.push_back(*path.as_text());
-    expand = body.truth("expand").value_or(false);
+    expand = body.boolean("expand").value_or(false);
   } else {
     for (auto& [name, value] : http::form_pairs(call.request.body)) {
       if (name == "paths") paths.push_back(value);

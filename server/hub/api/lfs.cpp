@@ -95,7 +95,7 @@ http::Response batch(const Call& call) {
   JsonWriter json(objects, JsonWriter::Style::compact);
   json.array();
   for (const JsonValue& object : body.array("objects")) {
-    Ticket ticket{.oid = object.needed_text("oid"),
+    Ticket ticket{.oid = object.required_text("oid"),
         .size_bytes = object.number("size").value_or(0),
         .user = call.caller ? call.caller->user.name : "",
         .expires = unix_now() + kHrefSeconds};

@@ -46,7 +46,7 @@ http::Response delete_branch(const Call& call) {
 http::Response create_tag(const Call& call) {
   Repo repo = call.hub.store.repo(call.repo_for(Need::write));
   JsonValue body = call.body();
-  repo.create_tag(body.needed_text("tag"), call.request.captured("rev"), body.text("message").value_or(""),
+  repo.create_tag(body.required_text("tag"), call.request.captured("rev"), body.text("message").value_or(""),
       call.someone().user.name);
   return done();
 }

@@ -108,7 +108,7 @@ void Repo::adopt_push(std::string_view user) {
           "INSERT OR IGNORE INTO repo_objects SELECT ?, oid FROM object_owners WHERE user = ? AND oid = ?",
           {info_.key, user, oid});
     }
-    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now(), info_.key});
+    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), info_.key});
   });
 }
 

@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
+#include "depickle/os/file_descriptor.h"
 #include "server/hub/store/store_error.h"
 
 namespace depickle::server {
@@ -107,7 +108,7 @@ XorbFile::XorbFile(const std::filesystem::path& file) : file_(file), fd_(::open(
 XorbFile::~XorbFile() { ::close(fd_); }
 
 void XorbFile::read(uint64_t offset, MutableBytes out) const {
-  if (read_at(fd_, offset, out, file_) != out.size())
+  if (os::read_all_at(fd_, offset, out, file_) != out.size())
     throw Error(Code::io, "", "is shorter than what was written", Where::in(file_.string()));
 }
 

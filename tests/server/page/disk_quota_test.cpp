@@ -6,7 +6,7 @@
 
 #include <gmock/gmock.h>
 
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 #include "server/page/runner.h"
 
 namespace depickle::server::page {

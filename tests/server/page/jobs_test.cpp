@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 #include "server/page/address.h"
 
 namespace depickle::server::page {

@@ -1,19 +1,20 @@
-#include "server/hub/api/json_value.h"
+#include "server/base/json_value.h"
 
 #include <simdjson.h>
 
-#include "depickle/base/error.h"
-#include "server/hub/api/errors.h"
+#include <algorithm>
 
-namespace depickle::server::api {
+#include "depickle/base/error.h"
+
+namespace depickle::server {
 namespace {
 
-/// A value takes forty bytes of memory and may be two of the body: more than any client sends would be an attack on our memory.
+// Bounds the memory: two bytes of a body can become a value of 40 bytes. Clients send far fewer values.
 constexpr size_t kMaxValues = 100'000;
 
 JsonValue converted(simdjson::dom::element element, size_t& count) {
   using simdjson::dom::element_type;
-  if (++count > kMaxValues) throw Error(Code::limit, "", "the body has too many JSON values");
+  if (++count > kMaxValues) throw Error(Code::limit, "", "the body has too many JSON values (need at most 100000)");
   JsonValue out;
   switch (element.type()) {
     case element_type::OBJECT: {
@@ -72,7 +73,7 @@ const JsonValue* JsonValue::find(std::string_view key) const {
 }
 
 std::optional<std::string> JsonValue::text(std::string_view key) const { return member<std::string>(*this, key); }
-std::optional<bool> JsonValue::truth(std::string_view key) const { return member<bool>(*this, key); }
+std::optional<bool> JsonValue::boolean(std::string_view key) const { return member<bool>(*this, key); }
 std::optional<uint64_t> JsonValue::number(std::string_view key) const { return member<uint64_t>(*this, key); }
 
 const JsonValue::Array& JsonValue::array(std::string_view key) const {
@@ -82,10 +83,10 @@ const JsonValue::Array& JsonValue::array(std::string_view key) const {
   return items ? *items : kNone;
 }
 
-std::string JsonValue::needed_text(std::string_view key) const {
+std::string JsonValue::required_text(std::string_view key) const {
   auto found = text(key);
-  if (!found) refuse(400, "", "the body has no text \"" + std::string(key) + "\"");
+  if (!found) throw Error(Code::malformed, "", "the body has no string \"" + std::string(key) + "\"");
   return *found;
 }
 
-}  // namespace depickle::server::api
+}  // namespace depickle::server

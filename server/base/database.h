@@ -32,12 +32,12 @@ class Row {
   sqlite3_stmt* statement_;
 };
 
-/// One connection to a database file. Safe to use from several threads, which wait for each other. A statement or transaction that has
-/// returned is synced to the disk. Throws Error{io} for errors of SQLite.
+/// One connection to a database file. Safe to use from several threads, which wait for each other. A statement or
+/// transaction that has returned is synced to the disk. Throws Error{io} for errors of SQLite.
 class Database {
  public:
-  /// Opens or creates `file` in an existing folder. `tables` are the statements that create the tables of version `version`. Throws
-  /// Error{io}; Error{unsupported} if the file has a newer version.
+  /// Opens or creates `file` in an existing folder. `tables` are the statements that create the tables of version
+  /// `version`. Throws Error{io}; Error{unsupported} if the file has a newer version.
   static std::shared_ptr<Database> open(const std::filesystem::path& file, const char* tables, int version);
   ~Database();
   Database(const Database&) = delete;
@@ -45,7 +45,8 @@ class Database {
 
   /// Runs a statement. Returns the number of changed rows.
   int64_t run(std::string_view sql, std::initializer_list<Value> values = {});
-  /// Prepares a statement once and runs it `count` times. `values` returns the parameters of one run, which are valid until its next call.
+  /// Prepares a statement once and runs it `count` times. `values` returns the parameters of one run, which are valid
+  /// until its next call.
   void run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values);
   /// Calls `take` for every row of the result.
   void each(std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
@@ -55,7 +56,8 @@ class Database {
   /// Returns the row id of the last INSERT.
   int64_t last_row_id();
 
-  /// Runs `body` in a transaction, which an exception rolls back. Nested calls belong to the outermost transaction. Other connections wait.
+  /// Runs `body` in a transaction, which an exception rolls back. Nested calls belong to the outermost transaction.
+  /// Other connections wait.
   void transaction(const std::function<void()>& body);
 
  private:

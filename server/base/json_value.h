@@ -17,7 +17,8 @@ class JsonValue {
   using Array = std::vector<JsonValue>;
   using Object = std::vector<std::pair<std::string, JsonValue>>;
 
-  /// Throws Error{malformed} if `text` is not JSON or is nested deeper than 64 levels; Error{limit} if it has more than 100,000 values.
+  /// Throws Error{malformed} if `text` is not JSON or is nested deeper than 64 levels; Error{limit} if it has more than
+  /// 100,000 values.
   static JsonValue parse(std::string_view text);
 
   /// Returns a member of an object; nullptr if this is not an object or has no such member.

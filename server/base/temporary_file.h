@@ -9,8 +9,8 @@
 
 namespace depickle::server {
 
-/// A new file with a random name in a folder for temporary files, which its owner empties at the start. The destructor removes the file
-/// unless rename_to() was called. Throws Error{io}.
+/// A new file with a random name in a folder for temporary files, which its owner empties at the start. The destructor
+/// removes the file unless rename_to() was called. Throws Error{io}.
 class TemporaryFile {
  public:
   explicit TemporaryFile(const std::filesystem::path& folder);
@@ -31,8 +31,8 @@ class TemporaryFile {
   uint64_t size_bytes_ = 0;
 };
 
-/// Syncs `file`, which is open as `descriptor`, renames it to `target`, and syncs the folder of `target`. Creates missing folders and
-/// replaces an existing target. Throws Error{io}.
+/// Syncs `file`, which is open as `descriptor`, renames it to `target`, and syncs the folder of `target`. Creates
+/// missing folders and replaces an existing target. Throws Error{io}.
 void sync_and_rename(int descriptor, const std::filesystem::path& file, const std::filesystem::path& target);
 
 }  // namespace depickle::server

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "depickle/base/bytes.h"
-#include "server/hub/api/base64.h"
 #include "server/base/json_value.h"
+#include "server/hub/api/base64.h"
 #include "server/hub/store/commit.h"
 #include "server/hub/store/limits.h"
 

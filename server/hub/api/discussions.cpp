@@ -132,8 +132,9 @@ http::Response create_discussion(const Call& call) {
   JsonValue body = call.body();
   std::string title = body.required_text("title"), text = body.text("description").value_or("");
   const std::string& me = call.someone().user.name;
-  Discussion made = body.boolean("pullRequest").value_or(false) ? opened.discussions.create_pull_request(title, text, me)
-                                                              : opened.discussions.create(title, text, me);
+  Discussion made = body.boolean("pullRequest").value_or(false)
+                        ? opened.discussions.create_pull_request(title, text, me)
+                        : opened.discussions.create(title, text, me);
   return json_response([&](JsonWriter& json) {
     json.object().key("num").value(made.number).key("pullRequest").value(made.is_pull_request);
     json.key("url").value(call.web_url(opened.repo.info().id) + "/discussions/" + std::to_string(made.number)).end();
@@ -168,8 +169,8 @@ http::Response change_title(const Call& call) {
   Opened opened(call, Need::discuss);
   uint64_t number = number_of(call);
   check_own(call, opened, number, opened.discussions.at(number).author);
-  return event_response(
-      "newTitle", opened.discussions.change_title(number, call.body().required_text("title"), call.someone().user.name));
+  return event_response("newTitle",
+      opened.discussions.change_title(number, call.body().required_text("title"), call.someone().user.name));
 }
 
 http::Response change_status(const Call& call) {

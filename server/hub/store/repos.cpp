@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/attributes.h"
 #include "server/base/random_id.h"
+#include "server/hub/store/attributes.h"
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/repo_folder.h"

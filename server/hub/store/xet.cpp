@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/base/temporary_file.h"
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/shard.h"
 #include "server/hub/store/store_error.h"
-#include "server/base/temporary_file.h"
 #include "server/hub/store/xorb.h"
 
 namespace depickle::server {

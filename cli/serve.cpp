@@ -37,7 +37,7 @@ struct ServeCommand {
   bool no_page = false;
   std::vector<std::string> names;
   std::string worker;
-  server::page::Limits limits;
+  server::page::PageLimits limits;
   int64_t job_seconds = limits.job.count();
 };
 
@@ -140,7 +140,7 @@ class Site {
     app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), console));
     for (const char* path : {"/api/v1", "/call", "/gradio_api"}) router_.mount(path, app_->api());
     for (const char* path : {"/healthz", "/metrics"}) router_.mount(path, app_->health());
-    router_.guard([this](const server::http::Request& request) { app_->check_host(request); });
+    router_.set_guard([this](const server::http::Request& request) { app_->check_host(request); });
     server::web::add_page_routes(router_);
     if (!hub_) return;
     server::web::add_hub_page_routes(hub_->router());
@@ -176,7 +176,7 @@ int serve(const ServeCommand& options, const Console& console) {
     return answer;
   };
   if (options.log)
-    http.log = [&console](const server::http::Served& done) {
+    http.log = [&console](const server::http::AccessLogEntry& done) {
       console.say(fmt::format("{} {} {} {} bytes {:.1f} ms\n", done.method, printable(done.path), done.status,
           done.sent_bytes, done.seconds * 1000));
     };

@@ -43,11 +43,12 @@ endfunction()
 set(kCommonHeaders
   <algorithm> <filesystem> <functional> <map> <memory> <optional> <span> <string> <vector> <fmt/format.h>)
 
-# depickle_module(NAME [PUBLIC header...] SOURCES file... [USES module...] [LINKS library...])
+# depickle_module(NAME [INTERNAL] [PUBLIC header...] SOURCES file... [USES module...] [LINKS library...])
 # Adds the static library depickle::NAME of this folder. PUBLIC headers are installed and documented, other headers are
 # internal. USES are modules that its headers include; LINKS are third-party libraries that only its .cpp files include.
+# An INTERNAL module is part of the program only and is not installed.
 function(depickle_module name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "PUBLIC;SOURCES;USES;LINKS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "INTERNAL" "" "PUBLIC;SOURCES;USES;LINKS")
   add_library(depickle_${name} STATIC ${arg_SOURCES})
   add_library(depickle::${name} ALIAS depickle_${name})
   set_target_properties(depickle_${name} PROPERTIES EXPORT_NAME ${name} POSITION_INDEPENDENT_CODE ON)
@@ -63,6 +64,9 @@ function(depickle_module name)
   foreach(used IN LISTS arg_USES)
     target_link_libraries(depickle_${name} PUBLIC depickle::${used})
   endforeach()
+  if(arg_INTERNAL)
+    return()
+  endif()
   install(TARGETS depickle_${name} EXPORT depickle ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   install(FILES ${arg_PUBLIC} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/${folder} COMPONENT library)

@@ -26,12 +26,13 @@ LIBRARY = {
 }
 ARROWS = {f"depickle/{module}": {f"depickle/{name}" for name in names.split()} for module, names in LIBRARY.items()}
 ARROWS |= {
-    "server/http": {"depickle/base"},
-    "server/hub/store": {"depickle/base"},
-    "server/hub/api": {"server/hub/store", "server/http", "depickle/os", "depickle/base"},
+    "server/base": {"depickle/os", "depickle/base"},
+    "server/http": {"server/base", "depickle/os", "depickle/base"},
+    "server/hub/store": {"server/base", "depickle/os", "depickle/base"},
+    "server/hub/api": {"server/hub/store", "server/http", "server/base", "depickle/os", "depickle/base"},
     "server/web": {"server/http"},
-    "server/page": {"server/http", "server/hub/store", "server/hub/api", "depickle/sandbox", "depickle/repo", "depickle/hub",
-                    "depickle/convert", "depickle/formats/detect", "depickle/base"},
+    "server/page": {"server/http", "server/base", "depickle/sandbox", "depickle/repo", "depickle/hub", "depickle/convert",
+                    "depickle/formats/detect", "depickle/base"},
 }
 ARROWS["cli"] = set(ARROWS)
 ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {

@@ -12,8 +12,8 @@ bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
 }
 
-/// The address; of IPv6 its network.
-std::string who(std::string_view address) {
+/// Returns the key of an address; for IPv6, the /64 network.
+std::string key_of(std::string_view address) {
   std::string text(address.substr(0, address.find('%')));
   in6_addr bytes{};
   if (::inet_pton(AF_INET6, text.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes)) return text;
@@ -23,11 +23,11 @@ std::string who(std::string_view address) {
 }  // namespace
 
 Addresses::Entry& Addresses::entry(std::string_view address) {
-  return entries_.try_emplace(who(address), Entry{0, limits_.burst, Clock::time_point{}}).first->second;
+  return entries_.try_emplace(key_of(address), Entry{0, limits_.burst, Clock::time_point{}}).first->second;
 }
 
 double Addresses::tokens_at(const Entry& entry, Clock::time_point now) const {
-  double passed = std::chrono::duration<double>(now - entry.counted).count();
+  double passed = std::chrono::duration<double>(now - entry.updated).count();
   return std::min(limits_.burst, entry.tokens + passed * limits_.requests_per_second);
 }
 
@@ -39,7 +39,7 @@ bool Addresses::connect(std::string_view address) {
 }
 
 void Addresses::disconnect(std::string_view address) {
-  auto at = entries_.find(who(address));
+  auto at = entries_.find(key_of(address));
   if (at != entries_.end() && at->second.connections > 0) --at->second.connections;
 }
 
@@ -47,14 +47,14 @@ std::chrono::seconds Addresses::request(std::string_view address, Clock::time_po
   if (limits_.loopback_is_exempt && is_loopback(address)) return {};
   Entry& known = entry(address);
   known.tokens = tokens_at(known, now);
-  known.counted = now;
+  known.updated = now;
   if (known.tokens < 1)
     return std::chrono::seconds(static_cast<int64_t>(std::ceil((1 - known.tokens) / limits_.requests_per_second)));
   known.tokens -= 1;
   return {};
 }
 
-void Addresses::forget_quiet(Clock::time_point now) {
+void Addresses::remove_idle(Clock::time_point now) {
   std::erase_if(entries_,
       [&](const auto& pair) { return pair.second.connections == 0 && tokens_at(pair.second, now) >= limits_.burst; });
 }

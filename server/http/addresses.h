@@ -1,4 +1,4 @@
-// What one address may cost: connections at once, and requests a second. Not for several threads.
+// Limits for one client address: connections, and requests per second.
 #pragma once
 
 #include <chrono>
@@ -10,32 +10,34 @@
 namespace depickle::server::http {
 
 struct AddressLimits {
-  uint32_t connections = 8'000;     ///< at once; more are answered with 429
-  double requests_per_second = 50;  ///< in the long run; more are answered with 429
-  double burst = 500;               ///< that may come at once after a quiet time
-  bool loopback_is_exempt = true;  ///< from the rate, not from the connections: this machine's own programs and proxies
+  uint32_t connections = 8'000;     ///< open at the same time; more get status 429
+  double requests_per_second = 50;  ///< sustained rate; more get status 429
+  double burst = 500;               ///< requests that an address may send at once after it was idle
+  bool loopback_is_exempt = true;   ///< from the request rate, not from the connections: local programs and proxies
 };
 
-/// Has an entry for each address that is connected or was rate-limited recently. An IPv6 /64 network counts as one address.
+/// A token bucket and a connection count for each address. An address has an entry while it is connected or its bucket
+/// is not full. An IPv6 /64 network counts as one address. Not thread-safe.
 class Addresses {
  public:
   using Clock = std::chrono::steady_clock;
   explicit Addresses(const AddressLimits& limits) : limits_(limits) {}
 
-  /// False where the address has all the connections that it may have. Each true is to be paired with a disconnect().
+  /// Counts a connection. Returns false if the address has the maximum; otherwise the caller must call
+  /// disconnect() later.
   bool connect(std::string_view address);
   void disconnect(std::string_view address);
-  /// Counts a request. → how long until the next one is answered: zero where this one is.
+  /// Counts a request. Returns 0 if it may be answered, else the time until the next one may.
   std::chrono::seconds request(std::string_view address, Clock::time_point now);
-  /// Forgets who has been quiet; now and then.
-  void forget_quiet(Clock::time_point now);
+  /// Removes the entries of addresses without connections whose bucket is full.
+  void remove_idle(Clock::time_point now);
   size_t size() const noexcept { return entries_.size(); }
 
  private:
   struct Entry {
     uint32_t connections = 0;
     double tokens;
-    Clock::time_point counted;
+    Clock::time_point updated;
   };
   Entry& entry(std::string_view address);
   double tokens_at(const Entry& entry, Clock::time_point now) const;

@@ -1,25 +1,25 @@
 #include "server/http/connection.h"
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <boost/asio/redirect_error.hpp>
 
+#include "server/http/buffered_body.h"
 #include "server/http/transfer.h"
-#include "server/http/whole_body.h"
 
 namespace depickle::server::http {
 namespace {
 
-/// Files up to this size leave in one write with their head.
+// Files up to this size are sent in one write with the head.
 constexpr uint64_t kSmallFileBytes = 64 << 10;
 
 void read_small_file(Response& response) {
   auto* range = std::get_if<FileRange>(&response.body);
   if (!range || range->length > kSmallFileBytes) return;
   std::string content(range->length, '\0');
-  ssize_t count = ::pread(range->file->descriptor(), content.data(), content.size(), static_cast<off_t>(range->offset));
-  if (count == static_cast<ssize_t>(content.size())) response.body = std::move(content);
+  MutableBytes out = std::as_writable_bytes(std::span(content));
+  if (os::read_all_at(range->file->descriptor(), range->offset, out, "") == out.size())
+    response.body = std::move(content);
 }
 
 }  // namespace
@@ -40,18 +40,18 @@ Server::State::Connection::~Connection() {
 
 awaitable<void> Server::State::Connection::serve(std::shared_ptr<Connection> self) {
   try {
-    // One co_await a condition: g++ 12 evaluates both sides of an && that has two.
+    // g++ 12 evaluates both sides of an && with two co_await.
     bool more = true;
     while (more) {
       more = co_await self->read_head();
       if (more) more = co_await self->answer();
     }
   } catch (const std::exception&) {
-    // The socket broke, or a body did half-way: there is nobody left to tell.
+    // The connection failed, or a body did after its head was sent. The client cannot be told.
   }
 }
 
-void Server::State::Connection::cut() { ::shutdown(socket(), SHUT_RDWR); }
+void Server::State::Connection::shut_down() { ::shutdown(socket(), SHUT_RDWR); }
 
 awaitable<void> Server::State::Connection::wait(tcp::socket::wait_type what, Clock::time_point deadline) {
   deadline_ = deadline;
@@ -59,21 +59,21 @@ awaitable<void> Server::State::Connection::wait(tcp::socket::wait_type what, Clo
   deadline_ = Clock::time_point::max();
 }
 
-Clock::time_point Server::State::Connection::body_deadline(Clock::time_point start, uint64_t moved) const {
-  auto soon = Clock::now() + limits().stall;
-  auto average = start + limits().stall + std::chrono::seconds(moved / limits().slowest_bytes_per_second);
-  return std::min(soon, average);
+Clock::time_point Server::State::Connection::body_deadline(Clock::time_point start, uint64_t moved_bytes) const {
+  auto next_byte = Clock::now() + limits().stall;
+  auto average = start + limits().stall + std::chrono::seconds(moved_bytes / limits().min_bytes_per_second);
+  return std::min(next_byte, average);
 }
 
 awaitable<bool> Server::State::Connection::receive_more(Clock::time_point deadline) {
-  Flow flow = Flow::blocked;
-  uint64_t moved = 0;
-  while (flow == Flow::blocked) {
+  Transfer transfer = Transfer::blocked;
+  uint64_t moved_bytes = 0;
+  while (transfer == Transfer::blocked) {
     co_await wait(tcp::socket::wait_read, deadline);
-    flow = receive(socket(), input_, 16 << 10, moved);
+    transfer = receive(socket(), input_, 16 << 10, moved_bytes);
   }
-  server_.counters.received_bytes += moved;
-  co_return flow != Flow::gone;
+  server_.counters.received_bytes += moved_bytes;
+  co_return transfer != Transfer::closed;
 }
 
 awaitable<bool> Server::State::Connection::read_head() {
@@ -91,35 +91,36 @@ awaitable<bool> Server::State::Connection::read_head() {
   try {
     while (true) {
       input_.erase(0, parser_->put_head(input_));
-      if (parser_->head_done()) co_return true;
+      if (parser_->is_head_done()) co_return true;
       if (!co_await receive_more(deadline)) co_return false;
     }
-  } catch (const Abort& refusal) {
-    early_ = refusal.response();
+  } catch (const Abort& abort) {
+    head_error_ = abort.response();
     co_return true;
   }
 }
 
 std::optional<Response> Server::State::Connection::rate_limited() {
-  std::chrono::seconds later = server_.addresses.request(peer_, Clock::now());
-  if (later.count() == 0) return std::nullopt;
+  std::chrono::seconds wait = server_.addresses.request(peer_, Clock::now());
+  if (wait.count() == 0) return std::nullopt;
   return server_.router.error(429, "too many requests from this address")
-      .with("Retry-After", std::to_string(later.count()));
+      .with("Retry-After", std::to_string(wait.count()));
 }
 
 std::unique_ptr<Receiver> Server::State::Connection::open(Request& request) {
   Router::Match match = server_.router.find(request);
   if (match.route.opener) return match.route.opener(request);
-  return std::make_unique<WholeBody>(request, match, server_.held_bodies_bytes, limits().bodies_in_memory_bytes);
+  return std::make_unique<BufferedBody>(request, match, server_.buffered_bodies_bytes, limits().buffered_bodies_bytes);
 }
 
 Response Server::State::Connection::explain(const Request& request) const {
   try {
     throw;
-  } catch (const Abort& refusal) {
-    return refusal.response();
+  } catch (const Abort& abort) {
+    return abort.response();
   } catch (const std::exception& problem) {
-    return server_.options.explain ? server_.options.explain(request, problem) : plain_error(500, "the server failed");
+    return server_.options.explain ? server_.options.explain(request, problem)
+                                   : plain_error(500, "internal server error");
   }
 }
 
@@ -128,49 +129,49 @@ awaitable<std::optional<Response>> Server::State::Connection::handle() {
   request.peer = peer_;
   std::unique_ptr<Receiver> receiver;
   std::optional<Response> response;
-  // Each step runs on a worker, and what goes wrong in it is the answer.
+  // Each step runs on a worker. An exception becomes the response.
   auto step = [&](auto&& work) {
     return [&, work] {
       try {
         work();
+        if (response) read_small_file(*response);
       } catch (...) {
         response = explain(request);
       }
-      if (response || parser_->done()) receiver.reset();
-      if (response) read_small_file(*response);
+      if (response || parser_->is_done()) receiver.reset();
     };
   };
   co_await server_.workers.run(step([&] {
     receiver = open(request);
-    if (parser_->done()) response = receiver->finish();
+    if (parser_->is_done()) response = receiver->finish();
   }));
   if (!response && parser_->expects_continue() && input_.empty())
     co_await write("HTTP/1.1 100 Continue\r\n\r\n", false);
   Clock::time_point start = Clock::now();
-  uint64_t moved = 0;
-  Flow flow = Flow::again;
-  while (!response && flow != Flow::gone) {
-    if (flow == Flow::blocked) co_await wait(tcp::socket::wait_read, body_deadline(start, moved));
-    uint64_t before = moved;
+  uint64_t moved_bytes = 0;
+  Transfer transfer = Transfer::again;
+  while (!response && transfer != Transfer::closed) {
+    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_read, body_deadline(start, moved_bytes));
+    uint64_t before = moved_bytes;
     co_await server_.workers.run(step([&] {
-      flow = receive_body(socket(), *parser_, input_, *receiver, moved);
-      if (flow == Flow::done) response = receiver->finish();
+      transfer = receive_body(socket(), *parser_, input_, *receiver, moved_bytes);
+      if (transfer == Transfer::done) response = receiver->finish();
     }));
-    server_.counters.received_bytes += moved - before;
+    server_.counters.received_bytes += moved_bytes - before;
   }
   co_return response;
 }
 
 awaitable<bool> Server::State::Connection::answer() {
   Clock::time_point start = Clock::now();
-  bool is_early = early_.has_value();
-  std::optional<Response> response = std::move(early_);
-  early_.reset();
+  bool is_bad_head = head_error_.has_value();
+  std::optional<Response> response = std::move(head_error_);
+  head_error_.reset();
   if (!response) response = rate_limited();
   if (!response) response = co_await handle();
   if (!response) co_return false;
-  // After a head that cannot be read, nobody knows where the next one begins.
-  bool again = !is_early && parser_->done() && parser_->keeps_alive() && !server_.stopping &&
+  // After a head that cannot be parsed, the start of the next one is unknown.
+  bool again = !is_bad_head && parser_->is_done() && parser_->keeps_alive() && !server_.stopping &&
                !std::holds_alternative<std::shared_ptr<EventStream>>(response->body);
   ++server_.counters.requests;
   uint64_t sent = co_await send_response(*response, again);
@@ -178,7 +179,7 @@ awaitable<bool> Server::State::Connection::answer() {
   if (server_.options.log)
     server_.options.log({request.method, std::string(request.raw_path()), response->status, sent,
         std::chrono::duration<double>(Clock::now() - start).count()});
-  if (is_early || !parser_->done()) co_await drain_body();
+  if (is_bad_head || !parser_->is_done()) co_await drain_body();
   co_return again;
 }
 

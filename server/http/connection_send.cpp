@@ -1,4 +1,4 @@
-// The half of a connection that writes responses.
+// The part of a connection that writes responses.
 #include <sys/socket.h>
 
 #include <atomic>
@@ -11,14 +11,14 @@
 
 namespace depickle::server::http {
 
-/// What wakes a coroutine that waits for events. Outlives the connection where a late wake() is still on its way.
-struct Server::State::Connection::Events {
-  explicit Events(asio::io_context& context) : timer(context) {}
+/// Wakes a coroutine that waits for events. A late wake() may keep it alive after the connection.
+struct Server::State::Connection::EventWaiter {
+  explicit EventWaiter(asio::io_context& context) : timer(context) {}
   void notify() { timer.cancel(); }
 
   asio::steady_timer timer;
   std::atomic<bool> woken = false;
-  bool gone = false;  ///< the client has left
+  bool closed = false;  ///< by the client
 };
 
 awaitable<uint64_t> Server::State::Connection::send_response(Response& response, bool keep_alive) {
@@ -29,10 +29,10 @@ awaitable<uint64_t> Server::State::Connection::send_response(Response& response,
   if (range) length = range->length;
   std::string head = response_head(response, length, keep_alive);
   uint64_t before = sent_bytes_;
-  bool head_only = parser_->head_done() && parser_->request().method == "HEAD";
-  if (text && !head_only) head += *text;
-  co_await write(head, range && !head_only);
-  if (head_only) co_return sent_bytes_ - before;
+  const bool is_head = parser_->is_head_done() && parser_->request().method == "HEAD";
+  if (text && !is_head) head += *text;
+  co_await write(head, range && !is_head);
+  if (is_head) co_return sent_bytes_ - before;
   if (range) co_await write_file(*range);
   if (auto* pull = std::get_if<Pull>(&response.body)) co_await write_chunks(*pull);
   if (auto* events = std::get_if<std::shared_ptr<EventStream>>(&response.body))
@@ -42,28 +42,28 @@ awaitable<uint64_t> Server::State::Connection::send_response(Response& response,
 
 awaitable<void> Server::State::Connection::write(std::string_view bytes, bool more) {
   Clock::time_point start = Clock::now();
-  uint64_t moved = 0;
+  uint64_t moved_bytes = 0;
   while (true) {
-    uint64_t before = moved;
-    Flow flow = send(socket(), bytes, more, moved);
-    count_sent(moved - before);
-    if (flow == Flow::done) co_return;
-    if (flow == Flow::gone) throw Error(Code::network, "", "the client is gone");
-    co_await wait(tcp::socket::wait_write, body_deadline(start, moved));
+    uint64_t before = moved_bytes;
+    Transfer transfer = send(socket(), bytes, more, moved_bytes);
+    count_sent(moved_bytes - before);
+    if (transfer == Transfer::done) co_return;
+    if (transfer == Transfer::closed) throw Error(Code::network, "", "the client has closed the connection");
+    co_await wait(tcp::socket::wait_write, body_deadline(start, moved_bytes));
   }
 }
 
 awaitable<void> Server::State::Connection::write_file(FileRange range) {
   Clock::time_point start = Clock::now();
-  uint64_t moved = 0;
+  uint64_t moved_bytes = 0;
   while (true) {
-    uint64_t before = moved;
-    Flow flow = Flow::done;
-    co_await server_.workers.run([&] { flow = send_file(socket(), range, moved); });
-    count_sent(moved - before);
-    if (flow == Flow::done) co_return;
-    if (flow == Flow::gone) throw Error(Code::network, "", "the client is gone");
-    if (flow == Flow::blocked) co_await wait(tcp::socket::wait_write, body_deadline(start, moved));
+    uint64_t before = moved_bytes;
+    Transfer transfer = Transfer::done;
+    co_await server_.workers.run([&] { transfer = send_file(socket(), range, moved_bytes); });
+    count_sent(moved_bytes - before);
+    if (transfer == Transfer::done) co_return;
+    if (transfer == Transfer::closed) throw Error(Code::network, "", "the client has closed the connection");
+    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_write, body_deadline(start, moved_bytes));
   }
 }
 
@@ -82,20 +82,20 @@ void Server::State::Connection::count_sent(uint64_t bytes) {
 }
 
 awaitable<void> Server::State::Connection::write_events(std::shared_ptr<EventStream> stream) {
-  events_ = std::make_shared<Events>(server_.context);
-  struct Leave {
+  events_ = std::make_shared<EventWaiter>(server_.context);
+  struct Cleanup {
     Connection& connection;
-    ~Leave() {
+    ~Cleanup() {
       boost::system::error_code ignored;
-      connection.socket_.cancel(ignored);  // what watch_for_leaving() began
+      connection.socket_.cancel(ignored);  // the wait of watch_for_close()
       connection.idle_ = false;
     }
-  } leave{*this};
-  watch_for_leaving();
+  } cleanup{*this};
+  watch_for_close();
   stream->subscribe([events = events_, executor = server_.context.get_executor()] {
     if (!events->woken.exchange(true)) asio::post(executor, [events] { events->notify(); });
   });
-  while (!events_->gone) {
+  while (!events_->closed) {
     events_->woken = false;
     std::string text;
     bool more = stream->take(text);
@@ -103,26 +103,26 @@ awaitable<void> Server::State::Connection::write_events(std::shared_ptr<EventStr
     if (!more) co_await write("0\r\n\r\n", false);
     if (!more) co_return;
     if (!events_->woken) co_await wait_for_events(limits().heartbeat);
-    if (!events_->woken && !events_->gone) co_await write("4\r\n: \n\n\r\n", false);
+    if (!events_->woken && !events_->closed) co_await write("4\r\n: \n\n\r\n", false);
   }
 }
 
-awaitable<void> Server::State::Connection::wait_for_events(std::chrono::milliseconds silence) {
+awaitable<void> Server::State::Connection::wait_for_events(std::chrono::milliseconds timeout) {
   boost::system::error_code woken;
-  events_->timer.expires_after(silence);
+  events_->timer.expires_after(timeout);
   idle_ = true;
   co_await events_->timer.async_wait(asio::redirect_error(use_awaitable, woken));
   idle_ = false;
 }
 
-void Server::State::Connection::watch_for_leaving() {
+void Server::State::Connection::watch_for_close() {
   socket_.async_wait(
       tcp::socket::wait_read, [self = shared_from_this(), events = events_](boost::system::error_code problem) {
         if (problem) return;
         char next;
         ssize_t count = ::recv(self->socket(), &next, 1, MSG_PEEK | MSG_DONTWAIT);
-        if (count > 0) return;  // a further request, which nobody will read
-        events->gone = true;
+        if (count > 0) return;  // another request, which is not read
+        events->closed = true;
         events->notify();
       });
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -16,7 +15,7 @@
 namespace depickle::server::http {
 namespace {
 
-const std::string kNothing;
+const std::string kEmpty;
 
 bool same_name(std::string_view a, std::string_view b) {
   return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
@@ -30,31 +29,31 @@ std::optional<uint64_t> number(std::string_view text) {
 }
 
 struct Range {
-  uint64_t first, last;  // both included
+  uint64_t first, last;  // inclusive
 };
 
-enum class Asked { whole, part, outside };
+enum class RangeKind { whole, part, unsatisfiable };
 
-/// What `bytes=…` asks of `size` bytes. Text that is no single range asks for the whole.
-Asked parse_range(std::string_view text, uint64_t size, Range& range) {
-  if (!text.starts_with("bytes=")) return Asked::whole;
+/// Parses `bytes=…` for a body of `size` bytes. Returns `whole` for any other text, and for several ranges.
+RangeKind parse_range(std::string_view text, uint64_t size, Range& range) {
+  if (!text.starts_with("bytes=")) return RangeKind::whole;
   text.remove_prefix(6);
   size_t dash = text.find('-');
-  if (dash == std::string_view::npos) return Asked::whole;
+  if (dash == std::string_view::npos) return RangeKind::whole;
   std::string_view from = text.substr(0, dash), to = text.substr(dash + 1);
   if (from.empty()) {
     auto last_bytes = number(to);
-    if (!last_bytes) return Asked::whole;
-    if (*last_bytes == 0 || size == 0) return Asked::outside;
+    if (!last_bytes) return RangeKind::whole;
+    if (*last_bytes == 0 || size == 0) return RangeKind::unsatisfiable;
     range = {size - std::min(size, *last_bytes), size - 1};
-    return Asked::part;
+    return RangeKind::part;
   }
   auto first = number(from);
   auto last = to.empty() ? std::optional(UINT64_MAX) : number(to);
-  if (!first || !last || *last < *first) return Asked::whole;
-  if (*first >= size) return Asked::outside;
+  if (!first || !last || *last < *first) return RangeKind::whole;
+  if (*first >= size) return RangeKind::unsatisfiable;
   range = {*first, std::min(*last, size - 1)};
-  return Asked::part;
+  return RangeKind::part;
 }
 
 }  // namespace
@@ -75,29 +74,22 @@ std::string_view Request::raw_query() const {
 const std::string& Request::captured(std::string_view name) const {
   for (const auto& [key, value] : captures)
     if (key == name) return value;
-  return kNothing;
+  return kEmpty;
 }
 
 std::optional<std::string> Request::query(std::string_view name) const { return form_value(raw_query(), name); }
 
 const std::string& Request::field(std::string_view name) const {
   const std::string* value = fields.find(name);
-  return value ? *value : kNothing;
+  return value ? *value : kEmpty;
 }
 
 std::shared_ptr<const OpenFile> OpenFile::open(const std::string& path) {
-  int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  os::FileDescriptor file = os::open_file(path, O_RDONLY);
   struct stat status{};
-  if (fd < 0) throw system_error(errno, "cannot open", path);
-  if (::fstat(fd, &status) != 0) {
-    int problem = errno;
-    ::close(fd);
-    throw system_error(problem, "cannot look at", path);
-  }
-  return std::shared_ptr<const OpenFile>(new OpenFile(fd, static_cast<uint64_t>(status.st_size)));
+  if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot stat", path);
+  return std::shared_ptr<const OpenFile>(new OpenFile(std::move(file), static_cast<uint64_t>(status.st_size)));
 }
-
-OpenFile::~OpenFile() { ::close(fd_); }
 
 Response respond(int status, std::string body, std::string content_type) {
   Response response;
@@ -111,30 +103,30 @@ Abort::Abort(Response response, std::string what)
     : Error(Code::denied, "", std::move(what)),
       response_(std::move(response)) {}
 
-Response ranged(const Request& request, Response answer) {
-  answer.with("Accept-Ranges", "bytes");
-  auto* text = std::get_if<std::string>(&answer.body);
-  auto* file = std::get_if<FileRange>(&answer.body);
+Response ranged(const Request& request, Response response) {
+  response.with("Accept-Ranges", "bytes");
+  auto* text = std::get_if<std::string>(&response.body);
+  auto* file = std::get_if<FileRange>(&response.body);
   uint64_t size = text ? text->size() : file->length;
   const std::string& if_range = request.field("If-Range");
-  const std::string* etag = answer.fields.find("ETag");
-  bool may_cut = request.method == "GET" && (if_range.empty() || (etag && *etag == if_range));
+  const std::string* etag = response.fields.find("ETag");
+  bool is_range_valid = request.method == "GET" && (if_range.empty() || (etag && *etag == if_range));
   Range range{};
-  Asked asked = may_cut ? parse_range(request.field("Range"), size, range) : Asked::whole;
-  if (asked == Asked::outside) {
-    answer.status = 416;
-    answer.with("Content-Range", fmt::format("bytes */{}", size));
-    answer.body = std::string();
+  RangeKind kind = is_range_valid ? parse_range(request.field("Range"), size, range) : RangeKind::whole;
+  if (kind == RangeKind::unsatisfiable) {
+    response.status = 416;
+    response.with("Content-Range", fmt::format("bytes */{}", size));
+    response.body = std::string();
   }
-  if (asked == Asked::part) {
+  if (kind == RangeKind::part) {
     uint64_t length = range.last - range.first + 1;
-    answer.status = 206;
-    answer.with("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
+    response.status = 206;
+    response.with("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
     if (text) *text = text->substr(range.first, length);
     if (file) file->offset += range.first;
     if (file) file->length = length;
   }
-  return answer;
+  return response;
 }
 
 }  // namespace depickle::server::http

@@ -1,4 +1,4 @@
-// What a handler is given and what it gives back: one HTTP request, one HTTP response.
+// HTTP requests and responses.
 #pragma once
 
 #include <functional>
@@ -12,14 +12,15 @@
 
 #include "depickle/base/bytes.h"
 #include "depickle/base/error.h"
+#include "depickle/os/file_descriptor.h"
 
 namespace depickle::server::http {
 
-/// Header fields in order. Names are compared without case; a repeated name is found at its first place.
+/// Header fields in order. Names are compared without case. A lookup returns the first field of a name.
 class Fields {
  public:
   void add(std::string name, std::string value) { fields_.emplace_back(std::move(name), std::move(value)); }
-  /// The value, or null.
+  /// Returns the value, or nullptr.
   const std::string* find(std::string_view name) const;
   auto begin() const { return fields_.begin(); }
   auto end() const { return fields_.end(); }
@@ -29,65 +30,63 @@ class Fields {
 };
 
 struct Request {
-  std::string method;  ///< in upper case, as sent: "GET"
-  std::string target;  ///< raw, as sent: "/me/demo/resolve/refs%2Fpr%2F1/a.bin?download=true"
+  std::string method;  ///< as sent: "GET"
+  std::string target;  ///< as sent, encoded: "/me/demo/resolve/refs%2Fpr%2F1/a.bin?download=true"
   Fields fields;
-  std::optional<uint64_t> body_bytes;  ///< what Content-Length says; empty without a body or where it comes in chunks
-  std::string body;                    ///< the whole body, for a plain handler; empty for one that streams
-  std::string peer;                    ///< who is at the other end of the connection: "127.0.0.1", "2001:db8::1"
-  /// What the route's pattern caught, decoded: {"ns", "me"}, …
+  std::optional<uint64_t> body_bytes;  ///< Content-Length; nullopt without a body or with a chunked one
+  std::string body;                    ///< the complete body; empty for a streaming handler
+  std::string peer;                    ///< address of the client: "127.0.0.1", "2001:db8::1"
+  /// The captures of the route's pattern, decoded: {"ns", "me"}, …
   std::vector<std::pair<std::string, std::string>> captures;
 
-  /// The target up to '?', still encoded.
+  /// Returns the target up to '?', encoded.
   std::string_view raw_path() const;
   std::string_view raw_query() const;
-  /// A captured part of the path; empty where the pattern has no such name.
+  /// Returns a capture, or "" if the pattern has none of this name.
   const std::string& captured(std::string_view name) const;
-  /// The first query parameter of this name, decoded.
+  /// Returns the first query parameter of this name, decoded.
   std::optional<std::string> query(std::string_view name) const;
-  /// A header field's value, or "".
+  /// Returns the value of a header field, or "".
   const std::string& field(std::string_view name) const;
 };
 
-/// An open file that is closed with its last owner.
+/// A file that is open for reading.
 class OpenFile {
  public:
   /// Throws Error{not_found, io}.
   static std::shared_ptr<const OpenFile> open(const std::string& path);
-  ~OpenFile();
-  OpenFile(const OpenFile&) = delete;
-  OpenFile& operator=(const OpenFile&) = delete;
-  int descriptor() const noexcept { return fd_; }
+  int descriptor() const noexcept { return file_.get(); }
   uint64_t size_bytes() const noexcept { return size_bytes_; }
 
  private:
-  OpenFile(int fd, uint64_t size_bytes) : fd_(fd), size_bytes_(size_bytes) {}
-  int fd_;
+  OpenFile(os::FileDescriptor file, uint64_t size_bytes) : file_(std::move(file)), size_bytes_(size_bytes) {}
+  os::FileDescriptor file_;
   uint64_t size_bytes_;
 };
 
-/// Bytes [offset, offset + length) of a file, sent by the kernel from its own pages.
+/// Bytes [offset, offset + length) of a file. Sent with sendfile(2).
 struct FileRange {
   std::shared_ptr<const OpenFile> file;
   uint64_t offset = 0;
   uint64_t length = 0;
 };
 
-/// A body of unknown length, pulled block by block on a worker: fills the front of the block and returns how much; 0 at the
-/// end. Where it throws, the connection is cut, so that the client sees a body that is not whole.
+/// A response body of unknown length. Called on a worker: fills the front of the block and returns the number of bytes,
+/// 0 at the end. If it throws, the connection is closed without the last chunk, so the client sees an incomplete body.
 using Pull = std::function<size_t(MutableBytes)>;
 
-/// A body that is written as things happen, for as long as both sides like: Server-Sent Events. While nothing happens it holds no
-/// thread, and a connection costs some kilobytes. Every silent Limits::heartbeat a comment line is sent; a client that does not read
-/// is cut as with any body. The server destroys it when the client is gone or the stream is over.
+/// A response body of events that arrive over time: Server-Sent Events. It uses no thread while it has nothing to send.
+/// The server sends a comment line after each ServerLimits::heartbeat without an event and closes the connection of a
+/// client that does not read, as with any body. The server destroys the stream when it ends or the client closes the
+/// connection.
 class EventStream {
  public:
   virtual ~EventStream() = default;
-  /// Called once, before the first take(). `wake` is to be called whenever there may be something to take: from any thread, often (it is
-  /// cheap), but never after the destructor has returned.
+  /// Called once, before the first take(). Call `wake` whenever take() may have new data. `wake` is cheap and may be
+  /// called from any thread, but not after the destructor has returned.
   virtual void subscribe(std::function<void()> wake) = 0;
-  /// Appends what is new since the last call, and only that: how much waits for a slow client is for the stream to bound. False when
-  /// nothing will follow. On the server's own thread: must not block.
+  /// Appends the data that is new since the last call. Returns false if nothing will follow. The stream must bound the
+  /// data that it stores for a slow client. Called on the thread of run(): must not block.
   virtual bool take(std::string& out) = 0;
 };
 
@@ -95,7 +94,7 @@ using Body = std::variant<std::string, FileRange, Pull, std::shared_ptr<EventStr
 
 struct Response {
   int status = 200;
-  Fields fields;  ///< without Content-Length, Transfer-Encoding, Connection and Date, which are the server's
+  Fields fields;  ///< without Content-Length, Transfer-Encoding, Connection and Date, which the server adds
   Body body;
 
   Response& with(std::string name, std::string value) {
@@ -104,10 +103,10 @@ struct Response {
   }
 };
 
-/// A body of JSON (or any other type) that is already text.
+/// Returns a response whose body is a string.
 Response respond(int status, std::string body, std::string content_type = "application/json; charset=utf-8");
 
-/// What a handler throws to answer at once with another response than planned.
+/// Thrown by a handler to send another response at once.
 class Abort : public Error {
  public:
   Abort(Response response, std::string what);
@@ -117,17 +116,18 @@ class Abort : public Error {
   Response response_;
 };
 
-/// Takes one request's body as it comes. Lives on workers, one call at a time; is destroyed unfinished where the client leaves.
+/// Takes the body of one request in blocks. Called on workers, one call at a time. Destroyed without finish() if the
+/// client closes the connection.
 class Receiver {
  public:
   virtual ~Receiver() = default;
   virtual void take(Bytes block) = 0;
-  /// The body is whole.
+  /// Called after the last block. Returns the response.
   virtual Response finish() = 0;
 };
 
-/// `answer` with its body (text or a file), or with the part of it that the request's Range asks for: 200, 206 or 416. Its ETag is what
-/// If-Range is held against. Several ranges at once are answered with the whole, as a server may.
-Response ranged(const Request& request, Response answer);
+/// Applies the request's Range to a response whose body is a string or a file: status 200, 206 or 416. If-Range is
+/// compared with the response's ETag. A request for several ranges gets the complete body, as RFC 9110 allows.
+Response ranged(const Request& request, Response response);
 
 }  // namespace depickle::server::http

@@ -1,4 +1,4 @@
-// The only file that knows Boost.Beast.
+// The only file that includes Boost.Beast.
 #include "server/http/parser.h"
 
 #include <time.h>
@@ -13,14 +13,13 @@ namespace depickle::server::http {
 namespace beast = boost::beast;
 namespace {
 
-[[noreturn]] void refuse(const beast::error_code& problem) {
+[[noreturn]] void reject(const beast::error_code& problem) {
   int status = problem == beast::http::error::header_limit ? 431 : 400;
-  throw Abort(
-      respond(status, R"({"error":"this is not an HTTP/1.1 request that the server can take"})"), problem.message());
+  throw Abort(respond(status, R"({"error":"the request is not a valid HTTP/1.1 request"})"), problem.message());
 }
 
 void check(const beast::error_code& problem) {
-  if (problem && problem != beast::http::error::need_more) refuse(problem);
+  if (problem && problem != beast::http::error::need_more) reject(problem);
 }
 
 bool is_host(std::string_view text) {
@@ -67,8 +66,8 @@ struct RequestParser::Beast final : beast::http::basic_parser<true> {
   void on_finish_impl(beast::error_code&) override {}
 };
 
-RequestParser::RequestParser(uint32_t most_head_bytes) : beast_(std::make_unique<Beast>()) {
-  beast_->header_limit(most_head_bytes);
+RequestParser::RequestParser(uint32_t max_head_bytes) : beast_(std::make_unique<Beast>()) {
+  beast_->header_limit(max_head_bytes);
   beast_->body_limit(boost::none);
 }
 RequestParser::~RequestParser() = default;
@@ -80,7 +79,8 @@ size_t RequestParser::put_head(std::string_view bytes) {
   if (!beast_->is_header_done()) return used;
   Request& request = beast_->request;
   if (auto length = beast_->content_length()) request.body_bytes = *length;
-  if (!is_host(request.field("Host"))) throw Abort(respond(400, R"({"error":"no usable Host header"})"), "bad host");
+  if (!is_host(request.field("Host")))
+    throw Abort(respond(400, R"({"error":"the Host header is missing or invalid"})"), "bad host");
   std::string expect = request.field("Expect");
   std::transform(expect.begin(), expect.end(), expect.begin(), [](unsigned char c) { return std::tolower(c); });
   beast_->wants_continue = expect == "100-continue";
@@ -100,8 +100,8 @@ size_t RequestParser::put_body(std::string_view bytes, const std::function<void(
   return used;
 }
 
-bool RequestParser::head_done() const { return beast_->is_header_done(); }
-bool RequestParser::done() const { return beast_->is_done(); }
+bool RequestParser::is_head_done() const { return beast_->is_header_done(); }
+bool RequestParser::is_done() const { return beast_->is_done(); }
 bool RequestParser::keeps_alive() const { return beast_->keep_alive(); }
 bool RequestParser::expects_continue() const { return beast_->wants_continue; }
 Request& RequestParser::request() { return beast_->request; }
@@ -117,7 +117,7 @@ std::string response_head(const Response& response, std::optional<uint64_t> body
       "HTTP/1.1 {} {}\r\nDate: {}\r\n", response.status, std::string_view(reason.data(), reason.size()), http_date());
   for (const auto& [name, value] : response.fields) {
     head += name + ": ";
-    // Values may hold file names and error texts: a line break in one would forge a field.
+    // Values may contain file names and error texts. A line break in them would forge a field.
     for (char c : value) head += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
     head += "\r\n";
   }

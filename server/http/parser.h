@@ -1,4 +1,4 @@
-// Bytes from a socket → requests.
+// The HTTP/1.x parser.
 #pragma once
 
 #include <functional>
@@ -9,27 +9,27 @@
 
 namespace depickle::server::http {
 
-/// Parses one request: its head, then its body, by length or in chunks.
+/// Parses one request: its head, then its body, with Content-Length or chunked.
 class RequestParser {
  public:
-  /// A head of more than `most_head_bytes` is refused with 431.
-  explicit RequestParser(uint32_t most_head_bytes);
+  /// Throws Abort with status 431 for a head of more than `max_head_bytes`.
+  explicit RequestParser(uint32_t max_head_bytes);
   ~RequestParser();
 
-  /// Takes what it can use from the front of `bytes` and returns how much; the rest is to be offered again, with more behind it. Stops
-  /// where the head ends. Throws a Abort where the bytes are not HTTP/1.x.
+  /// Parses the front of `bytes` and returns the number of bytes used. The caller passes the rest again, with more
+  /// bytes after it. Stops at the end of the head. Throws Abort with status 400 if the bytes are not HTTP/1.x.
   size_t put_head(std::string_view bytes);
-  /// The same for the body, whose content goes to `take` in blocks.
+  /// The same for the body. Passes its content to `take` in blocks.
   size_t put_body(std::string_view bytes, const std::function<void(Bytes)>& take);
 
-  bool head_done() const;
-  bool done() const;
+  bool is_head_done() const;
+  bool is_done() const;
   bool keeps_alive() const;
-  /// The client waits for `100 Continue` before it sends the body.
+  /// Returns whether the client waits for `100 Continue` before it sends the body.
   bool expects_continue() const;
-  /// Body bytes still to come, where the length is known.
+  /// Returns the number of body bytes that are not parsed yet, if Content-Length is known.
   std::optional<uint64_t> remaining_bytes() const;
-  /// With everything but the body; valid once head_done().
+  /// Returns the request without its body. Valid once is_head_done().
   Request& request();
 
  private:
@@ -37,7 +37,7 @@ class RequestParser {
   std::unique_ptr<Beast> beast_;
 };
 
-/// Status line and fields of a response, with the empty line.
+/// Returns the status line and fields of a response, with the empty line.
 std::string response_head(const Response& response, std::optional<uint64_t> body_bytes, bool keep_alive);
 
 }  // namespace depickle::server::http

@@ -6,8 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "server/http/buffered_body.h"
 #include "server/http/target.h"
-#include "server/http/whole_body.h"
 
 namespace depickle::server::http {
 namespace {
@@ -22,13 +22,14 @@ std::vector<std::string> split(std::string_view text, char at) {
   }
 }
 
-/// A path's segments, each decoded by itself, so that `a%2Fb` is one. Throws a Abort as `router` says no.
+/// Splits a path into segments and decodes each, so that `a%2Fb` is one segment. Throws Abort with a response of
+/// `router`.
 std::vector<std::string> segments(std::string_view raw_path, const Router& router) {
   if (!raw_path.starts_with('/')) throw Abort(router.error(400, "the target is not a path"), "bad target");
   std::vector<std::string> parts;
   for (const std::string& raw : split(raw_path.substr(1), '/')) {
     auto decoded = percent_decoded(raw);
-    if (!decoded) throw Abort(router.error(400, "the path has a broken percent-encoding"), "bad target");
+    if (!decoded) throw Abort(router.error(400, "the percent-encoding of the path is invalid"), "bad target");
     parts.push_back(std::move(*decoded));
   }
   return parts;
@@ -40,7 +41,7 @@ std::string joined(const std::vector<std::string>& parts, size_t from, size_t to
   return out;
 }
 
-/// How many segments at `from` are one revision: 3 for refs/pr/N and refs/convert/NAME in clear, else 1.
+/// Returns the number of segments at `from` that are one revision: 3 for refs/pr/N and refs/convert/NAME, else 1.
 size_t revision_segments(const std::vector<std::string>& parts, size_t from) {
   if (parts.size() - from < 3 || parts[from] != "refs") return 1;
   const std::string &kind = parts[from + 1], &name = parts[from + 2];
@@ -48,10 +49,10 @@ size_t revision_segments(const std::vector<std::string>& parts, size_t from) {
   return (kind == "pr" && number) || (kind == "convert" && !name.empty()) ? 3 : 1;
 }
 
-/// `{name}`, `{name:kind}` or `{name}.tail`, taken apart.
-struct Hole {
+/// `{name}`, `{name:kind}` or `{name}.tail`.
+struct Placeholder {
   std::string name, kind, tail;
-  explicit Hole(std::string_view text) {
+  explicit Placeholder(std::string_view text) {
     size_t close = text.find('}');
     std::string_view inner = text.substr(1, close - 1);
     size_t colon = inner.find(':');
@@ -72,12 +73,14 @@ std::optional<Captures> match(const std::vector<std::string>& pattern, const std
       if (parts[at++] != piece) return std::nullopt;
       continue;
     }
-    Hole hole(piece);
-    size_t count = hole.kind == "path" ? parts.size() - at : hole.kind == "rev" ? revision_segments(parts, at) : 1;
+    Placeholder placeholder(piece);
+    size_t count = placeholder.kind == "path"  ? parts.size() - at
+                   : placeholder.kind == "rev" ? revision_segments(parts, at)
+                                               : 1;
     std::string value = joined(parts, at, at + count);
-    if (!value.ends_with(hole.tail) || value.size() == hole.tail.size()) return std::nullopt;
-    value.resize(value.size() - hole.tail.size());
-    captures.emplace_back(std::move(hole.name), std::move(value));
+    if (!value.ends_with(placeholder.tail) || value.size() == placeholder.tail.size()) return std::nullopt;
+    value.resize(value.size() - placeholder.tail.size());
+    captures.emplace_back(std::move(placeholder.name), std::move(value));
     at += count;
   }
   if (at != parts.size()) return std::nullopt;
@@ -86,8 +89,8 @@ std::optional<Captures> match(const std::vector<std::string>& pattern, const std
 
 }  // namespace
 
-void Router::add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t most_body_bytes) {
-  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}, most_body_bytes});
+void Router::add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t max_body_bytes) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}, max_body_bytes});
 }
 
 void Router::add_streaming(std::string_view methods, std::string_view pattern, Opener opener) {
@@ -101,7 +104,7 @@ void Router::mount(std::string_view prefix, const Router& below) {
 }
 
 Response Router::error(int status, std::string_view text) const {
-  return make_error_ ? make_error_(status, text) : plain_error(status, text);
+  return error_response_ ? error_response_(status, text) : plain_error(status, text);
 }
 
 const Router::Route* Router::match(const std::vector<std::string>& parts, std::string_view method, Request& request,
@@ -130,27 +133,27 @@ Router::Match Router::find(Request& request) const {
   const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::vector<std::string> allowed;
   const Router* router = this;
-  const Router* last_resort = this;
+  const Router* error_router = this;
   while (true) {
     if (const Route* route = router->match(parts, method, request, allowed)) {
       if (!is_form(request.raw_query()))
-        throw Abort(router->error(400, "the query has a broken percent-encoding"), "bad target");
+        throw Abort(router->error(400, "the percent-encoding of the query is invalid"), "bad target");
       if (router->guard_) router->guard_(request);
       return {*route, *router};
     }
     const Router* below = router->mounted(parts);
     if (!below) break;
     router = below;
-    if (router->otherwise_.handler || router->make_error_) last_resort = router;
+    if (router->fallback_.handler || router->error_response_) error_router = router;
   }
   if (!allowed.empty()) {
     std::sort(allowed.begin(), allowed.end());
     allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
-    Response no = last_resort->error(405, "this address does not take this method");
-    throw Abort(std::move(no.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
+    Response response = error_router->error(405, "this path does not support this method");
+    throw Abort(std::move(response.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
   }
-  if (!router->otherwise_.handler) throw Abort(router->error(404, "there is nothing at this address"), "not found");
-  return {router->otherwise_, *router};
+  if (!router->fallback_.handler) throw Abort(router->error(404, "this path does not exist"), "not found");
+  return {router->fallback_, *router};
 }
 
 }  // namespace depickle::server::http

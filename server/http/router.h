@@ -1,4 +1,4 @@
-// Which handler answers which path.
+// Finds the handler of a request.
 #pragma once
 
 #include <functional>
@@ -11,47 +11,50 @@
 
 namespace depickle::server::http {
 
-/// Handlers run on workers, many at once.
+/// Called on workers, concurrently.
 using Handler = std::function<Response(Request&)>;
-/// Looks at the head of a request (may throw a Abort before a byte of the body is read) and gives who takes the body.
+/// Called with the head of a request before its body is read. Returns the receiver of the body. May throw Abort.
 using Opener = std::function<std::unique_ptr<Receiver>(Request&)>;
 
-/// Matches the raw path, segment by segment: an encoded slash does not end a segment. A pattern is made of
-///   literal text        compared decoded
-///   {name}              one segment, not empty; `{ns}/{name}.git` may have text behind the brace
-///   {name:rev}          one segment, or the literal prefixes refs/pr/N and refs/convert/NAME in clear
-///   {name:path}         all that follows, at least one segment; last in a pattern
-/// Captures are percent-decoded. The first pattern added that matches wins; GET patterns answer HEAD too.
+/// Matches the raw path segment by segment; an encoded slash does not end a segment. A pattern consists of
+///   literal text        compared with the decoded segment
+///   {name}              one segment, not empty; text may follow the brace, as in `{ns}/{name}.git`
+///   {name:rev}          one segment, or refs/pr/N or refs/convert/NAME as three segments
+///   {name:path}         all segments that follow, at least one; last in a pattern
+/// Captures are percent-decoded. The first pattern that was added and matches wins. GET patterns answer HEAD too.
 class Router {
  public:
-  /// A handler that is given the whole body in memory; a longer one is refused with 413.
-  void add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t most_body_bytes = 2 << 20);
-  /// A handler that takes the body as it comes, however long.
+  /// Adds a handler that gets the complete body in memory. A longer body gets status 413.
+  void add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t max_body_bytes = 2 << 20);
+  /// Adds a handler that takes a body of any length in blocks.
   void add_streaming(std::string_view methods, std::string_view pattern, Opener opener);
-  /// What no route here matches goes to `below`, which must outlive this router: all of it where `prefix` is "/", else the paths that
-  /// begin with these whole segments. The first such prefix decides.
+  /// Passes requests that no route of this router matches to `below`, which must outlive this router: all if `prefix`
+  /// is "/", else those whose path begins with the segments of `prefix`. The first prefix that matches wins.
   void mount(std::string_view prefix, const Router& below);
-  /// What answers a path that no pattern matches.
-  void otherwise(Handler handler) { otherwise_.handler = std::move(handler); }
-  const Handler& fallback() const noexcept { return otherwise_.handler; }
-  /// Looks at the head of each request to a route of this router, before any byte of the body is read; refuses by throwing a Abort.
-  void guard(std::function<void(const Request&)> look) { guard_ = std::move(look); }
-  /// How this router itself says no (400, 404, 405, 413); without it, {"error": text}.
-  void errors(std::function<Response(int status, std::string_view text)> make) { make_error_ = std::move(make); }
+  /// Sets the handler for paths that no pattern matches.
+  void set_fallback(Handler handler) { fallback_.handler = std::move(handler); }
+  const Handler& fallback() const noexcept { return fallback_.handler; }
+  /// Sets a function that checks the head of each request to a route of this router, before the body is read. It
+  /// rejects by throwing Abort.
+  void set_guard(std::function<void(const Request&)> check) { guard_ = std::move(check); }
+  /// Sets how this router's own errors (400, 404, 405, 413) become responses. Default: {"error": text}.
+  void set_error_response(std::function<Response(int status, std::string_view text)> make) {
+    error_response_ = std::move(make);
+  }
 
   struct Route {
     std::vector<std::string> methods;
     std::vector<std::string> pattern;
     Handler handler;
     Opener opener;
-    uint64_t most_body_bytes = 64 << 10;
+    uint64_t max_body_bytes = 64 << 10;
   };
   struct Match {
     const Route& route;
-    const Router& router;  ///< that the route was added to
+    const Router& router;  ///< the router that the route was added to
   };
-  /// The route, with the request's captures filled in. Throws a Abort with 404 where none matches, 405 where only the method is wrong,
-  /// 400 where an encoding is, and what the guard throws.
+  /// Returns the route and sets the request's captures. Throws Abort with status 404 if no route matches, 405 if only
+  /// the method does not match, 400 if the percent-encoding is broken, and what the guard throws.
   Match find(Request& request) const;
   Response error(int status, std::string_view text) const;
 
@@ -62,9 +65,9 @@ class Router {
 
   std::vector<Route> routes_;
   std::vector<std::pair<std::vector<std::string>, const Router*>> mounts_;
-  Route otherwise_;
+  Route fallback_;
   std::function<void(const Request&)> guard_;
-  std::function<Response(int, std::string_view)> make_error_;
+  std::function<Response(int, std::string_view)> error_response_;
 };
 
 }  // namespace depickle::server::http

@@ -1,4 +1,3 @@
-// One thread waits for all sockets, each a coroutine.
 #include "server/http/server.h"
 
 #include <sys/socket.h>
@@ -8,15 +7,15 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 
+#include "server/http/buffered_body.h"
 #include "server/http/connection.h"
-#include "server/http/whole_body.h"
 
 namespace depickle::server::http {
 namespace {
 
-/// To a client that is not served: as much of it as the socket takes at once.
-void reject(tcp::socket& socket, Response answer) {
-  std::string head = response_head(answer.with("Retry-After", "5"), 0, false);
+/// Sends as much of a response as the socket takes without waiting.
+void reject(tcp::socket& socket, Response response) {
+  std::string head = response_head(response.with("Retry-After", "5"), 0, false);
   [[maybe_unused]] ssize_t sent = ::send(socket.native_handle(), head.data(), head.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
@@ -39,7 +38,7 @@ awaitable<void> Server::State::accept() {
     boost::system::error_code problem;
     tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(use_awaitable, problem));
     if (stopping) co_return;
-    if (problem) {  // out of descriptors, most likely: some will come back
+    if (problem) {  // most likely out of file descriptors; retry later
       asio::steady_timer pause(context, std::chrono::milliseconds(50));
       co_await pause.async_wait(use_awaitable);
       continue;
@@ -53,14 +52,14 @@ void Server::State::take(tcp::socket socket) {
   socket.set_option(tcp::no_delay(true), problem);
   socket.native_non_blocking(true, problem);
   std::string peer = socket.remote_endpoint(problem).address().to_string();
-  if (problem) return;  // gone already
+  if (problem) return;  // the client has closed the connection
   if (connections.size() >= options.limits.connections) return reject(socket, plain_error(503, ""));
   if (!addresses.connect(peer)) return reject(socket, plain_error(429, ""));
   auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(peer));
   asio::co_spawn(context, Connection::serve(std::move(connection)), asio::detached);
 }
 
-/// Cuts who is late, and keeps run() running until the last connection is gone.
+/// Shuts down connections that are past their deadline. Keeps run() running until the last connection is closed.
 awaitable<void> Server::State::watch() {
   while (!stopping || !connections.empty()) {
     tick.expires_after(std::chrono::milliseconds(stopping ? 10 : 100));
@@ -68,8 +67,8 @@ awaitable<void> Server::State::watch() {
     co_await tick.async_wait(asio::redirect_error(use_awaitable, woken));
     auto now = Clock::now();
     for (Connection* connection : connections)
-      if (connection->is_late(now) || (stopping && connection->is_idle()) || now >= stop_by) connection->cut();
-    addresses.forget_quiet(now);
+      if (connection->is_late(now) || (stopping && connection->is_idle()) || now >= stop_by) connection->shut_down();
+    addresses.remove_idle(now);
   }
 }
 

@@ -1,4 +1,4 @@
-// An HTTP/1.1 server: one thread waits for sockets, workers run handlers and move bodies.
+// An HTTP/1.1 server: one thread waits for the sockets, workers run handlers and move bodies.
 #pragma once
 
 #include <atomic>
@@ -13,22 +13,22 @@
 
 namespace depickle::server::http {
 
-/// What one client may cost. An idle connection holds some kilobytes and no thread; bodies pass through one buffer a worker.
-struct Limits {
-  std::chrono::milliseconds idle{60'000};    ///< between two requests
-  std::chrono::milliseconds head{20'000};    ///< from a head's first byte to its last
-  std::chrono::milliseconds stall{30'000};   ///< without a byte of a body, in either direction
-  uint64_t slowest_bytes_per_second = 1024;  ///< a body that is slower on average is cut, once it had `stall` to start
+/// An idle connection takes some kilobytes and no thread. Bodies pass through one buffer per worker.
+struct ServerLimits {
+  std::chrono::milliseconds idle{60'000};   ///< between two requests
+  std::chrono::milliseconds head{20'000};   ///< from the first byte of a head to the last
+  std::chrono::milliseconds stall{30'000};  ///< without a byte of a body, in either direction
+  uint64_t min_bytes_per_second = 1024;     ///< average rate of a body, after the first `stall`
   uint32_t head_bytes = 32 << 10;
-  uint32_t connections = 10'000;  ///< more are answered with 503
+  uint32_t connections = 10'000;  ///< open at the same time; more get status 503
   AddressLimits per_address;
-  std::chrono::milliseconds heartbeat{15'000};  ///< a comment line of a silent event stream
-  uint64_t bodies_in_memory_bytes = 32 << 20;   ///< of all plain handlers together; more are answered with 503
+  std::chrono::milliseconds heartbeat{15'000};  ///< between the comment lines of an event stream without events
+  uint64_t buffered_bodies_bytes = 32 << 20;    ///< request bodies in memory, all together; more get status 503
   unsigned workers = 16;
   std::chrono::milliseconds grace{5'000};  ///< for running requests, after stop()
 };
 
-/// What has gone over the sockets since the start; heads count too.
+/// Totals since the start. Heads are included.
 struct Counters {
   std::atomic<uint64_t> requests = 0;
   std::atomic<uint64_t> sent_bytes = 0;
@@ -36,24 +36,24 @@ struct Counters {
   std::atomic<uint64_t> connections = 0;  ///< open now
 };
 
-/// The counters in Prometheus' text format.
+/// Returns the counters in the text format of Prometheus.
 std::string metrics_text(const Counters& counters);
 
-/// One answered request, for a log. The path comes without its query, which may hold signatures.
-struct Served {
+/// One answered request.
+struct AccessLogEntry {
   std::string method;
-  std::string path;
+  std::string path;  ///< without the query, which may contain signatures
   int status;
   uint64_t sent_bytes;
   double seconds;
 };
 
 struct Options {
-  Limits limits;
-  /// Turns what a handler threw into a response. A Abort never comes here. Empty: 500 for everything.
+  ServerLimits limits;
+  /// Turns an exception of a handler into a response. Not called for Abort. Default: status 500 for every exception.
   std::function<Response(const Request&, const std::exception&)> explain;
   /// Called after each response, on the thread of run().
-  std::function<void(const Served&)> log;
+  std::function<void(const AccessLogEntry&)> log;
 };
 
 class Server {
@@ -62,11 +62,11 @@ class Server {
   explicit Server(const Router& router, Options options = {});
   ~Server();
 
-  /// Binds and listens; port 0 takes a free one. Returns the port. Throws Error{io}.
+  /// Binds and listens. Port 0 chooses a free port. Returns the port. Throws Error{io, port_unavailable}.
   uint16_t listen(const std::string& host, uint16_t port);
-  /// Serves until stop(); once. Waits for running requests for as long as the limits say.
+  /// Serves until stop() is called, then waits up to ServerLimits::grace for running requests. Call it once.
   void run();
-  /// From any thread, any number of times.
+  /// May be called from any thread, any number of times.
   void stop();
 
   const Counters& counters() const noexcept;

@@ -1,4 +1,5 @@
-// What all connections of a server share. Inside the server only, and on the thread of run() but where it says otherwise.
+// The state that all connections of a server share. Inside the server only. Used on the thread of run() except where
+// noted.
 #pragma once
 
 #include <unordered_set>
@@ -30,7 +31,7 @@ struct Server::State {
   awaitable<void> watch();
   void begin_stop();
 
-  const Router& router;  // workers too
+  const Router& router;  // used on workers too
   Options options;
   Counters counters;
   Addresses addresses;
@@ -38,10 +39,10 @@ struct Server::State {
   tcp::acceptor acceptor{context};
   asio::steady_timer tick{context};
   std::unordered_set<Connection*> connections;
-  std::atomic<uint64_t> held_bodies_bytes = 0;
+  std::atomic<uint64_t> buffered_bodies_bytes = 0;  // used on workers too
   bool stopping = false;
   Clock::time_point stop_by = Clock::time_point::max();
-  Workers workers;  // last: ends first, while all that its jobs use is there
+  Workers workers;  // last, so destroyed first: its tasks use the other members
 };
 
 }  // namespace depickle::server::http

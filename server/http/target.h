@@ -1,4 +1,4 @@
-// The text of request targets: percent-encoding, queries and forms.
+// Percent-encoding, queries and forms.
 #pragma once
 
 #include <optional>
@@ -9,16 +9,16 @@
 
 namespace depickle::server::http {
 
-/// `%2F` → '/'. Empty where a percent sign is not followed by two hexadecimal digits, or stands for a NUL.
+/// Decodes `%2F` to '/'. Returns nullopt if two hexadecimal digits do not follow a percent sign, or for %00.
 std::optional<std::string> percent_decoded(std::string_view text);
-/// Everything but letters, digits and -._~ as %XX; a slash stays where `keep_slashes`.
+/// Encodes every byte except letters, digits and -._~ as %XX; '/' is not encoded if `keep_slashes`.
 std::string percent_encoded(std::string_view text, bool keep_slashes);
 
-/// Whether all pairs of `a=1&b=2` can be decoded.
+/// Returns whether all pairs of `a=1&b=2` can be decoded.
 bool is_form(std::string_view text);
-/// The pairs of `a=1&b=2` in order, decoded; '+' is a space. Pairs that cannot be decoded are left out.
+/// Returns the pairs of `a=1&b=2` in order, decoded; '+' is a space. Skips pairs that cannot be decoded.
 std::vector<std::pair<std::string, std::string>> form_pairs(std::string_view text);
-/// The first value of `name` in such a text.
+/// Returns the first value of `name` in a form.
 std::optional<std::string> form_value(std::string_view text, std::string_view name);
 
 }  // namespace depickle::server::http

@@ -1,4 +1,4 @@
-// Moving bytes between a socket and handlers, without ever waiting for the socket. (Waiting is the server's.)
+// Moves bytes between a socket and handlers. Never waits for the socket.
 #pragma once
 
 #include <string>
@@ -7,20 +7,26 @@
 
 namespace depickle::server::http {
 
-/// What a transfer came to: it is done; the socket has or takes no more for now; its other end is gone; or it has moved
-/// enough for one turn and can go on at once.
-enum class Flow { done, blocked, gone, again };
+enum class Transfer {
+  done,     ///< everything was moved
+  blocked,  ///< the socket has no more bytes or takes no more; wait for it
+  closed,   ///< the client has closed the connection
+  again     ///< call again: the bytes of one turn were moved, or a signal interrupted the call
+};
 
-/// Appends what the socket has, up to `most` bytes.
-Flow receive(int socket, std::string& input, size_t most, uint64_t& moved);
-/// Feeds the body to `receiver`: first `input`, then what the socket has. Bytes behind the body's end stay in `input`.
-Flow receive_body(int socket, RequestParser& parser, std::string& input, Receiver& receiver, uint64_t& moved);
-/// Sends the front of `output` and cuts it off. `more`: further bytes follow at once, so the last packet may wait for them.
-Flow send(int socket, std::string_view& output, bool more, uint64_t& moved);
-/// Sends the front of the range, by the kernel, and cuts it off. Throws Error{truncated} where the file has become shorter.
-Flow send_file(int socket, FileRange& range, uint64_t& moved);
+/// Appends up to `max_bytes` of the bytes that the socket has.
+Transfer receive(int socket, std::string& input, size_t max_bytes, uint64_t& moved_bytes);
+/// Passes the body to `receiver`: first `input`, then the bytes that the socket has. Bytes after the end of the body
+/// stay in `input`.
+Transfer receive_body(int socket, RequestParser& parser, std::string& input, Receiver& receiver, uint64_t& moved_bytes);
+/// Sends the front of `output` and removes it. `more`: further bytes follow at once, so the last packet may wait for
+/// them.
+Transfer send(int socket, std::string_view& output, bool more, uint64_t& moved_bytes);
+/// Sends the front of the range with sendfile(2) and removes it. Throws Error{truncated} if the file has become
+/// shorter.
+Transfer send_file(int socket, FileRange& range, uint64_t& moved_bytes);
 
-/// One block of a pulled body, framed as a chunk and appended to `output`; the last, empty one too, and then it is false.
+/// Appends one block of a pulled body to `output` as a chunk. Returns false after the last, empty chunk.
 bool pull_chunk(const Pull& pull, std::string& output);
 
 }  // namespace depickle::server::http

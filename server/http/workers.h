@@ -1,46 +1,45 @@
-// Threads for what may take long, seen from coroutines. Inside the server only.
+// The thread pool for tasks that can block. Inside the server only.
 #pragma once
 
 #include <signal.h>
 
 #include <exception>
-#include <thread>
+#include <optional>
 #include <utility>
-#include <vector>
 
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 namespace depickle::server::http {
 namespace asio = boost::asio;
 
-/// Threads that block no signal of the program's: a signal is for the thread of run(), and SIGPIPE for nobody.
+/// A boost::asio::thread_pool whose threads block all signals: signals are for the thread of run(), and SIGPIPE is for
+/// no thread. Its queue is bounded by the number of connections, each of which runs one task at a time; a connection
+/// too many gets status 503.
 class Workers {
  public:
-  explicit Workers(unsigned count) : work_(context_.get_executor()) {
+  explicit Workers(unsigned count) {
     sigset_t all, before;
     ::sigfillset(&all);
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (unsigned i = 0; i < count; ++i) threads_.emplace_back([this] { context_.run(); });
+    pool_.emplace(count);
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
-  ~Workers() {
-    work_.reset();
-    for (std::thread& thread : threads_) thread.join();
-  }
+  /// Runs the tasks in the queue first.
+  ~Workers() { pool_->join(); }
 
-  /// Runs `job` on a worker while the coroutine waits; what it throws is thrown here.
-  template <typename Job>
-  asio::awaitable<void> run(Job job) {
+  /// Runs `task` on a worker while the coroutine waits. Throws what the task throws.
+  template <typename Task>
+  asio::awaitable<void> run(Task task) {
     std::exception_ptr failure;
     auto start = [&](auto resume) {
-      asio::post(context_, [&job, &failure, resume = std::move(resume)]() mutable {
+      asio::post(*pool_, [&task, &failure, resume = std::move(resume)]() mutable {
         try {
-          job();
+          task();
         } catch (...) {
           failure = std::current_exception();
         }
@@ -52,9 +51,7 @@ class Workers {
   }
 
  private:
-  asio::io_context context_;
-  asio::executor_work_guard<asio::io_context::executor_type> work_;
-  std::vector<std::thread> threads_;
+  std::optional<asio::thread_pool> pool_;
 };
 
 }  // namespace depickle::server::http

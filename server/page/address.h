@@ -1,4 +1,4 @@
-// What a visitor wrote, as a wish.
+// Parses the address that a visitor typed.
 #pragma once
 
 #include <string>
@@ -8,11 +8,11 @@
 
 namespace depickle::server::page {
 
-/// Reads `address` (an id, an id@rev, hf://…, a pasted address) as one at the Hub `hub`. A page of the public Hub counts as the same page
-/// here, and so does one of `own_host`, the Host by which the visitor calls us, where the Hub is our own (else it is empty).
-/// `number`: of the pull request, 0 where only the address may name it. Throws Error{malformed}, {unsupported} for what lies on another
-/// Hub or is not a model.
-JobRequest read_wish(Kind kind, const std::string& address, uint64_t number, bool pull_request, const std::string& hub,
-    const std::string& own_host);
+/// Parses `address` (an id, an id@rev, hf://… or a URL) as one at the Hub `hub`. URLs of the public Hub and of
+/// `own_host` count as URLs of `hub`; `own_host` is the Host header of the request, or empty if the Hub is not
+/// embedded. `number` is the pull request, 0 if only the address may name it. Throws Error{malformed};
+/// Error{unsupported} if the address is on another Hub or is not a model.
+JobRequest parse_job_request(JobKind kind, const std::string& address, uint64_t number, bool pull_request,
+    const std::string& hub, const std::string& own_host);
 
 }  // namespace depickle::server::page

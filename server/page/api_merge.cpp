@@ -1,27 +1,28 @@
-// Merging what a job has proven.
+// The route that merges a verified pull request.
 #include <fmt/format.h>
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "depickle/hub/discussions.h"
 #include "depickle/hub/failure.h"
-#include "server/hub/api/json_body.h"
+#include "server/base/json_body.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-/// Each holds a worker of the HTTP server, and the embedded Hub needs some to answer it.
-constexpr int kMaxAtOnce = 4;
+// Each merge occupies a worker of the HTTP server, and the embedded Hub needs workers to answer it.
+constexpr int kMaxMerges = 4;
 
-struct Turn {
-  explicit Turn(std::atomic<int>& count_) : count(count_) {
-    if (++count > kMaxAtOnce) {
+struct MergeSlot {
+  explicit MergeSlot(std::atomic<int>& count_) : count(count_) {
+    if (++count > kMaxMerges) {
       --count;
-      throw Error(Code::limit, "", "too many are being merged at once", {}, "try again in a moment");
+      throw Error(
+          Code::limit, "", fmt::format("too many merges are running (need at most {})", kMaxMerges), {}, "try again");
     }
   }
-  ~Turn() { --count; }
+  ~MergeSlot() { --count; }
   std::atomic<int>& count;
 };
 
@@ -29,26 +30,26 @@ std::string read_token(Service& service, const JsonValue& body) {
   std::string token = body["token"].string();
   if (token.empty() && service.settings.is_personal) token = service.account().token;
   if (token.empty())
-    throw Error(Code::denied, "", "merging needs a token of yours that may write to the repository", {},
-        "give it; it is used for this alone");
+    throw Error(Code::denied, "", "merging needs a token that may write to the repository", {},
+        "enter a token; it is used for this merge only");
   return token;
 }
 
 http::Response merge(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
-  const JsonValue body = api::parse_body(request.body);
-  const Merge& merge = job.answer.merge;
-  const hub::RepoId repo = hub::RepoId::parse(job.wish.repo);
-  auto conflict = [&](std::string why, std::string hint) {
-    refuse(409, Code::cancelled, std::move(why), std::move(hint), job.id);
+  const JsonValue body = parse_body(request.body);
+  const Merge& merge = job.outcome.merge;
+  const hub::RepoId repo = hub::RepoId::parse(job.request.repo);
+  auto conflict = [&](std::string message, std::string hint) {
+    refuse(409, Code::cancelled, std::move(message), std::move(hint), job.id);
   };
   if (!merge.is_possible)
-    conflict(
-        fmt::format("this cannot be merged: {}", merge.why_not.empty() ? "the job has proven nothing" : merge.why_not),
+    conflict(fmt::format("the pull request cannot be merged: {}",
+                 merge.why_not.empty() ? "the job has not verified a pull request" : merge.why_not),
         "check the pull request first");
-  if (body["confirm"].string() != job.wish.repo)
-    refuse(422, Code::unsupported, "the name does not match", fmt::format("type {}", job.wish.repo), job.id);
-  const Turn turn(service.merging);
+  if (body["confirm"].string() != job.request.repo)
+    refuse(422, Code::unsupported, "the name does not match", fmt::format("type {}", job.request.repo), job.id);
+  const MergeSlot slot(service.merging);
   const hub::Client client(hub_settings(service.settings, read_token(service, body)));
   const hub::DiscussionDetails before = hub::discussion(client, repo, merge.number);
   if (before.status != hub::DiscussionStatus::open)
@@ -62,7 +63,7 @@ http::Response merge(Service& service, const http::Request& request) {
     conflict(failure.message(), "check it again");
   }
   const hub::DiscussionDetails after = hub::discussion(client, repo, merge.number);
-  service.settings.log(fmt::format("job {}: #{} of {} is merged", job.id, merge.number, job.wish.repo));
+  service.settings.log(fmt::format("job {}: #{} of {} is merged", job.id, merge.number, job.request.repo));
   std::string json;
   const std::string path = repo.page_path() + "/commit/" + after.merge_commit;
   JsonWriter(json, JsonWriter::Style::compact)
@@ -78,7 +79,7 @@ http::Response merge(Service& service, const http::Request& request) {
 }  // namespace
 
 void add_merge_route(http::Router& router, Service& service) {
-  router.add("POST", "/api/v1/jobs/{id}/merge", answering(service, merge), 16 << 10);
+  router.add("POST", "/api/v1/jobs/{id}/merge", api_handler(service, merge), 16 << 10);
 }
 
 }  // namespace depickle::server::page

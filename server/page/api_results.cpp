@@ -1,4 +1,4 @@
-// What jobs have found, over HTTP: the tensor table, receipts, reports, files.
+// Routes for the results of jobs: tensor table, receipt, report, files.
 #include <algorithm>
 #include <filesystem>
 
@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// As a download, under a name that cannot break out of its quotes.
+/// Marks a response as a download. Replaces the characters of `name` that would end the quoted string.
 http::Response& attach(http::Response& response, std::string name) {
   std::ranges::replace_if(
       name, [](char c) { return c == '"' || c == '\\' || c == '/' || static_cast<unsigned char>(c) >= 0x7f; }, '_');
@@ -27,19 +27,19 @@ http::Response tensors(Service& service, const http::Request& request) {
   query.limit = number_of(request, "limit", 200, 1, 1000);
   query.sort = request.query("sort").value_or("position");
   const std::string order = request.query("order").value_or("asc");
-  if (order != "asc" && order != "desc") refuse(400, Code::malformed, "order is asc or desc");
+  if (order != "asc" && order != "desc") refuse(400, Code::malformed, "order is not asc or desc");
   query.descending = order == "desc";
   query.filter = request.query("filter").value_or("");
   auto letters = std::ranges::count_if(query.filter, [](char c) { return (c & 0xc0) != 0x80; });
-  if (letters > 200) refuse(400, Code::malformed, "the filter is too long");
+  if (letters > 200)
+    refuse(400, Code::malformed, fmt::format("the filter is too long (have {} characters, need at most 200)", letters));
   return json_response(200, service.tensors.page(job.sequence, query));
 }
 
 http::Response file_at(const http::Request& request, const fs::path& path, std::string type, std::string name) {
   std::error_code none;
   if (!fs::is_regular_file(path, none))
-    refuse(
-        404, Code::not_found, "the job has no such file", "results leave the disk some time after the job has ended");
+    refuse(404, Code::not_found, "the job has no such file", "results are deleted some time after the job has ended");
   http::Response response;
   response.with("Content-Type", std::move(type))
       .with("Cache-Control", "no-store")
@@ -51,7 +51,7 @@ http::Response file_at(const http::Request& request, const fs::path& path, std::
   return http::ranged(request, std::move(response));
 }
 
-std::string base_name(const Job& job) { return job.wish.repo.substr(job.wish.repo.find('/') + 1); }
+std::string base_name(const Job& job) { return job.request.repo.substr(job.request.repo.find('/') + 1); }
 
 http::Response receipt(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
@@ -62,18 +62,18 @@ http::Response receipt(Service& service, const http::Request& request) {
 http::Response report(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
   http::Response response = json_response(200, to_json(job, true));
-  return std::move(attach(response, base_name(job) + "-" + std::string(name(job.wish.kind)) + ".json"));
+  return std::move(attach(response, base_name(job) + "-" + std::string(name(job.request.kind)) + ".json"));
 }
 
 http::Response file(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
   const std::string& path = request.captured("path");
   try {
-    hub::check_repo_path(path);  // no way out of the folder
+    hub::check_repo_path(path);  // rejects paths that leave the folder
   } catch (const Error&) {
     refuse(404, Code::not_found, "the job has no such file");
   }
-  if (job.state != State::done) refuse(404, Code::not_found, "the job has no files yet");
+  if (job.state != State::done) refuse(404, Code::not_found, "the job is not done");
   return file_at(request, job_folder(service.settings, job.id) / "files" / path, "application/octet-stream",
       path.substr(path.rfind('/') + 1));
 }
@@ -81,10 +81,10 @@ http::Response file(Service& service, const http::Request& request) {
 }  // namespace
 
 void add_result_routes(http::Router& router, Service& service) {
-  router.add("GET", "/api/v1/jobs/{id}/tensors", answering(service, tensors));
-  router.add("GET", "/api/v1/jobs/{id}/receipt", answering(service, receipt));
-  router.add("GET", "/api/v1/jobs/{id}/report", answering(service, report));
-  router.add("GET", "/api/v1/jobs/{id}/files/{path:path}", answering(service, file));
+  router.add("GET", "/api/v1/jobs/{id}/tensors", api_handler(service, tensors));
+  router.add("GET", "/api/v1/jobs/{id}/receipt", api_handler(service, receipt));
+  router.add("GET", "/api/v1/jobs/{id}/report", api_handler(service, report));
+  router.add("GET", "/api/v1/jobs/{id}/files/{path:path}", api_handler(service, file));
 }
 
 }  // namespace depickle::server::page

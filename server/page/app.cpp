@@ -1,57 +1,29 @@
 #include "server/page/app.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <condition_variable>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/database.h"
+#include "server/base/folder_lock.h"
 #include "server/page/address.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-namespace fs = std::filesystem;
-
-/// One server a data folder.
-class Lock {
+/// Applies the disk quota every 10 minutes and asks the Hub once for the name of the account.
+class CleanupThread {
  public:
-  explicit Lock(const fs::path& data) {
-    std::error_code problem;
-    fs::create_directories(data / "app", problem);
-    if (problem) throw system_error(problem.value(), "cannot create the folder", (data / "app").string());
-    fd_ = ::open((data / "app" / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (fd_ < 0) throw system_error(errno, "cannot write", (data / "app" / "lock").string());
-    if (::flock(fd_, LOCK_EX | LOCK_NB) == 0) return;
-    ::close(fd_);
-    throw Error(Code::io, Reason::folder_in_use, "another server is using this data folder", Where::in(data.string()));
-  }
-  ~Lock() { ::close(fd_); }
-  Lock(const Lock&) = delete;
-  Lock& operator=(const Lock&) = delete;
-
- private:
-  int fd_;
-};
-
-/// Tidies now and then, and finds out who the account is; ends when told.
-class Janitor {
- public:
-  ~Janitor() { stop(); }
+  ~CleanupThread() { stop(); }
   void start(Service& service) {
     thread_ = std::thread([this, &service] {
       ask_account(service);
       std::unique_lock lock(mutex_);
       while (!stopping_) {
         lock.unlock();
-        service.keeping.tidy();
+        service.disk_quota.apply();
         lock.lock();
         changed_.wait_for(lock, std::chrono::minutes(10), [&] { return stopping_; });
       }
@@ -74,7 +46,7 @@ class Janitor {
       hub::Settings hub = hub_settings(service.settings, token);
       hub.check_cancelled = [this] {
         std::lock_guard lock(mutex_);
-        if (stopping_) throw Error(Code::cancelled, "", "the server stops");
+        if (stopping_) throw Error(Code::cancelled, "", "the server is stopping");
       };
       service.set_account({hub::Client(std::move(hub)).whoami().name, token});
     } catch (const Error& error) {
@@ -96,10 +68,10 @@ Service::Service(Settings settings_)
       reader(open_database(settings.data)),
       tensors(database, reader),
       jobs(database, reader, settings.limits, settings.log),
-      keeping(settings, jobs),
+      disk_quota(settings, jobs),
       guard(settings.names),
       runner(
-          settings, [this] { return account(); }, jobs, [this] { keeping.tidy(); }),
+          settings, [this] { return account(); }, jobs, [this] { disk_quota.apply(); }),
       account_{.name = "", .token = settings.token} {}
 
 Account Service::account() const {
@@ -112,17 +84,17 @@ void Service::set_account(Account account) {
   account_ = std::move(account);
 }
 
-Jobs::Added Service::add(const http::Request& request, Kind kind, const std::string& address, uint64_t number,
+Jobs::Added Service::add(const http::Request& request, JobKind kind, const std::string& address, uint64_t number,
     bool pull_request, const std::string& token) {
   const std::string own_host = settings.is_embedded ? request.field("Host") : "";
-  const JobRequest wish = read_wish(kind, address, number, pull_request, settings.hub, own_host);
-  return jobs.add(wish, visitor_of(request), token);
+  const JobRequest job_request = parse_job_request(kind, address, number, pull_request, settings.hub, own_host);
+  return jobs.add(job_request, visitor_of(request), token);
 }
 
 struct App::State {
-  explicit State(Settings settings) : lock(settings.data), service(std::move(settings)) {
-    api.guard([this](const http::Request& request) { service.guard(request); });
-    api.errors([](int status, std::string_view text) {
+  explicit State(Settings settings) : lock(settings.data / "app"), service(std::move(settings)) {
+    api.set_guard([this](const http::Request& request) { service.guard(request); });
+    api.set_error_response([](int status, std::string_view text) {
       return error_response(status, {status == 404      ? "not_found"
                                         : status == 413 ? "limit"
                                                         : "malformed",
@@ -137,10 +109,10 @@ struct App::State {
     health.add("GET", "/metrics",
         [this](http::Request&) { return http::respond(200, metrics(service), "text/plain; version=0.0.4"); });
   }
-  Lock lock;
+  FolderLock lock;
   Service service;
   http::Router api, health;
-  Janitor janitor;
+  CleanupThread cleanup;
 };
 
 App::App(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
@@ -153,14 +125,14 @@ void App::check_host(const http::Request& request) const { state_->service.guard
 void App::start(const std::string& host, uint16_t port, const http::Counters& counters) {
   Service& service = state_->service;
   service.counters = &counters;
-  service.guard.listening(host, port);
+  service.guard.set_address(host, port);
   if (service.settings.is_embedded) {
     std::string own = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
     service.settings.hub =
         fmt::format("http://{}:{}", own.find(':') == std::string::npos ? own : "[" + own + "]", port);
   }
   service.runner.start();
-  state_->janitor.start(service);
+  state_->cleanup.start(service);
 }
 
 void App::begin_stop() { state_->service.jobs.stop(); }

@@ -1,4 +1,4 @@
-// The page's server: jobs, and the API that the page talks to (web/openapi.json).
+// The page's API (web/openapi.json) and its jobs.
 #pragma once
 
 #include <memory>
@@ -9,23 +9,24 @@
 
 namespace depickle::server::page {
 
-/// Begins to work at start(), which is after the server listens: an embedded Hub is asked at its own address. Must outlive the server.
+/// Runs jobs from start() on. start() needs the bound address, because jobs use an embedded Hub through HTTP. Must
+/// outlive the server.
 class App {
  public:
-  /// Throws Error{io} where another server holds the data folder.
+  /// Throws Error{io, folder_in_use} if another server uses the data folder.
   explicit App(Settings settings);
-  ~App();  ///< waits for the jobs that run
+  ~App();  ///< waits for the running jobs
 
-  /// /api/v1, /call and /gradio_api; to be mounted there.
+  /// The routes below /api/v1, /call and /gradio_api. Mount it at these prefixes.
   const http::Router& api() const noexcept;
-  /// /healthz and /metrics, which answer whatever they are called.
+  /// /healthz and /metrics, which accept any Host header.
   const http::Router& health() const noexcept;
-  /// For the page's own routes: refuses requests for other hosts.
+  /// Throws http::Abort with status 421 if the Host header names another host.
   void check_host(const http::Request& request) const;
 
-  /// `host` and `port` as they were bound.
+  /// `host` and `port` are the bound address.
   void start(const std::string& host, uint16_t port, const http::Counters& counters);
-  /// Tells running jobs to stop: what can be done again is done again by a later process. From any thread.
+  /// Stops running jobs. Jobs without a token are queued again for the next process. May be called from any thread.
   void begin_stop();
 
  private:

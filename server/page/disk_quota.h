@@ -1,7 +1,7 @@
-// What is kept on the disk, and for how long.
+// The limit on the disk space of downloads and results.
 #pragma once
 
-#include <functional>
+#include <atomic>
 #include <mutex>
 #include <string_view>
 
@@ -10,21 +10,21 @@
 
 namespace depickle::server::page {
 
-/// Makes room: old jobs with their files, then downloads that were used longest ago, then the files of the oldest jobs, until everything
-/// fits. A repository that was used in the last hour stays, for somebody may be at work with it.
+/// Deletes old jobs with their files; then, until the rest fits, the downloads that were not used for longest and the
+/// files of the oldest jobs. A download or result that was used in the last hour stays, because a job may be using it.
 class DiskQuota {
  public:
   DiskQuota(const Settings& settings, Jobs& jobs) : settings_(settings), jobs_(jobs) {}
 
   /// Safe to use from several threads.
-  void tidy();
-  /// Of downloads and results, when it was last counted.
+  void apply();
+  /// Size of downloads and results at the last apply().
   uint64_t used_bytes() const noexcept { return used_bytes_; }
 
  private:
   const Settings& settings_;
   Jobs& jobs_;
-  std::mutex one_at_a_time_;
+  std::mutex apply_mutex_;
   std::atomic<uint64_t> used_bytes_ = 0;
 };
 

@@ -35,12 +35,15 @@ http::Response error_response(int status, const Problem& problem, std::string_vi
   return response;
 }
 
-void refuse(int status, Code code, std::string message, std::string hint, std::string_view job) {
-  const Problem problem{std::string(name(code)), message, std::move(hint)};
-  throw http::Abort(error_response(status, problem, job), message);
+void refuse(int status, const Problem& problem, std::string_view job) {
+  throw http::Abort(error_response(status, problem, job), problem.message);
 }
 
-http::Response explained(
+void refuse(int status, Code code, std::string message, std::string hint, std::string_view job) {
+  refuse(status, {std::string(name(code)), std::move(message), std::move(hint)}, job);
+}
+
+http::Response catch_errors(
     const std::function<http::Response()>& handler, const std::function<void(std::string_view)>& log) {
   try {
     return handler();
@@ -53,7 +56,7 @@ http::Response explained(
   } catch (const std::exception& problem) {
     log("api: " + printable(problem.what()));
   }
-  return error_response(500, {"failed", "the server failed", "its log says more; try again"});
+  return error_response(500, {"failed", "internal server error", "try again; see the server log"});
 }
 
 }  // namespace depickle::server::page

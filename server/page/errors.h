@@ -1,6 +1,7 @@
-// How the API says no: {"error": {"code", "message", "hint"}}.
+// Error responses of the API: {"error": {"code", "message", "hint"}}.
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 #include "server/http/message.h"
@@ -8,15 +9,16 @@
 
 namespace depickle::server::page {
 
-/// The one table from errors to statuses.
+/// Returns the HTTP status of an error code.
 int status_of(Code code) noexcept;
 
 http::Response error_response(int status, const Problem& problem, std::string_view job = {});
-/// Throws it.
+/// Throws http::Abort with an error response.
+[[noreturn]] void refuse(int status, const Problem& problem, std::string_view job = {});
 [[noreturn]] void refuse(int status, Code code, std::string message, std::string hint = {}, std::string_view job = {});
 
-/// A handler whose errors are answered so. What is no Error is not explained to anybody but the log.
-http::Response explained(
+/// Runs a handler and turns its exceptions into error responses. The text of an internal error goes to the log only.
+http::Response catch_errors(
     const std::function<http::Response()>& handler, const std::function<void(std::string_view)>& log);
 
 }  // namespace depickle::server::page

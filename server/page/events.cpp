@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::string_view kRetry = "retry: 1000\n\n";
 
-class Finished final : public http::EventStream {
+class FixedStream final : public http::EventStream {
  public:
-  explicit Finished(std::string text) : text_(std::move(text)) {}
+  explicit FixedStream(std::string text) : text_(std::move(text)) {}
   void subscribe(std::function<void()>) override {}
   bool take(std::string& out) override { return out += text_, false; }
 
@@ -38,16 +38,16 @@ class Channel::Stream final : public http::EventStream {
 
   bool take(std::string& out) override {
     std::lock_guard lock(channel_->mutex_);
-    if (!begun_) out += kRetry;
+    if (!started_) out += kRetry;
     std::array<const Event*, 3> events = {&channel_->state_, &channel_->progress_, &channel_->end_};
     std::ranges::sort(events, {}, &Event::id);
     const bool has_ended = channel_->end_.text != nullptr;
     for (const Event* event : events) {
-      // A new watcher sees the state at once, also one who has seen it before; the end is told until it is heard.
-      bool anyway = event == &channel_->end_ || (event == &channel_->state_ && !begun_ && !has_ended);
-      if (event->text && (anyway || event->id > seen_)) out += *event->text;
+      // A new stream always begins with the state. The end is sent even if its id was seen.
+      bool always = event == &channel_->end_ || (event == &channel_->state_ && !started_ && !has_ended);
+      if (event->text && (always || event->id > seen_)) out += *event->text;
     }
-    begun_ = true;
+    started_ = true;
     seen_ = channel_->last_id_;
     return !channel_->end_.text;
   }
@@ -58,14 +58,14 @@ class Channel::Stream final : public http::EventStream {
   std::shared_ptr<Channel> channel_;
   std::function<void()> wake_;
   uint64_t seen_;
-  bool begun_ = false;
+  bool started_ = false;
 };
 
-void Channel::tell(Event& event, std::string_view sort, const std::string& json) {
+void Channel::publish(Event& event, std::string_view type, const std::string& json) {
   std::lock_guard lock(mutex_);
   if (end_.text) return;
   event.id = ++last_id_;
-  event.text = std::make_shared<const std::string>(event_text(event.id, sort, json));
+  event.text = std::make_shared<const std::string>(event_text(event.id, type, json));
   for (Stream* stream : streams_) stream->wake()();
 }
 
@@ -74,7 +74,7 @@ void Channel::end(const std::string& json, const Job& job) {
     std::lock_guard lock(mutex_);
     ended_ = std::make_shared<const Job>(job);
   }
-  tell(end_, "end", json);
+  publish(end_, "end", json);
 }
 
 std::shared_ptr<const Job> Channel::ended() const {
@@ -91,18 +91,18 @@ size_t Channel::watchers() const {
   return streams_.size();
 }
 
-std::string event_text(uint64_t id, std::string_view sort, std::string_view json) {
-  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, sort, json);
+std::string event_text(uint64_t id, std::string_view type, std::string_view json) {
+  return fmt::format("id: {}\nevent: {}\ndata: {}\n\n", id, type, json);
 }
 
 std::shared_ptr<http::EventStream> finished_stream(std::string text) {
-  return std::make_shared<Finished>(std::string(kRetry) + std::move(text));
+  return std::make_shared<FixedStream>(std::string(kRetry) + std::move(text));
 }
 
 http::Response event_response(std::shared_ptr<http::EventStream> stream) {
   http::Response response;
   response.with("Content-Type", "text/event-stream; charset=utf-8").with("Cache-Control", "no-store");
-  response.with("X-Accel-Buffering", "no");  // a proxy in front is not to collect
+  response.with("X-Accel-Buffering", "no");  // a proxy must not buffer
   response.body = std::move(stream);
   return response;
 }

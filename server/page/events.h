@@ -1,4 +1,4 @@
-// What happens to one job, told to everybody who watches it.
+// The events of a job, for every client that watches it.
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,21 @@
 
 namespace depickle::server::page {
 
-/// Remembers the newest event of each sort, so that whoever comes late, or reads slowly, has all that still matters; and holds no more than
-/// that. Safe to use from several threads.
+/// Keeps the newest event of each type, and no other, so that a late or slow client gets the current state. Safe to use
+/// from several threads.
 class Channel : public std::enable_shared_from_this<Channel> {
  public:
-  /// Ids go on from `first_id`; it is a clock where they must also be newer than those of an earlier process.
+  /// Event ids follow `first_id`. Pass a clock if they must be larger than those of an earlier process.
   explicit Channel(uint64_t first_id) : last_id_(first_id) {}
 
-  void state(const std::string& json) { tell(state_, "state", json); }
-  void progress(const std::string& json) { tell(progress_, "progress", json); }
-  /// The last event; the streams close behind it. `job` is what has ended.
+  void state(const std::string& json) { publish(state_, "state", json); }
+  void progress(const std::string& json) { publish(progress_, "progress", json); }
+  /// Publishes the last event, after which the streams end. `job` is the job that has ended.
   void end(const std::string& json, const Job& job);
-  /// Empty before the end.
+  /// Returns the job after end(), else nullptr.
   std::shared_ptr<const Job> ended() const;
 
-  /// What is newer than `after`, and what comes.
+  /// Returns a stream of the events with an id larger than `after`.
   std::shared_ptr<http::EventStream> stream(uint64_t after);
   size_t watchers() const;
 
@@ -38,7 +38,7 @@ class Channel : public std::enable_shared_from_this<Channel> {
     uint64_t id = 0;
     std::shared_ptr<const std::string> text;
   };
-  void tell(Event& event, std::string_view sort, const std::string& json);
+  void publish(Event& event, std::string_view type, const std::string& json);
 
   mutable std::mutex mutex_;
   uint64_t last_id_;
@@ -47,13 +47,13 @@ class Channel : public std::enable_shared_from_this<Channel> {
   std::vector<Stream*> streams_;
 };
 
-/// One event as text: `id: …`, `event: …`, `data: …`. `json` holds no line feed.
-std::string event_text(uint64_t id, std::string_view sort, std::string_view json);
+/// Returns an event as text: `id: …`, `event: …`, `data: …`. `json` must not contain a line feed.
+std::string event_text(uint64_t id, std::string_view type, std::string_view json);
 
-/// A stream with this text and no more.
+/// Returns a stream that sends `text` and ends.
 std::shared_ptr<http::EventStream> finished_stream(std::string text);
 
-/// A 200 with the fields that an event stream needs.
+/// Returns a 200 response with the header fields of an event stream.
 http::Response event_response(std::shared_ptr<http::EventStream> stream);
 
 }  // namespace depickle::server::page

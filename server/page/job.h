@@ -1,4 +1,4 @@
-// A job: what was asked for, how far it is, what came of it.
+// A job: its request, state, progress and outcome.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +11,22 @@
 
 namespace depickle::server::page {
 
-enum class Kind { plan, convert, check, inspect };
+enum class JobKind { plan, convert, check, inspect };
 enum class State { queued, running, done, failed, cancelled };
-std::string_view name(Kind kind) noexcept;
+std::string_view name(JobKind kind) noexcept;
 std::string_view name(State state) noexcept;
-std::optional<Kind> find_kind(std::string_view name) noexcept;
+std::optional<JobKind> find_kind(std::string_view name) noexcept;
 
-/// What a visitor asks for, read and checked.
+/// A parsed and validated request for a job.
 struct JobRequest {
-  Kind kind = Kind::plan;
-  std::string address;  ///< as it was written
+  JobKind kind = JobKind::plan;
+  std::string address;  ///< as typed
   std::string repo;     ///< "org/name"
   std::string revision;
-  std::string path;          ///< of a file in it; for inspections
-  uint64_t number = 0;       ///< of the pull request; 0: none
-  bool pull_request = true;  ///< open one
-  bool elsewhere = false;    ///< the address was one of the public Hub's, and is read at this one
+  std::string path;                 ///< of a file; inspections only
+  uint64_t number = 0;              ///< of the pull request; 0 if none
+  bool pull_request = true;         ///< open one
+  bool is_from_public_hub = false;  ///< the address is a URL of the public Hub, but the job uses this server's Hub
 
   friend bool operator==(const JobRequest&, const JobRequest&) = default;
 };
@@ -36,59 +36,56 @@ struct Problem {
   static Problem of(const Error& error);
 };
 
-/// Bytes of the phase, all its files together.
-struct Measure {
+/// Progress of a phase: the bytes of all its files.
+struct JobProgress {
   std::string phase, file;
   uint64_t done_bytes = 0, total_bytes = 0;
   double bytes_per_second = 0;
   std::optional<double> seconds_left;
 };
 
-/// Which pull request may be merged from here: proven identical at `head`.
+/// The pull request that may be merged: the job has verified it at the commit `head`.
 struct Merge {
   bool is_possible = false;
   std::string why_not;
   uint64_t number = 0;
-  std::string head;  ///< commit
+  std::string head;
 };
 
-/// What a job's work ends in.
-struct Response {
+/// The outcome of a job.
+struct JobOutcome {
   std::string result;              ///< a JSON object, compact
-  std::string sentence;            ///< for people
+  std::string sentence;            ///< a summary for people
   std::string answer;              ///< "yes", "no" or "nothing"
-  std::optional<Problem> problem;  ///< it has failed, with a result
+  std::optional<Problem> problem;  ///< set if the job failed or was cancelled
   Merge merge;
 };
 
 struct Job {
-  int64_t sequence = 0;  ///< the database's key; grows
-  std::string id;        ///< 20 letters and digits that nobody can guess: who has the address may read the job
-  std::string visitor;   ///< hash of the cookie, or of the address
-  JobRequest wish;
+  int64_t sequence = 0;  ///< row id in the database; increases
+  std::string id;        ///< from new_id(); whoever knows the URL may read the job
+  std::string visitor;   ///< hash of the cookie or the client address
+  JobRequest request;
   bool has_token = false;
   unsigned attempts = 0;
   State state = State::queued;
-  std::optional<uint64_t> position;  ///< 1: next
+  std::optional<uint64_t> position;  ///< in the queue, from 1
   std::string phase;
-  std::optional<Measure> measure;
-  int64_t created = 0, started = 0, ended = 0;  ///< milliseconds since 1970; 0: not yet
-  Response answer;                              ///< `problem` set where it failed or was cancelled
+  std::optional<JobProgress> progress;
+  int64_t created = 0, started = 0, ended = 0;  ///< milliseconds since 1970; 0 if not yet
+  JobOutcome outcome;
 
   bool has_ended() const noexcept { return state != State::queued && state != State::running; }
 };
 
-/// The phases of such a job, in order.
-std::vector<std::string_view> phases(const JobRequest& wish);
+/// Returns the phases of a job in order.
+std::vector<std::string_view> phases(const JobRequest& request);
 
-/// The JSON object of the API; with `with_result` the result too.
+/// Returns the JSON object of the API, with the result if `with_result`.
 std::string to_json(const Job& job, bool with_result);
-std::string to_json(const Measure& measure);
+std::string to_json(const JobProgress& progress);
 
-/// "2026-01-02T03:04:05.678Z".
-std::string rfc3339(int64_t milliseconds);
-int64_t now_ms();
-/// 20 letters and digits, unguessable.
+/// Returns 20 random lower-case letters and digits. Nobody can guess an id.
 std::string new_id();
 bool is_id(std::string_view text) noexcept;
 

@@ -1,6 +1,6 @@
-// The queue: jobs in a database, taken in fair turns, told to those who watch.
+// The queue of jobs, in a database, with fair scheduling and events.
 //
-// queued → running → done, failed or cancelled. What has ended is on the disk before anybody hears of it.
+// queued → running → done, failed or cancelled. The end of a job is on the disk before it is published.
 #pragma once
 
 #include <atomic>
@@ -23,87 +23,90 @@
 
 namespace depickle::server::page {
 
-/// The file of jobs, and its tables; for Jobs and Tensors. Throws Error{io}.
+/// Opens the database of Jobs and Tensors, DATA/app.sqlite. Throws Error{io}.
 std::shared_ptr<Database> open_database(const std::filesystem::path& data);
 
-/// Conversions wait for each other; plans, checks and inspections do not wait for them.
+/// Plans, checks and inspections do not wait for conversions.
 enum class Lane { quick, conversions };
-constexpr Lane lane_of(Kind kind) noexcept { return kind == Kind::convert ? Lane::conversions : Lane::quick; }
+constexpr Lane lane_of(JobKind kind) noexcept { return kind == JobKind::convert ? Lane::conversions : Lane::quick; }
 
-/// A job that has not ended. `job` and `token` belong to Jobs; who works on it reads what never changes: id, wish, visitor.
+/// A job that has not ended. Jobs owns `job` and `token`; other threads may read only id, request and visitor, which
+/// never change.
 struct ActiveJob {
   enum class Stop { no, cancelled, shutdown };
   explicit ActiveJob(Job job_, std::string token_);
   ~ActiveJob();
 
   Job job;
-  std::string token;  ///< the visitor's; wiped with the job. Nowhere else
+  std::string token;  ///< the visitor's; never stored elsewhere, and wiped by the destructor
   std::shared_ptr<Channel> channel;
   std::atomic<Stop> stop = Stop::no;
 };
 
-/// Safe to use from several threads. Turns: one job of each visitor who waits, then the next of each; a visitor's own in their order.
+/// Safe to use from several threads. Visitors take turns: one job of each, then the next of each. The jobs of a visitor
+/// run in order.
 class Jobs {
  public:
-  /// Takes up what an earlier process has left: what needs no token is done again, what does says so. Throws Error{io}.
-  /// `reader` is another connection to the same file: looking does not wait for writing.
-  Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const Limits& limits,
+  /// Restores the jobs that an earlier process has not finished: a job without a token is queued again, a job with one
+  /// fails, because tokens are not stored. `reader` is a second connection to the same file, so that reading does not
+  /// wait for writing. Throws Error{io}.
+  Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const PageLimits& limits,
       std::function<void(std::string_view)> log);
 
   struct Added {
     Job job;
     bool is_new;
   };
-  /// The visitor's same job where it is queued or running already. Throws Error{limit} where the queue is full.
-  Added add(const JobRequest& wish, const std::string& visitor, const std::string& token);
+  /// Queues a job. Returns the visitor's job with the same request and token instead if one has not ended. Throws
+  /// Error{limit} if the queue is full.
+  Added add(const JobRequest& request, const std::string& visitor, const std::string& token);
 
-  /// With its result. Empty where there is none.
+  /// Returns a job with its result, or nullopt.
   std::optional<Job> find(std::string_view id) const;
-  /// Newest first, without results; those older than `before` where it is not empty.
+  /// Returns jobs without results, the newest first; only those older than the job `before` if it is not empty.
   std::vector<Job> list(std::string_view visitor, uint64_t limit, std::string_view before) const;
-  /// What happens to the job from now on; empty where it has ended (or never was).
+  /// Returns the events of a job, or nullptr if it has ended or does not exist.
   std::shared_ptr<Channel> channel(std::string_view id) const;
-  /// Ends a queued job at once, tells a running one to stop. False where it has ended.
+  /// Ends a queued job, or asks a running one to stop. Returns false if it has ended or does not exist.
   bool cancel(std::string_view id);
 
-  /// For who works: the next job of a lane, waited for; nullptr when the server stops.
+  /// Waits for the next job of a lane. Returns nullptr after stop().
   std::shared_ptr<ActiveJob> next(Lane lane);
-  void phase(ActiveJob& live, std::string_view phase);
-  void progress(ActiveJob& live, const Measure& measure);
-  void done(ActiveJob& live, Response answer, const std::vector<TensorRow>& tensors);
-  void fail(ActiveJob& live, const Problem& problem, State state = State::failed);
-  /// The server stops: a later process begins it again.
-  void put_back(ActiveJob& live);
+  void phase(ActiveJob& active, std::string_view phase);
+  void progress(ActiveJob& active, const JobProgress& progress);
+  void done(ActiveJob& active, JobOutcome outcome, const std::vector<TensorRow>& tensors);
+  void fail(ActiveJob& active, const Problem& problem, State state = State::failed);
+  /// Queues a running job again, for the next process.
+  void requeue(ActiveJob& active);
 
-  /// next() gives no more; running jobs are told to stop.
+  /// Makes next() return nullptr and asks running jobs to stop.
   void stop();
 
-  /// Old jobs leave, and those beyond the number that is kept. → the ids of the gone.
-  std::vector<std::string> forget_old();
+  /// Deletes ended jobs beyond the limits of age and number. Returns their ids.
+  std::vector<std::string> remove_old();
   std::map<State, uint64_t> count() const;
 
  private:
-  using Queue = std::map<std::string, std::deque<std::shared_ptr<ActiveJob>>>;
-  struct Waiting {
-    std::list<std::string> turns;  ///< visitors who wait, next first
-    Queue of;
+  struct LaneQueue {
+    std::list<std::string> visitors;                                     ///< with waiting jobs, the next first
+    std::map<std::string, std::deque<std::shared_ptr<ActiveJob>>> jobs;  ///< by visitor
   };
-  void take_up();
-  void enqueue(const std::shared_ptr<ActiveJob>& live);
-  std::vector<std::shared_ptr<ActiveJob>> in_order(const Waiting& waiting) const;
-  void tell_positions(Lane lane);
-  void tell_state(ActiveJob& live);
-  void end(ActiveJob& live, State state, Response answer);
+  void restore();
+  void enqueue(const std::shared_ptr<ActiveJob>& active);
+  std::vector<std::shared_ptr<ActiveJob>> in_order(const LaneQueue& queue) const;
+  void send_positions(Lane lane);
+  void send_state(ActiveJob& active);
+  void end(ActiveJob& active, State state, JobOutcome outcome);
   void save(const Job& job);
-  void forget(std::string_view id);
+  void remove(std::string_view id);
 
   std::shared_ptr<Database> database_, reader_;
-  const Limits limits_;
+  const PageLimits limits_;
   std::function<void(std::string_view)> log_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<Lane, Waiting> waiting_;
-  std::map<std::string, std::shared_ptr<ActiveJob>, std::less<>> live_;
+  std::map<Lane, LaneQueue> queues_;
+  std::map<std::string, std::shared_ptr<ActiveJob>, std::less<>> active_;
   bool stopping_ = false;
 };
 

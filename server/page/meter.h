@@ -1,4 +1,4 @@
-// From the reports of single files to the progress of a job.
+// Combines the progress of single files into the progress of a job.
 #pragma once
 
 #include <chrono>
@@ -12,17 +12,17 @@
 
 namespace depickle::server::page {
 
-/// Adds up the files of each phase, measures the rate, and says so at most 10 times a second. Not for several threads.
+/// Adds up the files of each phase and computes the rate. Reports at most 10 times per second. Not thread-safe.
 class Meter {
  public:
   using Clock = std::chrono::steady_clock;
-  Meter(std::function<void(std::string_view)> enter, std::function<void(const Measure&)> say)
-      : enter_(std::move(enter)),
-        say_(std::move(say)) {}
+  Meter(std::function<void(std::string_view)> on_phase, std::function<void(const JobProgress&)> on_progress)
+      : on_phase_(std::move(on_phase)),
+        on_progress_(std::move(on_progress)) {}
 
-  /// So many bytes are in the files that will be read: what a phase comes to before all of its files are known.
+  /// Sets the size of the files to read, which is the total of a phase until all its files are known.
   void expect(uint64_t bytes) { expected_bytes_ = bytes; }
-  /// A phase begins; one that is on already goes on.
+  /// Begins a phase, unless it is the current one.
   void enter(std::string_view phase);
   void report(const Step& step, Clock::time_point now);
 
@@ -30,17 +30,17 @@ class Meter {
   struct Amount {
     uint64_t done_bytes, total_bytes;
   };
-  std::function<void(std::string_view)> enter_;
-  std::function<void(const Measure&)> say_;
+  std::function<void(std::string_view)> on_phase_;
+  std::function<void(const JobProgress&)> on_progress_;
   uint64_t expected_bytes_ = 0;
   std::string phase_;
-  std::string step_phase_;                            ///< the step's own word
+  std::string step_phase_;                            ///< the name that the step uses
   std::map<std::string, Amount, std::less<>> files_;  ///< of step_phase_
   uint64_t done_bytes_ = 0, total_bytes_ = 0;
-  Clock::time_point began_, said_;
+  Clock::time_point started_, reported_;
 };
 
-/// The phase of the page that a step's word belongs to: "write" → "convert".
+/// Returns the phase of the page for the phase of a step: "convert" for "write".
 std::string_view phase_of(std::string_view step_phase);
 
 }  // namespace depickle::server::page

@@ -15,13 +15,13 @@ std::string metrics(const Service& service) {
   for (State state : {State::queued, State::running, State::done, State::failed, State::cancelled})
     out += fmt::format("depickle_jobs{{state=\"{}\"}} {}\n", name(state), counts[state]);
   declare("job_seconds", "summary");
-  for (Kind kind : {Kind::plan, Kind::convert, Kind::check, Kind::inspect}) {
-    const Runner::Sums& sums = service.runner.sums(kind);
-    out += fmt::format(
-        "depickle_job_seconds_sum{{kind=\"{}\"}} {:.3f}\n", name(kind), static_cast<double>(sums.milliseconds) / 1000);
-    out += fmt::format("depickle_job_seconds_count{{kind=\"{}\"}} {}\n", name(kind), sums.jobs.load());
+  for (JobKind kind : {JobKind::plan, JobKind::convert, JobKind::check, JobKind::inspect}) {
+    const Runner::Totals& totals = service.runner.totals(kind);
+    out += fmt::format("depickle_job_seconds_sum{{kind=\"{}\"}} {:.3f}\n", name(kind),
+        static_cast<double>(totals.milliseconds) / 1000);
+    out += fmt::format("depickle_job_seconds_count{{kind=\"{}\"}} {}\n", name(kind), totals.jobs.load());
   }
-  const Runner::Sums& conversions = service.runner.sums(Kind::convert);
+  const Runner::Totals& conversions = service.runner.totals(JobKind::convert);
   declare("downloaded_bytes_total", "counter");
   out += fmt::format("depickle_downloaded_bytes_total {}\n", conversions.downloaded_bytes.load());
   declare("converted_bytes_total", "counter");
@@ -29,7 +29,7 @@ std::string metrics(const Service& service) {
   declare("worker_deaths_total", "counter");
   out += fmt::format("depickle_sandbox_deaths_total {}\n", service.runner.deaths());
   declare("disk_bytes", "gauge");
-  return out + fmt::format("depickle_disk_bytes {}\n", service.keeping.used_bytes());
+  return out + fmt::format("depickle_disk_bytes {}\n", service.disk_quota.used_bytes());
 }
 
 }  // namespace depickle::server::page

@@ -1,4 +1,4 @@
-// web/openapi.json, as it was when the program was built.
+// web/openapi.json, embedded in the program.
 #pragma once
 
 #include <string_view>

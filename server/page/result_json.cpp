@@ -33,7 +33,7 @@ void write_largest(JsonWriter& json, const std::map<std::string, Share>& shares)
   json.end();
 }
 
-/// How long the dotted beginning is that all names have in common: what does not tell modules apart.
+/// Returns the length of the dotted prefix that all names share.
 size_t common_prefix(const std::vector<TensorRow>& tensors) {
   if (tensors.empty()) return 0;
   std::string_view common = tensors.front().name;
@@ -45,34 +45,34 @@ size_t common_prefix(const std::vector<TensorRow>& tensors) {
   return dot == std::string_view::npos ? 0 : dot + 1;
 }
 
-uint64_t size_of(const PlanContext& around, const std::filesystem::path& file) {
-  auto at = around.sizes.find(file.string());
-  return at == around.sizes.end() ? 0 : at->second;
+uint64_t size_of(const PlanContext& context, const std::filesystem::path& file) {
+  auto at = context.sizes.find(file.string());
+  return at == context.sizes.end() ? 0 : at->second;
 }
 
-void write_left(
-    JsonWriter& json, std::string_view key, const std::vector<convert::SkippedFile>& files, const PlanContext& around) {
+void write_unconverted(JsonWriter& json, std::string_view key, const std::vector<convert::SkippedFile>& files,
+    const PlanContext& context) {
   json.key(key).array();
   for (const convert::SkippedFile& left : files) {
     json.object().key("file").value(left.file.string()).key("reason").value(left.reason);
-    json.key("bytes").value(size_of(around, left.file)).end();
+    json.key("bytes").value(size_of(context, left.file)).end();
   }
   json.end();
 }
 
-void write_file(JsonWriter& json, const convert::FileReport& file, const PlanContext& around) {
+void write_file(JsonWriter& json, const convert::FileReport& file, const PlanContext& context) {
   json.object();
   write_members(json, file);
-  json.key("bytes").value(size_of(around, file.source));
+  json.key("bytes").value(size_of(context, file.source));
   json.key("source_sha256").value(file.digested_sources.empty() ? "" : file.digested_sources.front().sha256);
   json.key("target_sha256").value(file.target_sha256).end();
 }
 
-std::string_view words_of(const scan::NamedGlobal& global, const scan::Scan& scan) {
+std::string_view describe(const scan::NamedGlobal& global, const scan::Scan& scan) {
   if (global.inert) return "only builds tensors and plain containers";
   for (const scan::Finding& finding : scan.findings)
     if (finding.what.starts_with(global.name)) return finding.effect;
-  return "is not on the list of what only builds tensors";
+  return "is not on the list of globals that only build tensors";
 }
 
 }  // namespace
@@ -118,26 +118,27 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
     for (const scan::NamedGlobal& global : file.scan.globals) {
       if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("name").value(global.name).key("inert").value(global.inert);
-      json.key("count").value(global.count).key("words").value(words_of(global, file.scan)).end();
+      json.key("count").value(global.count).key("words").value(describe(global, file.scan)).end();
     }
   }
   json.end().end();
 }
 
 void write_report(JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors,
-    const PlanContext& around) {
+    const PlanContext& context) {
   json.key("outcome").value(name(report.outcome)).key("commit").value(report.commit).key("files").array();
   uint64_t count = 0;
   for (const convert::FileReport& file : report.report.files) {
-    write_file(json, file, around);
+    write_file(json, file, context);
     count += file.tensors;
   }
   json.end().key("indexes");
   write_indexes(json, report.report.indexes);
   const bool nothing = report.outcome == repo::Outcome::nothing_to_do;
-  write_left(json, "already",
-      nothing && report.report.up_to_date.empty() ? report.plan.already : report.report.up_to_date, around);
-  write_left(json, "left", nothing && report.report.skipped.empty() ? report.plan.left : report.report.skipped, around);
+  write_unconverted(json, "already",
+      nothing && report.report.up_to_date.empty() ? report.plan.already : report.report.up_to_date, context);
+  write_unconverted(
+      json, "left", nothing && report.report.skipped.empty() ? report.plan.left : report.report.skipped, context);
   json.key("failed");
   write_failures(json, report.report.failed);
   json.key("read_bytes").value(report.plan.source_bytes).key("previous").array();
@@ -145,7 +146,7 @@ void write_report(JsonWriter& json, const repo::RepoReport& report, const std::v
     const hub::Discussion& discussion = request.discussion;
     json.object().key("number").value(discussion.number).key("title").value(discussion.title);
     json.key("author").value(discussion.author).key("status").value(name(discussion.status));
-    json.key("url").value(around.url_of(discussion.number)).key("does_it");
+    json.key("url").value(context.url_of(discussion.number)).key("does_it");
     json.value(report.outcome == repo::Outcome::already_open).end();
   }
   json.end().key("title").value(report.title).key("description").value(report.description).key("scan");
@@ -185,7 +186,7 @@ std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view 
       if (kept == by_name.end()) continue;
       TensorRow row = rows[kept->second];
       row.name = tied.name;
-      row.bytes = 0;  // they are the other's
+      row.bytes = 0;  // counted at the other name
       row.note = "stored once, as " + tied.kept;
       rows.push_back(std::move(row));
     }

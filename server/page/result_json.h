@@ -1,4 +1,4 @@
-// The parts that results of jobs are made of, as the API spells them (web/openapi.json).
+// The JSON of job results (web/openapi.json).
 #pragma once
 
 #include <functional>
@@ -15,26 +15,27 @@
 
 namespace depickle::server::page {
 
-/// Bytes and tensors by dtype and by module: the largest, and the rest as "other".
+/// Writes bytes and tensors by dtype and by module: the 8 largest, and the rest as "other".
 void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors);
 
-/// What loading would do, all files together; at most 1000 findings and 1000 globals.
+/// Writes what loading the files would execute; at most 1000 findings and 1000 globals.
 void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans);
 
-/// What a report does not say itself: the sizes of the repository's files, and the address of a pull request.
+/// Facts that a report does not contain: the sizes of the repository's files and the URLs of pull requests.
 struct PlanContext {
   std::map<std::string, uint64_t, std::less<>> sizes;
   std::function<std::string(uint64_t number)> url_of;
 };
 
-/// The members from `outcome` to `notes` that plans and conversions share.
-void write_report(
-    JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors, const PlanContext& around);
+/// Writes the members from `outcome` to `notes`, which plans and conversions share.
+void write_report(JsonWriter& json, const repo::RepoReport& report, const std::vector<TensorRow>& tensors,
+    const PlanContext& context);
 
-/// The tensors that the conversion writes, tied names and what was skipped; `verdict` of those that are written.
+/// Returns the tensors that the conversion writes, the tied names and the skipped tensors. `verdict` is for the written
+/// ones.
 std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view verdict);
 
-/// The tensors of one model, as a look at it found them.
+/// Appends the tensors of one model.
 void append_rows(std::vector<TensorRow>& rows, const std::vector<convert::DigestedTensor>& tensors,
     const std::string& file, std::string_view verdict);
 

@@ -12,11 +12,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// At least this many plans, checks and inspections go on at once.
+// The minimum number of threads for plans, checks and inspections.
 constexpr unsigned kQuickThreads = 2;
 
-[[noreturn]] void stop_for(ActiveJob::Stop why) {
-  throw Error(Code::cancelled, "", why == ActiveJob::Stop::cancelled ? "cancelled" : "the server stops");
+[[noreturn]] void throw_stopped(ActiveJob::Stop why) {
+  throw Error(Code::cancelled, "", why == ActiveJob::Stop::cancelled ? "cancelled" : "the server is stopping");
 }
 
 }  // namespace
@@ -35,7 +35,7 @@ Runner::Runner(
 void Runner::start() {
   sigset_t all, before;
   ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the program's first thread
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are for the main thread
   for (unsigned i = 0; i < settings_.limits.conversions; ++i) threads_.emplace_back([this] { run(Lane::conversions); });
   for (unsigned i = 0; i < std::max(kQuickThreads, settings_.limits.conversions); ++i)
     threads_.emplace_back([this] { run(Lane::quick); });
@@ -49,65 +49,70 @@ void Runner::stop() {
 }
 
 void Runner::run(Lane lane) {
-  while (std::shared_ptr<ActiveJob> live = jobs_.next(lane)) {
-    const auto began = Clock::now();
-    work_on(*live);
-    Sums& sums = sums_[static_cast<size_t>(live->job.wish.kind)];
-    ++sums.jobs;
-    sums.milliseconds +=
-        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count());
+  while (std::shared_ptr<ActiveJob> active = jobs_.next(lane)) {
+    const auto start = Clock::now();
+    run_job(*active);
+    Totals& totals = totals_[static_cast<size_t>(active->job.request.kind)];
+    ++totals.jobs;
+    totals.milliseconds +=
+        static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
     if (lane == Lane::conversions) after_();
   }
 }
 
-void Runner::work_on(ActiveJob& live) {
+JobResult Runner::do_job(ActiveJob& active, repo::Engine& engine, const std::function<void()>& check) {
+  const Account account = account_();
+  Meter meter([&](std::string_view phase) { jobs_.phase(active, phase); },
+      [&](const JobProgress& progress) { jobs_.progress(active, progress); });
+  const Work work{.settings = settings_,
+      .account = account,
+      .request = active.job.request,
+      .token = active.token,
+      .folder = job_folder(settings_, active.job.id),
+      .engine = engine,
+      .check = check,
+      .enter =
+          [&](std::string_view phase) {
+            check();
+            meter.enter(phase);
+          },
+      .expect = [&](uint64_t bytes) { meter.expect(bytes); },
+      .progress =
+          [&](const Step& step) {
+            check();
+            meter.report(step, Clock::now());
+          }};
+  JobResult result = do_work(work);
+  Totals& totals = totals_[static_cast<size_t>(work.request.kind)];
+  totals.downloaded_bytes += result.downloaded_bytes;
+  totals.converted_bytes += result.converted_bytes;
+  return result;
+}
+
+void Runner::run_job(ActiveJob& active) {
   const Clock::time_point deadline = Clock::now() + settings_.limits.job;
   auto check = [&] {
-    if (live.stop != ActiveJob::Stop::no) stop_for(live.stop);
+    if (active.stop != ActiveJob::Stop::no) throw_stopped(active.stop);
     if (Clock::now() >= deadline)
       throw Error(Code::limit, Reason::time_limit,
-          fmt::format("it took longer than {}", plural(settings_.limits.job.count(), "second")));
+          fmt::format("the job took longer than {}", plural(settings_.limits.job.count(), "second")));
   };
   sandbox::SandboxOptions options = settings_.sandbox;
   options.check_cancelled = check;
   sandbox::Sandbox sandbox(std::move(options));
   try {
-    const Account account = account_();
-    Meter meter([&](std::string_view phase) { jobs_.phase(live, phase); },
-        [&](const Measure& measure) { jobs_.progress(live, measure); });
-    const Work work{.settings = settings_,
-        .account = account,
-        .wish = live.job.wish,
-        .token = live.token,
-        .folder = job_folder(settings_, live.job.id),
-        .engine = sandbox,
-        .check = check,
-        .enter =
-            [&](std::string_view phase) {
-              check();
-              meter.enter(phase);
-            },
-        .expect = [&](uint64_t bytes) { meter.expect(bytes); },
-        .progress =
-            [&](const Step& step) {
-              check();
-              meter.report(step, Clock::now());
-            }};
-    JobResult worked = do_work(work);
-    Sums& sums = sums_[static_cast<size_t>(work.wish.kind)];
-    sums.downloaded_bytes += worked.downloaded_bytes;
-    sums.converted_bytes += worked.converted_bytes;
-    jobs_.done(live, std::move(worked.answer), worked.tensors);
+    JobResult result = do_job(active, sandbox, check);
+    jobs_.done(active, std::move(result.outcome), result.tensors);
   } catch (const Error& error) {
-    if (live.stop == ActiveJob::Stop::shutdown && live.token.empty())
-      jobs_.put_back(live);
+    if (active.stop == ActiveJob::Stop::shutdown && active.token.empty())
+      jobs_.requeue(active);
     else
-      jobs_.fail(live, Problem::of(error),
-          live.stop == ActiveJob::Stop::cancelled && error.code() == Code::cancelled ? State::cancelled
-                                                                                     : State::failed);
+      jobs_.fail(active, Problem::of(error),
+          active.stop == ActiveJob::Stop::cancelled && error.code() == Code::cancelled ? State::cancelled
+                                                                                       : State::failed);
   } catch (const std::exception& problem) {
-    jobs_.fail(live,
-        {"failed", fmt::format("the server failed: {}", printable(problem.what())), "its log says more; try again"});
+    jobs_.fail(active, {"failed", fmt::format("internal server error: {}", printable(problem.what())),
+                           "try again; see the server log"});
   }
   deaths_ += sandbox.failures();
 }

@@ -1,4 +1,4 @@
-// The threads that work on jobs.
+// The threads that run the jobs.
 #pragma once
 
 #include <atomic>
@@ -13,24 +13,24 @@ namespace depickle::server::page {
 
 class Runner {
  public:
-  /// All of it must outlive the runner. `after` is called when a conversion has ended, to tidy up.
+  /// The arguments must outlive the runner. Calls `after` when a conversion has ended.
   Runner(const Settings& settings, const std::function<Account()>& account, Jobs& jobs, std::function<void()> after);
-  /// stop()
   ~Runner() { stop(); }
 
   void start();
-  /// Stops what runs, and waits for it; a later process begins it again.
+  /// Stops the running jobs and waits for them. Jobs without a token are queued again for the next process.
   void stop();
   uint64_t deaths() const noexcept { return deaths_; }
-  /// How many jobs there were of a kind, how long they took, and what they brought from the Hub and wrote.
-  struct Sums {
+  /// Totals of the jobs of one kind.
+  struct Totals {
     std::atomic<uint64_t> jobs = 0, milliseconds = 0, downloaded_bytes = 0, converted_bytes = 0;
   };
-  const Sums& sums(Kind kind) const noexcept { return sums_[static_cast<size_t>(kind)]; }
+  const Totals& totals(JobKind kind) const noexcept { return totals_[static_cast<size_t>(kind)]; }
 
  private:
   void run(Lane lane);
-  void work_on(ActiveJob& live);
+  void run_job(ActiveJob& active);
+  JobResult do_job(ActiveJob& active, repo::Engine& engine, const std::function<void()>& check);
 
   const Settings& settings_;
   std::function<Account()> account_;
@@ -38,10 +38,10 @@ class Runner {
   std::function<void()> after_;
   std::vector<std::thread> threads_;
   std::atomic<uint64_t> deaths_ = 0;
-  Sums sums_[4];
+  Totals totals_[4];
 };
 
-/// DATA/app/jobs/ID
+/// Returns DATA/app/jobs/ID.
 std::filesystem::path job_folder(const Settings& settings, std::string_view id);
 
 }  // namespace depickle::server::page

@@ -1,4 +1,4 @@
-// What the API's handlers share. Inside app only.
+// The state that the API's handlers share. Inside this module only.
 #pragma once
 
 #include <atomic>
@@ -24,7 +24,7 @@ struct Service {
   std::shared_ptr<Database> database, reader;
   Tensors tensors;
   Jobs jobs;
-  DiskQuota keeping;
+  DiskQuota disk_quota;
   Guard guard;
   Runner runner;
   const http::Counters* counters = nullptr;
@@ -32,8 +32,8 @@ struct Service {
 
   Account account() const;
   void set_account(Account account);
-  /// Queues what was asked for. Throws as read_wish() and Jobs::add().
-  Jobs::Added add(const http::Request& request, Kind kind, const std::string& address, uint64_t number,
+  /// Parses a request and adds the job. Throws what parse_job_request() and Jobs::add() throw.
+  Jobs::Added add(const http::Request& request, JobKind kind, const std::string& address, uint64_t number,
       bool pull_request, const std::string& token);
 
  private:
@@ -45,22 +45,22 @@ void add_job_routes(http::Router& router, Service& service);
 void add_result_routes(http::Router& router, Service& service);
 void add_merge_route(http::Router& router, Service& service);
 void add_gradio_routes(http::Router& router, Service& service);
-/// Prometheus' text format.
+/// Returns the metrics in the text format of Prometheus.
 std::string metrics(const Service& service);
 
-/// The handler with its errors explained.
+/// Returns the handler with its exceptions turned into error responses.
 template <typename Handler>
-http::Handler answering(Service& service, Handler handler) {
+http::Handler api_handler(Service& service, Handler handler) {
   return [&service, handler](http::Request& request) {
-    return explained([&] { return handler(service, request); }, service.settings.log);
+    return catch_errors([&] { return handler(service, request); }, service.settings.log);
   };
 }
 
 http::Response json_response(int status, std::string json);
-/// Throws 404.
+/// Returns the job of the route. Throws http::Abort with status 404.
 Job job_at(const Service& service, const http::Request& request);
-/// The query's number. Throws 400 where it is none or out of bounds.
+/// Returns a number from the query. Throws http::Abort with status 400 if it is not a number from `min` to `max`.
 uint64_t number_of(
-    const http::Request& request, std::string_view name, uint64_t otherwise, uint64_t least, uint64_t most);
+    const http::Request& request, std::string_view name, uint64_t default_value, uint64_t min, uint64_t max);
 
 }  // namespace depickle::server::page

@@ -6,18 +6,18 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/json.h"
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 
 namespace depickle::server::page {
 namespace {
 
-constexpr uint64_t kMost = INT64_MAX;
+constexpr uint64_t kMaxInteger = INT64_MAX;
 
 int64_t elements(const TensorRow& row) {
   uint64_t product = 1;
   for (uint64_t size : row.shape)
     if (__builtin_mul_overflow(product, size, &product)) return INT64_MAX;
-  return static_cast<int64_t>(std::min(product, kMost));
+  return static_cast<int64_t>(std::min(product, kMaxInteger));
 }
 
 std::string shape_json(const TensorRow& row) {
@@ -33,8 +33,7 @@ std::string_view column(std::string_view sort) {
   for (std::string_view known : {"position", "name", "dtype", "bytes", "verdict"})
     if (sort == known) return known;
   if (sort == "shape") return "elements";
-  throw Error(
-      Code::malformed, "", "there is no such order", {}, "sort by position, name, dtype, shape, bytes or verdict");
+  throw Error(Code::malformed, "", "unknown sort order", {}, "sort by position, name, dtype, shape, bytes or verdict");
 }
 
 }  // namespace
@@ -47,7 +46,7 @@ void Tensors::write(int64_t job, const std::vector<TensorRow>& rows) {
       const TensorRow& row = rows[i];
       shape = shape_json(row);
       return std::vector<Value>{job, static_cast<int64_t>(i), std::string_view(row.name), std::string_view(row.dtype),
-          std::string_view(shape), elements(row), static_cast<int64_t>(std::min(row.bytes, kMost)),
+          std::string_view(shape), elements(row), static_cast<int64_t>(std::min(row.bytes, kMaxInteger)),
           std::string_view(row.file), std::string_view(row.sha256), std::string_view(row.verdict),
           std::string_view(row.note)};
     });

@@ -1,4 +1,4 @@
-// The table of tensors that a job has found, in the database.
+// The tensor table of a job, in the database.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ class Database;
 
 namespace depickle::server::page {
 
-/// Names are whatever a model says: text to be shown, nothing else.
+/// Names come from the model and are not trusted.
 struct TensorRow {
   std::string name, dtype;
   std::vector<uint64_t> shape;
@@ -25,20 +25,20 @@ struct TensorQuery {
   uint64_t offset = 0, limit = 200;
   std::string sort = "position";  ///< position, name, dtype, shape (by elements), bytes or verdict
   bool descending = false;
-  std::string filter;  ///< part of a name or dtype, in any case (of ASCII letters)
+  std::string filter;  ///< substring of a name or dtype; ignores the case of ASCII letters
 };
 
-/// Safe to use from several threads; readers do not wait for the writer.
+/// Safe to use from several threads. Readers do not wait for the writer.
 class Tensors {
  public:
-  /// `database` is the writer's.
+  /// `database` is the connection for writing.
   Tensors(std::shared_ptr<Database> database, std::shared_ptr<Database> reader)
       : database_(std::move(database)),
         reader_(std::move(reader)) {}
 
-  /// All rows of a job, replaced in one go.
+  /// Replaces all rows of a job in one transaction.
   void write(int64_t job, const std::vector<TensorRow>& rows);
-  /// {"total", "matched", "offset", "tensors": […]}. Throws Error{malformed} for an unknown `sort`.
+  /// Returns {"total", "matched", "offset", "tensors": […]}. Throws Error{malformed} for an unknown `sort`.
   std::string page(int64_t job, const TensorQuery& query) const;
 
  private:

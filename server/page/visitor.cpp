@@ -36,7 +36,7 @@ bool is_address(std::string_view host) {
   return ::inet_pton(AF_INET, text.c_str(), bytes) == 1;
 }
 
-/// The cookie's value where it is one that we could have given.
+/// Returns the value of the cookie if it has the form of set_cookie().
 std::string_view cookie_of(const http::Request& request) {
   std::string_view rest = request.field("Cookie");
   while (!rest.empty()) {
@@ -46,8 +46,8 @@ std::string_view cookie_of(const http::Request& request) {
     size_t equals = pair.find('=');
     if (equals == std::string_view::npos || pair.substr(0, equals) != kCookie) continue;
     std::string_view value = pair.substr(equals + 1);
-    bool is_ours = value.size() == 40 && is_id(value.substr(0, 20)) && is_id(value.substr(20));
-    if (is_ours) return value;
+    bool is_valid = value.size() == 40 && is_id(value.substr(0, 20)) && is_id(value.substr(20));
+    if (is_valid) return value;
   }
   return {};
 }
@@ -62,47 +62,47 @@ std::string hash(std::string_view text) {
 
 }  // namespace
 
-void Guard::listening(const std::string& host, uint16_t port) {
+void Guard::set_address(const std::string& host, uint16_t port) {
   port_ = port;
   any_address_ = host == "0.0.0.0" || host == "::";
   if (!any_address_)
     names_.push_back(fmt::format("{}:{}", host.find(':') == std::string::npos ? host : "[" + host + "]", port));
 }
 
-bool Guard::is_ours(std::string_view host) const {
+bool Guard::is_allowed(std::string_view host) const {
   const auto [name, port] = split_port(host);
   if (any_address_ && is_address(name)) return true;
-  const std::string our_port = fmt::format(":{}", port_);
-  const bool is_port = port == our_port || (port.empty() && port_ == 80);
+  const std::string bound_port = fmt::format(":{}", port_);
+  const bool is_bound_port = port == bound_port || (port.empty() && port_ == 80);
   for (std::string_view local : {"127.0.0.1", "localhost", "[::1]"})
-    if (same(name, local) && is_port) return true;
-  for (const std::string& ours : names_) {
-    const auto [our_name, named_port] = split_port(ours);
-    // In front there may be a proxy, on a port of its own.
-    if (same(name, our_name) && (named_port.empty() || named_port == port)) return true;
+    if (same(name, local) && is_bound_port) return true;
+  for (const std::string& known : names_) {
+    const auto [known_name, known_port] = split_port(known);
+    // A proxy in front may use another port.
+    if (same(name, known_name) && (known_port.empty() || known_port == port)) return true;
   }
   return false;
 }
 
 void Guard::operator()(const http::Request& request) const {
   const std::string& host = request.field("Host");
-  if (!is_ours(host))
-    refuse(421, Code::denied, fmt::format("this server is not {}", quoted(host, 80)),
-        "who runs it can allow the name: serve --name HOST");
+  if (!is_allowed(host))
+    refuse(421, Problem::of(Error(Code::denied, Reason::host_not_allowed,
+                    fmt::format("the host {} is not allowed", quoted(host, 80)))));
   if (request.method != "POST") return;
   std::string_view type = request.field("Content-Type");
   type = type.substr(0, type.find(';'));
   while (type.ends_with(' ')) type.remove_suffix(1);
   if (!same(type, "application/json"))
-    refuse(415, Code::malformed, "the body must be application/json", "send Content-Type: application/json");
+    refuse(415, Code::malformed, "the body is not application/json", "send Content-Type: application/json");
   if (const std::string* origin = request.fields.find("Origin")) {
     size_t slashes = origin->find("://");
     if (slashes == std::string::npos || !same(std::string_view(*origin).substr(slashes + 3), host))
-      refuse(403, Code::denied, "this was sent by the page of another site", "use this server's own page");
+      refuse(403, Code::denied, "the request comes from a page of another site", "use the page of this server");
   }
   if (const std::string* site = request.fields.find("Sec-Fetch-Site");
       site && *site != "same-origin" && *site != "none")
-    refuse(403, Code::denied, "this was sent by the page of another site", "use this server's own page");
+    refuse(403, Code::denied, "the request comes from a page of another site", "use the page of this server");
 }
 
 std::string visitor_of(const http::Request& request) {

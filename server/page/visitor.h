@@ -1,4 +1,4 @@
-// Who asks, and whether a page of ours has sent it.
+// Identifies the visitor and rejects cross-site requests.
 #pragma once
 
 #include <cstdint>
@@ -9,28 +9,30 @@
 
 namespace depickle::server::page {
 
-/// Against requests that somebody else's page makes a browser send: by its name resolving to us (DNS rebinding), or across sites.
+/// Rejects requests that a page of another site makes a browser send: DNS rebinding and cross-site requests.
 class Guard {
  public:
-  /// `names`: hosts that we may be called by, with or without a port, besides those of listening().
+  /// `names` are allowed hosts, with or without a port, besides those of set_address().
   explicit Guard(std::vector<std::string> names) : names_(std::move(names)) {}
-  /// Where we listen; before the first request. On all addresses (0.0.0.0, ::) any address is ours, for it is no name.
-  void listening(const std::string& host, uint16_t port);
+  /// Sets the bound address. Call it before the first request. For 0.0.0.0 and :: every IP address is allowed, because
+  /// it cannot be rebound.
+  void set_address(const std::string& host, uint16_t port);
 
-  /// Throws a StoreError: 421 for another host; for a POST 415 where it is not JSON, 403 where another site sent it.
+  /// Throws http::Abort: status 421 for another host; for a POST, 415 if its type is not JSON and 403 if it comes from
+  /// another site.
   void operator()(const http::Request& request) const;
 
  private:
-  bool is_ours(std::string_view host) const;
+  bool is_allowed(std::string_view host) const;
 
   std::vector<std::string> names_;
   uint16_t port_ = 0;
   bool any_address_ = false;
 };
 
-/// The visitor of a request as jobs know him: a hash, of the cookie or else of the address.
+/// Returns the id of the visitor: a hash of the cookie, or of the client address if there is no cookie.
 std::string visitor_of(const http::Request& request);
-/// Gives a new visitor a cookie.
+/// Adds a cookie to the response if the request has none.
 void set_cookie(const http::Request& request, http::Response& response);
 
 }  // namespace depickle::server::page

@@ -28,21 +28,22 @@ std::string Work::url(std::string_view below) const {
 JobResult do_work(const Work& work) {
   try {
     work.enter("resolve");
-    JobResult worked;
-    switch (work.wish.kind) {
-      case Kind::plan: worked = plan(work); break;
-      case Kind::convert: worked = convert(work); break;
-      case Kind::check: worked = check(work); break;
-      case Kind::inspect: worked = inspect(work); break;
+    JobResult result;
+    switch (work.request.kind) {
+      case JobKind::plan: result = plan(work); break;
+      case JobKind::convert: result = convert(work); break;
+      case JobKind::check: result = check(work); break;
+      case JobKind::inspect: result = inspect(work); break;
     }
-    if (work.wish.elsewhere) worked.answer.sentence += " (The address was read as one of this server's Hub.)";
-    return worked;
+    if (work.request.is_from_public_hub)
+      result.outcome.sentence += " (The address of the public Hub was read at this server's Hub.)";
+    return result;
   } catch (const hub::Failure& failure) {
-    // The Hub says the same of what is private and of what is not there.
+    // The Hub gives the same response for a private and a missing repository.
     if (work.token.empty() && failure.is_missing_repo())
-      throw failure.with_hint("look for a typing error; if it is private, give a token of yours that may read it");
+      throw failure.with_hint("check the spelling; for a private repository, enter a token that may read it");
     if (work.token.empty() && failure.code() == Code::denied)
-      throw failure.with_hint("give a token of yours that may do this; it is used for this job only");
+      throw failure.with_hint("enter a token that has access; it is used for this job only");
     throw;
   }
 }

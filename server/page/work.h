@@ -1,4 +1,4 @@
-// What a job does: asks the Hub, has files looked into by a worker process, and answers.
+// Runs a job: queries the Hub and reads the files in a sandboxed process.
 #pragma once
 
 #include <functional>
@@ -15,48 +15,48 @@
 
 namespace depickle::server::page {
 
-/// Whom the server itself is at the Hub; empty where it has no account.
+/// The server's account at the Hub. Empty if it has none.
 struct Account {
-  std::string name;  ///< empty until the Hub has said it
+  std::string name;  ///< empty until the Hub has answered
   std::string token;
 };
 
-/// One job's surroundings, on the thread that works on it.
+/// The context of a job on its thread.
 struct Work {
   const Settings& settings;
   const Account& account;
-  const JobRequest& wish;
+  const JobRequest& request;
   const std::string& token;      ///< the visitor's; may be empty
-  std::filesystem::path folder;  ///< of the job, for what is to be downloaded; made where it is needed
+  std::filesystem::path folder;  ///< of the job's files; created on demand
   repo::Engine& engine;
-  std::function<void()> check;                  ///< throws where the job is to stop
-  std::function<void(std::string_view)> enter;  ///< a phase begins
-  std::function<void(uint64_t bytes)> expect;   ///< so many bytes will be read and written
+  std::function<void()> check;                  ///< throws if the job must stop
+  std::function<void(std::string_view)> enter;  ///< begins a phase
+  std::function<void(uint64_t bytes)> expect;   ///< sets the size of the files to read
   Progress progress;
 
-  hub::RepoId repo() const { return hub::RepoId::parse(wish.repo); }
-  /// The Hub as the bearer of `as_token` sees it.
+  hub::RepoId repo() const { return hub::RepoId::parse(request.repo); }
+  /// Returns a client that uses `as_token`.
   hub::Client client(const std::string& as_token) const;
-  /// As this job may read: with the visitor's token; without one as anybody, or on a personal server as the account.
+  /// Returns the client for reading: with the visitor's token; without one, anonymous, or on a personal server as the
+  /// account.
   hub::Client reader() const { return client(!token.empty() || !settings.is_personal ? token : account.token); }
-  /// Where people find it; a path alone on the embedded Hub, which goes by several names.
+  /// Returns the URL of a page of the repository; for the embedded Hub, which may have several host names, a path.
   std::string url(std::string_view below) const;
 };
 
 struct JobResult {
-  Response answer;
+  JobOutcome outcome;
   std::vector<TensorRow> tensors;
   uint64_t downloaded_bytes = 0;
-  uint64_t converted_bytes = 0;  ///< of the safetensors files that were written
+  uint64_t converted_bytes = 0;  ///< size of the safetensors files that were written
 };
 
-/// Does the job. Throws Error.
+/// Runs the job. Throws Error.
 JobResult do_work(const Work& work);
 
-/// The hub's settings that everything here starts from: our cache, our patience.
+/// Returns the settings of all Hub clients of the page: cache, retries.
 hub::Settings hub_settings(const Settings& settings, const std::string& token);
 
-// The four, each in its file.
 JobResult plan(const Work& work);
 JobResult convert(const Work& work);
 JobResult check(const Work& work);

@@ -4,6 +4,7 @@
 #include "depickle/base/text.h"
 #include "depickle/repo/convert.h"
 #include "depickle/repo/remote.h"
+#include "server/base/time.h"
 #include "server/page/result_json.h"
 #include "server/page/work.h"
 
@@ -14,27 +15,27 @@ namespace fs = std::filesystem;
 using repo::Outcome;
 using repo::RepoReport;
 
-/// What is known before any weights file is touched: sizes, and that the model is not too large.
+/// Reads the file sizes before any weights file is downloaded. Throws Error{limit} if the model is too large.
 PlanContext read_plan_context(const Work& work, const hub::Client& client, const hub::RepoInfo& info) {
-  PlanContext around;
+  PlanContext context;
   const hub::RepoId repo = work.repo();
   const std::vector<hub::RepoFile> files = client.files(repo, info.commit);
-  for (const hub::RepoFile& file : files) around.sizes.emplace(file.path, file.size_bytes);
+  for (const hub::RepoFile& file : files) context.sizes.emplace(file.path, file.size_bytes);
   const repo::Plan plan =
       repo::plan(files, [&](const std::string& path) { return repo::read_index(client, repo, info.commit, path); });
   if (plan.source_bytes > work.settings.limits.model_bytes)
     throw Error(Code::limit, Reason::model_too_large,
-        fmt::format("the model is too large for this server (have {}, at most {})", human_bytes(plan.source_bytes),
+        fmt::format("the model is too large for this server (have {}, need at most {})", human_bytes(plan.source_bytes),
             human_bytes(work.settings.limits.model_bytes)),
         Where::in(repo.name()));
   work.expect(plan.source_bytes);
-  around.url_of = [&work](uint64_t number) { return work.url(fmt::format("discussions/{}", number)); };
-  return around;
+  context.url_of = [&work](uint64_t number) { return work.url(fmt::format("discussions/{}", number)); };
+  return context;
 }
 
 repo::ConvertOptions options_of(const Work& work) {
   repo::ConvertOptions options{
-      .revision = work.wish.revision, .convert = {}, .version = work.settings.version, .progress = work.progress};
+      .revision = work.request.revision, .convert = {}, .version = work.settings.version, .progress = work.progress};
   options.convert.engine = &work.engine;
   options.convert.threads = 2;
   return options;
@@ -42,10 +43,10 @@ repo::ConvertOptions options_of(const Work& work) {
 
 std::string nothing_sentence(const RepoReport& report) {
   if (report.outcome == Outcome::already_open)
-    return fmt::format("Nothing to do: pull request #{} of {} does it already.", *report.pull_request,
+    return fmt::format("Nothing to do: pull request #{} by {} is already open.", *report.pull_request,
         printable(report.previous.front().discussion.author));
-  return report.plan.already.empty() ? "Nothing to do: there are no pickled weights in it."
-                                     : "Nothing to do: it is safetensors already.";
+  return report.plan.already.empty() ? "Nothing to do: the repository contains no pickled weights."
+                                     : "Nothing to do: the weights are already in safetensors format.";
 }
 
 std::string failed_sentence(const RepoReport& report) {
@@ -62,30 +63,30 @@ uint64_t sum(const RepoReport& report, uint64_t convert::FileReport::* member) {
   return total;
 }
 
-void set_outcome(Response& answer, const RepoReport& report) {
+void set_outcome(JobOutcome& outcome, const RepoReport& report) {
   if (report.outcome == Outcome::nothing_to_do || report.outcome == Outcome::already_open) {
-    answer.answer = "nothing";
-    answer.sentence = nothing_sentence(report);
+    outcome.answer = "nothing";
+    outcome.sentence = nothing_sentence(report);
   } else if (report.outcome == Outcome::failed) {
-    answer.answer = "no";
-    answer.sentence = failed_sentence(report);
+    outcome.answer = "no";
+    outcome.sentence = failed_sentence(report);
   } else {
-    answer.answer = "yes";
+    outcome.answer = "yes";
   }
 }
 
-/// The client that may open the pull request. Without a visitor's token that is our own account, which may see more than the visitor: so
-/// first anybody must be able to see the repository, and read its files.
+/// Returns the client that opens the pull request. Without a visitor's token it uses the account of the server, which
+/// may have access to repositories that the visitor must not see. So the repository must be public.
 hub::Client opener(const Work& work) {
-  if (!work.token.empty() || !work.wish.pull_request) return work.reader();
+  if (!work.token.empty() || !work.request.pull_request) return work.reader();
   if (work.account.token.empty())
-    throw Error(Code::denied, "", "a pull request needs a token: this server has no account of its own",
-        Where::in(work.wish.repo), "give a token of yours, or convert without a pull request");
+    throw Error(Code::denied, "", "a pull request needs a token, because this server has no account",
+        Where::in(work.request.repo), "enter a token, or convert without a pull request");
   if (!work.settings.is_personal) {
-    const hub::RepoInfo seen = work.client("").info(work.repo(), work.wish.revision);
+    const hub::RepoInfo seen = work.client("").info(work.repo(), work.request.revision);
     if (seen.is_private || seen.is_gated)
-      throw Error(Code::denied, "", "not everybody may read this repository", Where::in(work.wish.repo),
-          "give a token of yours that may; it is used for this job only");
+      throw Error(Code::denied, "", "the repository is private or gated", Where::in(work.request.repo),
+          "enter a token that may read it; it is used for this job only");
   }
   return work.client(work.account.token);
 }
@@ -108,10 +109,10 @@ std::string python_lines(const Work& work, const RepoReport& report) {
   std::string_view library = is_pipeline ? "diffusers" : "transformers";
   std::string_view loader = is_pipeline ? "DiffusionPipeline" : "AutoModel";
   return fmt::format("from {0} import {1}\nmodel = {1}.from_pretrained(\"{2}\"{3}, use_safetensors=True)", library,
-      loader, work.wish.repo, revision);
+      loader, work.request.repo, revision);
 }
 
-/// Whether the pull request that was opened may be merged from here: what it is now is what was proven.
+/// Returns the opened pull request, with the commit that was verified.
 Merge merge_of(const Work& work, const hub::Client& client, const RepoReport& report) {
   Merge merge;
   if (report.outcome != Outcome::opened || !report.pull_request) {
@@ -124,75 +125,80 @@ Merge merge_of(const Work& work, const hub::Client& client, const RepoReport& re
   return merge;
 }
 
+void write_pull_request(JsonWriter& json, const RepoReport& report, const PlanContext& context, uint64_t identical) {
+  json.key("pull_request");
+  report.pull_request ? json.value(*report.pull_request) : json.null();
+  json.key("url").value(report.pull_request ? context.url_of(*report.pull_request) : "");
+  json.key("revision").value(report.pull_request ? hub::pull_request_revision(*report.pull_request) : "");
+  json.key("identical").value(identical).key("superseded").array();
+  for (uint64_t number : report.superseded) json.value(number);
+  json.end();
+}
+
 }  // namespace
 
 JobResult plan(const Work& work) {
   const hub::Client client = work.reader();
-  const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
-  const PlanContext around = read_plan_context(work, client, info);
+  const hub::RepoInfo info = client.info(work.repo(), work.request.revision);
+  const PlanContext context = read_plan_context(work, client, info);
   work.enter("read");
-  const RepoReport report = repo::plan_repo(client, work.repo(), options_of(work), work.wish.pull_request);
-  JobResult worked{.answer = {}, .tensors = rows_of(report, "")};
-  set_outcome(worked.answer, report);
-  if (worked.answer.answer == "yes")
-    worked.answer.sentence =
+  const RepoReport report = repo::plan_repo(client, work.repo(), options_of(work), work.request.pull_request);
+  JobResult result{.outcome = {}, .tensors = rows_of(report, "")};
+  set_outcome(result.outcome, report);
+  if (result.outcome.answer == "yes")
+    result.outcome.sentence =
         fmt::format("{} in {} ({}) can be converted.", plural(sum(report, &convert::FileReport::tensors), "tensor"),
             plural(report.report.files.size(), "file"), human_bytes(report.plan.source_bytes));
-  JsonWriter json(worked.answer.result, JsonWriter::Style::compact);
+  JsonWriter json(result.outcome.result, JsonWriter::Style::compact);
   json.object();
-  write_report(json, report, worked.tensors, around);
+  write_report(json, report, result.tensors, context);
   json.end();
-  return worked;
+  return result;
 }
 
 JobResult convert(const Work& work) {
   const hub::Client client = opener(work);
-  const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
-  const PlanContext around = read_plan_context(work, client, info);
-  const int64_t began = now_ms();
+  const hub::RepoInfo info = client.info(work.repo(), work.request.revision);
+  const PlanContext context = read_plan_context(work, client, info);
+  const Moment start = now_ms();
   repo::ConvertOptions options = options_of(work);
   const fs::path receipt = work.folder / "receipt.json", files = work.folder / "files";
-  fs::remove_all(work.folder);  // of an attempt that a restart has ended
+  fs::remove_all(work.folder);  // from an attempt before a restart
   fs::create_directories(files);
   options.convert.receipt = receipt;
-  const RepoReport report = work.wish.pull_request ? repo::open_pull_request(client, work.repo(), options)
-                                                   : repo::convert_repo(client, work.repo(), files, options);
-  const double seconds = static_cast<double>(now_ms() - began) / 1000;
+  const RepoReport report = work.request.pull_request ? repo::open_pull_request(client, work.repo(), options)
+                                                      : repo::convert_repo(client, work.repo(), files, options);
+  const double seconds = static_cast<double>(now_ms() - start) / 1000;
   const bool is_done = report.outcome == Outcome::opened || report.outcome == Outcome::written;
-  JobResult worked{.answer = {},
+  JobResult result{.outcome = {},
       .tensors = rows_of(report, is_done ? "identical" : ""),
       .downloaded_bytes = report.downloaded_bytes,
       .converted_bytes = is_done ? sum(report, &convert::FileReport::file_bytes) : 0};
-  Response& answer = worked.answer;
-  set_outcome(answer, report);
+  JobOutcome& outcome = result.outcome;
+  set_outcome(outcome, report);
   const uint64_t tensors = sum(report, &convert::FileReport::tensors);
   const uint64_t identical = sum(report, &convert::FileReport::identical);
   if (is_done)
-    answer.sentence = fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
+    outcome.sentence = fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
         report.pull_request ? fmt::format(" Pull request #{} is open.", *report.pull_request) : "");
   if (report.outcome == Outcome::failed) {
-    answer.problem = Problem::of(report.report.failed.front().error);
-    answer.problem->message = answer.sentence;
+    outcome.problem = Problem::of(report.report.failed.front().error);
+    outcome.problem->message = outcome.sentence;
   }
-  answer.merge = merge_of(work, client, report);
-  JsonWriter json(answer.result, JsonWriter::Style::compact);
+  outcome.merge = merge_of(work, client, report);
+  JsonWriter json(outcome.result, JsonWriter::Style::compact);
   json.object();
-  write_report(json, report, worked.tensors, around);
-  json.key("pull_request");
-  report.pull_request ? json.value(*report.pull_request) : json.null();
-  json.key("url").value(report.pull_request ? around.url_of(*report.pull_request) : "");
-  json.key("revision").value(report.pull_request ? hub::pull_request_revision(*report.pull_request) : "");
-  json.key("identical").value(identical).key("superseded").array();
-  for (uint64_t number : report.superseded) json.value(number);
-  json.end().key("downloaded_bytes").value(report.downloaded_bytes).key("seconds").value(seconds);
+  write_report(json, report, result.tensors, context);
+  write_pull_request(json, report, context, identical);
+  json.key("downloaded_bytes").value(report.downloaded_bytes).key("seconds").value(seconds);
   json.key("has_receipt").value(is_done && fs::exists(receipt));
   json.key("python").value(is_done || report.pull_request ? python_lines(work, report) : "");
   json.key("downloads").array();
-  if (!work.wish.pull_request && is_done)
+  if (!work.request.pull_request && is_done)
     for (const auto& [file, bytes] : downloads_in(files))
       json.object().key("file").value(file).key("bytes").value(bytes).end();
-  json.end().key("mergeable").value(answer.merge.is_possible).key("why_not").value(answer.merge.why_not).end();
-  return worked;
+  json.end().key("mergeable").value(outcome.merge.is_possible).key("why_not").value(outcome.merge.why_not).end();
+  return result;
 }
 
 }  // namespace depickle::server::page

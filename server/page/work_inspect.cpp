@@ -1,4 +1,4 @@
-// The tables of a model's files, without downloading them.
+// Inspections: the tensor tables of a model, read without downloading the files.
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
@@ -21,9 +21,9 @@ class Inspection {
         client_(client),
         commit_(std::move(commit)) {}
 
-  /// What the address names: a file, or the model that a library would load.
+  /// Returns the file that the address names, or the files of the model that a library would load.
   std::vector<std::string> entries(const std::vector<std::string>& files) const {
-    if (!work_.wish.path.empty()) return {work_.wish.path};
+    if (!work_.request.path.empty()) return {work_.request.path};
     std::optional<std::string> model_index;
     if (std::ranges::find(files, kModelIndex) != files.end())
       model_index = repo::read_text(client_, work_.repo(), commit_, std::string(kModelIndex));
@@ -39,38 +39,38 @@ class Inspection {
     weights::Model model{.entry = open(path), .open_shard = {}};
     if (detect::is_index_name(path))
       model.open_shard = [this, folder](const std::string& shard) { return open(folder + shard); };
-    const convert::TableSummary look = work_.engine.summarize(model, {});
-    append_rows(worked_.tensors, look.tensors, path, "");
+    const convert::TableSummary summary = work_.engine.summarize(model, {});
+    append_rows(result_.tensors, summary.tensors, path, "");
     uint64_t tensor_bytes = 0, file_bytes = 0;
-    for (const convert::DigestedTensor& tensor : look.tensors) tensor_bytes += tensor.size_bytes;
+    for (const convert::DigestedTensor& tensor : summary.tensors) tensor_bytes += tensor.size_bytes;
     for (const auto& source : sources_) file_bytes += source->size_bytes();
     for (const auto& source : sources_)
-      if (!look.is_safetensors && !detect::is_index_name(source->name()))
+      if (!summary.is_safetensors && !detect::is_index_name(source->name()))
         scans_.push_back({path, work_.engine.scan_file(source)});
-    files_.object().key("file").value(path).key("container").value(look.container);
-    files_.key("tensors").value(static_cast<uint64_t>(look.tensors.size())).key("tensor_bytes").value(tensor_bytes);
+    files_.object().key("file").value(path).key("container").value(summary.container);
+    files_.key("tensors").value(static_cast<uint64_t>(summary.tensors.size())).key("tensor_bytes").value(tensor_bytes);
     files_.key("file_bytes").value(file_bytes).key("metadata").object();
-    for (const auto& [key, value] : look.metadata) files_.key(key).value(value);
+    for (const auto& [key, value] : summary.metadata) files_.key(key).value(value);
     files_.end().end();
-    append(leftovers_, look.unused);
-    append(unsupported_, look.unsupported);
-    append(notes_, look.notes);
+    append(leftovers_, summary.unused);
+    append(unsupported_, summary.unsupported);
+    append(notes_, summary.notes);
     count_traffic();
   }
 
   JobResult finish() {
     files_.end();
     uint64_t bytes = 0;
-    for (const TensorRow& tensor : worked_.tensors) bytes += tensor.bytes;
-    Response& answer = worked_.answer;
-    answer.answer = "yes";
-    answer.sentence = fmt::format("{}, {}. Looked at with {}: {}.", plural(worked_.tensors.size(), "tensor"),
+    for (const TensorRow& tensor : result_.tensors) bytes += tensor.bytes;
+    JobOutcome& outcome = result_.outcome;
+    outcome.answer = "yes";
+    outcome.sentence = fmt::format("{}, {}. Read with {}: {}.", plural(result_.tensors.size(), "tensor"),
         human_bytes(bytes), plural(requests_, "request"), human_bytes(read_bytes_));
-    JsonWriter json(answer.result, JsonWriter::Style::compact);
-    json.object().key("commit").value(commit_).key("tensors").value(static_cast<uint64_t>(worked_.tensors.size()));
+    JsonWriter json(outcome.result, JsonWriter::Style::compact);
+    json.object().key("commit").value(commit_).key("tensors").value(static_cast<uint64_t>(result_.tensors.size()));
     json.key("tensor_bytes").value(bytes).key("read_bytes").value(read_bytes_).key("requests").value(requests_);
     json.key("shares");
-    write_shares(json, worked_.tensors);
+    write_shares(json, result_.tensors);
     json.key("scan");
     write_scan(json, scans_);
     json.key("leftovers");
@@ -80,9 +80,9 @@ class Inspection {
     json.key("notes");
     convert::write_texts(json, notes_);
     json.end();
-    answer.result.pop_back();
-    answer.result += ",\"files\":" + files_text_ + "}";
-    return std::move(worked_);
+    outcome.result.pop_back();
+    outcome.result += ",\"files\":" + files_text_ + "}";
+    return std::move(result_);
   }
 
  private:
@@ -108,8 +108,8 @@ class Inspection {
   const Work& work_;
   const hub::Client& client_;
   const std::string commit_;
-  std::vector<std::shared_ptr<const ByteSource>> sources_;  // of the model that is looked at
-  JobResult worked_;
+  std::vector<std::shared_ptr<const ByteSource>> sources_;  // of the current model
+  JobResult result_;
   std::string files_text_;
   JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
   std::vector<repo::ScannedFile> scans_;
@@ -123,7 +123,7 @@ class Inspection {
 
 JobResult inspect(const Work& work) {
   const hub::Client client = work.reader();
-  const hub::RepoInfo info = client.info(work.repo(), work.wish.revision);
+  const hub::RepoInfo info = client.info(work.repo(), work.request.revision);
   Inspection inspection(work, client, info.commit);
   work.enter("read");
   for (const std::string& path : inspection.entries(info.files)) inspection.summarize(path);

@@ -42,7 +42,7 @@ bool is_page_request(const http::Request& request) {
 }  // namespace
 
 void add_hub_page_routes(http::Router& router) {
-  router.otherwise([before = router.fallback()](http::Request& request) {
+  router.set_fallback([before = router.fallback()](http::Request& request) {
     if (!is_page_request(request)) return before(request);
     http::Response page = file_response(request, "hub/index.html", is_page(request.raw_path()) ? 200 : 404);
     return page.with("Vary", "Accept");

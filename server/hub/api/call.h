@@ -8,10 +8,10 @@
 #include <string_view>
 
 #include "depickle/base/json.h"
+#include "server/base/json_body.h"
 #include "server/http/router.h"
 #include "server/http/server.h"
 #include "server/hub/api/errors.h"
-#include "server/hub/api/json_body.h"
 #include "server/hub/api/signer.h"
 #include "server/hub/store/store.h"
 

@@ -1,7 +1,7 @@
 #include "server/hub/api/card.h"
 
 #include "depickle/base/error.h"
-#include "server/hub/api/json_body.h"
+#include "server/base/json_body.h"
 
 namespace depickle::server::api {
 namespace {

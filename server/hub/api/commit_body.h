@@ -6,7 +6,7 @@
 
 #include "depickle/base/base64.h"
 #include "depickle/base/bytes.h"
-#include "server/hub/api/json_body.h"
+#include "server/base/json_body.h"
 #include "server/hub/store/commit.h"
 #include "server/hub/store/limits.h"
 

@@ -38,7 +38,7 @@ struct HubApi::State {
     add_file_routes(router, hub);
     add_info_routes(router, hub);
     add_git_routes(router, hub);
-    router.otherwise(unknown);
+    router.set_fallback(unknown);
   }
   Hub hub;
   http::Router router;

@@ -39,7 +39,7 @@ void check_parent(const CommitRequest& request, const git_oid& head) {
 // Before the ref moves: a repository may name an object too many, but no commit of it may name one that it cannot read.
 void prepare_rows(StoreParts& parts, int64_t repo, const std::set<std::string>& objects) {
   parts.database->transaction([&] {
-    parts.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now(), repo});
+    parts.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), repo});
     for (const std::string& oid : objects)
       parts.database->run("INSERT OR IGNORE INTO repo_objects VALUES(?, ?)", {repo, oid});
   });

@@ -174,7 +174,7 @@ Discussion Discussions::create(std::string_view title, std::string_view descript
   Discussion discussion;
   discussion.title = checked_title(parts.limits, title);
   discussion.author = by;
-  discussion.created_at = now();
+  discussion.created_at = now_ms();
   parts.database->transaction([&] {
     discussion.number = next_number(parts, repo_.info_.key);
     insert_discussion(parts, repo_.info_.key, discussion, "", description);
@@ -217,13 +217,13 @@ Event Discussions::edit_comment(uint64_t number, std::string_view comment_id, st
   at_comment(number, comment_id);
   check_text(repo_.parts_.limits, text);
   repo_.parts_.database->run(
-      "UPDATE events SET text = ?, edits = edits + 1, edited_at = ? WHERE id = ?", {text, now(), comment_id});
+      "UPDATE events SET text = ?, edits = edits + 1, edited_at = ? WHERE id = ?", {text, now_ms(), comment_id});
   return at_comment(number, comment_id);
 }
 
 Event Discussions::hide_comment(uint64_t number, std::string_view comment_id) {
   at_comment(number, comment_id);
-  repo_.parts_.database->run("UPDATE events SET hidden = 1, edited_at = ? WHERE id = ?", {now(), comment_id});
+  repo_.parts_.database->run("UPDATE events SET hidden = 1, edited_at = ? WHERE id = ?", {now_ms(), comment_id});
   return at_comment(number, comment_id);
 }
 

@@ -13,10 +13,12 @@
 #include "depickle/base/error.h"
 #include "depickle/base/sha256.h"
 #include "depickle/base/text.h"
+#include "depickle/os/file_descriptor.h"
+#include "server/base/random_id.h"
+#include "server/base/temporary_file.h"
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/store_error.h"
-#include "server/hub/store/temporary_file.h"
 
 namespace depickle::server {
 namespace {
@@ -45,7 +47,7 @@ void each_piece_of(int fd, const fs::path& file, Take take) {
   std::string buffer(kPiece, '\0');
   MutableBytes out = std::as_writable_bytes(std::span(buffer));
   for (uint64_t offset = 0;;) {
-    uint64_t got = read_at(fd, offset, out, file);
+    uint64_t got = os::read_all_at(fd, offset, out, file);
     if (got == 0) return;
     take(Bytes(out.first(got)));
     offset += got;
@@ -114,7 +116,7 @@ void LfsUpload::finish() {
   }
   body.oid = found;
   fs::path target = body.parts.lfs_file(found);
-  if (!fs::exists(target)) body.file.become(target);
+  if (!fs::exists(target)) body.file.rename_to(target);
   record_ownership(body.parts, body.user, found, body.file.size_bytes());
 }
 
@@ -151,7 +153,7 @@ void LfsPart::append(Bytes bytes) {
   Body& body = *body_;
   if (bytes.size() > body.end - body.begin - body.written)
     throw StoreError(StoreReason::too_large, fmt::format("part {} is too long", body.number));
-  write_at(body.file.fd, body.begin + body.written, bytes, body.file.path);
+  os::write_all_at(body.file.fd, body.begin + body.written, bytes, body.file.path);
   body.sha256.update(bytes);
   body.written += bytes.size();
 }

@@ -8,7 +8,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
+#include "server/base/folder_lock.h"
 #include "server/hub/store/lfs.h"
 #include "server/hub/store/limits.h"
 #include "server/hub/store/repos.h"
@@ -34,14 +35,13 @@ class RepoLocks {
 };
 
 struct StoreParts {
-  StoreParts(std::filesystem::path data_folder, const Limits& the_limits, int the_lock_fd);
-  ~StoreParts();
+  StoreParts(std::filesystem::path data_folder, const Limits& the_limits, FolderLock folder_lock);
   StoreParts(const StoreParts&) = delete;
   StoreParts& operator=(const StoreParts&) = delete;
 
   std::filesystem::path folder;
   Limits limits;
-  int lock_fd;  ///< flocked as long as the store is open
+  FolderLock lock;
   std::shared_ptr<Database> database;
   std::string store_id;
   RepoLocks locks;

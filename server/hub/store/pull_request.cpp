@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "server/hub/store/digits.h"
+#include "server/base/random_id.h"
 #include "server/hub/store/store_error.h"
 
 namespace depickle::server {
@@ -75,12 +75,12 @@ void ReservedNumber::open_pull_request(std::string_view title, std::string_view 
   discussion.author = by;
   discussion.status = status;
   discussion.is_pull_request = true;
-  discussion.created_at = now();
+  discussion.created_at = now_ms();
   discussion.base = base_ref;
   parts_.database->transaction([&] {
     insert_discussion(parts_, repo_, discussion, hex(base_commit), description);
     parts_.database->run("DELETE FROM reserved WHERE repo = ? AND number = ?", {repo_, signed_number(number_)});
-    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now(), repo_});
+    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), repo_});
   });
   used_ = true;
 }
@@ -105,7 +105,7 @@ void insert_discussion(StoreParts& parts, int64_t repo, const Discussion& discus
 
 Event insert_event(StoreParts& parts, int64_t repo, uint64_t number, Event event) {
   event.id = random_hex(24);
-  event.created_at = event.edited_at = now();
+  event.created_at = event.edited_at = now_ms();
   std::string text = event.kind == Event::Kind::status_change  ? std::string(name(event.status))
                      : event.kind == Event::Kind::title_change ? event.from
                                                                : event.text;
@@ -178,7 +178,7 @@ void settle_merge(StoreParts& parts, const RepoInfo& repo, uint64_t number) {
     parts.database->run(
         "UPDATE discussions SET status = 3 WHERE repo = ? AND number = ?", {repo.key, signed_number(number)});
     insert_event(parts, repo.key, number, event);
-    parts.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now(), repo.key});
+    parts.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), repo.key});
   });
 }
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/hub/store/moment.h"
+#include "server/base/time.h"
 #include "server/hub/store/repos.h"
 
 namespace depickle::server {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/base/random_id.h"
 #include "server/hub/store/attributes.h"
-#include "server/hub/store/digits.h"
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/repo_folder.h"
@@ -87,8 +87,8 @@ RepoInfo Repos::prepare(const RepoId& id, const RepoSettings& settings, std::str
         "INSERT INTO repos(object_id, type, owner, name, private, gate, disabled, created_at, modified_at, state) "
         "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
         {object_id, int64_t(id.type), id.owner, id.name, int64_t{settings.is_private}, int64_t(settings.gate),
-            int64_t{settings.disabled}, now(), now()});
-    key = parts_.database->last_key();
+            int64_t{settings.disabled}, now_ms(), now_ms()});
+    key = parts_.database->last_row_id();
   });
   try {
     make_git(parts_.git_folder(key), by);

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/hub/store/moment.h"
+#include "server/base/time.h"
 #include "server/hub/store/repo_id.h"
 #include "server/hub/store/users.h"
 

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kHeaderBytes = 48, kRecordBytes = 48, kHashBytes = 32;
 constexpr uint32_t kHasVerification = 0x80000000, kHasSha256 = 0x40000000;
 
-[[noreturn]] void broken(std::string_view why) {
+[[noreturn]] void bad_shard(std::string_view why) {
   throw StoreError(StoreReason::malformed, fmt::format("the shard is broken: {}", why));
 }
 
@@ -21,7 +21,7 @@ class Records {
  public:
   explicit Records(Bytes bytes) : bytes_(bytes) {}
   Bytes take(uint64_t count) {
-    if (count > bytes_.size() / kRecordBytes) broken("it ends within a file");
+    if (count > bytes_.size() / kRecordBytes) bad_shard("it ends within a file");
     Bytes taken = bytes_.first(count * kRecordBytes);
     bytes_ = bytes_.subspan(taken.size());
     return taken;
@@ -46,8 +46,8 @@ ShardSegment ShardFile::segment(uint64_t i) const {
 
 std::vector<ShardFile> parse_shard(Bytes shard) {
   constexpr std::string_view kMagic("HFRepoMetaData\0", 15);
-  if (shard.size() < kHeaderBytes || text(shard.first(kMagic.size())) != kMagic) broken("it does not begin as one");
-  if (uint64_t version = load<uint64_t>(shard, 32); version != 2) broken(fmt::format("version {}", version));
+  if (shard.size() < kHeaderBytes || text(shard.first(kMagic.size())) != kMagic) bad_shard("it does not begin as one");
+  if (uint64_t version = load<uint64_t>(shard, 32); version != 2) bad_shard(fmt::format("version {}", version));
   Records records(shard.subspan(kHeaderBytes));
   std::vector<ShardFile> files;
   for (;;) {
@@ -57,7 +57,7 @@ std::vector<ShardFile> parse_shard(Bytes shard) {
     uint32_t flags = load<uint32_t>(head, 32), count = load<uint32_t>(head, 36);
     ShardFile file{{}, records.take(count)};
     if (flags & kHasVerification) records.take(count);
-    if (!(flags & kHasSha256)) broken("a file without SHA-256");
+    if (!(flags & kHasSha256)) bad_shard("a file without SHA-256");
     file.sha256 = hash_text(records.take(1));
     files.push_back(std::move(file));
   }

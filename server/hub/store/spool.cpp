@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/base/temporary_file.h"
 #include "server/hub/store/store_error.h"
-#include "server/hub/store/temporary_file.h"
 
 namespace depickle::server {
 namespace {

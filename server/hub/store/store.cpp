@@ -1,36 +1,19 @@
 #include "server/hub/store/store.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
-#include <cerrno>
+#include <chrono>
 
 #include "depickle/base/error.h"
-#include "server/hub/store/digits.h"
+#include "server/base/random_id.h"
 #include "server/hub/store/git.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/pull_request.h"
 #include "server/hub/store/repo_folder.h"
+#include "server/hub/store/schema.h"
 
 namespace depickle::server {
 namespace {
 
 namespace fs = std::filesystem;
-
-int lock_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw system_error(error.value(), "cannot create the folder", folder.string());
-  int fd = ::open((folder / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd < 0) throw system_error(errno, "cannot write", (folder / "lock").string());
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    ::close(fd);
-    throw Error(
-        Code::io, Reason::folder_in_use, "another server is using this data folder", Where::in(folder.string()));
-  }
-  return fd;
-}
 
 // What git writes beside a file before it takes its name: with the lock on the folder, nobody is writing now.
 void remove_git_leftovers(const fs::path& git_folder) {
@@ -97,29 +80,21 @@ void make_links(StoreParts& parts) {
 
 }  // namespace
 
-StoreParts::StoreParts(fs::path data_folder, const Limits& the_limits, int the_lock_fd)
+StoreParts::StoreParts(fs::path data_folder, const Limits& the_limits, FolderLock folder_lock)
     : folder(std::move(data_folder)),
       limits(the_limits),
-      lock_fd(the_lock_fd),
-      database(Database::open(folder)),
+      lock(std::move(folder_lock)),
+      database(open_store_database(folder)),
       users(database) {
   std::string fresh = random_hex(16);
   database->run("INSERT OR IGNORE INTO meta VALUES('store_id', ?)", {fresh});
   store_id = database->text("SELECT value FROM meta WHERE key = 'store_id'", {}).value_or(fresh);
 }
 
-StoreParts::~StoreParts() { ::close(lock_fd); }
-
 std::unique_ptr<Store> Store::open(const fs::path& data_folder, const Limits& limits) {
   start_git();
-  int lock_fd = lock_folder(data_folder);
-  std::unique_ptr<StoreParts> parts;
-  try {
-    parts = std::make_unique<StoreParts>(fs::canonical(data_folder), limits, lock_fd);
-  } catch (...) {
-    ::close(lock_fd);
-    throw;
-  }
+  FolderLock lock(data_folder);
+  auto parts = std::make_unique<StoreParts>(fs::canonical(data_folder), limits, std::move(lock));
   fs::remove_all(parts->temporaries());
   for (const char* name : {"tmp", "git", "lfs", "parts", "xorbs"}) fs::create_directories(parts->folder / name);
   finish_what_was_begun(*parts);

@@ -4,14 +4,15 @@
 
 #include "depickle/base/sha256.h"
 #include "depickle/base/text.h"
-#include "server/hub/store/database.h"
-#include "server/hub/store/digits.h"
+#include "server/base/database.h"
+#include "server/base/random_id.h"
 #include "server/hub/store/repo_id.h"
+#include "server/hub/store/schema.h"
 #include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 
-Users Users::open(const std::filesystem::path& data_folder) { return Users(Database::open(data_folder)); }
+Users Users::open(const std::filesystem::path& data_folder) { return Users(open_store_database(data_folder)); }
 
 std::string Users::add_token(std::string_view name, bool may_write) {
   if (!is_name(name)) {
@@ -26,10 +27,10 @@ std::string Users::add_token(std::string_view name, bool may_write) {
             fmt::format("{} is the name of an organisation with repositories", quoted(name)), "choose another name");
       }
       std::string id = random_hex(24);
-      database_->run("INSERT INTO users VALUES(?, ?, ?)", {id, name, now()});
+      database_->run("INSERT INTO users VALUES(?, ?, ?)", {id, name, now_ms()});
     }
     std::string hash = sha256_hex(bytes(token));
-    database_->run("INSERT INTO tokens VALUES(?, ?, ?, ?)", {hash, name, int64_t{may_write}, now()});
+    database_->run("INSERT INTO tokens VALUES(?, ?, ?, ?)", {hash, name, int64_t{may_write}, now_ms()});
   });
   return token;
 }

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "server/hub/store/moment.h"
+#include "server/base/time.h"
 
 namespace depickle::server {
 

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/base/temporary_file.h"
 #include "server/hub/store/digits.h"
 #include "server/hub/store/parts.h"
 #include "server/hub/store/shard.h"
 #include "server/hub/store/store_error.h"
-#include "server/hub/store/temporary_file.h"
 #include "server/hub/store/xorb.h"
 
 namespace depickle::server {
@@ -34,7 +34,7 @@ bool XorbUpload::finish() {
   std::filesystem::path target = body_->parts.xorb_file(body_->user, body_->hash);
   append_chunk_table(body_->file);
   if (std::filesystem::exists(target)) return false;
-  body_->file.become(target);
+  body_->file.rename_to(target);
   return true;
 }
 

@@ -14,12 +14,13 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
+#include "depickle/os/file_descriptor.h"
 #include "server/hub/store/store_error.h"
 
 namespace depickle::server {
 namespace {
 
-[[noreturn]] void broken(std::string_view why) {
+[[noreturn]] void bad_xorb(std::string_view why) {
   throw StoreError(StoreReason::malformed, fmt::format("the xorb is broken: {}", why));
 }
 
@@ -37,13 +38,13 @@ void unpack_lz4(Bytes data, MutableBytes raw) {
   while (left != 0) {
     size_t in_bytes = data.size(), out_bytes = raw.size();
     left = LZ4F_decompress(made, raw.data(), &out_bytes, data.data(), &in_bytes, nullptr);
-    if (LZ4F_isError(left)) broken(fmt::format("LZ4 says {}", LZ4F_getErrorName(left)));
+    if (LZ4F_isError(left)) bad_xorb(fmt::format("LZ4 says {}", LZ4F_getErrorName(left)));
     if (left != 0 && in_bytes == 0 && out_bytes == 0)
-      broken("an LZ4 frame is cut short, or holds more than its head says");
+      bad_xorb("an LZ4 frame is cut short, or holds more than its head says");
     data = data.subspan(in_bytes);
     raw = raw.subspan(out_bytes);
   }
-  if (!raw.empty() || !data.empty()) broken("an LZ4 frame holds less than its head says");
+  if (!raw.empty() || !data.empty()) bad_xorb("an LZ4 frame holds less than its head says");
 }
 
 void ungroup(Bytes grouped, MutableBytes raw) {
@@ -57,10 +58,10 @@ void ungroup(Bytes grouped, MutableBytes raw) {
 
 ChunkHead parse_chunk_head(Bytes head) {
   ChunkHead chunk{u24(head, 1), u24(head, 5), static_cast<uint8_t>(head[4])};
-  if (head[0] != std::byte{0}) broken(fmt::format("a chunk of version {}", static_cast<int>(head[0])));
-  if (chunk.scheme > 2) broken(fmt::format("a chunk of scheme {}", chunk.scheme));
-  if (chunk.compressed_bytes == 0 || chunk.raw_bytes == 0) broken("a chunk without bytes");
-  if (chunk.scheme == 0 && chunk.compressed_bytes != chunk.raw_bytes) broken("a stored chunk with two sizes");
+  if (head[0] != std::byte{0}) bad_xorb(fmt::format("a chunk of version {}", static_cast<int>(head[0])));
+  if (chunk.scheme > 2) bad_xorb(fmt::format("a chunk of scheme {}", chunk.scheme));
+  if (chunk.compressed_bytes == 0 || chunk.raw_bytes == 0) bad_xorb("a chunk without bytes");
+  if (chunk.scheme == 0 && chunk.compressed_bytes != chunk.raw_bytes) bad_xorb("a stored chunk with two sizes");
   return chunk;
 }
 
@@ -83,13 +84,13 @@ void append_chunk_table(TemporaryFile& file) {
   while (at < size_bytes) {
     table.push_back(static_cast<uint32_t>(at));
     std::array<std::byte, kChunkHeadBytes> head;
-    if (size_bytes - at < head.size()) broken("its last chunk is cut short");
+    if (size_bytes - at < head.size()) bad_xorb("its last chunk is cut short");
     file.read(at, head);
     ChunkHead chunk = parse_chunk_head(head);
-    if (chunk.compressed_bytes > size_bytes - at - head.size()) broken("its last chunk is cut short");
+    if (chunk.compressed_bytes > size_bytes - at - head.size()) bad_xorb("its last chunk is cut short");
     at += head.size() + chunk.compressed_bytes;
   }
-  if (table.empty()) broken("it is empty");
+  if (table.empty()) bad_xorb("it is empty");
   auto chunks = static_cast<uint32_t>(table.size());
   table.push_back(static_cast<uint32_t>(at));
   table.push_back(chunks);
@@ -107,7 +108,7 @@ XorbFile::XorbFile(const std::filesystem::path& file) : file_(file), fd_(::open(
 XorbFile::~XorbFile() { ::close(fd_); }
 
 void XorbFile::read(uint64_t offset, MutableBytes out) const {
-  if (read_at(fd_, offset, out, file_) != out.size())
+  if (os::read_all_at(fd_, offset, out, file_) != out.size())
     throw Error(Code::io, "", "is shorter than what was written", Where::in(file_.string()));
 }
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "depickle/base/bytes.h"
-#include "server/hub/store/temporary_file.h"
+#include "server/base/temporary_file.h"
 
 namespace depickle::server {
 

@@ -118,7 +118,7 @@ def test_an_orderly_stop_puts_a_job_back(tmp_path):
     job = visitor.begin("convert", "me/large", pull_request=False)
     running(visitor, job)
     began = time.monotonic()
-    assert f"job {job}: put back" in server.stop()
+    assert f"job {job}: queued again" in server.stop()
     assert time.monotonic() - began < 10
     after = PageServer(tmp_path / "data")
     visitor.url = after.url

@@ -42,8 +42,8 @@ class CommitBodyTest : public testing::Test {
     try {
       parse(text);
       return std::nullopt;
-    } catch (const StoreError& refusal) {
-      return refusal.reason();
+    } catch (const StoreError& error) {
+      return error.reason();
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), Code::malformed);
       return StoreReason::malformed;
@@ -78,7 +78,7 @@ TEST_F(CommitBodyTest, ReadsEveryKindOfLine) {
   }
 }
 
-TEST_F(CommitBodyTest, TakesContentWhereverItStands) {
+TEST_F(CommitBodyTest, TakesContentAtAnyPosition) {
   EXPECT_EQ(file(R"({"content":"aGk=","path":"p","encoding":"base64"})"), "p=hi");
   EXPECT_EQ(file(R"({"path":"content","encoding":"base64" , "content" : "aGk="})"), "content=hi");
   EXPECT_EQ(file(R"({"path":"p","content":"","encoding":"base64"})"), "p=");
@@ -86,7 +86,7 @@ TEST_F(CommitBodyTest, TakesContentWhereverItStands) {
   EXPECT_EQ(file(R"({"path":"p","content":"aGk="})"), "p=aGk=");
 }
 
-TEST_F(CommitBodyTest, KeepsFilesApart) {
+TEST_F(CommitBodyTest, SeparatesFiles) {
   std::string text(kHeader);
   for (int i = 0; i < 500; ++i)
     text += "\n{\"key\":\"file\",\"value\":{\"content\":\"aGVsbG8=\",\"path\":\"" + std::to_string(i) +
@@ -96,7 +96,7 @@ TEST_F(CommitBodyTest, KeepsFilesApart) {
   for (const Operation& operation : request.operations) EXPECT_EQ(std::get<AddFile>(operation).content.all(), "hello");
 }
 
-TEST_F(CommitBodyTest, RefusesWhatIsNoCommit) {
+TEST_F(CommitBodyTest, RejectsInvalidCommits) {
   const std::string header(kHeader);
   for (const std::string& text :
       std::vector<std::string>{"", "\n\n", "{", "[]", "nonsense", R"({"key":"file","value":{}})",
@@ -113,7 +113,7 @@ TEST_F(CommitBodyTest, RefusesWhatIsNoCommit) {
     EXPECT_EQ(reason(text), StoreReason::malformed) << text;
 }
 
-TEST_F(CommitBodyTest, BoundsWhatOneCommitMayCost) {
+TEST_F(CommitBodyTest, LimitsOneCommit) {
   EXPECT_EQ(reason(std::string(kHeader) + "\n" + std::string(2 << 20, '[')), StoreReason::too_large);
   EXPECT_EQ(
       reason(with_file("{\"path\":\"p\",\"encoding\":\"utf-8\",\"content\":\"" + std::string(2 << 20, '.') + "\"}")),

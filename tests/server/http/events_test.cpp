@@ -18,7 +18,7 @@ struct Board {
   std::atomic<int> streams = 0;
   bool over = false;
 
-  void say(std::string_view more, bool last = false) {
+  void publish(std::string_view more, bool last = false) {
     std::lock_guard lock(mutex);
     text += more;
     over = last;
@@ -68,20 +68,20 @@ class StreamTest : public testing::Test {
   Router router_;
 };
 
-TEST_F(StreamTest, ComesAsItHappensAndEnds) {
-  Running server(router_);
+TEST_F(StreamTest, SendsEventsAtOnceAndEnds) {
+  RunningServer server(router_);
   Socket socket(server.port);
   socket.send(get("/events"));
   EXPECT_THAT(socket.read_until("\r\n\r\n"), HasSubstr("chunked"));
-  board_.say("one\n\n");
+  board_.publish("one\n\n");
   EXPECT_THAT(socket.read_until("one\n\n"), HasSubstr("one\n\n"));
-  board_.say("two\n\n", true);
+  board_.publish("two\n\n", true);
   EXPECT_THAT(socket.read_all(), testing::EndsWith("two\n\n\r\n0\r\n\r\n"));
   wait_for(0);
 }
 
-TEST_F(StreamTest, HoldsNoWorkerAndBeatsWhenNothingHappens) {
-  Running server(router_, {.limits = {.heartbeat = milliseconds(50), .workers = 1}});
+TEST_F(StreamTest, UsesNoWorkerAndSendsHeartbeats) {
+  RunningServer server(router_, {.limits = {.heartbeat = milliseconds(50), .workers = 1}});
   std::vector<Socket> sockets;
   for (int i = 0; i < 50; ++i) sockets.emplace_back(server.port);
   for (Socket& socket : sockets) socket.send(get("/events"));
@@ -90,8 +90,8 @@ TEST_F(StreamTest, HoldsNoWorkerAndBeatsWhenNothingHappens) {
   EXPECT_THAT(sockets.front().read_until(": \n\n"), HasSubstr(": \n\n"));
 }
 
-TEST_F(StreamTest, IsGoneAsSoonAsItsClientIs) {
-  Running server(router_);
+TEST_F(StreamTest, EndsWhenTheClientDisconnects) {
+  RunningServer server(router_);
   {
     Socket socket(server.port);
     socket.send(get("/events"));
@@ -100,45 +100,45 @@ TEST_F(StreamTest, IsGoneAsSoonAsItsClientIs) {
   wait_for(0);
 }
 
-TEST_F(StreamTest, OfAClientThatDoesNotReadIsCut) {
-  Running server(router_, {.limits = {.stall = milliseconds(200), .slowest_bytes_per_second = 100'000'000}});
+TEST_F(StreamTest, EndsIfTheClientDoesNotRead) {
+  RunningServer server(router_, {.limits = {.stall = milliseconds(200), .min_bytes_per_second = 100'000'000}});
   Socket socket(server.port);
   socket.send(get("/events"));
   wait_for(1);
-  board_.say(std::string(32 << 20, 'x'));
+  board_.publish(std::string(32 << 20, 'x'));
   wait_for(0);
 }
 
-TEST_F(StreamTest, DoesNotHoldUpAStop) {
-  auto server = std::make_unique<Running>(router_);
+TEST_F(StreamTest, DoesNotDelayAStop) {
+  auto server = std::make_unique<RunningServer>(router_);
   Socket socket(server->port);
   socket.send(get("/events"));
   wait_for(1);
-  auto began = std::chrono::steady_clock::now();
+  auto start = std::chrono::steady_clock::now();
   server.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - began, milliseconds(1000));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1000));
 }
 
-TEST(Addresses, HaveABucketOfRequests) {
+TEST(Addresses, HaveATokenBucket) {
   Addresses addresses({.connections = 2, .requests_per_second = 10, .burst = 3});
   Addresses::Clock::time_point now{std::chrono::hours(1)};
   for (int i = 0; i < 3; ++i) EXPECT_EQ(addresses.request("192.0.2.1", now).count(), 0);
   EXPECT_EQ(addresses.request("192.0.2.1", now).count(), 1);
-  EXPECT_EQ(addresses.request("192.0.2.2", now).count(), 0) << "another's";
+  EXPECT_EQ(addresses.request("192.0.2.2", now).count(), 0) << "another address";
   EXPECT_EQ(addresses.request("192.0.2.1", now + milliseconds(100)).count(), 0);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(addresses.request("127.0.0.1", now).count(), 0) << "this machine";
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(addresses.request("127.0.0.1", now).count(), 0) << "loopback";
   EXPECT_TRUE(addresses.connect("2001:db8::1") && addresses.connect("2001:db8::2"));
-  EXPECT_FALSE(addresses.connect("2001:db8::3")) << "one household";
+  EXPECT_FALSE(addresses.connect("2001:db8::3")) << "same /64 network";
   EXPECT_TRUE(addresses.connect("2001:db8:1::1"));
   addresses.disconnect("2001:db8::1");
   EXPECT_TRUE(addresses.connect("2001:db8::3"));
-  for (const char* gone : {"2001:db8::2", "2001:db8::3", "2001:db8:1::1"}) addresses.disconnect(gone);
-  addresses.forget_quiet(now + std::chrono::minutes(1));
+  for (const char* address : {"2001:db8::2", "2001:db8::3", "2001:db8:1::1"}) addresses.disconnect(address);
+  addresses.remove_idle(now + std::chrono::minutes(1));
   EXPECT_EQ(addresses.size(), 0u);
 }
 
-TEST_F(StreamTest, AnEagerAddressIsToldWhenToComeBack) {
-  Running server(
+TEST_F(StreamTest, RateLimitedRequestsGetRetryAfter) {
+  RunningServer server(
       router_, {.limits = {.per_address = {.requests_per_second = 0.1, .burst = 2, .loopback_is_exempt = false}}});
   Socket socket(server.port);
   for (int i = 0; i < 3; ++i) socket.send(get("/hello"));

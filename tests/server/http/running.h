@@ -1,4 +1,4 @@
-// A server on a free port, and a client that writes and reads bytes as they are.
+// A server on a free port, and a client that sends and receives raw bytes.
 #pragma once
 
 #include <netinet/in.h>
@@ -15,13 +15,13 @@
 
 namespace depickle::server::http {
 
-class Running {
+class RunningServer {
  public:
-  explicit Running(const Router& router, Options options = {}) : server(router, std::move(options)) {
+  explicit RunningServer(const Router& router, Options options = {}) : server(router, std::move(options)) {
     port = server.listen("127.0.0.1", 0);
     thread_ = std::thread([this] { server.run(); });
   }
-  ~Running() {
+  ~RunningServer() {
     server.stop();
     thread_.join();
   }
@@ -45,7 +45,7 @@ class Socket {
   ~Socket() { ::close(fd_); }
   Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)), rest_(std::move(other.rest_)) {}
 
-  /// False where the other end is gone.
+  /// Returns false if the server has closed the connection.
   bool send(std::string_view bytes) {
     while (!bytes.empty()) {
       ssize_t count = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -54,7 +54,7 @@ class Socket {
     }
     return true;
   }
-  /// Up to and with `end`; what came until then where the server closes first.
+  /// Reads up to and including `end`. Returns less if the server closes the connection first.
   std::string read_until(std::string_view end) {
     while (rest_.find(end) == std::string::npos && more()) {
     }
@@ -71,10 +71,10 @@ class Socket {
     }
     return cut(rest_.size());
   }
-  /// Whether the server closes, or anything comes, within this time.
-  bool stirs_within(int milliseconds) {
+  /// Returns whether data arrives or the server closes the connection within this time.
+  bool is_readable_within(int timeout_ms) {
     pollfd one{fd_, POLLIN, 0};
-    return ::poll(&one, 1, milliseconds) > 0;
+    return ::poll(&one, 1, timeout_ms) > 0;
   }
 
  private:
@@ -106,7 +106,8 @@ struct Answer {
   }
 };
 
-/// One answer, with its body by Content-Length unless `head_only`; 0 as status where the server closes instead.
+/// Reads one response, with the body that Content-Length announces unless `head_only`. Status 0 if the server closes
+/// the connection.
 inline Answer read_answer(Socket& socket, bool head_only = false) {
   Answer answer;
   answer.head = socket.read_until("\r\n\r\n");

@@ -1,4 +1,4 @@
-// A server with a handler for each kind of answer and body.
+// A server with a handler for each kind of response and body.
 #pragma once
 
 #include <unistd.h>
@@ -12,7 +12,7 @@
 
 namespace depickle::server::http {
 
-/// Counts a body and says so.
+/// Responds with the length and a checksum of the body.
 class Counting final : public Receiver {
  public:
   void take(Bytes block) override {
@@ -44,16 +44,16 @@ class ServerTest : public testing::Test {
     });
     router_.add("GET", "/chunks", [](Request&) {
       Response answer;
-      answer.body = [left = 3](MutableBytes into) mutable -> size_t {
+      answer.body = [remaining = 3](MutableBytes into) mutable -> size_t {
         std::fill_n(reinterpret_cast<char*>(into.data()), 5, 'x');
-        return left-- > 0 ? 5 : 0;
+        return remaining-- > 0 ? 5 : 0;
       };
       return answer;
     });
     router_.add("GET", "/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
     router_.add_streaming("PUT", "/sink", [](Request&) { return std::make_unique<Counting>(); });
     router_.add_streaming(
-        "PUT", "/refused", [](Request&) -> std::unique_ptr<Receiver> { throw Abort(respond(403, "{}"), "no"); });
+        "PUT", "/rejected", [](Request&) -> std::unique_ptr<Receiver> { throw Abort(respond(403, "{}"), "rejected"); });
   }
   ~ServerTest() override { std::filesystem::remove(path_); }
 
@@ -64,15 +64,15 @@ class ServerTest : public testing::Test {
     return ranged(request, std::move(answer));
   }
 
-  Running& running(Limits limits = {}) {
-    running_ = std::make_unique<Running>(router_, Options{.limits = limits});
+  RunningServer& running(ServerLimits limits = {}) {
+    running_ = std::make_unique<RunningServer>(router_, Options{.limits = limits});
     return *running_;
   }
 
   std::filesystem::path path_;
   std::string content_;
   Router router_;
-  std::unique_ptr<Running> running_;
+  std::unique_ptr<RunningServer> running_;
 };
 
 }  // namespace depickle::server::http

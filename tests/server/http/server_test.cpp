@@ -15,7 +15,7 @@ using std::chrono::milliseconds;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-TEST_F(ServerTest, HeadSaysTheTrueLengthAndHasNoBody) {
+TEST_F(ServerTest, HeadHasTheLengthButNoBody) {
   Socket socket(running().port);
   for (std::string_view path : {"/hello", "/file", "/nothing"}) {
     std::string tail = std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -28,10 +28,10 @@ TEST_F(ServerTest, HeadSaysTheTrueLengthAndHasNoBody) {
     EXPECT_NE(get.body.size(), 0u);
   }
   socket.send(get("/hello"));
-  EXPECT_EQ(read_answer(socket).body, "hello") << "a body after HEAD would stand here";
+  EXPECT_EQ(read_answer(socket).body, "hello") << "a body after HEAD would be read here";
 }
 
-TEST_F(ServerTest, AnEncodedSlashDoesNotEndASegment) {
+TEST_F(ServerTest, EncodedSlashesDoNotEndASegment) {
   uint16_t port = running().port;
   EXPECT_EQ(ask(port, get("/a/b/resolve/refs%2Fpr%2F1/dir/x%20y.bin?download=true")).body, "refs/pr/1|dir/x y.bin");
   EXPECT_EQ(ask(port, get("/a/b/resolve/refs/pr/12/x")).body, "refs/pr/12|x");
@@ -75,7 +75,7 @@ TEST_F(ServerTest, ServesRanges) {
   EXPECT_EQ(ask(port, get("/small", "Range: bytes=2-4\r\nIf-Range: \"other\"\r\n")).body, "0123456789");
 }
 
-TEST_F(ServerTest, TakesAHundredMegabytesByLengthAndInChunks) {
+TEST_F(ServerTest, Takes100MegabytesWithContentLengthAndChunked) {
   uint16_t port = running().port;
   std::string block(1'000'000, '\0');
   for (size_t i = 0; i < block.size(); ++i) block[i] = static_cast<char>(i * 13);
@@ -93,11 +93,11 @@ TEST_F(ServerTest, TakesAHundredMegabytesByLengthAndInChunks) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(chunked.send("f4240;name=value\r\n" + block + "\r\n"));
   chunked.send("0\r\nTrailer: x\r\n\r\n" + get("/hello"));
   EXPECT_EQ(read_answer(chunked).body, sum);
-  EXPECT_EQ(read_answer(chunked).body, "hello") << "what follows the last chunk is the next request";
+  EXPECT_EQ(read_answer(chunked).body, "hello") << "the next request follows the last chunk";
   EXPECT_GT(running_->server.counters().received_bytes, 200'000'000u);
 }
 
-TEST_F(ServerTest, AnswersPipelinedRequestsInTheirOrder) {
+TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
   Socket socket(running().port);
   std::string requests;
   for (int i = 0; i < 200; ++i) {
@@ -109,7 +109,7 @@ TEST_F(ServerTest, AnswersPipelinedRequestsInTheirOrder) {
   writer.join();
 }
 
-TEST_F(ServerTest, ClosesWhereTheClientAsksForIt) {
+TEST_F(ServerTest, ClosesTheConnectionIfTheClientAsks) {
   uint16_t port = running().port;
   Socket socket(port);
   socket.send(get("/hello", "Connection: close\r\n"));
@@ -119,27 +119,27 @@ TEST_F(ServerTest, ClosesWhereTheClientAsksForIt) {
   EXPECT_THAT(old.read_all(), HasSubstr("Connection: close\r\n\r\nhello"));
 }
 
-TEST_F(ServerTest, AsksForTheBodyOfAClientThatWaits) {
+TEST_F(ServerTest, SendsContinueIfExpected) {
   uint16_t port = running().port;
   Socket socket(port);
   socket.send("PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(socket.read_until("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   socket.send("abc");
   EXPECT_THAT(read_answer(socket).body, StartsWith("3 "));
-  Socket refused(port);
-  refused.send("PUT /refused HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
-  EXPECT_EQ(read_answer(refused).status, 403) << "without having asked for the body";
+  Socket rejected(port);
+  rejected.send("PUT /rejected HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  EXPECT_EQ(read_answer(rejected).status, 403) << "before the body";
 }
 
-TEST_F(ServerTest, ARefusalReachesAClientThatIsStillSending) {
+TEST_F(ServerTest, SendsAnErrorToAClientThatIsStillSending) {
   Socket socket(running().port);
-  socket.send("PUT /refused HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n");
+  socket.send("PUT /rejected HTTP/1.1\r\nHost: h\r\nContent-Length: 50000000\r\n\r\n");
   std::string block(1'000'000, 'x');
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(socket.send(block)) << "the connection was reset after " << i << " MB";
   EXPECT_EQ(read_answer(socket).status, 403);
 }
 
-TEST_F(ServerTest, RefusesWhatIsNotHttp) {
+TEST_F(ServerTest, RejectsInvalidHttp) {
   uint16_t port = running().port;
   EXPECT_EQ(ask(port, "nonsense\r\n\r\n").status, 400);
   EXPECT_EQ(ask(port, "GET /hello HTTP/1.1\r\n\r\n").status, 400) << "no Host";
@@ -157,18 +157,18 @@ TEST_F(ServerTest, RefusesWhatIsNotHttp) {
   EXPECT_EQ(ask(port, get("/hello")).status, 200);
 }
 
-TEST_F(ServerTest, TakesALongAddress) {
+TEST_F(ServerTest, TakesALongPath) {
   std::string name(10'000, 'x');
   EXPECT_EQ(ask(running().port, get("/a/b/resolve/main/" + name)).body, "main|" + name);
 }
 
-TEST_F(ServerTest, AFailingHandlerTellsNothing) {
+TEST_F(ServerTest, HidesTheErrorOfAFailedHandler) {
   Answer answer = ask(running().port, get("/broken"));
   EXPECT_EQ(answer.status, 500);
   EXPECT_EQ(answer.body.find("secret"), std::string::npos);
 }
 
-TEST_F(ServerTest, StreamsWhatHasNoLength) {
+TEST_F(ServerTest, StreamsABodyOfUnknownLength) {
   Socket socket(running().port);
   socket.send(get("/chunks", "Connection: close\r\n"));
   std::string all = socket.read_all();
@@ -176,8 +176,8 @@ TEST_F(ServerTest, StreamsWhatHasNoLength) {
   EXPECT_THAT(all, HasSubstr("\r\n\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n5\r\nxxxxx\r\n0\r\n\r\n"));
 }
 
-TEST_F(ServerTest, SurvivesClientsThatLeaveAtAnyPoint) {
-  Running& server = running();
+TEST_F(ServerTest, SurvivesClientsThatDisconnectAtAnyPoint) {
+  RunningServer& server = running();
   std::string request = "PUT /sink HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n0123456789";
   for (size_t length = 1; length <= request.size(); ++length) Socket(server.port).send(request.substr(0, length));
   for (int i = 0; i < 20; ++i) {
@@ -188,22 +188,22 @@ TEST_F(ServerTest, SurvivesClientsThatLeaveAtAnyPoint) {
   EXPECT_EQ(ask(server.port, get("/hello")).body, "hello");
 }
 
-TEST_F(ServerTest, CountsWhatItSends) {
-  Running& server = running();
+TEST_F(ServerTest, CountsSentBytes) {
+  RunningServer& server = running();
   uint64_t before = server.server.counters().sent_bytes;
   Answer answer = ask(server.port, get("/file", "Range: bytes=0-99999\r\n"));
-  // The client may have its last byte before the server has counted it.
+  // The client can receive the last byte before the server counts it.
   while (server.server.counters().connections > 0) std::this_thread::sleep_for(milliseconds(1));
   EXPECT_EQ(server.server.counters().sent_bytes - before, 100'000 + answer.head.size());
   EXPECT_EQ(server.server.counters().requests, 1u);
 }
 
-TEST_F(ServerTest, StopsAfterTheRequestsUnderWay) {
+TEST_F(ServerTest, StopsAfterTheRunningRequests) {
   router_.add("GET", "/slow", [](Request&) {
     std::this_thread::sleep_for(milliseconds(300));
     return respond(200, "done", "text/plain");
   });
-  Running& server = running();
+  RunningServer& server = running();
   Socket idle(server.port), busy(server.port);
   busy.send(get("/slow"));
   while (server.server.counters().received_bytes == 0) std::this_thread::sleep_for(milliseconds(1));
@@ -215,7 +215,7 @@ TEST_F(ServerTest, StopsAfterTheRequestsUnderWay) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
 }
 
-TEST(Listen, SaysWhereItCannot) {
+TEST(Listen, FailsOnAUsedPort) {
   Router router;
   Server first(router), second(router);
   uint16_t port = first.listen("127.0.0.1", 0);
@@ -227,10 +227,10 @@ TEST(Listen, SaysWhereItCannot) {
   }
 }
 
-TEST(ResponseFields, ALineBreakForgesNothing) {
+TEST(ResponseFields, LineBreaksDoNotForgeFields) {
   Router router;
   router.add("GET", "/x", [](Request&) { return respond(200, "").with("X-Name", "a\r\nX-Forged: b"); });
-  Running server(router);
+  RunningServer server(router);
   Answer answer = ask(server.port, get("/x"));
   EXPECT_EQ(answer.field("X-Forged"), "");
   EXPECT_EQ(answer.field("X-Name"), "a  X-Forged: b");

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "depickle/base/sha256.h"
-#include "server/hub/store/database.h"
+#include "server/hub/store/schema.h"
 #include "server/hub/store/store.h"
 
 namespace depickle::server {
@@ -58,7 +58,7 @@ inline Ran run(const std::string& command) {
 
 /// Runs statements on the database of a store that is closed: to leave what a kill would.
 inline void test_sql(const std::filesystem::path& data_folder, const std::string& statements) {
-  std::shared_ptr<Database> database = Database::open(data_folder);
+  std::shared_ptr<Database> database = open_store_database(data_folder);
   for (size_t begin = 0; begin < statements.size();) {
     size_t end = statements.find(';', begin);
     database->run(statements.substr(begin, end - begin));

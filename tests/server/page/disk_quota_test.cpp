@@ -6,7 +6,7 @@
 
 #include <gmock/gmock.h>
 
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 #include "server/page/runner.h"
 
 namespace depickle::server::page {
@@ -21,7 +21,7 @@ constexpr uint64_t kBytes = 1000;
 class DiskQuotaTest : public testing::Test {
  protected:
   DiskQuotaTest() {
-    settings_.data = fs::temp_directory_path() / ("depickle-keeping-test-" + std::to_string(::getpid()));
+    settings_.data = fs::temp_directory_path() / ("depickle-disk-quota-test-" + std::to_string(::getpid()));
     settings_.log = [this](std::string_view line) { log_.emplace_back(line); };
     fs::remove_all(settings_.data);
     fs::create_directories(settings_.data / "app" / "cache");
@@ -42,58 +42,59 @@ class DiskQuotaTest : public testing::Test {
   void download(const std::string& name, Hours ago) { put(settings_.data / "app" / "cache" / name, ago); }
   void results(const std::string& id, Hours ago) { put(job_folder(settings_, id), ago); }
   std::string begin(const std::string& repo) {
-    const std::string id = jobs_->add({.kind = Kind::convert, .address = repo, .repo = repo}, "a", "").job.id;
-    live_.push_back(jobs_->next(Lane::conversions));
+    const std::string id = jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, "a", "").job.id;
+    active_.push_back(jobs_->next(Lane::conversions));
     return id;
   }
 
-  // What is left when only so many folders may stay.
-  std::vector<std::string> left(uint64_t folders) {
+  // Returns the folders that remain if the quota has room for `folders` of them.
+  std::vector<std::string> remaining(uint64_t folders) {
     settings_.limits.disk_bytes = folders * kBytes;
-    DiskQuota keeping(settings_, *jobs_);
-    keeping.tidy();
+    DiskQuota disk_quota(settings_, *jobs_);
+    disk_quota.apply();
     std::vector<std::string> names;
     for (const char* of : {"cache", "jobs"})
       if (fs::exists(settings_.data / "app" / of))
         for (const auto& entry : fs::directory_iterator(settings_.data / "app" / of))
           names.push_back(entry.path().filename());
-    EXPECT_EQ(keeping.used_bytes(), names.size() * kBytes);
+    EXPECT_EQ(disk_quota.used_bytes(), names.size() * kBytes);
     return names;
   }
 
   Settings settings_;
   std::vector<std::string> log_;
   std::unique_ptr<Jobs> jobs_;
-  std::vector<std::shared_ptr<ActiveJob>> live_;
+  std::vector<std::shared_ptr<ActiveJob>> active_;
 };
 
-TEST_F(DiskQuotaTest, DownloadsUsedLongestAgoGoFirstAndOnlyAsManyAsMust) {
+TEST_F(DiskQuotaTest, DeletesLeastRecentlyUsedDownloadsFirst) {
   download("models--a", Hours(3));
   download("models--b", Hours(5));
   download("models--c", Hours(4));
-  EXPECT_THAT(left(3), UnorderedElementsAre("models--a", "models--b", "models--c"));
+  EXPECT_THAT(remaining(3), UnorderedElementsAre("models--a", "models--b", "models--c"));
   EXPECT_TRUE(log_.empty());
-  EXPECT_THAT(left(1), UnorderedElementsAre("models--a"));
-  EXPECT_THAT(log_, testing::ElementsAre("disk: models--b is gone, 1.0 kB", "disk: models--c is gone, 1.0 kB"));
+  EXPECT_THAT(remaining(1), UnorderedElementsAre("models--a"));
+  EXPECT_THAT(
+      log_, testing::ElementsAre("disk quota: deleted models--b (1.0 kB)", "disk quota: deleted models--c (1.0 kB)"));
 }
 
-TEST_F(DiskQuotaTest, WhatSomebodyMayBeAtWorkWithStays) {
+TEST_F(DiskQuotaTest, KeepsRecentDownloadsLocksAndRunningJobs) {
   download("models--now", Hours(0));
   download(".locks", Hours(9));
   const std::string running = begin("m/1");
   results(running, Hours(9));
-  EXPECT_THAT(left(0), UnorderedElementsAre("models--now", ".locks", running));
+  EXPECT_THAT(remaining(0), UnorderedElementsAre("models--now", ".locks", running));
 }
 
-TEST_F(DiskQuotaTest, ResultsGoAfterDownloadsAndTheirJobsStay) {
+TEST_F(DiskQuotaTest, DeletesResultsAfterDownloadsAndKeepsTheirJobs) {
   const std::string ended = begin("m/1");
-  jobs_->fail(*live_.back(), {});
+  jobs_->fail(*active_.back(), {});
   results(ended, Hours(2));
   results("of-no-job", Hours(0));
   download("models--a", Hours(2));
-  EXPECT_THAT(left(2), UnorderedElementsAre(ended, "of-no-job"));
-  EXPECT_THAT(left(1), UnorderedElementsAre("of-no-job"));
-  EXPECT_THAT(left(0), testing::IsEmpty());
+  EXPECT_THAT(remaining(2), UnorderedElementsAre(ended, "of-no-job"));
+  EXPECT_THAT(remaining(1), UnorderedElementsAre("of-no-job"));
+  EXPECT_THAT(remaining(0), testing::IsEmpty());
   EXPECT_TRUE(jobs_->find(ended));
 }
 

@@ -25,7 +25,7 @@ struct Watcher {
   std::shared_ptr<http::EventStream> stream;
 };
 
-TEST(Events, ASlowReaderGetsTheNewestOnly) {
+TEST(Events, ASlowReaderGetsTheNewestEventOnly) {
   auto channel = std::make_shared<Channel>(100);
   Watcher watcher(*channel, 0);
   watcher.take();
@@ -35,7 +35,7 @@ TEST(Events, ASlowReaderGetsTheNewestOnly) {
   EXPECT_EQ(watcher.take(), "");
 }
 
-TEST(Events, WhoComesBackHearsWhatIsNewer) {
+TEST(Events, AReconnectedReaderGetsTheNewerEvents) {
   auto channel = std::make_shared<Channel>(0);
   channel->state("first");   // 1
   channel->progress("old");  // 2
@@ -49,31 +49,31 @@ TEST(Events, WhoComesBackHearsWhatIsNewer) {
   EXPECT_TRUE(channel->ended());
 }
 
-TEST(Events, AWatcherThatLeavesIsForgotten) {
+TEST(Events, ADestroyedStreamIsRemoved) {
   auto channel = std::make_shared<Channel>(0);
   {
     Watcher watcher(*channel, 0);
   }
   EXPECT_EQ(channel->watchers(), 0u);
-  channel->state("nobody hears");
+  channel->state("no watcher");
 }
 
-TEST(Meter, AddsUpFilesAndSpeaksTenTimesASecond) {
-  std::vector<Measure> said;
+TEST(Meter, AddsUpFilesAndReportsTenTimesPerSecond) {
+  std::vector<JobProgress> reported;
   std::vector<std::string> phases;
-  Meter meter(
-      [&](std::string_view phase) { phases.emplace_back(phase); }, [&](const Measure& m) { said.push_back(m); });
+  Meter meter([&](std::string_view phase) { phases.emplace_back(phase); },
+      [&](const JobProgress& m) { reported.push_back(m); });
   meter.expect(100);
   Meter::Clock::time_point now{std::chrono::hours(1)};
   for (uint64_t done = 0; done <= 50; ++done, now += std::chrono::milliseconds(10))
     meter.report({"write", "a", done, 50}, now);
   meter.report({"write", "b", 25, 50}, now + milliseconds(90));
   EXPECT_THAT(phases, testing::ElementsAre("convert"));
-  EXPECT_LE(said.size(), 7u);
-  EXPECT_EQ(said.back().done_bytes, 75u);
-  EXPECT_EQ(said.back().total_bytes, 100u);
-  EXPECT_NEAR(said.back().bytes_per_second, 125, 1);
-  EXPECT_NEAR(said.back().seconds_left.value(), 0.2, 0.01);
+  EXPECT_LE(reported.size(), 7u);
+  EXPECT_EQ(reported.back().done_bytes, 75u);
+  EXPECT_EQ(reported.back().total_bytes, 100u);
+  EXPECT_NEAR(reported.back().bytes_per_second, 125, 1);
+  EXPECT_NEAR(reported.back().seconds_left.value(), 0.2, 0.01);
 }
 
 }  // namespace

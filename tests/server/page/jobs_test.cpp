@@ -5,7 +5,7 @@
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 #include "server/page/address.h"
 
 namespace depickle::server::page {
@@ -26,7 +26,7 @@ class JobsTest : public testing::Test {
     jobs_.reset();
     std::filesystem::remove_all(folder_);
   }
-  /// As a process that is started again sees what was left.
+  /// Opens the database as a restarted process does.
   void open() {
     jobs_.reset();
     auto writer = open_database(folder_), reader = open_database(folder_);
@@ -34,19 +34,19 @@ class JobsTest : public testing::Test {
     tensors_ = std::make_unique<Tensors>(writer, reader);
   }
   std::string add(const std::string& visitor, const std::string& repo, const std::string& token = "") {
-    return jobs_->add({.kind = Kind::convert, .address = repo, .repo = repo}, visitor, token).job.id;
+    return jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, visitor, token).job.id;
   }
-  std::string next() { return jobs_->next(Lane::conversions)->job.wish.repo; }
+  std::string next() { return jobs_->next(Lane::conversions)->job.request.repo; }
   Job at(const std::string& id) { return jobs_->find(id).value(); }
 
   std::filesystem::path folder_;
-  Limits limits_{.queued = 6, .queued_of_visitor = 4};
+  PageLimits limits_{.queued = 6, .queued_of_visitor = 4};
   std::string log_;
   std::unique_ptr<Jobs> jobs_;
   std::unique_ptr<Tensors> tensors_;
 };
 
-TEST_F(JobsTest, VisitorsTakeTurnsAndPositionsSayWhen) {
+TEST_F(JobsTest, VisitorsTakeTurns) {
   std::vector<std::string> ids = {add("a", "m/1"), add("a", "m/2"), add("a", "m/3"), add("b", "m/4"), add("c", "m/5")};
   std::vector<uint64_t> positions;
   for (const std::string& id : ids) positions.push_back(at(id).position.value());
@@ -56,7 +56,7 @@ TEST_F(JobsTest, VisitorsTakeTurnsAndPositionsSayWhen) {
   EXPECT_THAT(order, ElementsAre("m/1", "m/4", "m/5", "m/2", "m/3"));
 }
 
-TEST_F(JobsTest, AVisitorWhoComesLateDoesNotWaitForAllOfAnother) {
+TEST_F(JobsTest, ALateVisitorDoesNotWaitForAllJobsOfAnother) {
   for (std::string repo : {"m/1", "m/2", "m/3"}) add("a", repo);
   EXPECT_EQ(next(), "m/1");
   add("b", "m/4");
@@ -64,14 +64,14 @@ TEST_F(JobsTest, AVisitorWhoComesLateDoesNotWaitForAllOfAnother) {
   EXPECT_EQ(next(), "m/4");
 }
 
-TEST_F(JobsTest, TheSameWishIsTheSameJobUnlessTheTokenDiffers) {
+TEST_F(JobsTest, TheSameRequestIsTheSameJobUnlessTheTokenDiffers) {
   std::string id = add("a", "m/1");
   EXPECT_EQ(add("a", "m/1"), id);
   EXPECT_NE(add("b", "m/1"), id);
   EXPECT_NE(add("a", "m/1", "hf_x"), id);
 }
 
-TEST_F(JobsTest, TheQueueIsBounded) {
+TEST_F(JobsTest, LimitsTheQueue) {
   for (std::string repo : {"m/1", "m/2", "m/3", "m/4"}) add("a", repo);
   EXPECT_THROW(add("a", "m/5"), Error);
   add("b", "m/5"), add("b", "m/6");
@@ -80,34 +80,34 @@ TEST_F(JobsTest, TheQueueIsBounded) {
   EXPECT_NO_THROW(add("c", "m/7"));
 }
 
-TEST_F(JobsTest, ARestartGoesOnWhereNoTokenIsNeededAndSaysSoWhereOneIs) {
+TEST_F(JobsTest, ARestartQueuesJobsWithoutATokenAndFailsTheOthers) {
   std::string plain = add("a", "m/1"), with_token = add("a", "m/2", "hf_secret");
   EXPECT_EQ(next(), "m/1");
   open();
   EXPECT_EQ(at(plain).state, State::queued);
   EXPECT_EQ(at(with_token).state, State::failed);
-  EXPECT_THAT(at(with_token).answer.problem->message, HasSubstr("token was in memory only"));
+  EXPECT_THAT(at(with_token).outcome.problem->message, HasSubstr("token was in memory only"));
   EXPECT_EQ(next(), "m/1");
   open();
-  EXPECT_EQ(at(plain).state, State::failed) << "two attempts are enough";
+  EXPECT_EQ(at(plain).state, State::failed) << "after two attempts";
   EXPECT_THAT(log_, testing::Not(HasSubstr("hf_secret")));
 }
 
-TEST_F(JobsTest, WhatWasPutBackCountsAsNoAttempt) {
+TEST_F(JobsTest, RequeuedJobsDoNotCountAsAttempts) {
   std::string id = add("a", "m/1");
   for (int i = 0; i < 3; ++i) {
-    auto live = jobs_->next(Lane::conversions);
-    jobs_->put_back(*live);
-    live.reset();
+    auto active = jobs_->next(Lane::conversions);
+    jobs_->requeue(*active);
+    active.reset();
     open();
   }
   EXPECT_EQ(at(id).state, State::queued);
 }
 
-TEST_F(JobsTest, AnEndedJobKeepsItsResultAndItsTable) {
+TEST_F(JobsTest, StoresTheResultAndTheTensorTable) {
   std::string id = add("a", "m/1");
-  auto live = jobs_->next(Lane::conversions);
-  jobs_->done(*live, {.result = R"({"a":1})", .sentence = "well", .answer = "yes"},
+  auto active = jobs_->next(Lane::conversions);
+  jobs_->done(*active, {.result = R"({"a":1})", .sentence = "well", .answer = "yes"},
       {{.name = "b\"<", .dtype = "F32", .shape = {2, 3}, .bytes = 24}, {.name = "a", .dtype = "I8", .bytes = 1}});
   open();
   EXPECT_THAT(to_json(at(id), true), HasSubstr(R"("result":{"a":1})"));
@@ -116,11 +116,11 @@ TEST_F(JobsTest, AnEndedJobKeepsItsResultAndItsTable) {
   EXPECT_THROW(tensors_->page(1, {.sort = "name; DROP TABLE jobs"}), Error);
 }
 
-TEST_F(JobsTest, CancelEndsWhatWaitsAndTellsWhatRuns) {
+TEST_F(JobsTest, CancelEndsWaitingJobsAndStopsRunningOnes) {
   std::string first = add("a", "m/1"), second = add("a", "m/2"), third = add("a", "m/3");
-  auto live = jobs_->next(Lane::conversions);
+  auto active = jobs_->next(Lane::conversions);
   EXPECT_TRUE(jobs_->cancel(first));
-  EXPECT_EQ(live->stop, ActiveJob::Stop::cancelled);
+  EXPECT_EQ(active->stop, ActiveJob::Stop::cancelled);
   EXPECT_TRUE(jobs_->cancel(second));
   EXPECT_EQ(at(second).state, State::cancelled);
   EXPECT_FALSE(jobs_->cancel(second));
@@ -128,24 +128,24 @@ TEST_F(JobsTest, CancelEndsWhatWaitsAndTellsWhatRuns) {
   EXPECT_EQ(next(), "m/3");
 }
 
-TEST_F(JobsTest, OldJobsLeave) {
+TEST_F(JobsTest, DeletesOldJobs) {
   limits_.kept = 2;
   open();
   for (std::string repo : {"m/1", "m/2", "m/3"}) {
     add("a", repo);
     jobs_->done(*jobs_->next(Lane::conversions), {.result = "{}", .sentence = {}, .answer = "yes"}, {});
   }
-  EXPECT_EQ(jobs_->forget_old().size(), 1u);
+  EXPECT_EQ(jobs_->remove_old().size(), 1u);
   EXPECT_EQ(jobs_->list("a", 10, "").size(), 2u);
 }
 
-TEST(Addresses, AreReadAtThisHub) {
+TEST(Addresses, AreParsedForThisHub) {
   auto read = [](std::string text, std::string own = "") {
-    return read_wish(Kind::plan, text, 0, true, "http://127.0.0.1:80", own);
+    return parse_job_request(JobKind::plan, text, 0, true, "http://127.0.0.1:80", own);
   };
   EXPECT_EQ(read(" me/demo@v1 ").revision, "v1");
   EXPECT_EQ(read("hf://me/demo").repo, "me/demo");
-  EXPECT_TRUE(read("https://huggingface.co/me/demo/tree/main").elsewhere);
+  EXPECT_TRUE(read("https://huggingface.co/me/demo/tree/main").is_from_public_hub);
   EXPECT_EQ(read("http://box:8080/me/demo", "box:8080").repo, "me/demo");
   for (std::string wrong :
       {"https://huggingface.co.evil.example/a/b", "https://evil.example/a/b", "http://127.0.0.1:8080/a/b",

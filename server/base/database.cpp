@@ -1,4 +1,4 @@
-#include "server/hub/store/database.h"
+#include "server/base/database.h"
 
 #include <sqlite3.h>
 
@@ -11,41 +11,9 @@
 namespace depickle::server {
 namespace {
 
-constexpr int kVersion = 1;
-
-// Names compare without regard to case, as on the Hub: `Me/Demo` cannot stand beside `me/demo`.
-constexpr const char* kTables = R"(
-CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE users(id TEXT NOT NULL, name TEXT PRIMARY KEY COLLATE NOCASE, created_at INTEGER NOT NULL);
-CREATE TABLE tokens(sha256 TEXT PRIMARY KEY, user TEXT NOT NULL COLLATE NOCASE, may_write INTEGER NOT NULL, created_at INTEGER NOT NULL);
--- state: 0 being made, 1 there, 2 being deleted. next_number: of a discussion.
-CREATE TABLE repos(key INTEGER PRIMARY KEY AUTOINCREMENT, object_id TEXT NOT NULL, type INTEGER NOT NULL,
-  owner TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE, private INTEGER NOT NULL, gate INTEGER NOT NULL,
-  disabled INTEGER NOT NULL, created_at INTEGER NOT NULL, modified_at INTEGER NOT NULL, state INTEGER NOT NULL,
-  next_number INTEGER NOT NULL DEFAULT 1, UNIQUE(type, owner, name));
-CREATE TABLE former_names(type INTEGER NOT NULL, owner TEXT NOT NULL COLLATE NOCASE, name TEXT NOT NULL COLLATE NOCASE,
-  repo INTEGER NOT NULL, PRIMARY KEY(type, owner, name));
-CREATE TABLE grants(repo INTEGER NOT NULL, user TEXT NOT NULL COLLATE NOCASE, PRIMARY KEY(repo, user));
-CREATE TABLE objects(oid TEXT PRIMARY KEY, size INTEGER NOT NULL, git_sha1 TEXT);
--- Who has shown to have the bytes, and which repositories name them in a commit.
-CREATE TABLE object_owners(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, PRIMARY KEY(user, oid)) WITHOUT ROWID;
-CREATE TABLE repo_objects(repo INTEGER NOT NULL, oid TEXT NOT NULL, PRIMARY KEY(repo, oid)) WITHOUT ROWID;
-CREATE TABLE parts(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, chunk INTEGER NOT NULL, number INTEGER NOT NULL,
-  PRIMARY KEY(user, oid, chunk, number)) WITHOUT ROWID;
-CREATE TABLE discussions(repo INTEGER NOT NULL, number INTEGER NOT NULL, title TEXT NOT NULL, author TEXT NOT NULL,
-  status INTEGER NOT NULL, pull_request INTEGER NOT NULL, base TEXT, base_commit TEXT, created_at INTEGER NOT NULL,
-  merge_commit TEXT, PRIMARY KEY(repo, number)) WITHOUT ROWID;
-CREATE TABLE events(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, repo INTEGER NOT NULL, number INTEGER NOT NULL,
-  kind INTEGER NOT NULL, author TEXT NOT NULL, created_at INTEGER NOT NULL, text TEXT NOT NULL, other TEXT NOT NULL,
-  hidden INTEGER NOT NULL DEFAULT 0, edits INTEGER NOT NULL DEFAULT 0, edited_at INTEGER NOT NULL);
-CREATE INDEX events_of ON events(repo, number);
--- Pull requests whose ref may be there while their row is not: what a kill in between leaves is found by this.
-CREATE TABLE reserved(repo INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(repo, number)) WITHOUT ROWID;
-)";
-
 [[noreturn]] void fail(sqlite3* handle, std::string_view what) {
   const char* file = sqlite3_db_filename(handle, "main");
-  throw Error(Code::io, "", fmt::format("the database cannot {}: {}", what, sqlite3_errmsg(handle)),
+  throw Error(Code::io, "", fmt::format("cannot {}: {}", what, sqlite3_errmsg(handle)),
       Where::in(file ? std::filesystem::path(file).filename().string() : ""));
 }
 
@@ -71,7 +39,6 @@ class Statement {
     int index = 0;
     for (const Value& value : values) bind(++index, value);
   }
-  /// To be stepped anew.
   void reset() { sqlite3_reset(statement_); }
 
  private:
@@ -80,7 +47,7 @@ class Statement {
     if (const auto* number = std::get_if<int64_t>(&value)) {
       result = sqlite3_bind_int64(statement_, index, *number);
     } else if (const auto* text = std::get_if<std::string_view>(&value)) {
-      // A view of nothing may have no address, which would bind NULL.
+      // An empty view may have a null pointer, which would bind NULL.
       result = sqlite3_bind_text64(
           statement_, index, text->data() ? text->data() : "", text->size(), SQLITE_STATIC, SQLITE_UTF8);
     }
@@ -101,13 +68,6 @@ std::string Row::text(int column) const {
   return {reinterpret_cast<const char*>(text), static_cast<size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-std::shared_ptr<Database> Database::open(const std::filesystem::path& data_folder) {
-  std::error_code error;
-  std::filesystem::create_directories(data_folder, error);
-  if (error) throw system_error(error.value(), "cannot create the folder", data_folder.string());
-  return open(data_folder / "hub.sqlite", kTables, kVersion);
-}
-
 std::shared_ptr<Database> Database::open(const std::filesystem::path& file, const char* tables, int version) {
   sqlite3* handle = nullptr;
   int result = sqlite3_open_v2(
@@ -116,7 +76,7 @@ std::shared_ptr<Database> Database::open(const std::filesystem::path& file, cons
   if (result != SQLITE_OK)
     throw Error(
         Code::io, "", fmt::format("cannot open the database: {}", sqlite3_errstr(result)), Where::in(file.string()));
-  // Long enough for another process's transaction (`depickle user add`), which takes milliseconds.
+  // A transaction of another process (`depickle user add`) takes milliseconds.
   sqlite3_busy_timeout(handle, 10'000);
   database->run("PRAGMA journal_mode=WAL");
   database->run("PRAGMA synchronous=FULL");
@@ -126,17 +86,17 @@ std::shared_ptr<Database> Database::open(const std::filesystem::path& file, cons
 
 Database::~Database() { sqlite3_close(handle_); }
 
-void Database::create_tables(const std::filesystem::path& file, const char* tables, int known) {
+void Database::create_tables(const std::filesystem::path& file, const char* tables, int supported) {
   transaction([&] {
     int64_t version = number("PRAGMA user_version", {}).value_or(0);
-    if (version > known) {
+    if (version > supported) {
       throw Error(Code::unsupported, "",
-          fmt::format("written by a newer depickle (have version {}, know {})", version, known),
+          fmt::format("written by a newer depickle (have version {}, need at most {})", version, supported),
           Where::in(file.string()));
     }
-    if (version == known) return;
-    if (sqlite3_exec(handle_, tables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create its tables");
-    run(fmt::format("PRAGMA user_version={}", known));
+    if (version == supported) return;
+    if (sqlite3_exec(handle_, tables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create the tables");
+    run(fmt::format("PRAGMA user_version={}", supported));
   });
 }
 
@@ -180,7 +140,7 @@ std::optional<std::string> Database::text(std::string_view sql, std::initializer
   return statement.row().text(0);
 }
 
-int64_t Database::last_key() {
+int64_t Database::last_row_id() {
   std::lock_guard lock(mutex_);
   return sqlite3_last_insert_rowid(handle_);
 }
@@ -195,7 +155,7 @@ void Database::transaction(const std::function<void()>& body) {
     if (depth_ == 0) run("COMMIT");
   } catch (...) {
     if (depth_ > 0) --depth_;
-    // After a failed COMMIT there is nothing left to roll back, and that is well.
+    // After a failed COMMIT the ROLLBACK has nothing to do; its error is ignored.
     if (depth_ == 0) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
     throw;
   }

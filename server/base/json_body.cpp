@@ -1,9 +1,8 @@
-#include "server/hub/api/json_body.h"
+#include "server/base/json_body.h"
 
 #include "depickle/base/error.h"
-#include "server/hub/api/errors.h"
 
-namespace depickle::server::api {
+namespace depickle::server {
 
 JsonValue parse_body(std::string_view text) {
   // A value takes up to 48 bytes of memory and may be two bytes of the body.
@@ -16,9 +15,9 @@ JsonValue parse_body(std::string_view text) {
 }
 
 std::string required_text(const JsonValue& value, std::string_view key) {
-  const std::optional<std::string> text = value[key].text();
-  if (!text) refuse(400, "", "the body has no text \"" + std::string(key) + "\"");
-  return *text;
+  std::optional<std::string> text = value[key].text();
+  if (!text) throw Error(Code::malformed, "", "the body has no text \"" + std::string(key) + "\"");
+  return *std::move(text);
 }
 
-}  // namespace depickle::server::api
+}  // namespace depickle::server

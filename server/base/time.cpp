@@ -1,5 +1,6 @@
-#include "server/hub/store/moment.h"
+#include "server/base/time.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -7,15 +8,15 @@
 
 namespace depickle::server {
 
-Moment now() noexcept {
+Moment now_ms() noexcept {
   using namespace std::chrono;
   return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
 }
 
 std::string iso_date(Moment moment) {
-  // A commit that somebody pushed may claim any year: what a client's parser cannot take is shown as the nearest that it can.
-  constexpr Moment kLast = 253402300799999;  // the end of 9999
-  moment = moment < 0 ? 0 : moment > kLast ? kLast : moment;
+  // A pushed commit may have any date. Clients parse the years 1970 to 9999 only.
+  constexpr Moment kEndOf9999 = 253402300799999;
+  moment = std::clamp<Moment>(moment, 0, kEndOf9999);
   std::time_t seconds = moment / 1000;
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);

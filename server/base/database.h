@@ -1,4 +1,4 @@
-// SQLite, in the few words that the server needs.
+// A SQLite database.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,7 @@ struct sqlite3_stmt;
 
 namespace depickle::server {
 
-/// What a statement's `?` stand for.
+/// A parameter of a statement: NULL, an integer or text.
 using Value = std::variant<std::nullptr_t, int64_t, std::string_view>;
 
 class Row {
@@ -32,29 +32,32 @@ class Row {
   sqlite3_stmt* statement_;
 };
 
-/// One connection, used by one thread at a time; the others wait. A statement or transaction that returned is on the disk.
-/// Errors of SQLite throw Error{io}.
+/// One connection to a database file. Safe to use from several threads, which wait for each other. A statement or
+/// transaction that has returned is synced to the disk. Throws Error{io} for errors of SQLite.
 class Database {
  public:
-  /// DATA/hub.sqlite, created with its tables where there is none.
-  static std::shared_ptr<Database> open(const std::filesystem::path& data_folder);
-  /// A file of another kind: `tables` are the statements that make version `version` of it. Its folder must be there.
+  /// Opens or creates `file` in an existing folder. `tables` are the statements that create the tables of version
+  /// `version`. Throws Error{io}; Error{unsupported} if the file has a newer version.
   static std::shared_ptr<Database> open(const std::filesystem::path& file, const char* tables, int version);
   ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  /// → the number of rows changed.
+  /// Runs a statement. Returns the number of changed rows.
   int64_t run(std::string_view sql, std::initializer_list<Value> values = {});
-  /// The statement `count` times, prepared once; `values` gives what its `?` stand for, valid until the next call.
+  /// Prepares a statement once and runs it `count` times. `values` returns the parameters of one run, which are valid
+  /// until its next call.
   void run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values);
+  /// Calls `take` for every row of the result.
   void each(std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
-  /// The first row's first column.
+  /// Returns the first column of the first row; nullopt if there is no row or the value is NULL.
   std::optional<int64_t> number(std::string_view sql, std::initializer_list<Value> values);
   std::optional<std::string> text(std::string_view sql, std::initializer_list<Value> values);
-  int64_t last_key();
+  /// Returns the row id of the last INSERT.
+  int64_t last_row_id();
 
-  /// All that `body` runs happens or nothing; other connections wait. An exception rolls back. May be nested.
+  /// Runs `body` in a transaction, which an exception rolls back. Nested calls belong to the outermost transaction.
+  /// Other connections wait.
   void transaction(const std::function<void()>& body);
 
  private:

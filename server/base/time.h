@@ -1,4 +1,4 @@
-// Points in time, as the Hub writes them.
+// Points in time.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +9,8 @@ namespace depickle::server {
 /// Milliseconds since 1970, UTC.
 using Moment = int64_t;
 
-Moment now() noexcept;
-/// "2026-01-02T03:04:05.678Z": clients refuse any other offset than Z.
+Moment now_ms() noexcept;
+/// Returns "2026-01-02T03:04:05.678Z". Clients of the Hub accept no offset other than Z.
 std::string iso_date(Moment moment);
 
 }  // namespace depickle::server

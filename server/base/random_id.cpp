@@ -1,0 +1,31 @@
+#include "server/base/random_id.h"
+
+#include <sys/random.h>
+
+#include <cerrno>
+
+#include "depickle/base/error.h"
+
+namespace depickle::server {
+
+std::string random_text(std::string_view alphabet, size_t length) {
+  // Bytes from the last whole multiple on are skipped: they would make the first characters more likely.
+  const size_t end = 256 / alphabet.size() * alphabet.size();
+  std::string text;
+  while (text.size() < length) {
+    unsigned char bytes[64];
+    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
+      throw system_error(errno, "cannot read random numbers", "");
+    for (unsigned char byte : bytes) {
+      if (byte < end && text.size() < length) text += alphabet[byte % alphabet.size()];
+    }
+  }
+  return text;
+}
+
+std::string random_hex(size_t length) { return random_text("0123456789abcdef", length); }
+std::string random_letters(size_t length) {
+  return random_text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789", length);
+}
+
+}  // namespace depickle::server

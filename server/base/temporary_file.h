@@ -1,0 +1,38 @@
+// A file that is being written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "depickle/base/bytes.h"
+#include "depickle/os/file_descriptor.h"
+
+namespace depickle::server {
+
+/// A new file with a random name in a folder for temporary files, which its owner empties at the start. The destructor
+/// removes the file unless rename_to() was called. Throws Error{io}.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::filesystem::path& folder);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  void append(Bytes bytes);
+  uint64_t size_bytes() const noexcept { return size_bytes_; }
+  /// Fills `out` from `offset_bytes`.
+  void read(uint64_t offset_bytes, MutableBytes out) const;
+  /// Syncs the file and gives it the name `target`, as sync_and_rename().
+  void rename_to(const std::filesystem::path& target);
+
+ private:
+  std::filesystem::path path_;
+  os::FileDescriptor file_;
+  uint64_t size_bytes_ = 0;
+};
+
+/// Syncs `file`, which is open as `descriptor`, renames it to `target`, and syncs the folder of `target`. Creates
+/// missing folders and replaces an existing target. Throws Error{io}.
+void sync_and_rename(int descriptor, const std::filesystem::path& file, const std::filesystem::path& target);
+
+}  // namespace depickle::server

@@ -123,8 +123,8 @@ git_oid Repository::write_commit(
   OwnedCommit parent_object = parent ? commit(*parent) : nullptr;
   const git_commit* parents[] = {parent_object.get()};
   git_oid oid;
-  check_git(git_commit_create(
-                &oid, get(), nullptr, created, created, "UTF-8", text.c_str(), tree_object.get(), parent ? 1 : 0, parents),
+  check_git(git_commit_create(&oid, get(), nullptr, created, created, "UTF-8", text.c_str(), tree_object.get(),
+                parent ? 1 : 0, parents),
       "write a commit");
   return oid;
 }

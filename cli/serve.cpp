@@ -15,7 +15,7 @@
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
 #include "server/hub/api/hub_api.h"
-#include "server/hub/store/import.h"
+#include "server/hub/repos/import.h"
 #include "server/page/app.h"
 #include "server/web/hub_pages.h"
 #include "server/web/page.h"
@@ -100,7 +100,7 @@ std::string account_token(server::Store& store) {
   return store.users().add_token(kName, true);
 }
 
-server::page::Settings page_settings(const ServeCommand& options, server::Store* store, const Console& console) {
+server::page::Settings page_settings(const ServeCommand& options, server::repos::Store* store, const Console& console) {
   server::page::Settings settings;
   settings.data = options.data;
   settings.version = DEPICKLE_VERSION;
@@ -119,7 +119,7 @@ server::page::Settings page_settings(const ServeCommand& options, server::Store*
   if (store)
     settings.samples = [store] {
       std::vector<std::string> names;
-      for (const server::RepoInfo& repo :
+      for (const server::repos::RepoInfo& repo :
           store->repos().list({.owner = "samples", .newest_first = false, .limit = 20}, nullptr))
         names.push_back(repo.id.full());
       return names;
@@ -132,9 +132,9 @@ class Site {
  public:
   Site(const ServeCommand& options, const Console& console) {
     if (options.hub.empty()) {
-      store_ = server::Store::open(options.data);
+      store_ = server::repos::Store::open(options.data);
       if (!options.import.empty()) import(*store_, options, console);
-      hub_ = std::make_unique<server::HubApi>(*store_, options.inline_up_to_bytes);
+      hub_ = std::make_unique<server::api::HubApi>(*store_, options.inline_up_to_bytes);
     }
     if (options.no_page) return;
     app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), console));
@@ -148,7 +148,7 @@ class Site {
   }
   const server::http::Router& router() const { return app_ ? router_ : hub_->router(); }
   void start(const std::string& host, uint16_t port, const server::http::Counters& counters) {
-    if (hub_) hub_->count(counters);
+    if (hub_) hub_->set_counters(counters);
     if (app_) app_->start(host, port, counters);
   }
   void begin_stop() {
@@ -156,8 +156,8 @@ class Site {
   }
 
  private:
-  std::unique_ptr<server::Store> store_;
-  std::unique_ptr<server::HubApi> hub_;
+  std::unique_ptr<server::repos::Store> store_;
+  std::unique_ptr<server::api::HubApi> hub_;
   std::unique_ptr<server::page::App> app_;
   server::http::Router router_;
 };
@@ -170,7 +170,7 @@ int serve(const ServeCommand& options, const Console& console) {
   Site site(options, console);
   server::http::Options http;
   http.explain = [&console](const server::http::Request& request, const std::exception& problem) {
-    server::http::Response answer = server::HubApi::explain(request, problem);
+    server::http::Response answer = server::api::HubApi::explain(request, problem);
     if (answer.status >= 500)
       console.say(fmt::format("{} {}: {}\n", request.method, printable(request.raw_path()), printable(problem.what())));
     return answer;

@@ -5,7 +5,7 @@
 
 #include "cli/command.h"
 #include "cli/exit_code.h"
-#include "server/hub/store/users.h"
+#include "server/hub/repos/users.h"
 
 namespace depickle::cli {
 namespace {
@@ -30,7 +30,7 @@ void add_user(CLI::App& app, Program& program) {
   add->add_flag("--read-only", options->read_only, "Create a token without write access");
   add->callback([options, &program] {
     program.run = [options, &program] {
-      server::Users users = server::Users::open(options->data);
+      server::repos::Users users = server::repos::Users::open(options->data);
       program.console.out(users.add_token(options->name, !options->read_only) + "\n");
       return kYes;
     };

@@ -1,4 +1,4 @@
-// Who somebody is, and which repositories there are: whoami, create, delete, move, settings.
+// The caller and repositories: whoami, create, delete, move, settings.
 #include "server/hub/api/call.h"
 
 namespace depickle::server::api {
@@ -6,7 +6,7 @@ namespace {
 
 http::Response whoami(const Call& call) {
   if (!call.caller) refuse(401, "", "Invalid user token.");
-  const Caller& me = *call.caller;
+  const repos::Caller& me = *call.caller;
   return json_response([&](JsonWriter& json) {
     json.object().key("type").value("user").key("id").value(me.user.id).key("name").value(me.user.name);
     json.key("fullname").value(me.user.name).key("email").value("").key("emailVerified").value(false);
@@ -18,50 +18,50 @@ http::Response whoami(const Call& call) {
   });
 }
 
-RepoType type_in(const JsonValue& body) {
-  auto word = body["type"].text();
-  auto type = word ? repo_type(*word) : RepoType::model;
-  if (!type) refuse(400, "BadRequest", "the Hub holds models, datasets and spaces");
+repos::RepoType type_in(const JsonValue& body) {
+  auto name = body["type"].text();
+  auto type = name ? repos::repo_type(*name) : repos::RepoType::model;
+  if (!type) refuse(400, "BadRequest", "the type is not model, dataset or space");
   return *type;
 }
 
-/// {"name", "organization"}: the name alone, or owner/name.
-RepoId id_in(const Call& call, const JsonValue& body) {
+// Reads {"name", "organization"}. The name may be owner/name.
+repos::RepoId id_in(const Call& call, const JsonValue& body) {
   std::string name = required_text(body, "name");
   if (name.find('/') == std::string::npos)
-    name = body["organization"].text().value_or(call.someone().user.name) + "/" + name;
-  return RepoId::parse(type_in(body), name);
+    name = body["organization"].text().value_or(call.signed_in_caller().user.name) + "/" + name;
+  return repos::RepoId::parse(type_in(body), name);
 }
 
 void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
-  if (auto word = body["visibility"].text()) is_private = *word == "private";
-  if (auto truth = body["private"].boolean()) is_private = *truth;
+  if (auto visibility = body["visibility"].text()) is_private = *visibility == "private";
+  if (auto flag = body["private"].boolean()) is_private = *flag;
 }
 
-void write_made(JsonWriter& json, const Call& call, const RepoInfo& info) {
+void write_created(JsonWriter& json, const Call& call, const repos::RepoInfo& info) {
   json.key("url").value(call.web_url(info.id)).key("name").value(info.id.full()).key("id").value(info.object_id);
 }
 
 http::Response create_repo(const Call& call) {
-  const Caller& me = call.writer();
+  const repos::Caller& me = call.writer();
   JsonValue body = call.body();
-  RepoId id = id_in(call, body);
-  Repos& repos = call.hub.store.repos();
-  if (!repos.may_create(id, me)) refuse(403, "Forbidden", "you have no right to create repositories of " + id.owner);
+  repos::RepoId id = id_in(call, body);
+  repos::Repos& repos = call.hub.store.repos();
+  if (!repos.may_create(id, me)) refuse(403, "Forbidden", "no permission to create repositories of " + id.owner);
   std::optional<bool> is_private;
   read_visibility(body, is_private);
   try {
-    RepoInfo made = repos.create(id, {.is_private = is_private.value_or(false)}, me);
+    repos::RepoInfo created = repos.create(id, {.is_private = is_private.value_or(false)}, me);
     return json_response([&](JsonWriter& json) {
-      write_made(json.object(), call, made);
+      write_created(json.object(), call, created);
       json.end();
     });
-  } catch (const StoreError& refusal) {
-    if (refusal.reason() != StoreReason::exists) throw;
-    // With exist_ok, clients take the address from here.
+  } catch (const StoreError& error) {
+    if (error.reason() != StoreReason::exists) throw;
+    // With exist_ok, clients read the address from the error.
     http::Response answer = json_response([&](JsonWriter& json) {
       json.object().key("error").value(
-          "You already created this " + std::string(singular(id.type)) + " repo: " + id.full());
+          "You already created this " + std::string(repos::singular(id.type)) + " repo: " + id.full());
       json.key("url").value(call.web_url(id)).end();
     });
     answer.status = 409;
@@ -70,48 +70,48 @@ http::Response create_repo(const Call& call) {
 }
 
 http::Response remove(const Call& call) {
-  RepoId id = id_in(call, call.body());
+  repos::RepoId id = id_in(call, call.body());
   call.repo_for(Need::write, id);
   call.hub.store.repos().remove(id);
   return http::respond(200, "{}");
 }
 
 http::Response move(const Call& call) {
-  const Caller& me = call.writer();
+  const repos::Caller& me = call.writer();
   JsonValue body = call.body();
-  RepoId from = RepoId::parse(type_in(body), required_text(body, "fromRepo"));
-  RepoId to = RepoId::parse(from.type, required_text(body, "toRepo"));
+  repos::RepoId from = repos::RepoId::parse(type_in(body), required_text(body, "fromRepo"));
+  repos::RepoId to = repos::RepoId::parse(from.type, required_text(body, "toRepo"));
   call.repo_for(Need::write, from);
   if (!call.hub.store.repos().may_create(to, me))
-    refuse(403, "Forbidden", "you have no right to create repositories of " + to.owner);
-  RepoInfo moved = call.hub.store.repos().move(from, to);
+    refuse(403, "Forbidden", "no permission to create repositories of " + to.owner);
+  repos::RepoInfo moved = call.hub.store.repos().move(from, to);
   return json_response([&](JsonWriter& json) {
-    write_made(json.object(), call, moved);
+    write_created(json.object(), call, moved);
     json.end();
   });
 }
 
-std::optional<Gate> gate_in(const JsonValue& body) {
-  if (auto truth = body["gated"].boolean()) return *truth ? Gate::automatic : Gate::open;
-  auto word = body["gated"].text();
-  if (!word) return std::nullopt;
-  if (*word == "auto") return Gate::automatic;
-  if (*word == "manual") return Gate::manual;
-  refuse(400, "BadRequest", "gated is false, \"auto\" or \"manual\"");
+std::optional<repos::Gate> gate_in(const JsonValue& body) {
+  if (auto flag = body["gated"].boolean()) return *flag ? repos::Gate::automatic : repos::Gate::open;
+  auto mode = body["gated"].text();
+  if (!mode) return std::nullopt;
+  if (*mode == "auto") return repos::Gate::automatic;
+  if (*mode == "manual") return repos::Gate::manual;
+  refuse(400, "BadRequest", "gated must be false, \"auto\" or \"manual\"");
 }
 
 http::Response settings(const Call& call) {
-  RepoInfo info = call.repo_for(Need::write);
+  repos::RepoInfo info = call.repo_for(Need::write);
   JsonValue body = call.body();
-  SettingsChange change{.gate = gate_in(body)};
+  repos::SettingsChange change{.gate = gate_in(body)};
   read_visibility(body, change.is_private);
-  RepoInfo now = call.hub.store.repos().change(info.id, change);
+  repos::RepoInfo changed = call.hub.store.repos().change(info.id, change);
   return json_response([&](JsonWriter& json) {
-    json.object().key("private").value(now.settings.is_private).key("gated");
-    if (now.settings.gate == Gate::open)
+    json.object().key("private").value(changed.settings.is_private).key("gated");
+    if (changed.settings.gate == repos::Gate::open)
       json.value(false);
     else
-      json.value(now.settings.gate == Gate::automatic ? "auto" : "manual");
+      json.value(changed.settings.gate == repos::Gate::automatic ? "auto" : "manual");
     json.end();
   });
 }
@@ -126,7 +126,7 @@ http::Response auth_check_write(const Call& call) {
   return http::respond(200, "{}");
 }
 
-/// Asked before every commit with a README.md; the Hub here takes any.
+// Clients call it before a commit with a README.md. This Hub accepts any front matter.
 http::Response validate_yaml(const Call&) { return http::respond(200, R"({"errors":[],"warnings":[]})"); }
 
 }  // namespace

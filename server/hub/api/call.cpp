@@ -8,33 +8,33 @@
 namespace depickle::server::api {
 namespace {
 
-bool starts_with_word(std::string_view text, std::string_view word) {
-  return text.size() > word.size() && ::strncasecmp(text.data(), word.data(), word.size()) == 0 &&
-         text[word.size()] == ' ';
+bool starts_with_scheme(std::string_view text, std::string_view scheme) {
+  return text.size() > scheme.size() && ::strncasecmp(text.data(), scheme.data(), scheme.size()) == 0 &&
+         text[scheme.size()] == ' ';
 }
 
 http::Response challenge(std::string_view code, std::string_view message) {
   return error_response(401, code, message).with("WWW-Authenticate", R"(Basic realm="depickle Hub", charset="UTF-8")");
 }
 
-[[noreturn]] void not_logged_in(std::string_view code, std::string_view message) {
+[[noreturn]] void throw_unauthorized(std::string_view code, std::string_view message) {
   throw http::Abort(challenge(code, message), std::string(message));
 }
 
-bool is_git(std::string_view raw_path) {
+bool is_git_request(std::string_view raw_path) {
   return raw_path.find(".git/") != std::string_view::npos || raw_path.ends_with("/info/refs") ||
          raw_path.ends_with("/git-upload-pack");
 }
 
-std::string_view web_prefix(RepoType type) {
-  return type == RepoType::model ? "" : type == RepoType::dataset ? "datasets/" : "spaces/";
+std::string_view web_prefix(repos::RepoType type) {
+  return type == repos::RepoType::model ? "" : type == repos::RepoType::dataset ? "datasets/" : "spaces/";
 }
 
 }  // namespace
 
 std::string token_of(std::string_view authorization) {
-  if (starts_with_word(authorization, "Bearer")) return std::string(authorization.substr(7));
-  if (!starts_with_word(authorization, "Basic")) return {};
+  if (starts_with_scheme(authorization, "Bearer")) return std::string(authorization.substr(7));
+  if (!starts_with_scheme(authorization, "Basic")) return {};
   std::string pair = base64_decode(authorization.substr(6)).value_or("");
   size_t colon = pair.find(':');
   return colon == std::string::npos ? "" : pair.substr(colon + 1);
@@ -44,16 +44,16 @@ Call::Call(Hub& hub_, const http::Request& request_) : hub(hub_), request(reques
   const std::string& authorization = request.field("Authorization");
   if (authorization.empty()) return;
   caller = hub.store.users().find_caller(token_of(authorization));
-  if (!caller) not_logged_in("", "Invalid credentials in Authorization header");
+  if (!caller) throw_unauthorized("", "Invalid credentials in Authorization header");
 }
 
-const Caller& Call::someone() const {
-  if (!caller) not_logged_in("Unauthorized", "a login is needed: send a token of this Hub");
+const repos::Caller& Call::signed_in_caller() const {
+  if (!caller) throw_unauthorized("Unauthorized", "this request needs a token of this Hub");
   return *caller;
 }
 
-const Caller& Call::writer() const {
-  if (!someone().may_write) refuse(403, "Forbidden", "this token may only read");
+const repos::Caller& Call::writer() const {
+  if (!signed_in_caller().may_write) refuse(403, "Forbidden", "this token has no write permission");
   return *caller;
 }
 
@@ -61,35 +61,35 @@ std::string Call::origin() const {
   return (request.field("X-Forwarded-Proto") == "https" ? "https://" : "http://") + request.field("Host");
 }
 
-std::string Call::web_url(const RepoId& id) const {
+std::string Call::web_url(const repos::RepoId& id) const {
   return origin() + "/" + std::string(web_prefix(id.type)) + id.full();
 }
 
-std::string Call::api_url(const RepoId& id) const {
-  return origin() + "/api/" + std::string(plural(id.type)) + "/" + id.full();
+std::string Call::api_url(const repos::RepoId& id) const {
+  return origin() + "/api/" + std::string(repos::plural(id.type)) + "/" + id.full();
 }
 
-RepoId Call::repo_id() const {
-  RepoType type = RepoType::model;
-  if (const std::string& word = request.captured("type"); !word.empty()) {
-    auto known = repo_type(word);
-    if (!known || plural(*known) != word) refuse(404, "", "there is nothing at this address");
+repos::RepoId Call::repo_id() const {
+  repos::RepoType type = repos::RepoType::model;
+  if (const std::string& name = request.captured("type"); !name.empty()) {
+    auto known = repos::repo_type(name);
+    if (!known || repos::plural(*known) != name) refuse(404, "", "this address does not exist");
     type = *known;
   }
   try {
-    return RepoId::parse(type, request.captured("ns") + "/" + request.captured("name"));
+    return repos::RepoId::parse(type, request.captured("ns") + "/" + request.captured("name"));
   } catch (const StoreError&) {
-    refuse(404, "RepoNotFound", "Repository not found");  // what cannot be a name is nobody's
+    refuse(404, "RepoNotFound", "Repository not found");  // no repository has an invalid name
   }
 }
 
-RepoInfo Call::repo_for(Need need) const { return repo_for(need, repo_id()); }
+repos::RepoInfo Call::repo_for(Need need) const { return repo_for(need, repo_id()); }
 
-RepoInfo Call::repo_for(Need need, const RepoId& id) const {
+repos::RepoInfo Call::repo_for(Need need, const repos::RepoId& id) const {
   auto info = hub.store.repos().find(id);
   if (!info || !rights(*info).see) {
-    // git asks for a login only when it is told to; the other clients must not learn whether there is anything.
-    if (!caller && is_git(request.raw_path())) not_logged_in("RepoNotFound", "Repository not found");
+    // git sends a token only after a 401. Other clients get the same response as for a repository that does not exist.
+    if (!caller && is_git_request(request.raw_path())) throw_unauthorized("RepoNotFound", "Repository not found");
     refuse(404, "RepoNotFound", "Repository not found");
   }
   if (info->id != id) redirect(id, info->id);
@@ -97,32 +97,34 @@ RepoInfo Call::repo_for(Need need, const RepoId& id) const {
   return *info;
 }
 
-void Call::check(const RepoInfo& info, Need need) const {
-  Rights has = rights(info);
+void Call::check(const repos::RepoInfo& info, Need need) const {
+  repos::Rights granted = rights(info);
   if (need == Need::see) return;
-  if (!has.read && info.settings.disabled) {
-    // Exactly these words, or the client does not know.
+  if (!granted.read && info.settings.is_disabled) {
+    // huggingface_hub compares this text.
     refuse(403, "", "Access to this resource is disabled.");
   }
-  if (!has.read) {
-    std::string message = "Access to " + std::string(singular(info.id.type)) + " " + info.id.full() + " is restricted";
-    if (!caller) not_logged_in("GatedRepo", message + ": a login is needed");
+  if (!granted.read) {
+    std::string message =
+        "Access to " + std::string(repos::singular(info.id.type)) + " " + info.id.full() + " is restricted";
+    if (!caller) throw_unauthorized("GatedRepo", message + ": this request needs a token");
     refuse(403, "GatedRepo", message + " and you are not in the authorized list");
   }
-  bool may = need == Need::read || (need == Need::discuss && has.discuss) || (need == Need::write && has.write);
-  if (may) return;
-  if (!caller) not_logged_in("Unauthorized", "a login is needed: send a token of this Hub");
+  bool is_allowed =
+      need == Need::read || (need == Need::discuss && granted.discuss) || (need == Need::write && granted.write);
+  if (is_allowed) return;
+  if (!caller) throw_unauthorized("Unauthorized", "this request needs a token of this Hub");
   refuse(403, "Forbidden",
-      caller->may_write ? "you have no right to write to " + info.id.full() : "this token may only read");
+      caller->may_write ? "no permission to write to " + info.id.full() : "this token has no write permission");
 }
 
-void Call::redirect(const RepoId& from, const RepoId& to) const {
-  // Names hold no character that is ever encoded, so the old one stands in the raw path as it is.
+void Call::redirect(const repos::RepoId& from, const repos::RepoId& to) const {
+  // Names contain no characters that clients encode, so the raw path contains the old name unchanged.
   std::string location = request.target;
   size_t at = location.find("/" + from.full());
   if (at == std::string::npos) refuse(404, "RepoNotFound", "Repository not found");
   location.replace(at + 1, from.full().size(), to.full());
-  http::Response response = http::respond(307, R"({"error":"this repository has another name now"})");
+  http::Response response = http::respond(307, R"({"error":"this repository was renamed"})");
   response.with("Location", location);
   throw http::Abort(std::move(response), "renamed");
 }
@@ -133,10 +135,10 @@ JsonValue Call::body() const {
   return value;
 }
 
-bool means_yes(std::string_view value) { return value == "true" || value == "True" || value == "1"; }
+bool is_true(std::string_view value) { return value == "true" || value == "True" || value == "1"; }
 
-bool asks_for(const http::Request& request, std::string_view parameter) {
-  return means_yes(request.query(parameter).value_or(""));
+bool query_flag(const http::Request& request, std::string_view parameter) {
+  return is_true(request.query(parameter).value_or(""));
 }
 
 http::Response json_response(const std::function<void(JsonWriter&)>& write) {
@@ -148,9 +150,9 @@ http::Response json_response(const std::function<void(JsonWriter&)>& write) {
 
 void add_web_route(
     http::Router& router, std::string_view methods, const std::string& pattern, const http::Handler& handler) {
-  for (std::string_view word : {"datasets", "spaces"})
-    router.add(methods, "/" + std::string(word) + "/{ns}/{name}" + pattern, [word, handler](http::Request& request) {
-      request.captures.emplace_back("type", word);
+  for (std::string_view type : {"datasets", "spaces"})
+    router.add(methods, "/" + std::string(type) + "/{ns}/{name}" + pattern, [type, handler](http::Request& request) {
+      request.captures.emplace_back("type", type);
       return handler(request);
     });
   router.add(methods, "/{ns}/{name}" + pattern, handler);

@@ -1,4 +1,4 @@
-// One request to the Hub: who sends it, about which repository, and whether they may.
+// One request to the Hub: its caller, its repository and the check of rights.
 #pragma once
 
 #include <atomic>
@@ -13,79 +13,83 @@
 #include "server/http/server.h"
 #include "server/hub/api/errors.h"
 #include "server/hub/api/signer.h"
-#include "server/hub/store/store.h"
+#include "server/hub/repos/store.h"
 
 namespace depickle::server::api {
 
-/// What every endpoint works with. Outlives the server.
+/// The state that all endpoints share. It must outlive the server.
 struct Hub {
-  Hub(Store& store_, uint64_t inline_up_to_bytes_)
+  Hub(repos::Store& store_, uint64_t inline_up_to_bytes_)
       : store(store_),
         signer(store_.folder()),
         inline_up_to_bytes(inline_up_to_bytes_) {}
-  Store& store;
+  repos::Store& store;
   Signer signer;
-  uint64_t inline_up_to_bytes;  ///< files that preupload wants in the commit, LFS patterns or not
+  uint64_t
+      inline_up_to_bytes;  ///< preupload asks for files up to this size in the commit, whatever the LFS patterns say
   const http::Counters* counters = nullptr;
-  std::atomic<int> clones = 0;  ///< git processes at work
+  std::atomic<int> active_clones = 0;  ///< running git processes
 };
 
+/// What an endpoint needs, see repos::Rights.
 enum class Need { see, read, discuss, write };
 
 class Call {
  public:
-  /// Reads the Authorization header (Bearer TOKEN, or Basic with the token as password). Throws 401 where the token is nobody's.
+  /// Reads the Authorization header (Bearer TOKEN, or Basic with the token as password). Throws 401 if the token is
+  /// unknown.
   Call(Hub& hub_, const http::Request& request_);
 
   Hub& hub;
   const http::Request& request;
-  std::optional<Caller> caller;
+  std::optional<repos::Caller> caller;
 
-  const Caller* who() const { return caller ? &*caller : nullptr; }
-  /// The caller; throws 401 where nobody is logged in.
-  const Caller& someone() const;
-  /// The caller, with a write token; throws 401, 403.
-  const Caller& writer() const;
+  /// Null for an anonymous request.
+  const repos::Caller* caller_or_null() const { return caller ? &*caller : nullptr; }
+  /// Throws 401 for an anonymous request.
+  const repos::Caller& signed_in_caller() const;
+  /// Throws 401 for an anonymous request, 403 if the token is not a write token.
+  const repos::Caller& writer() const;
 
-  /// "http://127.0.0.1:8080", as the client called us: clients refuse addresses with another host.
+  /// Returns "http://127.0.0.1:8080", with the host of the request: clients reject addresses with another host.
   std::string origin() const;
   /// "ORIGIN/me/demo", "ORIGIN/datasets/me/demo".
-  std::string web_url(const RepoId& id) const;
-  std::string api_url(const RepoId& id) const;
+  std::string web_url(const repos::RepoId& id) const;
+  std::string api_url(const repos::RepoId& id) const;
 
-  /// The repository of the path ({type}, {ns}, {name}). Throws 404 RepoNotFound where it is not there or hidden, 307 where it has
-  /// another name now, 401/403 with what the clients tell apart where the caller may not.
-  RepoInfo repo_for(Need need) const;
-  RepoInfo repo_for(Need need, const RepoId& id) const;
-  /// The id in the path.
-  RepoId repo_id() const;
-  Rights rights(const RepoInfo& info) const { return hub.store.repos().rights(info, who()); }
-  /// The body as a JSON object; an empty body is an empty object.
+  /// Returns the repository of the path ({type}, {ns}, {name}). Throws 404 RepoNotFound if it does not exist or is
+  /// hidden, 307 if it was renamed, 401 or 403 if the caller lacks the right.
+  repos::RepoInfo repo_for(Need need) const;
+  repos::RepoInfo repo_for(Need need, const repos::RepoId& id) const;
+  /// Returns the id in the path.
+  repos::RepoId repo_id() const;
+  repos::Rights rights(const repos::RepoInfo& info) const { return hub.store.repos().rights(info, caller_or_null()); }
+  /// Returns the body as a JSON object; an empty body is an empty object.
   JsonValue body() const;
 
  private:
-  void check(const RepoInfo& info, Need need) const;
-  [[noreturn]] void redirect(const RepoId& from, const RepoId& to) const;
+  void check(const repos::RepoInfo& info, Need need) const;
+  [[noreturn]] void redirect(const repos::RepoId& from, const repos::RepoId& to) const;
 };
 
-/// The token of an Authorization header; empty where there is none in it.
+/// Returns the token of an Authorization header; empty if there is none.
 std::string token_of(std::string_view authorization);
 
-/// Whether a value of a query or a form means yes. Clients spell it "true" (httpx), "True" (requests) or "1".
-bool means_yes(std::string_view value);
-/// The same of a parameter of the query; no where it is missing.
-bool asks_for(const http::Request& request, std::string_view parameter);
+/// Returns whether a value of a query or a form is true. Clients write "true" (httpx), "True" (requests) or "1".
+bool is_true(std::string_view value);
+/// Returns whether a parameter of the query is true; false if it is missing.
+bool query_flag(const http::Request& request, std::string_view parameter);
 
-/// Builds the JSON body of a 200.
+/// Returns a 200 with a JSON body.
 http::Response json_response(const std::function<void(JsonWriter&)>& write);
 
-/// Adapts an endpoint to the router.
+/// Makes a handler of an endpoint.
 template <typename Endpoint>
 http::Handler endpoint(Hub& hub, Endpoint function) {
   return [&hub, function](http::Request& request) { return function(Call(hub, request)); };
 }
 
-// Each adds the endpoints of one subject.
+// Each function adds the endpoints of one .cpp file.
 void add_file_routes(http::Router& router, Hub& hub);
 void add_info_routes(http::Router& router, Hub& hub);
 void add_account_routes(http::Router& router, Hub& hub);
@@ -96,7 +100,8 @@ void add_xet_routes(http::Router& router, Hub& hub);
 void add_discussion_routes(http::Router& router, Hub& hub);
 void add_git_routes(http::Router& router, Hub& hub);
 
-/// `pattern` below the web address of a repository: "/resolve/{rev:rev}/{path:path}" as it is, and under /datasets and /spaces.
+/// Adds a route below the web address of a model, a dataset (/datasets) and a space (/spaces). For example, `pattern`
+/// is "/resolve/{rev:rev}/{path:path}".
 void add_web_route(
     http::Router& router, std::string_view methods, const std::string& pattern, const http::Handler& handler);
 

@@ -6,18 +6,18 @@
 namespace depickle::server::api {
 namespace {
 
-constexpr uint64_t kMaxBytes = 256 << 10;
+constexpr uint64_t kMaxFileBytes = 256 << 10;
 
 std::string trimmed(std::string_view text) {
-  constexpr std::string_view kEdge = " \t\r\"'";
-  size_t first = text.find_first_not_of(kEdge);
+  constexpr std::string_view kTrimmed = " \t\r\"'";
+  size_t first = text.find_first_not_of(kTrimmed);
   return first == std::string_view::npos ? ""
-                                         : std::string(text.substr(first, text.find_last_not_of(kEdge) - first + 1));
+                                         : std::string(text.substr(first, text.find_last_not_of(kTrimmed) - first + 1));
 }
 
-std::string small_file(const Repo& repo, const std::string& commit, std::string_view path) {
+std::string small_file(const repos::Repo& repo, const std::string& commit, std::string_view path) {
   auto entry = repo.find_entry(commit, path);
-  if (!entry || !entry->is_file() || entry->lfs || entry->size_bytes > kMaxBytes) return {};
+  if (!entry || !entry->is_file() || entry->lfs || entry->size_bytes > kMaxFileBytes) return {};
   return repo.blob(*entry);
 }
 
@@ -71,10 +71,10 @@ Card parse_front_matter(std::string_view readme) {
     if (key == "tags" && value.starts_with('[') && value.ends_with(']'))
       split_list(std::string_view(value).substr(1, value.size() - 2), card.tags);
   }
-  return {};  // a front matter that never ends is none
+  return {};  // the closing line is missing
 }
 
-Card card_of(const Repo& repo, const std::string& commit) {
+Card card_of(const repos::Repo& repo, const std::string& commit) {
   Card card = parse_front_matter(small_file(repo, commit, "README.md"));
   read_config(small_file(repo, commit, "config.json"), card);
   if (card.library_name.empty() && repo.find_entry(commit, "model_index.json")) card.library_name = "diffusers";

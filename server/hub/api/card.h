@@ -1,11 +1,11 @@
-// What a repository says about itself: the front matter of README.md, and what config.json and model_index.json show.
+// Metadata of a repository: the front matter of README.md, config.json and model_index.json.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "server/hub/store/repo.h"
+#include "server/hub/repos/repo.h"
 
 namespace depickle::server::api {
 
@@ -16,9 +16,9 @@ struct Card {
   std::string model_type;
 };
 
-/// The plain `key: value` lines and lists between the first two lines `---`; anything richer is passed over.
+/// Reads the plain `key: value` lines and lists between the first two lines `---`. Ignores other YAML.
 Card parse_front_matter(std::string_view readme);
-/// Reads at most three small files. What cannot be read says nothing.
-Card card_of(const Repo& repo, const std::string& commit);
+/// Reads at most three small files. Ignores files that cannot be parsed.
+Card card_of(const repos::Repo& repo, const std::string& commit);
 
 }  // namespace depickle::server::api

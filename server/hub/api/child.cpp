@@ -9,25 +9,18 @@
 
 namespace depickle::server::api {
 
-Child::Child(const std::vector<std::string>& words, const std::vector<std::string>& environment, int input) {
+Child::Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, int input) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error(errno, "cannot make a pipe", words[0]);
-  output_ = ends[0];
-  try {
-    process_.emplace(words, std::vector{input, ends[1], -1}, environment);
-  } catch (...) {
-    ::close(ends[0]);
-    ::close(ends[1]);
-    throw;
-  }
-  ::close(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error(errno, "cannot create a pipe for", arguments[0]);
+  output_.reset(ends[0]);
+  os::FileDescriptor write_end(ends[1]);
+  process_.emplace(arguments, std::vector{input, write_end.get(), -1}, environment);
 }
-
-Child::~Child() { ::close(output_); }
 
 size_t Child::read(MutableBytes into) {
   while (true) {
-    ssize_t count = ::read(output_, into.data(), into.size());
+    // Not os::read_all: a partial result goes to the client at once.
+    ssize_t count = ::read(output_.get(), into.data(), into.size());
     if (count > 0) return static_cast<size_t>(count);
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) throw system_error(errno, "cannot read from", "a child process");

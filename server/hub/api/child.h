@@ -1,4 +1,4 @@
-// A child process whose answer is streamed: git upload-pack.
+// A child process whose output is streamed: git upload-pack.
 #pragma once
 
 #include <optional>
@@ -6,24 +6,25 @@
 #include <vector>
 
 #include "depickle/base/bytes.h"
+#include "depickle/os/file_descriptor.h"
 #include "depickle/os/process.h"
 
 namespace depickle::server::api {
 
-/// Runs a program with a descriptor as its input; its output is read here, its errors are dropped. Ends it, if it still runs, when destroyed.
+/// Runs a program with a file descriptor as its standard input. Its standard error goes to /dev/null. The destructor
+/// kills the program.
 class Child {
  public:
-  /// `environment` is all that it gets: "NAME=value". Throws Error{io} where no process can be started.
-  Child(const std::vector<std::string>& words, const std::vector<std::string>& environment, int input);
-  ~Child();
+  /// `environment` ("NAME=value") is the whole environment of the program. Throws Error{io}.
+  Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, int input);
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
 
-  /// Waits for output; 0 at its end. Throws Error{io} where the program then fails, or could not be run at all.
+  /// Waits for output. Returns 0 at its end. Throws Error{io}, also if the program fails or cannot be run.
   size_t read(MutableBytes into);
 
  private:
-  int output_ = -1;
+  os::FileDescriptor output_;
   std::optional<os::Process> process_;
 };
 

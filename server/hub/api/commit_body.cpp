@@ -2,23 +2,23 @@
 
 #include <algorithm>
 
-#include "server/hub/store/store_error.h"
+#include "server/hub/git/store_error.h"
 
 namespace depickle::server::api {
 namespace {
 
-/// A line without its content: a path, a message. Escapes may make it six times as long as the text.
+// One line without its content: a path, a message. Escapes make a text up to six times as long.
 constexpr size_t kMaxLineBytes = 1 << 20;
-/// Of one commit; 25,000 files with long names fit.
+// All lines of one commit; 25,000 files with long names fit.
 constexpr size_t kMaxLinesBytes = 16 << 20;
-/// Text that comes with `"encoding": "utf-8"` is taken up to here; no client of today sends it.
+// Content with `"encoding": "utf-8"`. Current clients do not send it.
 constexpr size_t kMaxRawBytes = 1 << 20;
 
 [[noreturn]] void malformed(std::string what) { throw StoreError(StoreReason::malformed, std::move(what)); }
 
-std::string needed(const JsonValue& value, std::string_view key) {
+std::string required(const JsonValue& value, std::string_view key) {
   auto text = value[key].text();
-  if (!text) malformed("a line of the commit has no text \"" + std::string(key) + "\"");
+  if (!text) malformed("a line of the commit has no string \"" + std::string(key) + "\"");
   return *text;
 }
 
@@ -29,43 +29,46 @@ void CommitBody::take(Bytes block) {
   while (!text.empty()) in_content_ ? take_content(text) : take_text(text);
 }
 
-/// Follows just enough of the JSON to know when the value of value.content begins; that it is JSON is checked with the whole line.
+// Scans the JSON only to find the start of value.content. end_line() parses the whole line.
 void CommitBody::take_text(std::string_view& text) {
   char c = text.front();
   text.remove_prefix(1);
   if (c == '\n') return end_line();
   line_.push_back(c);
   if (line_.size() > kMaxLineBytes || ++line_bytes_ > kMaxLinesBytes)
-    throw StoreError(StoreReason::too_large, "the names and messages of the commit are too long");
-  if (in_string_) {
-    if (escaped_)
-      escaped_ = false;
-    else if (c == '\\')
-      escaped_ = true;
-    else if (c == '"') {
-      in_string_ = false;
-      last_string_ = line_.substr(string_start_, line_.size() - 1 - string_start_);
-    }
-    return;
-  }
-  if (c == '"') {
-    if (after_colon_ && depth_ == 2 && last_string_ == "content") {
-      if (content_) malformed("a line of the commit has two contents");
-      content_.emplace(spool_.following());
-      in_content_ = true;
-    } else {
-      in_string_ = true;
-      string_start_ = line_.size();
-    }
-    after_colon_ = false;
-    return;
-  }
+    throw StoreError(StoreReason::too_large,
+        "the names and messages of the commit are too long (at most 1 MiB per line, 16 MiB in total)");
+  if (in_string_) return take_string_character(c);
+  if (c == '"') return begin_string();
   if (c == '{' || c == '[') ++depth_;
   if (c == '}' || c == ']') --depth_;
   if (c == ':')
     after_colon_ = true;
   else if (c != ' ' && c != '\t')
     after_colon_ = false;
+}
+
+void CommitBody::take_string_character(char c) {
+  if (escaped_) {
+    escaped_ = false;
+  } else if (c == '\\') {
+    escaped_ = true;
+  } else if (c == '"') {
+    in_string_ = false;
+    last_string_ = line_.substr(string_start_, line_.size() - 1 - string_start_);
+  }
+}
+
+void CommitBody::begin_string() {
+  if (after_colon_ && depth_ == 2 && last_string_ == "content") {
+    if (content_) malformed("a line of the commit has two contents");
+    content_.emplace(spool_.following());
+    in_content_ = true;
+  } else {
+    in_string_ = true;
+    string_start_ = line_.size();
+  }
+  after_colon_ = false;
 }
 
 void CommitBody::take_content(std::string_view& text) {
@@ -86,42 +89,77 @@ void CommitBody::take_content(std::string_view& text) {
   }
   std::string_view piece = text.substr(0, end);
   text.remove_prefix(end);
-  if (piece.find('\n') != std::string_view::npos) malformed("a line of the commit ends inside its content");
-  size_t room = kMaxRawBytes - raw_.size();
-  raw_.append(piece.substr(0, room));
-  more_than_raw_ |= piece.size() > room;
-  if (!base64_) return;
+  if (piece.find('\n') != std::string_view::npos) malformed("a line of the commit ends inside a file's content");
+  size_t free_bytes = kMaxRawBytes - raw_.size();
+  raw_.append(piece.substr(0, free_bytes));
+  exceeds_raw_ |= piece.size() > free_bytes;
+  if (!is_base64_) return;
   decoded_.clear();
-  base64_ = decoder_.put(piece, decoded_);
-  if (!base64_ && more_than_raw_) malformed("a file of the commit is not Base64");
-  keep(decoded_);
+  is_base64_ = decoder_.put(piece, decoded_);
+  if (!is_base64_ && exceeds_raw_) malformed("a file of the commit is not Base64");
+  append_content(decoded_);
 }
 
-void CommitBody::keep(std::string_view bytes) {
+void CommitBody::append_content(std::string_view bytes) {
   inline_bytes_ += bytes.size();
   if (inline_bytes_ > limits_.commit_inline_bytes)
-    throw StoreError(StoreReason::too_large, "the files in one commit are too large together",
-        "send large files through LFS, or in several commits");
+    throw StoreError(StoreReason::too_large, "the files in the body of the commit are too large",
+        "upload large files with git-lfs, or make several commits");
   content_->append(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
 void CommitBody::add_file(const JsonValue& value) {
-  std::string path = needed(value, "path");
+  std::string path = required(value, "path");
   if (!content_) malformed("a file of the commit has no content");
   std::string encoding = value["encoding"].text().value_or("utf-8");
   if (encoding == "base64") {
-    if (!base64_ || !decoder_.is_complete()) malformed("a file of the commit is not Base64");
+    if (!is_base64_ || !decoder_.is_complete()) malformed("a file of the commit is not Base64");
   } else if (encoding == "utf-8") {
-    if (more_than_raw_)
-      throw StoreError(StoreReason::too_large, "a file in plain text is too large", "send it in Base64");
+    if (exceeds_raw_)
+      throw StoreError(
+          StoreReason::too_large, "a file in plain text is too large (at most 1 MiB)", "send it in Base64");
     JsonValue text = parse_body("{\"content\":\"" + raw_ + "\"}");
     inline_bytes_ -= content_->size_bytes();
     content_.emplace(spool_.following());
-    keep(needed(text, "content"));
+    append_content(required(text, "content"));
   } else {
     malformed("a file of the commit has an unknown encoding");
   }
-  request_.operations.push_back(AddFile{std::move(path), std::move(*content_)});
+  request_.operations.push_back(repos::AddFile{std::move(path), std::move(*content_)});
+}
+
+void CommitBody::add_operation(std::string_view key, const JsonValue& value) {
+  if (request_.operations.size() >= limits_.commit_operations)
+    throw StoreError(StoreReason::too_large, "too many files in one commit");
+  if (key == "file") {
+    add_file(value);
+  } else if (key == "lfsFile") {
+    request_.operations.push_back(
+        repos::AddLfsFile{required(value, "path"), required(value, "oid"), value["size"].number()});
+  } else if (key == "deletedFile") {
+    request_.operations.push_back(repos::DeleteFile{required(value, "path")});
+  } else if (key == "deletedFolder") {
+    request_.operations.push_back(repos::DeleteFolder{required(value, "path")});
+  } else if (key == "copyFile") {
+    request_.operations.push_back(
+        repos::CopyFile{required(value, "path"), required(value, "srcPath"), value["srcRevision"].string()});
+  } else {
+    malformed("a line of the commit has an unknown key");
+  }
+}
+
+void CommitBody::read_line(std::string_view line) {
+  JsonValue object = parse_body(line);
+  std::string key = required(object, "key");
+  const JsonValue value = object["value"];
+  if (!value.exists()) malformed("a line of the commit has no value");
+  if (!has_header_ && key != "header") malformed("the first line of the commit is not its header");
+  if (key != "header") return add_operation(key, value);
+  if (has_header_) malformed("the commit has two headers");
+  has_header_ = true;
+  request_.title = value["summary"].string();
+  request_.message = value["description"].string();
+  request_.parent = value["parentCommit"].string();
 }
 
 void CommitBody::end_line() {
@@ -130,43 +168,15 @@ void CommitBody::end_line() {
   in_string_ = escaped_ = after_colon_ = false;
   depth_ = 0;
   last_string_.clear();
-  if (line.find_first_not_of(" \t\r") != std::string::npos) {
-    JsonValue object = parse_body(line);
-    std::string key = needed(object, "key");
-    const JsonValue value = object["value"];
-    if (!value.exists()) malformed("a line of the commit has no value");
-    if (!has_header_ && key != "header") malformed("the first line of a commit is its header");
-    if (request_.operations.size() >= limits_.commit_operations)
-      throw StoreError(StoreReason::too_large, "too many files in one commit");
-    if (key == "header") {
-      if (has_header_) malformed("a commit has one header");
-      has_header_ = true;
-      request_.title = value["summary"].string();
-      request_.message = value["description"].string();
-      request_.parent = value["parentCommit"].string();
-    } else if (key == "file") {
-      add_file(value);
-    } else if (key == "lfsFile") {
-      request_.operations.push_back(AddLfsFile{needed(value, "path"), needed(value, "oid"), value["size"].number()});
-    } else if (key == "deletedFile") {
-      request_.operations.push_back(DeleteFile{needed(value, "path")});
-    } else if (key == "deletedFolder") {
-      request_.operations.push_back(DeleteFolder{needed(value, "path")});
-    } else if (key == "copyFile") {
-      request_.operations.push_back(
-          CopyFile{needed(value, "path"), needed(value, "srcPath"), value["srcRevision"].string()});
-    } else {
-      malformed("a line of the commit has an unknown key");
-    }
-  }
+  if (line.find_first_not_of(" \t\r") != std::string::npos) read_line(line);
   content_.reset();
   decoder_ = {};
   raw_.clear();
-  base64_ = true;
-  more_than_raw_ = false;
+  is_base64_ = true;
+  exceeds_raw_ = false;
 }
 
-CommitRequest CommitBody::finish() {
+repos::CommitRequest CommitBody::finish() {
   if (in_content_) malformed("the commit ends inside a file's content");
   end_line();
   if (!has_header_) malformed("the commit has no header");

@@ -1,4 +1,4 @@
-// The body of a commit, line by line as it comes: one JSON object a line, file contents in Base64 inside.
+// Parses the body of a commit (NDJSON: one JSON object per line, file contents in Base64) while it arrives.
 #pragma once
 
 #include <optional>
@@ -7,49 +7,53 @@
 #include "depickle/base/base64.h"
 #include "depickle/base/bytes.h"
 #include "server/base/json_body.h"
-#include "server/hub/store/commit.h"
-#include "server/hub/store/limits.h"
+#include "server/hub/content/limits.h"
+#include "server/hub/repos/commit.h"
 
 namespace depickle::server::api {
 
-/// Holds lines without their contents in memory; a content goes to a Spool while it comes. Throws StoreError{malformed, too_large}.
+/// Keeps the lines in memory without the file contents, which go to a Spool. Throws StoreError{malformed, too_large}.
 class CommitBody {
  public:
-  CommitBody(Spool spool, const Limits& limits) : spool_(std::move(spool)), limits_(limits) {}
+  CommitBody(content::Spool spool, const StoreLimits& limits) : spool_(std::move(spool)), limits_(limits) {}
 
   void take(Bytes block);
-  /// The body is whole.
-  CommitRequest finish();
+  /// Call it at the end of the body.
+  repos::CommitRequest finish();
 
  private:
   void take_text(std::string_view& text);
   void take_content(std::string_view& text);
+  void take_string_character(char c);
+  void begin_string();
+  void read_line(std::string_view line);
   void end_line();
+  void add_operation(std::string_view key, const JsonValue& value);
   void add_file(const JsonValue& value);
-  void keep(std::string_view bytes);
+  void append_content(std::string_view bytes);
 
-  Spool spool_;
-  const Limits& limits_;
-  CommitRequest request_;
+  content::Spool spool_;
+  const StoreLimits& limits_;
+  repos::CommitRequest request_;
   bool has_header_ = false;
   uint64_t line_bytes_ = 0;  ///< of all lines, without their contents
 
-  // The line under way, with an empty string where the content stood.
+  // The current line, with an empty string in place of the content.
   std::string line_;
-  // Where in it we are.
+  // The state of the scanner.
   bool in_string_ = false, escaped_ = false, in_content_ = false;
   int depth_ = 0;
   size_t string_start_ = 0;
-  std::string last_string_;  ///< a key, where a colon follows
+  std::string last_string_;  ///< a key, if a colon follows
   bool after_colon_ = false;
 
-  // Its content.
-  std::optional<Spool> content_;
+  // The content of the current line.
+  std::optional<content::Spool> content_;
   Base64Decoder decoder_;
   std::string decoded_;
-  std::string raw_;     ///< the first of it as it came, in case the encoding is not Base64
-  bool base64_ = true;  ///< so far
-  bool more_than_raw_ = false;
+  std::string raw_;        ///< the first kMaxRawBytes, undecoded, for an encoding other than Base64
+  bool is_base64_ = true;  ///< no invalid character so far
+  bool exceeds_raw_ = false;
   uint64_t inline_bytes_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// Writing: preupload and commit.
+// Preupload and commit.
 #include <charconv>
 
 #include "depickle/base/base64.h"
@@ -10,42 +10,43 @@ namespace {
 
 constexpr size_t kMaxFiles = 256;
 
-bool makes_pull_request(const http::Request& request) { return asks_for(request, "create_pr"); }
+bool creates_pull_request(const http::Request& request) { return query_flag(request, "create_pr"); }
 
-/// Whoever may write may write to any branch. Whoever may discuss may open a pull request, and add to those that are his.
-RepoInfo writable_repo(const Call& call) {
-  RepoInfo info = call.repo_for(Need::discuss);
-  if (call.rights(info).write || makes_pull_request(call.request)) return info;
+// With the right to write, any branch is writable. With the right to discuss, the caller may open a pull request and
+// add to their own.
+repos::RepoInfo writable_repo(const Call& call) {
+  repos::RepoInfo info = call.repo_for(Need::discuss);
+  if (call.rights(info).write || creates_pull_request(call.request)) return info;
   std::string_view revision = call.request.captured("rev");
   if (revision.starts_with("refs/pr/")) {
     uint64_t number = 0;
     std::from_chars(revision.data() + 8, revision.data() + revision.size(), number);
-    Repo repo = call.hub.store.repo(info);
-    if (Discussions(repo).at(number).author == call.someone().user.name) return info;
+    repos::Repo repo = call.hub.store.repo(info);
+    if (repos::Discussions(repo).at(number).author == call.signed_in_caller().user.name) return info;
   }
   return call.repo_for(Need::write);  // throws
 }
 
 http::Response preupload(const Call& call) {
-  Repo repo = call.hub.store.repo(writable_repo(call));
+  repos::Repo repo = call.hub.store.repo(writable_repo(call));
   JsonValue body = call.body();
-  PreuploadQuery query{.commit = repo.commit_at(call.request.captured("rev")),
+  repos::PreuploadQuery query{.commit = repo.commit_at(call.request.captured("rev")),
       .git_ignore = body["gitIgnore"].text(),
       .git_attributes = body["gitAttributes"].text(),
       .inline_up_to_bytes = call.hub.inline_up_to_bytes};
-  if (body["files"].items().size() > kMaxFiles) refuse(413, "TooLarge", "at most 256 files at once");
+  if (body["files"].items().size() > kMaxFiles) refuse(413, "TooLarge", "too many files (at most 256)");
   for (const JsonValue& file : body["files"].items()) {
     auto sample = base64_decode(file["sample"].string());
     if (!sample) refuse(400, "BadRequest", "a sample is not Base64");
     query.files.push_back({required_text(file, "path"), std::move(*sample), file["size"].number().value_or(0)});
   }
-  std::vector<PreuploadAnswer> answers = Committer(repo).preupload(query);
+  std::vector<repos::PreuploadResult> results = repos::Committer(repo).preupload(query);
   return json_response([&](JsonWriter& json) {
     json.object().key("files").array();
-    for (const PreuploadAnswer& answer : answers) {
-      json.object().key("path").value(answer.path).key("uploadMode").value(answer.lfs ? "lfs" : "regular");
-      json.key("shouldIgnore").value(answer.ignored);
-      if (answer.oid) json.key("oid").value(*answer.oid);
+    for (const repos::PreuploadResult& result : results) {
+      json.object().key("path").value(result.path).key("uploadMode").value(result.is_lfs ? "lfs" : "regular");
+      json.key("shouldIgnore").value(result.is_ignored);
+      if (result.oid) json.key("oid").value(*result.oid);
       json.end();
     }
     json.end().key("commitOid").value(query.commit).end();
@@ -62,25 +63,26 @@ class CommitReceiver final : public http::Receiver {
   void take(Bytes block) override { body_.take(block); }
 
   http::Response finish() override {
-    Repo repo = call_.hub.store.repo(info_);
+    repos::Repo repo = call_.hub.store.repo(info_);
     const std::string& revision = call_.request.captured("rev");
-    Committer committer(repo);
-    CommitResult made = makes_pull_request(call_.request)
-                            ? committer.commit_as_pull_request(revision, body_.finish(), call_.someone())
-                            : committer.commit(revision, body_.finish(), call_.someone());
+    repos::Committer committer(repo);
+    repos::CommitResult result =
+        creates_pull_request(call_.request)
+            ? committer.commit_as_pull_request(revision, body_.finish(), call_.signed_in_caller())
+            : committer.commit(revision, body_.finish(), call_.signed_in_caller());
     return json_response([&](JsonWriter& json) {
       std::string url = call_.web_url(info_.id);
-      json.object().key("success").value(true).key("commitOid").value(made.commit);
-      json.key("commitUrl").value(url + "/commit/" + made.commit).key("hookOutput").value("");
-      if (made.pull_request)
-        json.key("pullRequestUrl").value(url + "/discussions/" + std::to_string(*made.pull_request));
+      json.object().key("success").value(true).key("commitOid").value(result.commit);
+      json.key("commitUrl").value(url + "/commit/" + result.commit).key("hookOutput").value("");
+      if (result.pull_request)
+        json.key("pullRequestUrl").value(url + "/discussions/" + std::to_string(*result.pull_request));
       json.end();
     });
   }
 
  private:
   Call call_;
-  RepoInfo info_;
+  repos::RepoInfo info_;
   CommitBody body_;
 };
 

@@ -12,38 +12,40 @@ void write_author(JsonWriter& json, std::string_view name) {
   json.key("avatarUrl").value("").key("isPro").value(false).key("isHf").value(false).key("isMod").value(false).end();
 }
 
-/// Leaves the object open.
-void write_discussion(JsonWriter& json, const RepoInfo& info, const Discussion& discussion) {
+// Does not end the object.
+void write_discussion(JsonWriter& json, const repos::RepoInfo& info, const repos::Discussion& discussion) {
   json.object().key("num").value(discussion.number).key("title").value(discussion.title);
   json.key("status").value(name(discussion.status)).key("isPullRequest").value(discussion.is_pull_request);
   json.key("createdAt").value(iso_date(discussion.created_at));
   write_author(json, discussion.author);
-  json.key("repo").object().key("name").value(info.id.full()).key("type").value(singular(info.id.type)).end();
+  json.key("repo").object().key("name").value(info.id.full()).key("type").value(repos::singular(info.id.type)).end();
   json.key("repoOwner").object().key("name").value(info.id.owner).key("type").value("user");
   json.key("isParticipating").value(false).key("isDiscussionAuthor").value(false).end();
   json.key("numComments").value(discussion.comments).key("topReactions").array().end();
   json.key("numReactionUsers").value(uint64_t{0}).key("pinned").value(false);
 }
 
-void write_comment(JsonWriter& json, const Event& event) {
-  json.key("edited").value(event.edits > 0).key("hidden").value(event.hidden).key("numEdits").value(event.edits);
+void write_comment(JsonWriter& json, const repos::DiscussionEvent& event) {
+  json.key("edited").value(event.edits > 0).key("hidden").value(event.is_hidden).key("numEdits").value(event.edits);
   json.key("editors").array().value(event.author).end().key("reactions").array().end();
   json.key("latest").object().key("raw").value(event.text).key("html").value("");
   json.key("updatedAt").value(iso_date(event.edited_at));
   json.key("author").object().key("name").value(event.author).end().end();
 }
 
-void write_event(JsonWriter& json, const Event& event) {
+void write_event(JsonWriter& json, const repos::DiscussionEvent& event) {
   static constexpr std::string_view kTypes[] = {"comment", "status-change", "title-change", "commit"};
-  json.object().key("id").value(event.id).key("type").value(kTypes[static_cast<int>(event.kind)]);
+  json.object().key("id").value(event.id).key("type").value(kTypes[static_cast<int>(event.type)]);
   json.key("createdAt").value(iso_date(event.created_at));
   write_author(json, event.author);
   json.key("data").object();
-  switch (event.kind) {
-    case Event::Kind::comment: write_comment(json, event); break;
-    case Event::Kind::status_change: json.key("status").value(name(event.status)); break;
-    case Event::Kind::title_change: json.key("from").value(event.from).key("to").value(event.to); break;
-    case Event::Kind::commit:
+  switch (event.type) {
+    case repos::DiscussionEvent::Type::comment: write_comment(json, event); break;
+    case repos::DiscussionEvent::Type::status_change: json.key("status").value(name(event.status)); break;
+    case repos::DiscussionEvent::Type::title_change:
+      json.key("from").value(event.from).key("to").value(event.to);
+      break;
+    case repos::DiscussionEvent::Type::commit:
       json.key("subject").value(event.subject).key("oid").value(event.oid).key("parents").array();
       for (const std::string& parent : event.parents) json.value(parent);
       json.end();
@@ -52,7 +54,7 @@ void write_event(JsonWriter& json, const Event& event) {
   json.end().end();
 }
 
-http::Response event_response(std::string_view key, const Event& event) {
+http::Response event_response(std::string_view key, const repos::DiscussionEvent& event) {
   return json_response([&](JsonWriter& json) {
     json.object().key(key);
     write_event(json, event);
@@ -65,38 +67,38 @@ uint64_t number_of(const Call& call) {
   uint64_t value = 0;
   auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (problem != std::errc{} || end != text.data() + text.size())
-    refuse(404, "DiscussionNotFound", "there is no such discussion");
+    refuse(404, "DiscussionNotFound", "the discussion does not exist");
   return value;
 }
 
-/// A repository with its discussions, for one request.
-struct Opened {
-  Opened(const Call& call, Need need) : repo(call.hub.store.repo(call.repo_for(need))), discussions(repo) {}
-  Repo repo;
-  Discussions discussions;
+// A repository and its discussions, for one request.
+struct RepoDiscussions {
+  RepoDiscussions(const Call& call, Need need) : repo(call.hub.store.repo(call.repo_for(need))), discussions(repo) {}
+  repos::Repo repo;
+  repos::Discussions discussions;
 };
 
-/// For what changes a discussion: its author may, and whoever may write.
-void check_own(const Call& call, const Opened& opened, uint64_t number, std::string_view author) {
-  if (author == call.someone().user.name || call.rights(opened.repo.info()).write) return;
-  refuse(403, "Forbidden", "discussion " + std::to_string(number) + " is another's");
+// Throws 403 unless the caller is the author or may write to the repository.
+void check_author(const Call& call, const RepoDiscussions& opened, uint64_t number, std::string_view author) {
+  if (author == call.signed_in_caller().user.name || call.rights(opened.repo.info()).write) return;
+  refuse(403, "Forbidden", "discussion " + std::to_string(number) + " belongs to another user");
 }
 
 http::Response list(const Call& call) {
-  Opened opened(call, Need::see);
+  RepoDiscussions opened(call, Need::see);
   std::string type = call.request.query("type").value_or("all"), status = call.request.query("status").value_or("all");
-  DiscussionQuery query{.author = call.request.query("author").value_or("")};
+  repos::DiscussionQuery query{.author = call.request.query("author").value_or("")};
   if (type == "pull_request") query.pull_requests = true;
   if (type == "discussion") query.pull_requests = false;
-  if (status == "open") query.which = DiscussionQuery::Which::open;
-  if (status == "closed") query.which = DiscussionQuery::Which::closed;
+  if (status == "open") query.status = repos::DiscussionQuery::StatusFilter::open;
+  if (status == "closed") query.status = repos::DiscussionQuery::StatusFilter::closed;
   uint64_t page =
       std::min<uint64_t>(std::strtoull(call.request.query("p").value_or("0").c_str(), nullptr, 10), 1 << 20);
   query.offset = page * query.limit;
-  DiscussionPage found = opened.discussions.list(query);
+  repos::DiscussionPage found = opened.discussions.list(query);
   return json_response([&](JsonWriter& json) {
     json.object().key("discussions").array();
-    for (const Discussion& discussion : found.discussions) {
+    for (const repos::Discussion& discussion : found.discussions) {
       write_discussion(json, opened.repo.info(), discussion);
       json.end();
     }
@@ -106,14 +108,14 @@ http::Response list(const Call& call) {
 }
 
 http::Response details(const Call& call) {
-  Opened opened(call, Need::read);
-  bool with_diff = asks_for(call.request, "diff");
-  DiscussionDetails found = opened.discussions.details(number_of(call), with_diff);
-  const Discussion& discussion = found.discussion;
+  RepoDiscussions opened(call, Need::read);
+  bool with_diff = query_flag(call.request, "diff");
+  repos::DiscussionDetails found = opened.discussions.details(number_of(call), with_diff);
+  const repos::Discussion& discussion = found.discussion;
   return json_response([&](JsonWriter& json) {
     write_discussion(json, opened.repo.info(), discussion);
     json.key("events").array();
-    for (const Event& event : found.events) write_event(json, event);
+    for (const repos::DiscussionEvent& event : found.events) write_event(json, event);
     json.end();
     if (discussion.is_pull_request) {
       json.key("changes").object().key("base").value(discussion.base);
@@ -128,65 +130,66 @@ http::Response details(const Call& call) {
 }
 
 http::Response create_discussion(const Call& call) {
-  Opened opened(call, Need::discuss);
+  RepoDiscussions opened(call, Need::discuss);
   JsonValue body = call.body();
   std::string title = required_text(body, "title"), text = body["description"].string();
-  const std::string& me = call.someone().user.name;
-  Discussion made = body["pullRequest"].is_true() ? opened.discussions.create_pull_request(title, text, me)
-                                                  : opened.discussions.create(title, text, me);
+  const std::string& me = call.signed_in_caller().user.name;
+  repos::Discussion created = body["pullRequest"].is_true() ? opened.discussions.create_pull_request(title, text, me)
+                                                            : opened.discussions.create(title, text, me);
   return json_response([&](JsonWriter& json) {
-    json.object().key("num").value(made.number).key("pullRequest").value(made.is_pull_request);
-    json.key("url").value(call.web_url(opened.repo.info().id) + "/discussions/" + std::to_string(made.number)).end();
+    json.object().key("num").value(created.number).key("pullRequest").value(created.is_pull_request);
+    json.key("url").value(call.web_url(opened.repo.info().id) + "/discussions/" + std::to_string(created.number)).end();
   });
 }
 
 http::Response comment(const Call& call) {
-  Opened opened(call, Need::discuss);
-  return event_response("newMessage",
-      opened.discussions.comment(number_of(call), required_text(call.body(), "comment"), call.someone().user.name));
+  RepoDiscussions opened(call, Need::discuss);
+  return event_response("newMessage", opened.discussions.comment(number_of(call), required_text(call.body(), "comment"),
+                                          call.signed_in_caller().user.name));
 }
 
 http::Response edit_comment(const Call& call) {
-  Opened opened(call, Need::discuss);
+  RepoDiscussions opened(call, Need::discuss);
   uint64_t number = number_of(call);
   const std::string& id = call.request.captured("comment");
-  if (opened.discussions.at_comment(number, id).author != call.someone().user.name)
-    refuse(403, "Forbidden", "this comment is another's");
+  if (opened.discussions.at_comment(number, id).author != call.signed_in_caller().user.name)
+    refuse(403, "Forbidden", "this comment belongs to another user");
   return event_response(
       "updatedComment", opened.discussions.edit_comment(number, id, required_text(call.body(), "content")));
 }
 
 http::Response hide_comment(const Call& call) {
-  Opened opened(call, Need::discuss);
+  RepoDiscussions opened(call, Need::discuss);
   uint64_t number = number_of(call);
   const std::string& id = call.request.captured("comment");
-  check_own(call, opened, number, opened.discussions.at_comment(number, id).author);
+  check_author(call, opened, number, opened.discussions.at_comment(number, id).author);
   return event_response("updatedComment", opened.discussions.hide_comment(number, id));
 }
 
 http::Response change_title(const Call& call) {
-  Opened opened(call, Need::discuss);
+  RepoDiscussions opened(call, Need::discuss);
   uint64_t number = number_of(call);
-  check_own(call, opened, number, opened.discussions.at(number).author);
+  check_author(call, opened, number, opened.discussions.at(number).author);
   return event_response("newTitle",
-      opened.discussions.change_title(number, required_text(call.body(), "title"), call.someone().user.name));
+      opened.discussions.change_title(number, required_text(call.body(), "title"), call.signed_in_caller().user.name));
 }
 
 http::Response change_status(const Call& call) {
-  Opened opened(call, Need::discuss);
+  RepoDiscussions opened(call, Need::discuss);
   uint64_t number = number_of(call);
-  check_own(call, opened, number, opened.discussions.at(number).author);
+  check_author(call, opened, number, opened.discussions.at(number).author);
   JsonValue body = call.body();
-  auto status = status_named(required_text(body, "status"));
-  if (status != Status::open && status != Status::closed) refuse(400, "BadRequest", "a status is open or closed");
+  auto status = repos::status_named(required_text(body, "status"));
+  if (status != repos::Status::open && status != repos::Status::closed)
+    refuse(400, "BadRequest", "the status must be open or closed");
   return event_response("newStatus",
-      opened.discussions.change_status(number, *status, body["comment"].string(), call.someone().user.name));
+      opened.discussions.change_status(number, *status, body["comment"].string(), call.signed_in_caller().user.name));
 }
 
 http::Response merge(const Call& call) {
-  Opened opened(call, Need::write);
+  RepoDiscussions opened(call, Need::write);
   return event_response("newStatus",
-      opened.discussions.merge(number_of(call), call.body()["comment"].string(), call.someone().user.name));
+      opened.discussions.merge(number_of(call), call.body()["comment"].string(), call.signed_in_caller().user.name));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 namespace depickle::server::api {
 
-void write_entry(JsonWriter& json, const Entry& entry, const Commit* last) {
+void write_entry(JsonWriter& json, const git::Entry& entry, const git::Commit* last) {
   json.object().key("type").value(entry.is_file() ? "file" : "directory").key("oid").value(entry.oid);
   json.key("size").value(entry.size_bytes).key("path").value(entry.path);
   if (entry.lfs)
@@ -30,12 +30,12 @@ void write_entry(JsonWriter& json, const Entry& entry, const Commit* last) {
   json.end();
 }
 
-void write_entries(
-    JsonWriter& json, const Repo& repo, const std::string& commit, const std::vector<Entry>& entries, bool expand) {
-  std::vector<Commit> last;
+void write_entries(JsonWriter& json, const repos::Repo& repo, const std::string& commit,
+    const std::vector<git::Entry>& entries, bool expand) {
+  std::vector<git::Commit> last;
   if (expand && !entries.empty()) {
     std::vector<std::string> paths;
-    for (const Entry& entry : entries) paths.push_back(entry.path);
+    for (const git::Entry& entry : entries) paths.push_back(entry.path);
     last = repo.last_commits(commit, paths);
   }
   json.array();

@@ -2,17 +2,17 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "server/hub/store/store_error.h"
+#include "server/hub/git/store_error.h"
 
 namespace depickle::server::api {
 namespace {
 
-struct Answer {
+struct ErrorStatus {
   int status;
   std::string_view code;
 };
 
-Answer answer_for(StoreReason reason) {
+ErrorStatus status_of(StoreReason reason) {
   switch (reason) {
     case StoreReason::no_repo: return {404, "RepoNotFound"};
     case StoreReason::no_revision: return {404, "RevisionNotFound"};
@@ -45,15 +45,15 @@ void refuse(int status, std::string_view code, std::string_view message) {
 }
 
 http::Response explain(const http::Request&, const std::exception& problem) {
-  if (auto* refusal = dynamic_cast<const StoreError*>(&problem)) {
-    Answer answer = answer_for(refusal->reason());
-    return error_response(answer.status, answer.code, refusal->message());
+  if (auto* store_error = dynamic_cast<const StoreError*>(&problem)) {
+    ErrorStatus result = status_of(store_error->reason());
+    return error_response(result.status, result.code, store_error->message());
   }
   if (auto* error = dynamic_cast<const Error*>(&problem)) {
     if (error->code() == Code::malformed) return error_response(400, "BadRequest", error->message());
     if (error->code() == Code::limit) return error_response(413, "TooLarge", error->message());
   }
-  return error_response(500, "", "the Hub failed; what happened is in its log");
+  return error_response(500, "", "internal error of the Hub, see the server log");
 }
 
 }  // namespace depickle::server::api

@@ -1,4 +1,4 @@
-// How the Hub says no: status, X-Error-Code and a JSON object, as the clients tell errors apart.
+// Error responses: status, X-Error-Code and a JSON object, by which clients distinguish errors.
 #pragma once
 
 #include <exception>
@@ -9,11 +9,13 @@
 namespace depickle::server::api {
 
 /// `code` becomes X-Error-Code (RepoNotFound, RevisionNotFound, EntryNotFound, GatedRepo; may be empty), `message` both
-/// X-Error-Message and the body's `error`: a client that does not read bodies reads the header.
+/// X-Error-Message and the body's `error`: some clients read only the header.
 http::Response error_response(int status, std::string_view code, std::string_view message);
+/// Throws http::Abort with error_response().
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 
-/// What a handler threw, as a response: a store's StoreError by its reason, JSON that is none as 400, anything else as 500 without details.
+/// Returns the response to an exception of a handler: a StoreError by its reason, malformed JSON as 400, anything
+/// else as 500 without details.
 http::Response explain(const http::Request& request, const std::exception& problem);
 
 }  // namespace depickle::server::api

@@ -7,12 +7,12 @@
 namespace depickle::server::api {
 namespace {
 
-constexpr uint64_t kPage = 1000, kExpandedPage = 50, kMaxPaths = 1000;
+constexpr uint64_t kPageEntries = 1000, kExpandedPageEntries = 50, kMaxPaths = 1000;
 
 std::string file_name(std::string_view path) { return std::string(path.substr(path.rfind('/') + 1)); }
 
-/// Never a type that a browser would run: the content is anybody's.
-void describe(http::Response& answer, const Entry& entry) {
+// Sets the headers of a file. The type is never one that a browser runs: the content is not trusted.
+void set_file_headers(http::Response& answer, const git::Entry& entry) {
   std::string name = http::percent_encoded(file_name(entry.path), false);
   answer.with("ETag", "\"" + entry.etag() + "\"")
       .with("Content-Type", entry.lfs ? "application/octet-stream" : "text/plain; charset=utf-8")
@@ -24,40 +24,41 @@ void describe(http::Response& answer, const Entry& entry) {
         .with("X-Linked-Etag", "\"" + entry.lfs->oid + "\"");
 }
 
-http::Body body_of(FileContent content) {
+http::Body body_of(repos::FileContent content) {
   if (!content.file) return std::move(content.bytes);
   return http::FileRange{http::OpenFile::open(content.file->string()), 0, content.size_bytes};
 }
 
-/// What is at the path, as `body` gives it. Every answer names the commit, 404 too: the client then remembers that there is no such file.
+// Responds with the file of the path, as `body` makes it. Every response names the commit, also a 404: clients cache
+// that the file does not exist.
 template <typename Body>
 http::Response file_of(const Call& call, Body body) {
-  Repo repo = call.hub.store.repo(call.repo_for(Need::read));
+  repos::Repo repo = call.hub.store.repo(call.repo_for(Need::read));
   std::string commit = repo.commit_at(call.request.captured("rev"));
   http::Response answer;
   try {
-    Entry entry = repo.entry_at(commit, call.request.captured("path"));
+    git::Entry entry = repo.entry_at(commit, call.request.captured("path"));
     if (!entry.is_file()) refuse(404, "EntryNotFound", "Entry not found: this is a folder");
     answer = body(repo, entry);
   } catch (const std::exception& problem) {
-    auto* refusal = dynamic_cast<const http::Abort*>(&problem);
-    answer = refusal ? refusal->response() : explain(call.request, problem);
+    auto* abort = dynamic_cast<const http::Abort*>(&problem);
+    answer = abort ? abort->response() : explain(call.request, problem);
   }
   answer.with("X-Repo-Commit", commit);
   return answer;
 }
 
 http::Response resolve(const Call& call) {
-  return file_of(call, [&](const Repo& repo, const Entry& entry) {
+  return file_of(call, [&](const repos::Repo& repo, const git::Entry& entry) {
     http::Response answer;
-    describe(answer, entry);
-    answer.body = body_of(repo.content(entry, call.who()));
+    set_file_headers(answer, entry);
+    answer.body = body_of(repo.content(entry, call.caller_or_null()));
     return http::ranged(call.request, std::move(answer));
   });
 }
 
 http::Response raw(const Call& call) {
-  return file_of(call, [&](const Repo& repo, const Entry& entry) {
+  return file_of(call, [&](const repos::Repo& repo, const git::Entry& entry) {
     http::Response answer;
     answer.with("ETag", "\"" + entry.oid + "\"")
         .with("Content-Type", "text/plain; charset=utf-8")
@@ -67,22 +68,22 @@ http::Response raw(const Call& call) {
   });
 }
 
-uint64_t number_or(const std::optional<std::string>& text, uint64_t fallback, uint64_t most) {
+uint64_t number_or(const std::optional<std::string>& text, uint64_t fallback, uint64_t max) {
   uint64_t value = text ? std::strtoull(text->c_str(), nullptr, 10) : fallback;
-  return value == 0 ? fallback : std::min(value, most);
+  return value == 0 ? fallback : std::min(value, max);
 }
 
 http::Response tree(const Call& call) {
-  RepoInfo info = call.repo_for(Need::read);
-  Repo repo = call.hub.store.repo(info);
+  repos::RepoInfo info = call.repo_for(Need::read);
+  repos::Repo repo = call.hub.store.repo(info);
   std::string commit = repo.commit_at(call.request.captured("rev"));
-  bool expand = asks_for(call.request, "expand"), recursive = asks_for(call.request, "recursive");
-  uint64_t most = expand ? kExpandedPage : kPage;
-  TreeQuery query{.path = call.request.captured("path"),
+  bool expand = query_flag(call.request, "expand"), recursive = query_flag(call.request, "recursive");
+  uint64_t max_entries = expand ? kExpandedPageEntries : kPageEntries;
+  git::TreeQuery query{.path = call.request.captured("path"),
       .recursive = recursive,
-      .limit = number_or(call.request.query("limit"), most, most),
+      .limit = number_or(call.request.query("limit"), max_entries, max_entries),
       .cursor = call.request.query("cursor").value_or("")};
-  TreePage page = repo.list(commit, query);
+  git::TreePage page = repo.list(commit, query);
   http::Response answer =
       json_response([&](JsonWriter& json) { write_entries(json, repo, commit, page.entries, expand); });
   answer.with("X-Repo-Commit", commit);
@@ -95,7 +96,7 @@ http::Response tree(const Call& call) {
 }
 
 http::Response paths_info(const Call& call) {
-  Repo repo = call.hub.store.repo(call.repo_for(Need::read));
+  repos::Repo repo = call.hub.store.repo(call.repo_for(Need::read));
   std::string commit = repo.commit_at(call.request.captured("rev"));
   std::vector<std::string> paths;
   bool expand = false;
@@ -107,11 +108,11 @@ http::Response paths_info(const Call& call) {
   } else {
     for (auto& [name, value] : http::form_pairs(call.request.body)) {
       if (name == "paths") paths.push_back(value);
-      if (name == "expand") expand = means_yes(value);
+      if (name == "expand") expand = is_true(value);
     }
   }
-  if (paths.size() > kMaxPaths) refuse(413, "TooLarge", "at most 1000 paths at once");
-  std::vector<Entry> entries;
+  if (paths.size() > kMaxPaths) refuse(413, "TooLarge", "too many paths (at most 1000)");
+  std::vector<git::Entry> entries;
   for (const std::string& path : paths)
     if (auto entry = repo.find_entry(commit, path)) entries.push_back(std::move(*entry));
   return json_response([&](JsonWriter& json) { write_entries(json, repo, commit, entries, expand); });

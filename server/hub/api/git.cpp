@@ -1,19 +1,20 @@
-// git over HTTP, for clone and fetch: what git's own http-backend does, by running `git upload-pack`.
+// git over HTTP, for clone and fetch: runs `git upload-pack`, as git's http-backend does.
 #include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
 
+#include "depickle/os/file_descriptor.h"
 #include "server/hub/api/call.h"
 #include "server/hub/api/child.h"
 
 namespace depickle::server::api {
 namespace {
 
-/// What a client says it has and wants; hundreds of thousands of commits fit.
-constexpr uint64_t kMaxWantsBytes = 64 << 20;
-/// Each clone is a process, and holds a worker while git computes: half of the workers stay free for everybody else.
+// The commits that a client has and wants; hundreds of thousands fit.
+constexpr uint64_t kMaxRequestBytes = 64 << 20;
+// Each clone is a process and occupies a thread of the server. Half of the threads remain free for other requests.
 constexpr int kMaxClones = 8;
 
 bool is_protocol(std::string_view text) {
@@ -21,20 +22,21 @@ bool is_protocol(std::string_view text) {
 }
 
 std::shared_ptr<Child> upload_pack(
-    Hub& hub, const http::Request& request, const Repo& repo, bool advertise, int input) {
-  std::shared_ptr<Hub> turn(&hub, [](Hub* done) { --done->clones; });
-  if (hub.clones.fetch_add(1) >= kMaxClones) refuse(503, "Busy", "too many clones at once: try again");
-  std::vector<std::string> words{"git", "upload-pack", "--stateless-rpc"};
-  if (advertise) words.push_back("--advertise-refs");
-  words.push_back(repo.git_folder().string());
+    Hub& hub, const http::Request& request, const repos::Repo& repo, bool advertise, int input) {
+  std::shared_ptr<Hub> slot(&hub, [](Hub* owner) { --owner->active_clones; });
+  if (hub.active_clones.fetch_add(1) >= kMaxClones)
+    refuse(503, "Busy", "too many clones at the same time, try again later");
+  std::vector<std::string> arguments{"git", "upload-pack", "--stateless-rpc"};
+  if (advertise) arguments.push_back("--advertise-refs");
+  arguments.push_back(repo.git_folder().string());
   std::vector<std::string> environment{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1"};
   if (const std::string& protocol = request.field("Git-Protocol"); !protocol.empty() && is_protocol(protocol))
     environment.push_back("GIT_PROTOCOL=" + protocol);
-  auto child = std::make_unique<Child>(words, environment, input);
-  return {child.release(), [turn](Child* ended) { delete ended; }};
+  auto child = std::make_unique<Child>(arguments, environment, input);
+  return {child.release(), [slot](Child* ended) { delete ended; }};
 }
 
-/// `first`, then all that the child says.
+// Sends `first`, then the output of the child.
 http::Response streamed(std::string content_type, std::string first, std::shared_ptr<Child> child) {
   http::Response answer;
   answer.with("Content-Type", std::move(content_type)).with("Cache-Control", "no-cache");
@@ -53,39 +55,38 @@ http::Response plain_text(int status, std::string text) {
 }
 
 http::Response no_push() {
-  return plain_text(403, "This Hub takes no git push: upload with the hf command or huggingface_hub instead.\n");
+  return plain_text(
+      403, "This Hub does not support git push. Upload with the hf command or huggingface_hub instead.\n");
 }
 
 http::Response info_refs(const Call& call) {
   std::string service = call.request.query("service").value_or("");
-  Repo repo = call.hub.store.repo(call.repo_for(Need::read));
+  repos::Repo repo = call.hub.store.repo(call.repo_for(Need::read));
   if (service == "git-receive-pack") return no_push();
-  if (service != "git-upload-pack") return plain_text(403, "This Hub speaks git's smart protocol only.\n");
-  static const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  auto child = upload_pack(call.hub, call.request, repo, true, nothing);
+  if (service != "git-upload-pack") return plain_text(403, "This Hub supports only git's smart protocol.\n");
+  static const os::FileDescriptor no_input = os::open_file("/dev/null", O_RDONLY);
+  auto child = upload_pack(call.hub, call.request, repo, true, no_input.get());
   bool version_2 = call.request.field("Git-Protocol").find("version=2") != std::string::npos;
   return streamed(
       "application/x-git-upload-pack-advertisement", version_2 ? "" : "001e# service=git-upload-pack\n0000", child);
 }
 
-/// Collects the request in a nameless file, unpacked, and gives it to git as its input.
+// Collects the request, decompressed, in a nameless file, which becomes the standard input of git.
 class UploadPackReceiver final : public http::Receiver {
  public:
   UploadPackReceiver(Hub& hub, http::Request& request)
       : call_(hub, request),
-        repo_(hub.store.repo(call_.repo_for(Need::read))) {
-    fd_ = ::open(hub.store.folder().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (fd_ < 0) throw system_error(errno, "cannot create a temporary file", hub.store.folder().string());
-    packed_ = request.field("Content-Encoding") == "gzip";
-    if (packed_ && ::inflateInit2(&stream_, 15 + 16) != Z_OK) throw std::bad_alloc();
+        repo_(hub.store.repo(call_.repo_for(Need::read))),
+        file_(os::open_file(hub.store.folder(), O_TMPFILE | O_RDWR, 0600, "cannot create a temporary file in")) {
+    is_gzip_ = request.field("Content-Encoding") == "gzip";
+    if (is_gzip_ && ::inflateInit2(&stream_, 15 + 16) != Z_OK) throw std::bad_alloc();
   }
   ~UploadPackReceiver() override {
-    if (packed_) ::inflateEnd(&stream_);
-    ::close(fd_);
+    if (is_gzip_) ::inflateEnd(&stream_);
   }
 
   void take(Bytes block) override {
-    if (!packed_) return keep(block);
+    if (!is_gzip_) return append(block);
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(block.data()));
     stream_.avail_in = static_cast<uInt>(block.size());
     std::byte out[16 << 10];
@@ -94,44 +95,40 @@ class UploadPackReceiver final : public http::Receiver {
       stream_.avail_out = sizeof out;
       int result = ::inflate(&stream_, Z_NO_FLUSH);
       if (result != Z_OK && result != Z_STREAM_END) refuse(400, "BadRequest", "the body is not gzip");
-      keep({out, sizeof out - stream_.avail_out});
+      append({out, sizeof out - stream_.avail_out});
       if (result == Z_STREAM_END) return;
     }
   }
 
   http::Response finish() override {
-    if (::lseek(fd_, 0, SEEK_SET) != 0) throw system_error(errno, "cannot read", "a temporary file");
+    if (::lseek(file_.get(), 0, SEEK_SET) != 0) throw system_error(errno, "cannot read", "a temporary file");
     return streamed(
-        "application/x-git-upload-pack-result", "", upload_pack(call_.hub, call_.request, repo_, false, fd_));
+        "application/x-git-upload-pack-result", "", upload_pack(call_.hub, call_.request, repo_, false, file_.get()));
   }
 
  private:
-  void keep(Bytes bytes) {
-    kept_ += bytes.size();
-    if (kept_ > kMaxWantsBytes) refuse(413, "TooLarge", "the fetch asks for too much at once");
-    while (!bytes.empty()) {
-      ssize_t count = ::write(fd_, bytes.data(), bytes.size());
-      if (count < 0) throw system_error(errno, "cannot write", "a temporary file");
-      bytes = bytes.subspan(static_cast<size_t>(count));
-    }
+  void append(Bytes bytes) {
+    size_bytes_ += bytes.size();
+    if (size_bytes_ > kMaxRequestBytes) refuse(413, "TooLarge", "the fetch request is too large");
+    os::write_all(file_.get(), bytes, "a temporary file");
   }
 
   Call call_;
-  Repo repo_;
-  int fd_ = -1;
-  bool packed_ = false;
+  repos::Repo repo_;
+  os::FileDescriptor file_;
+  bool is_gzip_ = false;
   z_stream stream_{};
-  uint64_t kept_ = 0;
+  uint64_t size_bytes_ = 0;
 };
 
 }  // namespace
 
 void add_git_routes(http::Router& router, Hub& hub) {
-  for (std::string word : {"datasets", "spaces", ""})
-    for (std::string tail : {".git", ""}) {
-      std::string repo = (word.empty() ? "" : "/" + word) + "/{ns}/{name}" + tail;
-      auto typed = [word](http::Request& request) -> http::Request& {
-        if (!word.empty()) request.captures.emplace_back("type", word);
+  for (std::string type : {"datasets", "spaces", ""})
+    for (std::string suffix : {".git", ""}) {
+      std::string repo = (type.empty() ? "" : "/" + type) + "/{ns}/{name}" + suffix;
+      auto typed = [type](http::Request& request) -> http::Request& {
+        if (!type.empty()) request.captures.emplace_back("type", type);
         return request;
       };
       router.add("GET", repo + "/info/refs",

@@ -2,33 +2,31 @@
 
 #include "server/hub/api/call.h"
 
-namespace depickle::server {
+namespace depickle::server::api {
 namespace {
 
-using namespace api;
-
-/// Prometheus' text format.
+// In the text format of Prometheus.
 http::Response metrics(const Hub& hub) {
-  static const http::Counters kNone;
-  std::string out = http::metrics_text(hub.counters ? *hub.counters : kNone);
+  static const http::Counters kNoCounters;
+  std::string out = http::metrics_text(hub.counters ? *hub.counters : kNoCounters);
   return http::respond(200, std::move(out), "text/plain; version=0.0.4");
 }
 
-/// Of an address that is about a repository, clients need to hear that there is none; optional services are just not here.
+// For an address of a repository, clients expect RepoNotFound; for other addresses a plain 404.
 http::Response unknown(http::Request& request) {
   std::string_view path = request.raw_path();
-  bool about_repository = path.find("/resolve/") != std::string_view::npos || path.starts_with("/api/models/") ||
-                          path.starts_with("/api/datasets/") || path.starts_with("/api/spaces/");
-  return error_response(404, about_repository ? "RepoNotFound" : "", "there is nothing at this address");
+  bool is_repository_address = path.find("/resolve/") != std::string_view::npos || path.starts_with("/api/models/") ||
+                               path.starts_with("/api/datasets/") || path.starts_with("/api/spaces/");
+  return error_response(404, is_repository_address ? "RepoNotFound" : "", "this address does not exist");
 }
 
 }  // namespace
 
 struct HubApi::State {
-  State(Store& store, uint64_t inline_up_to_bytes) : hub(store, inline_up_to_bytes) {
+  State(repos::Store& store, uint64_t inline_up_to_bytes) : hub(store, inline_up_to_bytes) {
     router.add("GET", "/healthz", [](http::Request&) { return http::respond(200, R"({"status":"ok"})"); });
     router.add("GET", "/metrics", [this](http::Request&) { return metrics(hub); });
-    // What is most specific comes first: `/api/{type}/{ns}/{name}` would match much of it.
+    // The most specific routes come first: `/api/{type}/{ns}/{name}` matches many of them.
     add_account_routes(router, hub);
     add_xet_routes(router, hub);
     add_lfs_routes(router, hub);
@@ -44,14 +42,14 @@ struct HubApi::State {
   http::Router router;
 };
 
-HubApi::HubApi(Store& store, uint64_t inline_up_to_bytes)
+HubApi::HubApi(repos::Store& store, uint64_t inline_up_to_bytes)
     : state_(std::make_unique<State>(store, inline_up_to_bytes)) {}
 HubApi::~HubApi() = default;
 http::Router& HubApi::router() noexcept { return state_->router; }
-void HubApi::count(const http::Counters& counters) { state_->hub.counters = &counters; }
+void HubApi::set_counters(const http::Counters& counters) { state_->hub.counters = &counters; }
 
 http::Response HubApi::explain(const http::Request& request, const std::exception& problem) {
   return api::explain(request, problem);
 }
 
-}  // namespace depickle::server
+}  // namespace depickle::server::api

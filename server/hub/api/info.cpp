@@ -1,4 +1,4 @@
-// What a repository is: info at a revision, lists of repositories, commits.
+// Repository info at a revision, lists of repositories, commits.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -10,12 +10,12 @@
 namespace depickle::server::api {
 namespace {
 
-void write_gate(JsonWriter& json, Gate gate) {
+void write_gate(JsonWriter& json, repos::Gate gate) {
   json.key("gated");
-  if (gate == Gate::open)
+  if (gate == repos::Gate::open)
     json.value(false);
   else
-    json.value(gate == Gate::automatic ? "auto" : "manual");
+    json.value(gate == repos::Gate::automatic ? "auto" : "manual");
 }
 
 void write_texts(JsonWriter& json, const std::vector<std::string>& texts) {
@@ -24,12 +24,12 @@ void write_texts(JsonWriter& json, const std::vector<std::string>& texts) {
   json.end();
 }
 
-/// What info and lists share; leaves the object open.
-void write_basics(JsonWriter& json, const RepoInfo& info) {
+// Writes the members that info and lists share. Does not end the object.
+void write_basics(JsonWriter& json, const repos::RepoInfo& info) {
   json.object().key("_id").value(info.object_id).key("id").value(info.id.full());
-  if (info.id.type == RepoType::model) json.key("modelId").value(info.id.full());
+  if (info.id.type == repos::RepoType::model) json.key("modelId").value(info.id.full());
   json.key("author").value(info.id.owner).key("createdAt").value(iso_date(info.created_at));
-  json.key("private").value(info.settings.is_private).key("disabled").value(info.settings.disabled);
+  json.key("private").value(info.settings.is_private).key("disabled").value(info.settings.is_disabled);
   write_gate(json, info.settings.gate);
   json.key("downloads").value(uint64_t{0}).key("likes").value(uint64_t{0});
 }
@@ -50,9 +50,9 @@ void write_card(JsonWriter& json, const Card& card) {
   json.end();
 }
 
-void write_siblings(JsonWriter& json, const std::vector<Entry>& files, bool with_blobs) {
+void write_siblings(JsonWriter& json, const std::vector<git::Entry>& files, bool with_blobs) {
   json.key("siblings").array();
-  for (const Entry& file : files) {
+  for (const git::Entry& file : files) {
     json.object().key("rfilename").value(file.path);
     if (with_blobs) json.key("size").value(file.size_bytes).key("blobId").value(file.oid);
     if (with_blobs && file.lfs)
@@ -71,12 +71,12 @@ void write_siblings(JsonWriter& json, const std::vector<Entry>& files, bool with
 }
 
 http::Response info_at(const Call& call) {
-  RepoInfo info = call.repo_for(Need::see);
-  Repo repo = call.hub.store.repo(info);
+  repos::RepoInfo info = call.repo_for(Need::see);
+  repos::Repo repo = call.hub.store.repo(info);
   std::string revision = call.request.captured("rev");
   std::string commit = repo.commit_at(revision.empty() ? "main" : revision);
-  bool with_blobs = asks_for(call.request, "blobs");
-  bool with_security = asks_for(call.request, "securityStatus");
+  bool with_blobs = query_flag(call.request, "blobs");
+  bool with_security = query_flag(call.request, "securityStatus");
   return json_response([&](JsonWriter& json) {
     write_basics(json, info);
     json.key("sha").value(commit).key("lastModified").value(iso_date(repo.commit(commit).date));
@@ -96,17 +96,17 @@ uint64_t number(const Call& call, std::string_view name, uint64_t fallback) {
 }
 
 http::Response commits(const Call& call) {
-  RepoInfo info = call.repo_for(Need::read);
-  Repo repo = call.hub.store.repo(info);
+  repos::RepoInfo info = call.repo_for(Need::read);
+  repos::Repo repo = call.hub.store.repo(info);
   const std::string& revision = call.request.captured("rev");
   std::string head = repo.commit_at(revision);
   uint64_t limit = std::clamp<uint64_t>(number(call, "limit", 50), 1, 1000),
            page = std::min<uint64_t>(number(call, "p", 0), 1 << 20);
   bool formatted = call.request.query("expand[]") == "formatted" || call.request.query("expand") == "formatted";
-  CommitPage log = repo.log(head, page * limit, limit);
+  git::CommitPage log = repo.log(head, page * limit, limit);
   http::Response answer = json_response([&](JsonWriter& json) {
     json.array();
-    for (const Commit& commit : log.commits) {
+    for (const git::Commit& commit : log.commits) {
       json.object().key("id").value(commit.id).key("title").value(commit.title).key("message").value(commit.message);
       json.key("authors").array().object().key("user").value(commit.author).key("avatar").value("").end().end();
       json.key("date").value(iso_date(commit.date));
@@ -125,19 +125,19 @@ http::Response commits(const Call& call) {
 }
 
 http::Response list_repos(const Call& call) {
-  auto type = repo_type(call.request.captured("type"));
-  if (!type || plural(*type) != call.request.captured("type")) refuse(404, "", "there is nothing at this address");
+  auto type = repos::repo_type(call.request.captured("type"));
+  if (!type || repos::plural(*type) != call.request.captured("type")) refuse(404, "", "this address does not exist");
   uint64_t limit = std::clamp<uint64_t>(number(call, "limit", 1000), 1, 1000), offset = number(call, "cursor", 0);
-  RepoQuery query{.type = *type,
+  repos::RepoQuery query{.type = *type,
       .search = call.request.query("search").value_or(""),
       .owner = call.request.query("author").value_or(""),
       .newest_first = call.request.query("direction").value_or("-1") != "1",
       .offset = offset,
       .limit = limit};
-  std::vector<RepoInfo> found = call.hub.store.repos().list(query, call.who());
+  std::vector<repos::RepoInfo> found = call.hub.store.repos().list(query, call.caller_or_null());
   http::Response answer = json_response([&](JsonWriter& json) {
     json.array();
-    for (const RepoInfo& info : found) {
+    for (const repos::RepoInfo& info : found) {
       write_basics(json, info);
       json.key("lastModified").value(iso_date(info.modified_at)).key("tags").array().end().end();
     }
@@ -146,7 +146,7 @@ http::Response list_repos(const Call& call) {
   if (found.size() == limit)
     answer.with(
         "Link", fmt::format("<{}/api/{}?search={}&author={}&direction={}&limit={}&cursor={}>; rel=\"next\"",
-                    call.origin(), plural(*type), http::percent_encoded(query.search, false),
+                    call.origin(), repos::plural(*type), http::percent_encoded(query.search, false),
                     http::percent_encoded(query.owner, false), query.newest_first ? "-1" : "1", limit, offset + limit));
   return answer;
 }

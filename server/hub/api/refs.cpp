@@ -5,17 +5,17 @@ namespace depickle::server::api {
 namespace {
 
 http::Response refs(const Call& call) {
-  Refs all = call.hub.store.repo(call.repo_for(Need::read)).refs();
-  const bool with_prs = asks_for(call.request, "include_prs");
+  git::Refs all = call.hub.store.repo(call.repo_for(Need::read)).refs();
+  const bool with_pull_requests = query_flag(call.request, "include_prs");
   return json_response([&](JsonWriter& json) {
-    auto list = [&](std::string_view key, const std::vector<Ref>& refs) {
+    auto list = [&](std::string_view key, const std::vector<git::Ref>& refs) {
       json.key(key).array();
-      for (const Ref& ref : refs)
+      for (const git::Ref& ref : refs)
         json.object()
             .key("name")
             .value(ref.name)
             .key("ref")
-            .value(ref.full)
+            .value(ref.full_name)
             .key("targetCommit")
             .value(ref.commit)
             .end();
@@ -25,7 +25,7 @@ http::Response refs(const Call& call) {
     list("branches", all.branches);
     list("tags", all.tags);
     list("converts", all.converts);
-    if (with_prs) list("pullRequests", all.pull_requests);
+    if (with_pull_requests) list("pullRequests", all.pull_requests);
     json.end();
   });
 }
@@ -33,7 +33,7 @@ http::Response refs(const Call& call) {
 http::Response done() { return http::respond(200, R"({"success":true})"); }
 
 http::Response create_branch(const Call& call) {
-  Repo repo = call.hub.store.repo(call.repo_for(Need::write));
+  repos::Repo repo = call.hub.store.repo(call.repo_for(Need::write));
   repo.create_branch(call.request.captured("rev"), call.body()["startingPoint"].string());
   return done();
 }
@@ -44,10 +44,10 @@ http::Response delete_branch(const Call& call) {
 }
 
 http::Response create_tag(const Call& call) {
-  Repo repo = call.hub.store.repo(call.repo_for(Need::write));
+  repos::Repo repo = call.hub.store.repo(call.repo_for(Need::write));
   JsonValue body = call.body();
-  repo.create_tag(
-      required_text(body, "tag"), call.request.captured("rev"), body["message"].string(), call.someone().user.name);
+  repo.create_tag(required_text(body, "tag"), call.request.captured("rev"), body["message"].string(),
+      call.signed_in_caller().user.name);
   return done();
 }
 

@@ -8,13 +8,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <charconv>
 #include <fstream>
-#include <vector>
 
 #include <fmt/format.h>
 
+#include "depickle/base/bytes.h"
 #include "depickle/base/error.h"
+#include "depickle/os/file_descriptor.h"
 
 namespace depickle::server::api {
 namespace {
@@ -26,18 +28,16 @@ std::string read_key(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Under its name only when complete: a key cut short by a kill would sign with less than it promises.
-void make_key(const std::filesystem::path& path) {
+// Writes the key to a temporary file first: a kill must not leave a key that is too short.
+void create_key(const std::filesystem::path& path) {
   std::string key(kKeyBytes, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kKeyBytes) != 1)
-    throw Error(Code::io, "", "the system gives no random bytes");
+    throw Error(Code::io, "", "cannot get random bytes from OpenSSL");
   std::string temporary = path.string() + ".tmp";
-  int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0) throw system_error(errno, "cannot create", temporary);
-  bool written = ::write(fd, key.data(), key.size()) == static_cast<ssize_t>(key.size()) && ::fsync(fd) == 0;
-  ::close(fd);
-  if (!written || ::rename(temporary.c_str(), path.c_str()) != 0)
-    throw system_error(errno, "cannot write", path.string());
+  os::FileDescriptor file = os::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600, "cannot create");
+  os::write_all(file.get(), bytes(key), temporary);
+  if (::fsync(file.get()) != 0) throw system_error(errno, "cannot sync", temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) throw system_error(errno, "cannot rename to", path.string());
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ Signer::Signer(const std::filesystem::path& data_folder) {
   std::filesystem::path path = data_folder / "signing.key";
   key_ = read_key(path);
   if (key_.size() == kKeyBytes) return;
-  make_key(path);
+  create_key(path);
   key_ = read_key(path);
 }
 
@@ -60,9 +60,10 @@ std::string Signer::signature(std::string_view text) const {
   return out;
 }
 
-bool Signer::holds(std::string_view text, std::string_view signature_) const {
-  std::string right = signature(text);
-  return right.size() == signature_.size() && ::CRYPTO_memcmp(right.data(), signature_.data(), right.size()) == 0;
+bool Signer::is_valid(std::string_view text, std::string_view signature_) const {
+  std::string expected = signature(text);
+  return expected.size() == signature_.size() &&
+         ::CRYPTO_memcmp(expected.data(), signature_.data(), expected.size()) == 0;
 }
 
 std::string Signer::token(std::string_view purpose, std::string_view user, uint64_t expires) const {
@@ -72,7 +73,7 @@ std::string Signer::token(std::string_view purpose, std::string_view user, uint6
 
 std::optional<std::string> Signer::user_of(std::string_view purpose, std::string_view token) const {
   size_t last = token.rfind('~');
-  if (last == std::string_view::npos || !holds(token.substr(0, last), token.substr(last + 1))) return std::nullopt;
+  if (last == std::string_view::npos || !is_valid(token.substr(0, last), token.substr(last + 1))) return std::nullopt;
   std::string_view claim = token.substr(0, last);
   size_t first = claim.find('~'), second = claim.rfind('~');
   if (first == second || claim.substr(0, first) != purpose) return std::nullopt;

@@ -1,4 +1,4 @@
-// Addresses and tokens that prove themselves: the Hub signs what it hands out, and asks no table when it comes back.
+// Signs addresses and tokens, so that the Hub can check them without storing them.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +9,20 @@
 
 namespace depickle::server::api {
 
-/// HMAC-SHA256 with a key of the data folder, so that an upload survives a restart of the server. Safe to use from several threads.
+/// HMAC-SHA256 with a key in the data folder, so that signatures survive a restart. Safe to use from several threads.
 class Signer {
  public:
-  /// Reads the key, or makes one (mode 0600). Throws Error{io}.
+  /// Reads the key, or creates one (mode 0600). Throws Error{io}.
   explicit Signer(const std::filesystem::path& data_folder);
 
-  /// 64 hexadecimal digits over `text`.
+  /// Returns the signature of `text`: 64 hexadecimal digits.
   std::string signature(std::string_view text) const;
-  /// In a time that does not tell how much of it was right.
-  bool holds(std::string_view text, std::string_view signature) const;
+  /// Compares in constant time.
+  bool is_valid(std::string_view text, std::string_view signature) const;
 
-  /// A bearer token for one purpose and user, until `expires` (seconds since 1970).
+  /// Returns a bearer token for one purpose and user, valid until `expires` (seconds since 1970).
   std::string token(std::string_view purpose, std::string_view user, uint64_t expires) const;
-  /// Whom such a token names; nobody where it is another's, of another purpose or too old.
+  /// Returns the user of a token; nullopt if the token is not valid, has another purpose or has expired.
   std::optional<std::string> user_of(std::string_view purpose, std::string_view token) const;
 
  private:

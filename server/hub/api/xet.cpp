@@ -1,4 +1,4 @@
-// The receiver of xet uploads, which today's default client makes for every large file.
+// Receives xet uploads, which current huggingface_hub uses for every large file.
 #include "server/hub/api/call.h"
 
 namespace depickle::server::api {
@@ -7,14 +7,15 @@ namespace {
 constexpr std::string_view kPurpose = "xet";
 constexpr uint64_t kTokenSeconds = 12 * 3600;
 
-/// What a client remembers a store by. It has the user in it: xorbs belong to who sent them, and two users of one machine have one cache.
-std::string store_of(Hub& hub, std::string_view user) { return hub.store.xet().store_id() + "-" + std::string(user); }
+// Clients cache by this id which xorbs a store contains. It includes the user: only the uploader can use a xorb, and
+// two users of a machine share a cache.
+std::string store_id_of(Hub& hub, std::string_view user) { return hub.store.id() + "-" + std::string(user); }
 
 http::Response write_token(const Call& call) {
   call.repo_for(Need::discuss);
   uint64_t expires = unix_now() + kTokenSeconds;
-  const std::string& user = call.someone().user.name;
-  std::string address = call.origin() + "/cas/" + store_of(call.hub, user);
+  const std::string& user = call.signed_in_caller().user.name;
+  std::string address = call.origin() + "/cas/" + store_id_of(call.hub, user);
   std::string token = call.hub.signer.token(kPurpose, user, expires);
   http::Response answer = json_response([&](JsonWriter& json) {
     json.object().key("casUrl").value(address).key("accessToken").value(token).key("exp").value(expires).end();
@@ -24,24 +25,24 @@ http::Response write_token(const Call& call) {
       .with("X-Xet-Token-Expiration", std::to_string(expires));
 }
 
-/// Whose upload it is. Throws 401, and 404 where the address is another store's.
+// Returns the user of an upload. Throws 401; 404 if the address is that of another store.
 std::string user_of(Hub& hub, const http::Request& request) {
   auto user = hub.signer.user_of(kPurpose, token_of(request.field("Authorization")));
   if (!user) refuse(401, "", "Invalid credentials in Authorization header");
-  if (request.captured("store") != store_of(hub, *user)) refuse(404, "", "this is another store");
+  if (request.captured("store") != store_id_of(hub, *user)) refuse(404, "", "the address belongs to another store");
   return *user;
 }
 
 class XorbReceiver final : public http::Receiver {
  public:
-  explicit XorbReceiver(XorbUpload upload) : upload_(std::move(upload)) {}
+  explicit XorbReceiver(content::XorbUpload upload) : upload_(std::move(upload)) {}
   void take(Bytes block) override { upload_.append(block); }
   http::Response finish() override {
     return http::respond(200, upload_.finish() ? R"({"was_inserted":true})" : R"({"was_inserted":false})");
   }
 
  private:
-  XorbUpload upload_;
+  content::XorbUpload upload_;
 };
 
 std::unique_ptr<http::Receiver> open_xorb(Hub& hub, const http::Request& request) {
@@ -55,15 +56,15 @@ http::Response shard(Hub& hub, const http::Request& request) {
   return http::respond(200, R"({"result":1})");
 }
 
-/// Takes a body and throws it away: the client sends it again to the older address, over the same connection.
-class Unwanted final : public http::Receiver {
+// Reads and discards a body. The client sends it again to the older address, on the same connection.
+class DiscardReceiver final : public http::Receiver {
   void take(Bytes) override {}
-  http::Response finish() override { return error_response(404, "", "this Hub takes shards at /v1/shards"); }
+  http::Response finish() override { return error_response(404, "", "this Hub accepts shards at /v1/shards"); }
 };
 
-http::Response not_here(Hub& hub, const http::Request& request) {
+http::Response not_found(Hub& hub, const http::Request& request) {
   user_of(hub, request);
-  return error_response(404, "", "not known here");
+  return error_response(404, "", "not found");
 }
 
 }  // namespace
@@ -71,14 +72,14 @@ http::Response not_here(Hub& hub, const http::Request& request) {
 void add_xet_routes(http::Router& router, Hub& hub) {
   router.add("GET", "/api/{type}/{ns}/{name}/xet-write-token/{rev:rev}", endpoint(hub, write_token));
   router.add("GET", "/cas/{store}/v1/chunks/{prefix}/{hash}",
-      [&hub](http::Request& request) { return not_here(hub, request); });
+      [&hub](http::Request& request) { return not_found(hub, request); });
   router.add("POST", "/cas/{store}/v1/xorb-grants/{prefix}/{hash}",
-      [&hub](http::Request& request) { return not_here(hub, request); });
+      [&hub](http::Request& request) { return not_found(hub, request); });
   router.add_streaming("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
       [&hub](http::Request& request) { return open_xorb(hub, request); });
   router.add_streaming("POST", "/cas/{store}/v2/shards", [&hub](http::Request& request) {
     user_of(hub, request);
-    return std::make_unique<Unwanted>();
+    return std::make_unique<DiscardReceiver>();
   });
   router.add(
       "POST", "/cas/{store}/v1/shards", [&hub](http::Request& request) { return shard(hub, request); },

@@ -1,0 +1,11 @@
+// Removes unfinished uploads.
+#pragma once
+
+#include "server/hub/content/context.h"
+
+namespace depickle::server::content {
+
+/// Removes uploads in parts that were not continued for a week.
+void remove_expired_parts(Context& context);
+
+}  // namespace depickle::server::content

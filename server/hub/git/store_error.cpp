@@ -1,0 +1,27 @@
+#include "server/hub/git/store_error.h"
+
+#include <utility>
+
+namespace depickle::server {
+namespace {
+
+Code code_of(StoreReason reason) {
+  switch (reason) {
+    case StoreReason::exists: return Code::io;
+    case StoreReason::head_moved:
+    case StoreReason::conflict: return Code::integrity;
+    case StoreReason::malformed: return Code::malformed;
+    case StoreReason::too_large: return Code::limit;
+    case StoreReason::denied: return Code::denied;
+    default: return Code::not_found;
+  }
+}
+
+}  // namespace
+
+StoreError::StoreError(StoreReason reason, std::string what, std::string hint, std::vector<std::string> paths)
+    : Error(code_of(reason), "", std::move(what), {}, std::move(hint)),
+      reason_(reason),
+      paths_(std::move(paths)) {}
+
+}  // namespace depickle::server

@@ -44,7 +44,7 @@ std::string bare(const std::string& value) { return pickle(dict({{"w", value}}),
 TEST(Numpy, ArraysOfBothProtocols) {
   std::string bytes = made::bytes(kSix);
   Table table = table_of(bare(array(dtype("f4"), {2, 3}, bytes)));
-  EXPECT_EQ(table.container, "pickle");
+  EXPECT_EQ(table.kind, detect::FileKind::pickle);
   EXPECT_EQ(listed(table), "w F32[2,3]");
   EXPECT_EQ(content_of(table), kSix);
   EXPECT_EQ(listed(table_of(bare(array(dtype("f4"), {2, 3}, bytes, true)))), "w F32[2,3] by [1,2]");

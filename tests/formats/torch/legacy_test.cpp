@@ -22,7 +22,7 @@ const std::string kBoth = dict({{"a", legacy_vector("9", 4)}, {"b", legacy_vecto
 
 TEST(Legacy, StoragesAreInTheOrderOfTheList) {
   Table table = table_of(legacy(kBoth, {{"10", 2, kTwo}, {"9", 4, kFour}}));
-  EXPECT_EQ(table.container, "torch legacy");
+  EXPECT_EQ(table.kind, detect::FileKind::torch_legacy);
   EXPECT_EQ(listed(table), "a F32[4]; b F32[2]");
   EXPECT_EQ(content_of(table, 0), kFour);
   EXPECT_EQ(content_of(table, 1), kTwo);

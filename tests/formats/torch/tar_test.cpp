@@ -53,7 +53,7 @@ std::string refused(const std::string& object, const std::string& storages, cons
 
 TEST(Tar, FindsTensorsByTheirKeys) {
   Table table = table_of(made_of(kObject, kStorages, kTensors));
-  EXPECT_EQ(table.container, "torch tar");
+  EXPECT_EQ(table.kind, detect::FileKind::tar);
   EXPECT_EQ(listed(table), "a F32[2,2] by [1,2]; b F32[1]@8");
   EXPECT_EQ(content_of(table, 1), floats({3}));
   EXPECT_EQ(scan::judged(made_of(kObject, kStorages, kTensors)), "tensors-only");

@@ -84,8 +84,8 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-void import(server::Store& store, const ServeCommand& options, const Console& console) {
-  server::import_folder(store, options.import, [&](const server::Imported& done) {
+void import(server::repos::Store& store, const ServeCommand& options, const Console& console) {
+  server::repos::import_folder(store, options.import, [&](const server::repos::Imported& done) {
     console.say(done.existed ? fmt::format("already imported: {}\n", done.id.full())
                              : fmt::format("imported {}: {}, {}\n", done.id.full(), plural(done.files, "file"),
                                    human_bytes(done.bytes)));
@@ -94,7 +94,7 @@ void import(server::Store& store, const ServeCommand& options, const Console& co
 
 /// Creates a token for the account that opens pull requests for visitors without a token. It replaces the tokens of
 /// earlier starts and exists only in memory.
-std::string account_token(server::Store& store) {
+std::string account_token(server::repos::Store& store) {
   constexpr std::string_view kName = "depickle";
   store.users().revoke_tokens(kName);
   return store.users().add_token(kName, true);

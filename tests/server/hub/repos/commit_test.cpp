@@ -109,7 +109,7 @@ TEST_F(CommitTest, AHashGivesNoAccessToTheBytes) {
       [&] { Committer(repo).commit("main", request("x", AddLfsFile{"w.bin", oid, 14}), thief); }));
   EXPECT_TRUE(refuses(
       StoreReason::malformed, [&] { Committer(repo).commit("main", request("x", add("w.bin", pointer)), thief); }));
-  EXPECT_FALSE(store_->lfs().usable("thief", theirs, oid));
+  EXPECT_FALSE(store_->lfs().usable("thief", theirs.key, oid));
   // A pointer in a ref does not grant access either.
   std::string blob = git(theirs, "hash-object -w --stdin <<'X'\n" + pointer + "X\n");
   git(theirs, "update-ref refs/heads/evil $(git -C " + repo.git_folder().string() +

@@ -12,10 +12,11 @@ using pickle::Handle;
 using pickle::Kind;
 using pickle::kNothing;
 
-// What a name on the list stands for. Names of Python 2 and of older torch stand for today's.
+// A global name on the closed list, and the Python object for it. Old names (Python 2, older torch) map to current
+// ones.
 struct Listed {
   std::string_view module, name;
-  const char *home_module, *home_name;
+  const char *python_module, *python_name;
 };
 constexpr Listed kListed[] = {
     {"collections", "OrderedDict", "collections", "OrderedDict"},
@@ -46,10 +47,11 @@ constexpr std::string_view kLayouts[] = {"torch.strided", "torch.sparse_coo", "t
 
 bool is_builtins(std::string_view module) { return module == "builtins" || module == "__builtin__"; }
 
-nb::object home(const char* module, const char* name) { return nb::module_::import_(module).attr(name); }
+nb::object import_name(const char* module, const char* name) { return nb::module_::import_(module).attr(name); }
 
 bool is_builtin(nb::handle value) {
-  return std::ranges::any_of(kBuiltins, [&](const auto& each) { return value.is(home("builtins", each.second)); });
+  return std::ranges::any_of(
+      kBuiltins, [&](const auto& each) { return value.is(import_name("builtins", each.second)); });
 }
 
 }  // namespace
@@ -57,17 +59,18 @@ bool is_builtin(nb::handle value) {
 nb::object listed_global(const Global& global) {
   if (is_builtins(global.module)) {
     auto found = std::ranges::find(kBuiltins, global.name, &std::pair<std::string_view, const char*>::first);
-    return found == std::end(kBuiltins) ? nb::object() : home("builtins", found->second);
+    return found == std::end(kBuiltins) ? nb::object() : import_name("builtins", found->second);
   }
   for (const Listed& each : kListed)
-    if (each.name == global.name && each.module == global.module) return home(each.home_module, each.home_name);
+    if (each.name == global.name && each.module == global.module)
+      return import_name(each.python_module, each.python_name);
   if (global.module == "torch") {
     if (const torch::ElementType* element = torch::find_dtype_object(global.name)) return torch_dtype(*element);
-    // The class itself: the file's spelling is then one of the closed list's.
-    if (torch::find_storage_class(global.name)) return home("torch", std::string(global.name).c_str());
+    // find_storage_class() accepts only names on the closed list.
+    if (torch::find_storage_class(global.name)) return import_name("torch", std::string(global.name).c_str());
   }
   if (global.module == "torch.storage" && torch::find_storage_class(global.name))
-    return home("torch", "UntypedStorage");
+    return import_name("torch", "UntypedStorage");
   return {};
 }
 
@@ -77,8 +80,8 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
   auto is = [&](std::string_view wanted_module, std::string_view wanted) {
     return module == wanted_module && name == wanted;
   };
-  auto call = [&](const char* home_module, const char* home_name) {
-    return home(home_module, home_name)(*maker.tuple(args));
+  auto call = [&](const char* python_module, const char* python_name) {
+    return import_name(python_module, python_name)(*maker.tuple(args));
   };
   auto all_are = [&](auto... kinds) {
     return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
@@ -87,7 +90,7 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
   if (module == "collections") {
     if (name == "OrderedDict" || name == "Counter") {
       if (args.size() > 1) return {};
-      nb::object made = home("collections", name == "Counter" ? "Counter" : "OrderedDict")();
+      nb::object made = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
       if (args.empty()) return made;
       if (maker.graph_.kind(args[0]) == Kind::dict) {
         maker.set_items(made, maker.graph_.children(args[0]));
@@ -105,14 +108,16 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
     if (name == "defaultdict") {
       if (args.size() > 1) return {};
       nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
-      if (!factory.is_none() && !is_builtin(factory) && !factory.is(home("collections", "OrderedDict"))) return {};
-      return home("collections", "defaultdict")(factory);
+      if (!factory.is_none() && !is_builtin(factory) && !factory.is(import_name("collections", "OrderedDict")))
+        return {};
+      return import_name("collections", "defaultdict")(factory);
     }
     if (name == "deque") {
       if (args.size() > 2) return {};
       auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
       if (!items) return {};
-      return home("collections", "deque")(maker.tuple(*items), args.size() == 2 ? maker.value(args[1]) : nb::none());
+      return import_name("collections", "deque")(
+          maker.tuple(*items), args.size() == 2 ? maker.value(args[1]) : nb::none());
     }
     return {};
   }
@@ -135,7 +140,7 @@ nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pick
   if (is("_codecs", "encode")) return maker.bytes_like(object, false);
   if (is("torch", "Size") && args.size() == 1) {
     auto items = maker.elements(args[0]);
-    return items ? home("torch", "Size")(maker.tuple(*items)) : nb::object();
+    return items ? import_name("torch", "Size")(maker.tuple(*items)) : nb::object();
   }
   if (is("torch", "device"))
     return !args.empty() && all_are(Kind::text, Kind::integer) ? call("torch", "device") : nb::object();

@@ -1,4 +1,4 @@
-// Plain objects: containers, numbers, and torch's and numpy's own small values. Private to the value maker.
+// Creates plain objects: containers, numbers, and small values of torch and numpy. Private to the value maker.
 #pragma once
 
 #include "python/src/value_maker.h"
@@ -6,7 +6,7 @@
 namespace depickle::python {
 
 struct PlainMakers {
-  /// Invalid where `global` is not on the list, or not called as its own pickles call it.
+  /// Returns an invalid object if `global` is not on the list, or its arguments differ from those of real pickles.
   static nb::object make(ValueMaker& maker, const pickle::Global& global, const pickle::Object& object);
 };
 

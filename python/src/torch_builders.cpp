@@ -1,4 +1,4 @@
-// What torch's and numpy's builders build: the value maker's tensors and arrays.
+// The value maker's tensors and arrays: the results of torch's and numpy's builder functions.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -17,10 +17,11 @@ using pickle::kNothing;
 using torch::Builder;
 
 [[noreturn]] void unsupported(std::string_view what) {
-  throw Error(Code::unsupported, "", fmt::format("the file holds a {} tensor, which depickle does not build", what));
+  throw Error(
+      Code::unsupported, "", fmt::format("the file contains a {} tensor, which depickle does not support", what));
 }
 
-// numpy's own dtypes of fixed size: "f4", "U12".
+// Whether the code is a numpy dtype of fixed size: "f4", "U12".
 bool is_plain_code(std::string_view code) {
   return code.size() >= 2 && code.size() <= 10 && std::string_view("biufcSU").find(code[0]) != code.npos &&
          std::ranges::all_of(code.substr(1), [](char c) { return c >= '0' && c <= '9'; });
@@ -30,9 +31,10 @@ bool is_plain_code(std::string_view code) {
 
 nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
   auto argument = [&](size_t i) { return i < args.size() ? args[i] : kNothing; };
-  auto need = [&](size_t least) {
-    if (args.size() < least)
-      throw Error(Code::malformed, "TT01", fmt::format("a builder has {} arguments (needs {})", args.size(), least));
+  auto need = [&](size_t min_count) {
+    if (args.size() < min_count)
+      throw Error(
+          Code::malformed, "TT01", fmt::format("a builder has {} arguments (expected {})", args.size(), min_count));
   };
   switch (builder) {
     case Builder::tensor: need(4); return tensor(args, nullptr, kNothing, kNothing, kNothing);
@@ -42,7 +44,7 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
       const pickle::Global* dtype = graph_.global(args[6]);
       const torch::ElementType* element =
           dtype && dtype->module == "torch" ? torch::find_dtype_object(dtype->name) : nullptr;
-      if (!element) throw Error(Code::malformed, "TT04", "a tensor's dtype is none of torch's");
+      if (!element) throw Error(Code::malformed, "TT04", "the dtype of a tensor is not a torch dtype");
       return tensor(args, element, args[4], args[5], argument(7));
     }
     case Builder::parameter: need(1); return parameter(args, kNothing);
@@ -50,7 +52,7 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
     case Builder::variable: {
       if (!args.empty()) return parameter(args, kNothing);
       if (object.state == kNothing) return {};
-      // Tensor.__setstate__: four parts are a tensor, five a variable around its data.
+      // Tensor.__setstate__: a state of four items is a tensor, one of five a variable with its data.
       if (Args state = graph_.tuple(object.state, 4); !state.empty())
         return tensor(state, nullptr, kNothing, kNothing, kNothing);
       if (Args state = graph_.tuple(object.state, 5); !state.empty()) {
@@ -99,14 +101,14 @@ nb::object ValueMaker::tensor(
   return made;
 }
 
-// Hooks would be code; what torch.save writes is an empty OrderedDict.
+// Hooks would be code. torch.save writes an empty OrderedDict.
 void ValueMaker::set_hooks(nb::handle tensor, Handle hooks) {
   if (hooks == kNothing || graph_.kind(hooks) == Kind::none) return;
   auto object = graph_.object(hooks);
   bool is_empty =
       object ? object->pairs.empty() && graph_.children(object->args).empty() : graph_.children(hooks).empty();
   if (!is_empty || (object && !graph_.is_global(object->callable, "collections", "OrderedDict")))
-    throw Error(Code::unsafe, "", "a tensor carries backward hooks, which are code");
+    throw Error(Code::unsafe, "", "a tensor has backward hooks, which are code");
   static PyObject* const name = PyUnicode_InternFromString("_backward_hooks");
   if (PyObject_SetAttr(tensor.ptr(), name, value(hooks).ptr()) != 0) throw nb::python_error();
 }
@@ -119,7 +121,8 @@ nb::object ValueMaker::parameter(Args args, Handle state) {
   return made;
 }
 
-// (builder, class, its arguments, state). A class that is not torch's own is an inert record around the tensor.
+// Arguments: builder, class, arguments of the builder, state. For a class outside torch, returns an inert record that
+// contains the tensor.
 nb::object ValueMaker::subclass(Args args) {
   pickle::Object inner{.made_by = pickle::Op::REDUCE, .callable = args[0], .args = args[2], .items = {}, .pairs = {}};
   const pickle::Global* function = graph_.global(args[0]);
@@ -139,7 +142,7 @@ nb::object ValueMaker::subclass(Args args) {
   }
   if (inert_class_.is_none())
     throw Error(Code::unsafe, "",
-        fmt::format("the file holds {}.{}, a class of tensors that is not torch's own", printable(type->module, 80),
+        fmt::format("the file contains {}.{}, a tensor class that is not part of torch", printable(type->module, 80),
             printable(type->name, 80)),
         {}, "depickle.torch.load returns such objects as inert records; nothing was imported or called");
   nb::object record = inert_class_(readable(type->module), readable(type->name), nb::make_tuple(made), nb::none());
@@ -149,7 +152,7 @@ nb::object ValueMaker::subclass(Args args) {
 }
 
 nb::object ValueMaker::quantized(Args args) {
-  builders_.place(args[0], nullptr, args[1], args[2], args[3]);  // its geometry is right
+  builders_.place(args[0], nullptr, args[1], args[2], args[3]);  // checks its geometry
   nb::object parameters = tuple(graph_.children(args[4]));
   nb::object hooks = nb::module_::import_("collections").attr("OrderedDict")();
   return nb::module_::import_("torch._utils")
@@ -197,7 +200,7 @@ nb::object ValueMaker::array_dtype(const Object& object) {
   return nb::module_::import_("numpy").attr("dtype")(spelled);
 }
 
-// An array of its own, as unpickling makes it: not a view of the file.
+// Returns an array with its own memory, as unpickling does, not a view of the file.
 nb::object ValueMaker::array(Handle data, Handle dtype, Handle shape, bool fortran) {
   auto type = graph_.object(dtype);
   if (!type || !graph_.is_global(type->callable, "numpy", "dtype")) return {};
@@ -208,12 +211,11 @@ nb::object ValueMaker::array(Handle data, Handle dtype, Handle shape, bool fortr
   std::vector<uint64_t> sizes = builders_.sizes_of(shape, "shape");
   nb::list shape_list;
   for (uint64_t size : sizes) shape_list.append(size);
-  std::string_view kept = depickle::text(bytes->bytes());
-  nb::object view = take(PyMemoryView_FromMemory(const_cast<char*>(kept.data()), std::ssize(kept), PyBUF_READ));
+  std::string_view content = depickle::text(bytes->bytes());
+  nb::object view = take(PyMemoryView_FromMemory(const_cast<char*>(content.data()), std::ssize(content), PyBUF_READ));
   const char* order = fortran ? "F" : "C";
   nb::object made = numpy.attr("ndarray")(nb::tuple(shape_list), numpy_dtype, view, nb::arg("order") = order);
-  return made.attr("astype")(
-      numpy_dtype.attr("newbyteorder")("="), order);  // always a copy, in this machine's byte order
+  return made.attr("astype")(numpy_dtype.attr("newbyteorder")("="), order);  // always copies, to native byte order
 }
 
 nb::object ValueMaker::scalar(Args args) {
@@ -222,8 +224,8 @@ nb::object ValueMaker::scalar(Args args) {
   auto bytes = builders_.inline_bytes(args[1]);
   nb::module_ numpy = nb::module_::import_("numpy");
   if (!bytes || !nb::isinstance(dtype, numpy.attr("dtype"))) return {};
-  std::string_view kept = depickle::text(bytes->bytes());
-  nb::object copy = take(PyBytes_FromStringAndSize(kept.data(), std::ssize(kept)));
+  std::string_view content = depickle::text(bytes->bytes());
+  nb::object copy = take(PyBytes_FromStringAndSize(content.data(), std::ssize(content)));
   return numpy.attr("frombuffer")(copy, dtype)[0];
 }
 
@@ -232,7 +234,7 @@ nb::object ValueMaker::bytes_like(const Object& object, bool is_mutable) {
   Args args = graph_.children(object.args);
   if (args.empty()) return take(make(nullptr, 0));
   if (args.size() == 2 && graph_.text(args[1]) && graph_.text(args[0])) {
-    // bytearray(text, "latin-1") and _codecs.encode(text, "latin1") are spelled alike.
+    // bytearray(text, "latin-1") or _codecs.encode(text, "latin1").
     auto codec = *graph_.text(args[1]);
     if (codec != "latin-1" && codec != "latin1") return {};
     nb::object encoded = take(PyUnicode_AsLatin1String(value(args[0]).ptr()));
@@ -241,8 +243,8 @@ nb::object ValueMaker::bytes_like(const Object& object, bool is_mutable) {
   if (args.size() != 1 || graph_.kind(args[0]) == Kind::text) return {};
   auto bytes = builders_.inline_bytes(args[0]);
   if (!bytes) return {};
-  std::string_view kept = depickle::text(bytes->bytes());
-  return take(make(kept.data(), std::ssize(kept)));
+  std::string_view content = depickle::text(bytes->bytes());
+  return take(make(content.data(), std::ssize(content)));
 }
 
 }  // namespace depickle::python

@@ -14,7 +14,7 @@ namespace {
 
 using Code = nb::dlpack::dtype_code;
 
-// What of torch is called for each tensor, looked up once.
+// The functions of torch that are called for each tensor.
 struct TorchCalls {
   nb::module_ module = nb::module_::import_("torch");
   nb::object empty = module.attr("empty"), frombuffer = module.attr("frombuffer"),
@@ -22,7 +22,7 @@ struct TorchCalls {
   nb::object empty_names = nb::make_tuple("dtype"), frombuffer_names = nb::make_tuple("dtype", "count", "offset");
 
   TorchCalls() {
-    // The same without a layer of Python around it.
+    // The same function without its Python wrapper.
     from_dlpack = nb::getattr(module.attr("_C"), "_from_dlpack", from_dlpack);
   }
 };
@@ -37,7 +37,7 @@ constexpr Known kKnown[] = {{"float32", type(Code::Float, 32)}, {"float16", type
     {"int32", type(Code::Int, 32)}, {"int16", type(Code::Int, 16)}, {"int8", type(Code::Int, 8)},
     {"uint8", type(Code::UInt, 8)}, {"bool", type(Code::Bool, 8)}, {"complex64", type(Code::Complex, 64)}};
 
-// DLManagedTensor of DLPack, with what it points to behind it.
+// DLPack's DLManagedTensor, followed by the data that it points to.
 struct Managed {
   nb::dlpack::dltensor tensor;
   void* context;
@@ -55,7 +55,7 @@ void release(Managed* managed) {
   std::free(managed);
 }
 
-// Of one that nobody took.
+// Frees a capsule that was not consumed.
 void release_capsule(PyObject* capsule) {
   if (PyCapsule_IsValid(capsule, "dltensor")) release(static_cast<Managed*>(PyCapsule_GetPointer(capsule, "dltensor")));
 }
@@ -104,7 +104,7 @@ nb::object torch_tensor(nb::handle buffer, uint64_t offset, nb::handle dtype, st
   nb::object count_number = number(count), offset_number = number(offset);
   PyObject* arguments[] = {buffer.ptr(), dtype.ptr(), count_number.ptr(), offset_number.ptr()};
   nb::object flat = take(PyObject_Vectorcall(torch.frombuffer.ptr(), arguments, 1, torch.frombuffer_names.ptr()));
-  return shape.size() == 1 ? flat : flat.attr("resize_")(tuple_of(shape));  // unlike view(), it makes no view
+  return shape.size() == 1 ? flat : flat.attr("resize_")(tuple_of(shape));  // unlike view(), the result is not a view
 }
 
 }  // namespace depickle::python

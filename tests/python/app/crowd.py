@@ -1,4 +1,5 @@
 """Many browsers at once, on one thread: just enough HTTP/1.1 for the page's API."""
+
 import asyncio
 import json
 import time
@@ -13,7 +14,7 @@ async def _head(reader):
     if not line:
         raise Ended
     status, headers = int(line.split()[1]), {}
-    while (line := (await reader.readline()).strip()):
+    while line := (await reader.readline()).strip():
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     return status, headers
@@ -76,7 +77,11 @@ class Browser:
                 text += piece
                 *whole, text = text.split(b"\n\n")
                 for event in whole:
-                    fields = dict(line.split(": ", 1) for line in event.decode().splitlines() if line and line[0] != ":" and ": " in line)
+                    fields = dict(
+                        line.split(": ", 1)
+                        for line in event.decode().splitlines()
+                        if line and line[0] != ":" and ": " in line
+                    )
                     if "data" in fields:
                         yield fields["event"], json.loads(fields["data"]), time.monotonic()
         except (OSError, EOFError):

@@ -1,4 +1,5 @@
 """The page's API as a program sees it."""
+
 import http.client
 import json
 import subprocess
@@ -30,7 +31,9 @@ class Visitor:
         address = urllib.parse.urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=timeout)
         try:
-            sent = {name.replace("_", "-"): value for name, value in fields.items()} | ({"Cookie": self.cookie} if self.cookie else {})
+            sent = {name.replace("_", "-"): value for name, value in fields.items()} | (
+                {"Cookie": self.cookie} if self.cookie else {}
+            )
             if body is not None and not isinstance(body, bytes):
                 body = json.dumps(body).encode()
                 sent = {"Content-Type": "application/json"} | sent
@@ -53,7 +56,9 @@ class Visitor:
 
     def events(self, job, after=None):
         """All events until the stream ends: [(id, sort, data)]."""
-        text = self.get(f"/api/v1/jobs/{job}/events", **({"Last_Event_ID": str(after)} if after is not None else {})).body.decode()
+        text = self.get(
+            f"/api/v1/jobs/{job}/events", **({"Last_Event_ID": str(after)} if after is not None else {})
+        ).body.decode()
         events = []
         for block in text.split("\n\n"):
             lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
@@ -97,4 +102,10 @@ def hub_of(server, home):
 
 def second_server(data, *options):
     """A server that is expected to give up at once."""
-    return subprocess.run([str(PROGRAM), "serve", "--port", "0", "--data", str(data), *options], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    return subprocess.run(
+        [str(PROGRAM), "serve", "--port", "0", "--data", str(data), *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT,
+    )

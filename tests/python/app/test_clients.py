@@ -1,4 +1,5 @@
 """The clients that others wrote: transformers' automatic conversion, and schemathesis with our own document."""
+
 import json
 import shutil
 import subprocess
@@ -38,7 +39,23 @@ def test_transformers_gets_its_safetensors_through_us(tmp_path):
 def test_the_document_is_what_the_server_does(server, hub, tmp_path):
     program = shutil.which("schemathesis", path=str(__import__("pathlib").Path(sys.executable).parent))
     assert program, "pip install -r tests/python/requirements.txt"
-    command = [program, "run", f"{server.url}/api/v1/openapi.json", "--max-examples", "25", "--workers", "1", "--seed", "7", "--no-color", "--request-timeout", "30",
-               "--exclude-path-regex", "events$|/call/run/", "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection"]
+    command = [
+        program,
+        "run",
+        f"{server.url}/api/v1/openapi.json",
+        "--max-examples",
+        "25",
+        "--workers",
+        "1",
+        "--seed",
+        "7",
+        "--no-color",
+        "--request-timeout",
+        "30",
+        "--exclude-path-regex",
+        "events$|/call/run/",
+        "--checks",
+        "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,negative_data_rejection",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]

@@ -1,4 +1,5 @@
 """What the page is for: plan, convert, check, merge, inspect; and every wrong turn says what to do."""
+
 import json
 import os
 
@@ -32,13 +33,19 @@ def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     downloaded, converted = counter(visitor, "downloaded_bytes_total"), counter(visitor, "converted_bytes_total")
     plan = visitor.run("plan", "me/whole")
     assert (plan["state"], plan["answer"], plan["result"]["outcome"]) == ("done", "yes", "planned")
-    assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"]["read_bytes"] > 0
+    assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"][
+        "read_bytes"
+    ] > 0
     began = visitor.begin("convert", "me/whole")
-    entered = [data["phase"] for _, sort, data in visitor.events(began) if sort == "state" and data["state"] == "running"]
+    entered = [
+        data["phase"] for _, sort, data in visitor.events(began) if sort == "state" and data["state"] == "running"
+    ]
     job = visitor.wait(began)
     assert entered[-1] == job["phases"][-1] == "pull request" and set(entered) - {""} <= set(job["phases"]), entered
     result = job["result"]
-    assert job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
+    assert (
+        job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
+    )
     receipt = visitor.get(f"/api/v1/jobs/{job['id']}/receipt").json
     assert receipt["schema"] == "depickle.receipt/1"
     assert counter(visitor, "converted_bytes_total") - converted == receipt["conversions"][0]["target"]["bytes"]
@@ -50,7 +57,9 @@ def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     merge = f"/api/v1/jobs/{check['id']}/merge"
     assert visitor.post(merge, {"confirm": "me/whole"}).status == 403, "without a token"
     assert visitor.post(merge, {"confirm": "me/other", "token": server.token("me")}).status == 422
-    assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("other")}).status == 403, "no right to write"
+    assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("other")}).status == 403, (
+        "no right to write"
+    )
     merged = visitor.post(merge, {"confirm": "me/whole", "token": server.token("me")})
     assert merged.status == 200 and merged.json["commit"], merged
     assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("me")}).status == 409, "twice"
@@ -65,7 +74,10 @@ def test_a_tampered_pull_request_is_refused(hub, server, visitor):
     number = hub.pull_request("me/tampered", {"model.safetensors": safe(tensors)})
     job = visitor.run("check", "me/tampered", number=number)
     assert job["answer"] == "no" and job["result"]["verdict"] == "different" and not job["result"]["mergeable"]
-    assert visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/tampered", "token": server.token("me")}).status == 409
+    assert (
+        visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/tampered", "token": server.token("me")}).status
+        == 409
+    )
     rows = visitor.get(f"/api/v1/jobs/{job['id']}/tensors?sort=verdict&filter=H.A").json
     for wrong in ("x" * 201, "a%00b", "%zz"):
         assert visitor.get(f"/api/v1/jobs/{job['id']}/tensors?filter={wrong}").status == 400, wrong
@@ -87,7 +99,11 @@ def test_files_for_download(hub, visitor):
     hub.make("me/shards", sharded_files())
     job = visitor.run("convert", "me/shards", pull_request=False)
     names = [file["file"] for file in job["result"]["downloads"]]
-    assert names == ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
+    assert names == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+    ]
     path = f"/api/v1/jobs/{job['id']}/files/{names[0]}"
     whole = visitor.get(path)
     assert whole.body[8:9] == b"{" and whole.fields["Content-Disposition"].startswith("attachment")
@@ -110,7 +126,7 @@ def test_a_pickle_with_code_shows_its_findings(visitor):
 
 
 def test_hostile_names_are_only_text(hub, visitor):
-    names = ["<script>alert(1)</script>", "\x1b[31mred", "quo\"te", "%s%n", "'; DROP TABLE tensors; --"]
+    names = ["<script>alert(1)</script>", "\x1b[31mred", 'quo"te', "%s%n", "'; DROP TABLE tensors; --"]
     hub.make("me/names", {"pytorch_model.bin": pickled({name: torch.ones(1) for name in names})})
     job = visitor.run("inspect", "me/names")
     rows = visitor.get(f"/api/v1/jobs/{job['id']}/tensors?sort=name").json["tensors"]
@@ -119,7 +135,10 @@ def test_hostile_names_are_only_text(hub, visitor):
 
 
 def test_pages_of_a_table(hub, visitor):
-    hub.make("me/many", {"pytorch_model.bin": pickled({f"layer.{number}.w": torch.zeros(number % 7 + 1) for number in range(1000)})})
+    hub.make(
+        "me/many",
+        {"pytorch_model.bin": pickled({f"layer.{number}.w": torch.zeros(number % 7 + 1) for number in range(1000)})},
+    )
     job = visitor.run("inspect", "me/many")
     table = f"/api/v1/jobs/{job['id']}/tensors"
     page = visitor.get(f"{table}?offset=990&limit=50").json
@@ -131,26 +150,41 @@ def test_pages_of_a_table(hub, visitor):
         assert visitor.get(f"{table}?{wrong}").status == 400, wrong
 
 
-@pytest.mark.parametrize("kind,address,code,words", [
-    ("plan", "me/gone", "not_found", "no such repository"),
-    ("convert", "me/gone", "not_found", "no such repository"),
-    ("plan", "me/demo@no-branch", "not_found", "revision"),
-    ("plan", "me/secret", "not_found", "private"),
-    ("convert", "me/secret", "not_found", "private"),
-    ("inspect", "me/empty", "not_found", "weights"),
-])
+@pytest.mark.parametrize(
+    "kind,address,code,words",
+    [
+        ("plan", "me/gone", "not_found", "no such repository"),
+        ("convert", "me/gone", "not_found", "no such repository"),
+        ("plan", "me/demo@no-branch", "not_found", "revision"),
+        ("plan", "me/secret", "not_found", "private"),
+        ("convert", "me/secret", "not_found", "private"),
+        ("inspect", "me/empty", "not_found", "weights"),
+    ],
+)
 def test_a_job_that_cannot_says_why(server, visitor, kind, address, code, words):
     job = visitor.run(kind, address)
     assert job["state"] == "failed" and job["error"]["code"] == code, job
     assert words in (job["error"]["message"] + job["error"]["hint"]).lower() and job["sentence"]
 
 
-@pytest.mark.parametrize("body,status", [
-    ({}, 400), ({"kind": "plan"}, 400), ({"kind": "boil", "address": "me/demo"}, 400), ({"kind": "plan", "address": ""}, 400), ({"kind": "plan", "address": "a/b/c"}, 400),
-    ({"kind": "plan", "address": "me/demo", "extra": 1}, 400), ({"kind": "plan", "address": 7}, 400), ({"kind": "check", "address": "me/demo"}, 400),
-    ({"kind": "plan", "address": "https://example.com/me/demo"}, 422), ({"kind": "plan", "address": "hf://datasets/me/demo"}, 422),
-    ({"kind": "plan", "address": "me/demo", "token": "a b"}, 400), ([], 400), ({"kind": "plan", "address": "x" * 3000}, 400),
-])
+@pytest.mark.parametrize(
+    "body,status",
+    [
+        ({}, 400),
+        ({"kind": "plan"}, 400),
+        ({"kind": "boil", "address": "me/demo"}, 400),
+        ({"kind": "plan", "address": ""}, 400),
+        ({"kind": "plan", "address": "a/b/c"}, 400),
+        ({"kind": "plan", "address": "me/demo", "extra": 1}, 400),
+        ({"kind": "plan", "address": 7}, 400),
+        ({"kind": "check", "address": "me/demo"}, 400),
+        ({"kind": "plan", "address": "https://example.com/me/demo"}, 422),
+        ({"kind": "plan", "address": "hf://datasets/me/demo"}, 422),
+        ({"kind": "plan", "address": "me/demo", "token": "a b"}, 400),
+        ([], 400),
+        ({"kind": "plan", "address": "x" * 3000}, 400),
+    ],
+)
 def test_a_wish_that_makes_no_sense_is_refused(visitor, body, status):
     answer = visitor.post("/api/v1/jobs", body)
     assert answer.status == status and answer.error["message"], answer.body

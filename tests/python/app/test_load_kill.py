@@ -1,4 +1,5 @@
 """kill -9 of the server while a crowd watches: no job that was told as finished is lost, nothing is corrupt, the rest is taken up again."""
+
 import asyncio
 import hashlib
 import shutil
@@ -19,7 +20,12 @@ SAMPLE = ROOT / "examples/hub/samples/single"
 def serve(data, models):
     clean = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("HF_", "HUGGING"))}
     process = subprocess.Popen(
-        [str(PROGRAM), "serve", "--personal", "--port", "0", "--data", str(data), "--import", str(models)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean)
+        [str(PROGRAM), "serve", "--personal", "--port", "0", "--data", str(data), "--import", str(models)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=clean,
+    )
     line = process.stdout.readline()
     assert line.startswith("listening on http://"), line
     return process, int(line.rsplit(":", 1)[1])
@@ -79,7 +85,9 @@ def assert_whole(data):
         if file.suffix == ".sqlite":
             assert sqlite3.connect(file).execute("pragma integrity_check").fetchall() == [("ok",)], file
     for head in data.rglob("*.git/HEAD"):
-        done = subprocess.run(["git", "-C", head.parent, "fsck", "--strict", "--no-dangling"], capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", "-C", head.parent, "fsck", "--strict", "--no-dangling"], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stdout + done.stderr
     for file in data.rglob("*"):
         if file.is_file() and len(file.name) == 64 and set(file.name) <= set("0123456789abcdef"):
@@ -103,10 +111,14 @@ def test_kill_under_load(tmp_path):
         for job, before in told.items():
             assert jobs[job] == before
         # "nothing": the pull request was there already when the job was taken up again.
-        assert all(job["state"] == "done" and job["answer"] in ("yes", "nothing") for job in jobs.values()), [job["error"] for job in jobs.values()]
+        assert all(job["state"] == "done" and job["answer"] in ("yes", "nothing") for job in jobs.values()), [
+            job["error"] for job in jobs.values()
+        ]
         environment = ENVIRONMENT | {"HF_ENDPOINT": f"http://127.0.0.1:{port}", "HF_HOME": str(tmp_path / "home")}
         for repo, number in asyncio.run(pull_requests(port, jobs.values())):
-            done = subprocess.run([str(PROGRAM), "check", repo, str(number)], capture_output=True, text=True, env=environment)
+            done = subprocess.run(
+                [str(PROGRAM), "check", repo, str(number)], capture_output=True, text=True, env=environment
+            )
             assert done.returncode == 0, (done.stdout, done.stderr)
     finally:
         process.send_signal(signal.SIGINT)

@@ -1,4 +1,5 @@
 """What other people's pages, and clients of ill will, cannot do."""
+
 import json
 import socket
 import threading
@@ -83,11 +84,17 @@ def test_a_client_that_dribbles_holds_up_nobody(server, visitor):
 def test_a_queue_has_an_end(tmp_path):
     server = PageServer(tmp_path, "--hub", "http://127.0.0.1:9")
     visitor = server.visitor()
-    answers = [visitor.post("/api/v1/jobs", {"kind": "convert", "address": f"me/m{number}", "pull_request": False}) for number in range(110)]
+    answers = [
+        visitor.post("/api/v1/jobs", {"kind": "convert", "address": f"me/m{number}", "pull_request": False})
+        for number in range(110)
+    ]
     full = [answer for answer in answers if answer.status == 429]
     assert full and all(answer.status in (201, 429) for answer in answers)
     assert full[0].fields["Retry-After"] and "cancel one" in full[0].error["hint"]
-    assert server.visitor().post("/api/v1/jobs", {"kind": "convert", "address": "me/m1", "pull_request": False}).status == 201, "others may"
+    assert (
+        server.visitor().post("/api/v1/jobs", {"kind": "convert", "address": "me/m1", "pull_request": False}).status
+        == 201
+    ), "others may"
     server.process.kill()
     server.process.communicate()
 

@@ -1,4 +1,5 @@
 """A Hub of its own for each test, and what tests of repositories do with it."""
+
 import io
 import json
 import subprocess
@@ -24,10 +25,17 @@ class Hub(embedded_hub.Hub):
         return done
 
     def start(self, *words, user="me"):
-        return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(user))
+        return subprocess.Popen(
+            [str(PROGRAM), *map(str, words)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(user),
+        )
 
     def api(self, user="me"):
         from huggingface_hub import HfApi
+
         return HfApi(endpoint=self.endpoint, token=self.server.token(user))
 
     def make(self, repo, files, **options):
@@ -37,14 +45,24 @@ class Hub(embedded_hub.Hub):
 
     def commit(self, repo, files, user="me", title="change", description=None, delete=(), **options):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-        operations = [CommitOperationAdd(path, content) for path, content in files.items()] + [CommitOperationDelete(path) for path in delete]
-        return self.api(user).create_commit(repo, operations, commit_message=title, commit_description=description, **options)
+
+        operations = [CommitOperationAdd(path, content) for path, content in files.items()] + [
+            CommitOperationDelete(path) for path in delete
+        ]
+        return self.api(user).create_commit(
+            repo, operations, commit_message=title, commit_description=description, **options
+        )
 
     def pull_request(self, repo, files, user="other", **options):
         return int(self.commit(repo, files, user, create_pr=True, **options).pr_num)
 
     def open_requests(self, repo):
-        return [request.num for request in self.api().get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open")]
+        return [
+            request.num
+            for request in self.api().get_repo_discussions(
+                repo, discussion_type="pull_request", discussion_status="open"
+            )
+        ]
 
     def metric(self, name):
         """A counter of the server's /metrics."""
@@ -70,7 +88,13 @@ def pickled(tensors):
 def tied_model():
     """Tensors as a language model ties them: lm_head.weight is wte.weight."""
     embedding = torch.randn(20, 10)
-    return {"wte.weight": embedding, "lm_head.weight": embedding, "h.a": torch.randn(8, 8), "h.b": torch.randn(8, 8), "steps": torch.tensor(3)}
+    return {
+        "wte.weight": embedding,
+        "lm_head.weight": embedding,
+        "h.a": torch.randn(8, 8),
+        "h.b": torch.randn(8, 8),
+        "steps": torch.tensor(3),
+    }
 
 
 def safe(tensors, alias="wte.weight"):
@@ -84,6 +108,12 @@ def files_of(tensors):
 
 
 def sharded_files():
-    shards = {f"pytorch_model-0000{number}-of-00002.bin": pickled({name: torch.randn(3)}) for number, name in ((1, "a"), (2, "b"))}
-    index = {"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}
+    shards = {
+        f"pytorch_model-0000{number}-of-00002.bin": pickled({name: torch.randn(3)})
+        for number, name in ((1, "a"), (2, "b"))
+    }
+    index = {
+        "metadata": {"total_size": 24},
+        "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"},
+    }
     return shards | {"config.json": b"{}", "pytorch_model.bin.index.json": json.dumps(index).encode()}

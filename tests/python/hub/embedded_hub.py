@@ -1,4 +1,5 @@
 """The embedded Hub as a process, and real clients that are pointed at it."""
+
 import pathlib
 import subprocess
 import sys
@@ -15,7 +16,13 @@ class Server:
 
     def __init__(self, data, *options):
         self.data = data
-        self.process = subprocess.Popen([str(PROGRAM), "serve", "--port", "0", "--data", str(data), *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        self.process = subprocess.Popen(
+            [str(PROGRAM), "serve", "--port", "0", "--data", str(data), *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), line + self.process.stderr.read()
         self.url = line.split()[-1]
@@ -24,7 +31,12 @@ class Server:
     def token(self, user, *options):
         """The token of a user, who is made when first asked for."""
         if user not in self.tokens:
-            done = subprocess.run([str(PROGRAM), "user", "add", user, "--data", str(self.data), *options], capture_output=True, text=True, env=ENVIRONMENT)
+            done = subprocess.run(
+                [str(PROGRAM), "user", "add", user, "--data", str(self.data), *options],
+                capture_output=True,
+                text=True,
+                env=ENVIRONMENT,
+            )
             assert done.returncode == 0, done.stderr
             self.tokens[user] = done.stdout.strip()
         return self.tokens[user]
@@ -43,19 +55,43 @@ class Hub:
 
     def environment(self, user="me", **more):
         kept = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("HF_", "HUGGING"))}
-        return kept | {
-            "HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        } | ({"HF_TOKEN": self.server.token(user)} if user else {}) | more
+        return (
+            kept
+            | {
+                "HF_ENDPOINT": self.url,
+                "HF_HOME": str(self.home),
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+                "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            }
+            | ({"HF_TOKEN": self.server.token(user)} if user else {})
+            | more
+        )
 
     def depickle(self, *words, user="me", timeout=240, **more):
         """Runs `depickle WORDS…` against this Hub."""
-        done = subprocess.run([str(PROGRAM), *map(str, words)], capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=self.environment(user, **more))
-        assert done.returncode in CODES and "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+        done = subprocess.run(
+            [str(PROGRAM), *map(str, words)],
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=timeout,
+            env=self.environment(user, **more),
+        )
+        assert done.returncode in CODES and "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, (
+            done.stderr
+        )
         return Done(done.returncode, done.stdout, done.stderr)
 
     def python(self, code, *words, python=PYTHON, user="me", timeout=240, **more):
         """Runs Python with the real huggingface_hub; what it prints."""
-        done = subprocess.run([python, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=timeout, env=self.environment(user, **more))
+        done = subprocess.run(
+            [python, "-c", code, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment(user, **more),
+        )
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 
@@ -63,4 +99,8 @@ class Hub:
         """A new repository with the folder's files, by the real client as it is."""
         self.python(
             "import sys; from huggingface_hub import HfApi; api = HfApi(); api.create_repo(sys.argv[1], exist_ok=True);"
-            "api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])", repo, folder, **options)
+            "api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])",
+            repo,
+            folder,
+            **options,
+        )

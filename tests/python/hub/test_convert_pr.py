@@ -1,4 +1,5 @@
 """A repository's id in, one proven pull request out."""
+
 import json
 
 import torch
@@ -15,7 +16,14 @@ def test_a_pull_request_on_the_pinned_commit_with_the_evidence(hub):
     assert (done.code, done.out) == (0, f"{hub.endpoint}/me/m/discussions/1\n"), done.err
     details = hub.api().get_discussion_details("me/m", 1)
     assert (details.title, details.status, details.author) == (TITLE, "open", "me")
-    for words in ("5 of 5 tensors are identical", "`model.safetensors`", "torch._utils._rebuild_tensor_v2", 'revision="refs/pr/1"', "depickle check me/m 1", "<summary>Receipt</summary>"):
+    for words in (
+        "5 of 5 tensors are identical",
+        "`model.safetensors`",
+        "torch._utils._rebuild_tensor_v2",
+        'revision="refs/pr/1"',
+        "depickle check me/m 1",
+        "<summary>Receipt</summary>",
+    ):
         assert words in details.events[0].content, words
     log = hub.api().list_repo_commits("me/m", revision="refs/pr/1")
     assert log[1].commit_id == base
@@ -64,19 +72,36 @@ def test_two_processes_at_once_open_one(hub):
 
 
 def test_shards_variants_and_components_are_all_converted(hub):
-    pipeline = {"model_index.json": json.dumps({"unet": ["diffusers", "A"], "vae": ["diffusers", "B"]}).encode(), "unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(3)}),
-                "unet/diffusion_pytorch_model.fp16.bin": pickled({"a": torch.ones(3).half()}), "vae/diffusion_pytorch_model.bin": pickled({"a": torch.arange(6.0).view(2, 3).T})}
+    pipeline = {
+        "model_index.json": json.dumps({"unet": ["diffusers", "A"], "vae": ["diffusers", "B"]}).encode(),
+        "unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(3)}),
+        "unet/diffusion_pytorch_model.fp16.bin": pickled({"a": torch.ones(3).half()}),
+        "vae/diffusion_pytorch_model.bin": pickled({"a": torch.arange(6.0).view(2, 3).T}),
+    }
     hub.make("me/pipeline", pipeline)
     hub.make("me/shards", sharded_files())
     for repo in ("me/pipeline", "me/shards"):
         assert hub.run("convert", repo, "--pr").code == 0
         assert hub.run("check", repo, 1).code == 0
-    assert {"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.fp16.safetensors", "vae/diffusion_pytorch_model.safetensors"} <= set(hub.api().list_repo_files("me/pipeline", revision="refs/pr/1"))
-    assert {"model-00001-of-00002.safetensors", "model.safetensors.index.json"} <= set(hub.api().list_repo_files("me/shards", revision="refs/pr/1"))
+    assert {
+        "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+    } <= set(hub.api().list_repo_files("me/pipeline", revision="refs/pr/1"))
+    assert {"model-00001-of-00002.safetensors", "model.safetensors.index.json"} <= set(
+        hub.api().list_repo_files("me/shards", revision="refs/pr/1")
+    )
 
 
 def test_a_half_converted_repository_is_finished_and_a_whole_one_left(hub):
-    hub.make("me/m", {"a/pytorch_model.bin": pickled({"a": torch.ones(2)}), "b/pytorch_model.bin": pickled({"b": torch.ones(2)}), "a/model.safetensors": safe({"a": torch.ones(2)}, None)})
+    hub.make(
+        "me/m",
+        {
+            "a/pytorch_model.bin": pickled({"a": torch.ones(2)}),
+            "b/pytorch_model.bin": pickled({"b": torch.ones(2)}),
+            "a/model.safetensors": safe({"a": torch.ones(2)}, None),
+        },
+    )
     done = hub.run("convert", "me/m", "--pr", "--json")
     assert [file["target"] for file in done.json["files"]] == ["b/model.safetensors"], done.err
     assert hub.run("pr", "merge", "me/m", 1, "--yes").code == 0
@@ -87,8 +112,15 @@ def test_a_half_converted_repository_is_finished_and_a_whole_one_left(hub):
 def test_a_dry_run_says_all_and_writes_nothing(hub):
     hub.make("me/m", files_of(tied_model()))
     done = hub.run("convert", "me/m", "--pr", "--dry-run")
-    assert done.code == 0 and TITLE in done.out and "would write model.safetensors: 5 tensors" in done.out and "optimizer.pt: optimizer state" in done.out, done.err
-    assert hub.open_requests("me/m") == [] and not any(path.is_file() for path in hub.home.rglob("*") if hub.home.exists())
+    assert (
+        done.code == 0
+        and TITLE in done.out
+        and "would write model.safetensors: 5 tensors" in done.out
+        and "optimizer.pt: optimizer state" in done.out
+    ), done.err
+    assert hub.open_requests("me/m") == [] and not any(
+        path.is_file() for path in hub.home.rglob("*") if hub.home.exists()
+    )
 
 
 def test_a_broken_component_opens_no_pull_request(hub):

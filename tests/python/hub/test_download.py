@@ -1,4 +1,5 @@
 """download takes what a library would load, into the cache that the library looks in."""
+
 import pathlib
 
 import torch
@@ -14,7 +15,12 @@ def folder(done):
 def test_safetensors_first_and_no_other_weights(hub):
     tensors = tied_model()
     hub.make("me/m", files_of(tensors) | {"model.safetensors": safe(tensors), "tokenizer.model": b"t"})
-    assert {path.name for path in folder(hub.run("download", "me/m")).iterdir()} == {".gitattributes", "config.json", "model.safetensors", "tokenizer.model"}
+    assert {path.name for path in folder(hub.run("download", "me/m")).iterdir()} == {
+        ".gitattributes",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.model",
+    }
 
 
 def test_a_pickle_is_refused_by_paranoid_with_the_request_that_helps(hub):
@@ -30,7 +36,14 @@ def test_a_pickle_is_refused_by_paranoid_with_the_request_that_helps(hub):
 
 
 def test_variants_subfolders_files_and_patterns(hub):
-    hub.make("me/m", {"unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}), "model.fp16.safetensors": safe({"a": torch.ones(2)}, None), "config.json": b"{}"})
+    hub.make(
+        "me/m",
+        {
+            "unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}),
+            "model.fp16.safetensors": safe({"a": torch.ones(2)}, None),
+            "config.json": b"{}",
+        },
+    )
     assert (folder(hub.run("download", "me/m", "--variant", "fp16")) / "model.fp16.safetensors").exists()
     assert hub.run("download", "me/m", "--variant", "bf16").code == 2
     assert (folder(hub.run("download", "me/m", "--subfolder", "unet")) / "unet/diffusion_pytorch_model.bin").exists()
@@ -41,9 +54,12 @@ def test_variants_subfolders_files_and_patterns(hub):
 
 def test_what_the_real_client_finds_afterwards(hub):
     from huggingface_hub import hf_hub_download
+
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("download", "me/m").code == 0
-    found = hf_hub_download("me/m", "pytorch_model.bin", endpoint=hub.endpoint, cache_dir=hub.home / "hub", local_files_only=True)
+    found = hf_hub_download(
+        "me/m", "pytorch_model.bin", endpoint=hub.endpoint, cache_dir=hub.home / "hub", local_files_only=True
+    )
     assert pathlib.Path(found).exists()
 
 

@@ -1,4 +1,5 @@
 """Who sees a private or gated repository: its owner, another user, nobody; through huggingface_hub's exceptions, plain HTTP and git."""
+
 import base64
 import json
 import subprocess
@@ -40,7 +41,21 @@ for name, call in calls.items():
         said[name] = type(problem).__name__
 print(json.dumps(said))
 """
-NAMES = ["info", "info of a commit", "tree", "commits", "refs", "paths", "discussions", "auth", "download", "download of a commit", "snapshot", "upload", "pull request"]
+NAMES = [
+    "info",
+    "info of a commit",
+    "tree",
+    "commits",
+    "refs",
+    "paths",
+    "discussions",
+    "auth",
+    "download",
+    "download of a commit",
+    "snapshot",
+    "upload",
+    "pull request",
+]
 SEEN = {"info", "info of a commit", "discussions"}  # of a gated repository, as on the public Hub
 
 
@@ -63,11 +78,30 @@ def test_a_private_repository(server, hub):
     for user in ("other", None):
         assert said_to(hub, repo, user) == dict.fromkeys(NAMES, "RepositoryNotFoundError"), "as if there were nothing"
     # Not a word of it, and the same words as for one that does not exist.
-    for target in ("/{0}/resolve/main/a.txt", "/{0}/raw/main/a.txt", "/api/models/{0}", "/api/models/{0}/tree/main", "/api/models/{0}/refs", "/api/models/{0}/commits/main", "/api/models/{0}/discussions", "/api/models/{0}/discussions/1", "/api/models/{0}/xet-write-token/main"):
+    for target in (
+        "/{0}/resolve/main/a.txt",
+        "/{0}/raw/main/a.txt",
+        "/api/models/{0}",
+        "/api/models/{0}/tree/main",
+        "/api/models/{0}/refs",
+        "/api/models/{0}/commits/main",
+        "/api/models/{0}/discussions",
+        "/api/models/{0}/discussions/1",
+        "/api/models/{0}/xet-write-token/main",
+    ):
         for user in ("other", None):
-            hidden, missing = (ask(server.url, "GET", target.format(name), token=user and server.token(user)) for name in (repo.name, "me/nothing"))
-            assert (hidden.status, hidden.code, hidden.body) == (404, "RepoNotFound", missing.body) and missing.status == 404
-    assert repo.name not in [model["id"] for model in ask(server.url, "GET", "/api/models", token=server.token("other")).json]
+            hidden, missing = (
+                ask(server.url, "GET", target.format(name), token=user and server.token(user))
+                for name in (repo.name, "me/nothing")
+            )
+            assert (hidden.status, hidden.code, hidden.body) == (
+                404,
+                "RepoNotFound",
+                missing.body,
+            ) and missing.status == 404
+    assert repo.name not in [
+        model["id"] for model in ask(server.url, "GET", "/api/models", token=server.token("other")).json
+    ]
     assert repo.name not in [model["id"] for model in ask(server.url, "GET", "/api/models").json]
     assert repo.name in [model["id"] for model in ask(server.url, "GET", "/api/models", token=server.token("me")).json]
 
@@ -95,15 +129,44 @@ def test_a_read_only_token(server, hub):
     repo = made(server, "for-readers", private=False)
     said = said_to(hub, repo, "reader")
     assert {name for name, word in said.items() if word != "ok"} == {"upload", "pull request"}
-    assert {said["upload"], said["pull request"]} == {"HfHubHTTPError"} or {said["upload"], said["pull request"]} == {"ForbiddenError"}, said
+    assert {said["upload"], said["pull request"]} == {"HfHubHTTPError"} or {said["upload"], said["pull request"]} == {
+        "ForbiddenError"
+    }, said
 
 
 def clone(server, repo, folder, user, name="x"):
     """git clone with a user's token; git asks nobody at a terminal."""
     url = f"{server.url}/{repo}"
-    options = ["-c", f"http.extraHeader=Authorization: Basic {base64.b64encode(f'{name}:{server.token(user)}'.encode()).decode()}"] if user else []
-    return subprocess.run(["git", "-c", "credential.helper=", "-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false", *options, "clone", "-q", url, str(folder)], capture_output=True, text=True, timeout=60,
-                          env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_LFS_SKIP_SMUDGE": "1"})
+    options = (
+        [
+            "-c",
+            f"http.extraHeader=Authorization: Basic {base64.b64encode(f'{name}:{server.token(user)}'.encode()).decode()}",
+        ]
+        if user
+        else []
+    )
+    return subprocess.run(
+        [
+            "git",
+            "-c",
+            "credential.helper=",
+            "-c",
+            "filter.lfs.smudge=",
+            "-c",
+            "filter.lfs.process=",
+            "-c",
+            "filter.lfs.required=false",
+            *options,
+            "clone",
+            "-q",
+            url,
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_LFS_SKIP_SMUDGE": "1"},
+    )
 
 
 @pytest.mark.parametrize("settings", [{"private": True}, {"gated": "manual"}], ids=str)
@@ -113,17 +176,27 @@ def test_git_clone(server, tmp_path, settings):
     for number, address in enumerate((repo.name, repo.name + ".git")):
         done = clone(server, address, tmp_path / f"mine{number}", "me")
         assert done.returncode == 0 and (tmp_path / f"mine{number}/a.txt").read_bytes() == b"secret", done.stderr
-        head = subprocess.run(["git", "-C", str(tmp_path / f"mine{number}"), "rev-parse", "HEAD"], capture_output=True, text=True)
+        head = subprocess.run(
+            ["git", "-C", str(tmp_path / f"mine{number}"), "rev-parse", "HEAD"], capture_output=True, text=True
+        )
         assert head.stdout.strip() == repo.head()
     for user in ("other", None):
         done = clone(server, repo.name, tmp_path / f"{user}", user)
         assert done.returncode == 128 and not (tmp_path / f"{user}/a.txt").exists() and "secret" not in done.stderr
     service = f"/{repo.name}.git/info/refs?service=git-upload-pack"
     anonymous = ask(server.url, "GET", service)
-    assert anonymous.status == 401 and anonymous.fields["WWW-Authenticate"].startswith("Basic"), "so that git asks for a token"
+    assert anonymous.status == 401 and anonymous.fields["WWW-Authenticate"].startswith("Basic"), (
+        "so that git asks for a token"
+    )
     theirs = ask(server.url, "GET", service, token=server.token("other"))
     assert (theirs.status, theirs.code) == ((404, "RepoNotFound") if "private" in settings else (403, "GatedRepo"))
-    wants = ask(server.url, "POST", f"/{repo.name}.git/git-upload-pack", f"0032want {repo.head()}\n00000009done\n".encode(), server.token("other"))
+    wants = ask(
+        server.url,
+        "POST",
+        f"/{repo.name}.git/git-upload-pack",
+        f"0032want {repo.head()}\n00000009done\n".encode(),
+        server.token("other"),
+    )
     assert (wants.status, wants.code) == (theirs.status, theirs.code)
     nothing = ask(server.url, "GET", "/me/nothing.git/info/refs?service=git-upload-pack")
     assert nothing.status == 401, "the same words as for one that does not exist"
@@ -132,19 +205,38 @@ def test_git_clone(server, tmp_path, settings):
 def test_nobody_pushes(server, tmp_path):
     repo = made(server, "pushed", private=False)
     assert clone(server, repo.name, tmp_path / "mine", "me").returncode == 0
-    for command in (["commit", "-q", "--allow-empty", "-m", "x"], ["push", "-q", f"http://x:{server.token('me')}@{server.url.removeprefix('http://')}/{repo.name}", "HEAD:main"]):
-        done = subprocess.run(["git", "-C", str(tmp_path / "mine"), "-c", "user.name=x", "-c", "user.email=x@x", *command], capture_output=True, text=True, timeout=60, env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0"})
+    for command in (
+        ["commit", "-q", "--allow-empty", "-m", "x"],
+        ["push", "-q", f"http://x:{server.token('me')}@{server.url.removeprefix('http://')}/{repo.name}", "HEAD:main"],
+    ):
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path / "mine"), "-c", "user.name=x", "-c", "user.email=x@x", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0"},
+        )
     assert done.returncode != 0 and repo.api("GET", "{repo}/commits/main").fields["X-Total-Count"] == "2"
 
 
 def test_hooks_and_configuration_of_a_repository_are_never_its_users(server, tmp_path):
     """A file named like git's own in the work tree is a file of the tree, nothing more."""
     repo = made(server, "hooks", private=False)
-    assert repo.commit(file_line("hooks/post-update", b"#!/bin/sh\ntouch /tmp/owned\n"), file_line("config", b"[core]\n"), file_line("HEAD", b"ref: x\n"), file_line(".gitmodules", b'[submodule "x"]\n\tpath=x\n\turl=../secret\n')).status == 200
+    assert (
+        repo.commit(
+            file_line("hooks/post-update", b"#!/bin/sh\ntouch /tmp/owned\n"),
+            file_line("config", b"[core]\n"),
+            file_line("HEAD", b"ref: x\n"),
+            file_line(".gitmodules", b'[submodule "x"]\n\tpath=x\n\turl=../secret\n'),
+        ).status
+        == 200
+    )
     assert clone(server, repo.name, tmp_path / "mine", None).returncode == 0
     assert (tmp_path / "mine/HEAD").read_bytes() == b"ref: x\n"
     for protocol in ("version=2:--upload-pack=touch", "$(touch x)", "version=2\x01"):
-        assert ask(server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack", Git_Protocol=protocol).status in (200, 400)
+        assert ask(
+            server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack", Git_Protocol=protocol
+        ).status in (200, 400)
 
 
 MOVED = """
@@ -160,8 +252,17 @@ def test_a_renamed_repository(server, hub, tmp_path):
     server.token("other")
     repo = made(server, "old-name", private=False)
     sha = repo.head()
-    assert repo.api("POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "me/new-name"}).encode()).status == 200
-    for old, new in (("/me/old-name/resolve/main/a.txt?download=true", "/me/new-name/resolve/main/a.txt?download=true"), ("/api/models/me/old-name/tree/refs%2Fheads%2Fmain", "/api/models/me/new-name/tree/refs%2Fheads%2Fmain"), ("/me/old-name.git/info/refs?service=git-upload-pack", "/me/new-name.git/info/refs?service=git-upload-pack")):
+    assert (
+        repo.api(
+            "POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "me/new-name"}).encode()
+        ).status
+        == 200
+    )
+    for old, new in (
+        ("/me/old-name/resolve/main/a.txt?download=true", "/me/new-name/resolve/main/a.txt?download=true"),
+        ("/api/models/me/old-name/tree/refs%2Fheads%2Fmain", "/api/models/me/new-name/tree/refs%2Fheads%2Fmain"),
+        ("/me/old-name.git/info/refs?service=git-upload-pack", "/me/new-name.git/info/refs?service=git-upload-pack"),
+    ):
         answer = ask(server.url, "GET", old)
         assert (answer.status, answer.fields["Location"]) == (307, new), "relative: to the host that the client knows"
     assert hub.python(MOVED, "me/old-name", "me/new-name").split() == ["secret", "me/new-name", "1"]

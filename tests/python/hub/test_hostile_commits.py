@@ -1,4 +1,5 @@
 """Commits that no client of good will sends: each is refused with the right words, and changes nothing."""
+
 import hashlib
 import json
 
@@ -35,8 +36,33 @@ def refused(answer, status=400, code="BadRequest"):
     assert (answer.status, answer.code) == (status, code), answer
 
 
-PATHS = ["", ".", "..", "../x", "a/../x", "a/./x", "/x", "/", "a//b", "a/", ".git/config", ".git", "a/.GIT/b", ".Git /x", ".git./x", ".git::$INDEX_ALLOCATION/x", "GIT~1/x", "a\\b", "a\0b", "a\nb", "a\x7f", "\x1b[2J",
-         "x" * 10_000, "x" * 256, "/".join("x" * 5000)]
+PATHS = [
+    "",
+    ".",
+    "..",
+    "../x",
+    "a/../x",
+    "a/./x",
+    "/x",
+    "/",
+    "a//b",
+    "a/",
+    ".git/config",
+    ".git",
+    "a/.GIT/b",
+    ".Git /x",
+    ".git./x",
+    ".git::$INDEX_ALLOCATION/x",
+    "GIT~1/x",
+    "a\\b",
+    "a\0b",
+    "a\nb",
+    "a\x7f",
+    "\x1b[2J",
+    "x" * 10_000,
+    "x" * 256,
+    "/".join("x" * 5000),
+]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: ascii(path[:20]))
@@ -46,7 +72,9 @@ def test_a_path_that_leads_elsewhere(repo, path):
     refused(repo.commit(lfs_line(path, ANYONES, 1)))
     assert repo.commit({"key": "deletedFile", "value": {"path": path}}).status == 400
     assert repo.commit({"key": "copyFile", "value": {"path": "x", "srcPath": path}}).status == 400
-    asked = repo.api("POST", "{repo}/preupload/main", json.dumps({"files": [{"path": path, "sample": "", "size": 1}]}).encode())
+    asked = repo.api(
+        "POST", "{repo}/preupload/main", json.dumps({"files": [{"path": path, "sample": "", "size": 1}]}).encode()
+    )
     refused(asked)
 
 
@@ -55,13 +83,17 @@ def test_a_path_that_is_not_utf_8(repo):
     refused(repo.post(commit_body(file_line("PATH")).replace(b"PATH", b"\\ud800")))
 
 
-@pytest.mark.parametrize("lines", [
-    [file_line("kept.txt/x")],
-    [file_line("a"), file_line("a/b")],
-    [file_line("a/b"), file_line("a")],
-    [file_line("a/b"), {"key": "copyFile", "value": {"path": "a", "srcPath": "kept.txt"}}],
-    [file_line("a/b/c"), {"key": "copyFile", "value": {"path": "x", "srcPath": "a"}}],
-], ids=str)
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [file_line("kept.txt/x")],
+        [file_line("a"), file_line("a/b")],
+        [file_line("a/b"), file_line("a")],
+        [file_line("a/b"), {"key": "copyFile", "value": {"path": "a", "srcPath": "kept.txt"}}],
+        [file_line("a/b/c"), {"key": "copyFile", "value": {"path": "x", "srcPath": "a"}}],
+    ],
+    ids=str,
+)
 def test_a_file_where_a_folder_is(repo, lines):
     answer = repo.commit(*lines)
     assert (answer.status, answer.code) in {(400, "BadRequest"), (404, "EntryNotFound")}, answer
@@ -80,7 +112,11 @@ def test_an_lfs_object_that_lies(repo):
     refused(repo.commit(lfs_line("w.bin", oid, len(content))))
     refused(repo.upload(content, sha256(b"other")))
     refused(repo.commit(lfs_line("w.bin", sha256(b"other"), len(content))))
-    batch = repo.api("POST", f"/{repo.name}.git/info/lfs/objects/batch", json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": 10}]}).encode()).json
+    batch = repo.api(
+        "POST",
+        f"/{repo.name}.git/info/lfs/objects/batch",
+        json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": 10}]}).encode(),
+    ).json
     href = batch["objects"][0]["actions"]["upload"]["href"].removeprefix(repo.url)
     refused(ask(repo.url, "PUT", href, content))
     refused(ask(repo.url, "PUT", href, [content]), 413, "TooLarge")
@@ -98,7 +134,13 @@ def test_an_lfs_object_that_lies(repo):
 def test_an_upload_in_parts_that_lies(repo):
     content = b"parts of weights"
     oid, size = sha256(content), 150 << 20
-    batch = repo.api("POST", f"/{repo.name}.git/info/lfs/objects/batch", json.dumps({"operation": "upload", "transfers": ["basic", "multipart"], "objects": [{"oid": oid, "size": size}]}).encode()).json
+    batch = repo.api(
+        "POST",
+        f"/{repo.name}.git/info/lfs/objects/batch",
+        json.dumps(
+            {"operation": "upload", "transfers": ["basic", "multipart"], "objects": [{"oid": oid, "size": size}]}
+        ).encode(),
+    ).json
     upload = batch["objects"][0]["actions"]["upload"]
     complete, first = (address.removeprefix(repo.url) for address in (upload["href"], upload["header"]["00001"]))
     assert batch["transfer"] == "multipart" and len(upload["header"]) == 6
@@ -171,7 +213,8 @@ BROKEN = {
     "a number": commit_body() + b"1\n",
     "no value": commit_body() + b'{"key":"file"}\n',
     "a value that is text": commit_body() + b'{"key":"file","value":"x"}\n',
-    "two values on a line": commit_body() + b'{"key":"deletedFile","value":{"path":"kept.txt"}} {"key":"deletedFile","value":{"path":"kept.txt"}}\n',
+    "two values on a line": commit_body()
+    + b'{"key":"deletedFile","value":{"path":"kept.txt"}} {"key":"deletedFile","value":{"path":"kept.txt"}}\n',
     "an unknown key": commit_body({"key": "evil", "value": {}}),
     "deep nesting": commit_body() + b'{"key":"file","value":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
     "deep nesting left open": commit_body() + b'{"key":"file","value":' + b'{"a":' * 100_000 + b"\n",
@@ -180,9 +223,11 @@ BROKEN = {
     "padding inside": commit_body() + b'{"key":"file","value":{"path":"x","content":"eA==eA==","encoding":"base64"}}\n',
     "an unknown encoding": commit_body() + b'{"key":"file","value":{"path":"x","content":"eA==","encoding":"rot13"}}\n',
     "no content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64"}}\n',
-    "two contents": commit_body() + b'{"key":"file","value":{"path":"x","content":"eA==","content":"eA==","encoding":"base64"}}\n',
+    "two contents": commit_body()
+    + b'{"key":"file","value":{"path":"x","content":"eA==","content":"eA==","encoding":"base64"}}\n',
     "an end inside a content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64","content":"eHh4',
-    "a line break inside a content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64","content":"eHh4\neHh4"}}\n',
+    "a line break inside a content": commit_body()
+    + b'{"key":"file","value":{"path":"x","encoding":"base64","content":"eHh4\neHh4"}}\n',
     "an end inside a line": commit_body(file_line("x"))[:-20],
 }
 
@@ -197,12 +242,23 @@ def test_a_connection_dropped_in_the_middle_commits_nothing(repo):
     for lines in ([f"Content-Length: {len(body)}"], ["Transfer-Encoding: chunked"]):
         for sent in (body[:-1], body[: len(body) // 2], b""):
             with Socket(repo.url) as socket:
-                socket.send(head("POST", f"/api/models/{repo.name}/commit/main", *lines, f"Authorization: Bearer {repo.server.token('me')}"))
+                socket.send(
+                    head(
+                        "POST",
+                        f"/api/models/{repo.name}/commit/main",
+                        *lines,
+                        f"Authorization: Bearer {repo.server.token('me')}",
+                    )
+                )
                 socket.send(b"%x\r\n" % len(body) + sent if "chunked" in lines[0] else sent)
 
 
 def test_a_parent_that_has_moved(repo):
-    refused(repo.commit(file_line("x"), parentCommit=repo.api("GET", "{repo}/commits/main").json[1]["id"]), 412, "PreconditionFailed")
+    refused(
+        repo.commit(file_line("x"), parentCommit=repo.api("GET", "{repo}/commits/main").json[1]["id"]),
+        412,
+        "PreconditionFailed",
+    )
     refused(repo.commit(file_line("x"), parentCommit="f" * 40), 412, "PreconditionFailed")
     refused(repo.commit(file_line("x"), parentCommit="../main"), 412, "PreconditionFailed")
     refused(repo.commit(file_line("x"), revision="none"), 404, "RevisionNotFound")
@@ -226,9 +282,23 @@ def test_who_may_not_write(server, repo):
     refused(repo.api("POST", "{repo}/branch/x", b"{}", "other"), 403, "Forbidden")
     refused(repo.api("POST", "{repo}/tag/main", b'{"tag":"x"}', "other"), 403, "Forbidden")
     refused(repo.api("PUT", "{repo}/settings", b'{"private":true}', "other"), 403, "Forbidden")
-    refused(repo.api("DELETE", "/api/repos/delete", json.dumps({"name": repo.name}).encode(), "other"), 403, "Forbidden")
-    refused(repo.api("POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "other/taken"}).encode(), "other"), 403, "Forbidden")
-    refused(repo.api("POST", "/api/repos/move", json.dumps({"fromRepo": mine.name, "toRepo": "me/given"}).encode(), "other"), 403, "Forbidden")
+    refused(
+        repo.api("DELETE", "/api/repos/delete", json.dumps({"name": repo.name}).encode(), "other"), 403, "Forbidden"
+    )
+    refused(
+        repo.api(
+            "POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "other/taken"}).encode(), "other"
+        ),
+        403,
+        "Forbidden",
+    )
+    refused(
+        repo.api(
+            "POST", "/api/repos/move", json.dumps({"fromRepo": mine.name, "toRepo": "me/given"}).encode(), "other"
+        ),
+        403,
+        "Forbidden",
+    )
     refused(repo.api("POST", "/api/repos/create", b'{"name":"me/planted"}', "other"), 403, "Forbidden")
 
 

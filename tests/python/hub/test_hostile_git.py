@@ -1,4 +1,5 @@
 """git's protocol, spoken by those who do not mean to clone."""
+
 import gzip
 import os
 import pathlib
@@ -13,12 +14,18 @@ from wire import Repo, Socket, ask, file_line, head
 def repo(server):
     repo = Repo(server, "git-served")
     noise = os.urandom(9_000_000)
-    assert repo.commit(file_line("a.txt"), file_line("noise.txt", noise), file_line(".gitattributes", b"")).status == 200
+    assert (
+        repo.commit(file_line("a.txt"), file_line("noise.txt", noise), file_line(".gitattributes", b"")).status == 200
+    )
     return repo
 
 
 def children(server):
-    return [child for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir() for child in (task / "children").read_text().split()]
+    return [
+        child
+        for task in pathlib.Path(f"/proc/{server.process.pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
 
 
 @pytest.fixture(autouse=True)
@@ -35,11 +42,35 @@ def wants(*lines):
     return b"".join(b"%04x" % (len(line) + 4) + line for line in lines) + b"00000009done\n"
 
 
-@pytest.mark.parametrize("body", [b"", b"0000", b"hello", b"ffff", b"0003", wants(b"want " + b"0" * 40 + b"\n"), wants(b"want main\n"), wants(b"want ../../x\n"), wants(b"command=ls-refs\n", b"--upload-pack=x\n"), b"\0" * 100_000], ids=lambda body: ascii(body[:20]))
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"0000",
+        b"hello",
+        b"ffff",
+        b"0003",
+        wants(b"want " + b"0" * 40 + b"\n"),
+        wants(b"want main\n"),
+        wants(b"want ../../x\n"),
+        wants(b"command=ls-refs\n", b"--upload-pack=x\n"),
+        b"\0" * 100_000,
+    ],
+    ids=lambda body: ascii(body[:20]),
+)
 def test_what_is_no_fetch(repo, body):
     for protocol in ("version=1", "version=2"):
         with Socket(repo.url) as socket:
-            socket.send(head("POST", f"/{repo.name}/git-upload-pack", f"Content-Length: {len(body)}", f"Git-Protocol: {protocol}", "Connection: close"), body)
+            socket.send(
+                head(
+                    "POST",
+                    f"/{repo.name}/git-upload-pack",
+                    f"Content-Length: {len(body)}",
+                    f"Git-Protocol: {protocol}",
+                    "Connection: close",
+                ),
+                body,
+            )
             said = socket.stream.read()
         assert b"PACK" not in said and not said.startswith(b"HTTP/1.1 5")
 
@@ -76,7 +107,9 @@ def test_there_is_no_other_service(repo, query):
         assert socket.read().status == 403
 
 
-@pytest.mark.parametrize("path", ["HEAD", "config", "objects/info/packs", "objects/info/alternates", "refs/heads/main", ".git/config"])
+@pytest.mark.parametrize(
+    "path", ["HEAD", "config", "objects/info/packs", "objects/info/alternates", "refs/heads/main", ".git/config"]
+)
 def test_the_files_of_git_are_not_served(repo, path):
     for address in (repo.name, repo.name + ".git"):
         answer = repo.api("GET", f"/{address}/{path}")

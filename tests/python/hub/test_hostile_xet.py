@@ -1,4 +1,5 @@
 """What a client of bad will sends to the receiver of xet uploads, and two users of good will who share one cache."""
+
 import hashlib
 import os
 import time
@@ -43,7 +44,9 @@ def shard_file(oid, *segments, count=None):
 
 
 def shard(*files, version=2):
-    return b"HFRepoMetaData\0".ljust(32, b"U") + little(version, 8) + bytes(8) + b"".join(files) + b"\xff" * 32 + bytes(16)
+    return (
+        b"HFRepoMetaData\0".ljust(32, b"U") + little(version, 8) + bytes(8) + b"".join(files) + b"\xff" * 32 + bytes(16)
+    )
 
 
 class Cas:
@@ -107,7 +110,9 @@ def test_a_xorb_that_is_broken(cas, name):
     refused(cas.shard(shard(shard_file(sha256(b"abc"), (sha256(name.encode()), 3, 0, 1)))))
 
 
-@pytest.mark.parametrize("name", ["", "x", "..", "%2e%2e", "0" * 63, "0" * 65, "g" * 64, "..%2f" + "0" * 59, "0" * 62 + "%2f0"])
+@pytest.mark.parametrize(
+    "name", ["", "x", "..", "%2e%2e", "0" * 63, "0" * 65, "g" * 64, "..%2f" + "0" * 59, "0" * 62 + "%2f0"]
+)
 def test_a_xorb_with_a_name_that_is_none(cas, name):
     assert cas.xorb(chunk(b"abc"), name).status in (400, 404)
 
@@ -202,9 +207,23 @@ def test_a_token_that_is_not_for_this(server, repo, cas):
     server.token("other"), server.token("reader", "--read-only")
     target, body = f"{cas.path}/v1/xorbs/default/{XORB}", chunk(b"abc")
     claim, _, signature = cas.token.rpartition("~")
-    forged = ["", "x", "~~~", claim, claim + "~", claim + "~" + "0" * 64, claim.replace("me", "other") + "~" + signature, claim[:-1] + ("8" if claim[-1] == "9" else "9") + "~" + signature, server.token("me")]
+    forged = [
+        "",
+        "x",
+        "~~~",
+        claim,
+        claim + "~",
+        claim + "~" + "0" * 64,
+        claim.replace("me", "other") + "~" + signature,
+        claim[:-1] + ("8" if claim[-1] == "9" else "9") + "~" + signature,
+        server.token("me"),
+    ]
     for token in forged:
-        for answer in (ask(repo.url, "POST", target, body, token or None), ask(repo.url, "POST", f"{cas.path}/v1/shards", shard(), token or None), ask(repo.url, "POST", f"{cas.path}/v2/shards", shard(), token or None)):
+        for answer in (
+            ask(repo.url, "POST", target, body, token or None),
+            ask(repo.url, "POST", f"{cas.path}/v1/shards", shard(), token or None),
+            ask(repo.url, "POST", f"{cas.path}/v2/shards", shard(), token or None),
+        ):
             assert answer.status == 401, (token, answer)
     assert ask(repo.url, "GET", f"{cas.path}/v1/chunks/default/{XORB}").status == 401
     assert ask(repo.url, "GET", "/api/whoami-v2", token=cas.token).status == 401, "it is for uploads only"
@@ -232,8 +251,13 @@ def test_two_users_share_one_cache(hub, tmp_path):
     content = os.urandom(12_000_000)
     (tmp_path / "weights.bin").write_bytes(content)
     for user in ("me", "other"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache", tmp_path / "weights.bin", user=user, timeout=60).split() == ["True", sha256(content)]
+        assert hub.python(UPLOAD, f"{user}/shared-cache", tmp_path / "weights.bin", user=user, timeout=60).split() == [
+            "True",
+            sha256(content),
+        ]
     # Now with a part that the cache knows from before.
     (tmp_path / "weights.bin").write_bytes(content[:9_000_000] + os.urandom(1_000_000))
     for user in ("other", "me"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache-2", tmp_path / "weights.bin", user=user, timeout=60).startswith("True")
+        assert hub.python(UPLOAD, f"{user}/shared-cache-2", tmp_path / "weights.bin", user=user, timeout=60).startswith(
+            "True"
+        )

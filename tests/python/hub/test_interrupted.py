@@ -1,4 +1,5 @@
 """kill -9 in the middle of an upload: the next run sends what is missing and opens the one pull request."""
+
 import time
 
 import torch
@@ -21,8 +22,13 @@ def settled(read):
 
 
 def test_an_upload_that_was_killed_is_not_begun_again(hub):
-    pipeline = b'{"_class_name": "Pipeline", "unet": ["diffusers", "UNet2DModel"], "vae": ["diffusers", "AutoencoderKL"]}'
-    parts = {f"{name}/diffusion_pytorch_model.bin": pickled({f"{name}.w": torch.rand(3000, 3000)}) for name in ("unet", "vae")}
+    pipeline = (
+        b'{"_class_name": "Pipeline", "unet": ["diffusers", "UNet2DModel"], "vae": ["diffusers", "AutoencoderKL"]}'
+    )
+    parts = {
+        f"{name}/diffusion_pytorch_model.bin": pickled({f"{name}.w": torch.rand(3000, 3000)})
+        for name in ("unet", "vae")
+    }
     hub.make("me/p", {"model_index.json": pipeline, **parts})
     before = len(objects(hub))
     assert before == 2, "the pickles"
@@ -39,7 +45,9 @@ def test_an_upload_that_was_killed_is_not_begun_again(hub):
     received = settled(lambda: hub.metric("depickle_http_received_bytes_total"))
     done = hub.run("convert", "me/p", "--pr", "--json")
     assert done.code == (3 if first_run_opened else 0), done.err
-    assert hub.metric("depickle_http_received_bytes_total") - received < sum(map(len, parts.values())) - 30_000_000, "one of two was there already"
+    assert hub.metric("depickle_http_received_bytes_total") - received < sum(map(len, parts.values())) - 30_000_000, (
+        "one of two was there already"
+    )
     assert len(hub.open_requests("me/p")) == 1
     assert hub.run("check", "me/p", 1).code == 0
     assert not list((hub.home / "hub").rglob("*.depickle-tmp"))

@@ -1,4 +1,5 @@
 """From pickles to a merged pull request, judged by real transformers and diffusers: the same tensors bit for bit, and the same outputs."""
+
 import json
 import os
 import os
@@ -10,7 +11,12 @@ from embedded_hub import HERE, PYTHON
 
 pytestmark = pytest.mark.release  # its time is Python's, importing; once is enough
 
-KINDS = {"single": "BertModel", "tied": "GPT2LMHeadModel", "sharded": "BertModel", "pipeline": "StableDiffusionPipeline"}
+KINDS = {
+    "single": "BertModel",
+    "tied": "GPT2LMHeadModel",
+    "sharded": "BertModel",
+    "pipeline": "StableDiffusionPipeline",
+}
 
 
 @pytest.fixture(scope="session")
@@ -18,12 +24,23 @@ def folders(tmp_path_factory):
     """Each kind of model in a folder, made once."""
     root = tmp_path_factory.mktemp("models")
     for kind in KINDS:
-        subprocess.run([PYTHON, HERE / "models.py", kind, root / kind], check=True, capture_output=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+        subprocess.run(
+            [PYTHON, HERE / "models.py", kind, root / kind],
+            check=True,
+            capture_output=True,
+            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+        )
     return root
 
 
 def load(hub, cls, repo, revision="main", safetensors="any"):
-    done = subprocess.run([PYTHON, HERE / "load.py", cls, repo, revision, safetensors], capture_output=True, text=True, env=hub.environment(), timeout=300)
+    done = subprocess.run(
+        [PYTHON, HERE / "load.py", cls, repo, revision, safetensors],
+        capture_output=True,
+        text=True,
+        env=hub.environment(),
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)
 
@@ -59,4 +76,6 @@ def test_transformers_finds_the_conversion_by_itself(hub, folders):
     before = load(hub, "BertModel", "me/auto", safetensors="false")
     opened = hub.depickle("convert", "me/auto", "--pr", user="SFconvertbot")
     assert opened.code == 0, opened.err
-    assert load(hub, "BertModel", "me/auto", "main", "true") == before, "main has no safetensors: these are the pull request's"
+    assert load(hub, "BertModel", "me/auto", "main", "true") == before, (
+        "main has no safetensors: these are the pull request's"
+    )

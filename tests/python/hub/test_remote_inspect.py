@@ -1,4 +1,5 @@
 """Files on the Hub, looked into without being downloaded."""
+
 import pytest
 import torch
 
@@ -12,7 +13,9 @@ def test_inspect_scan_and_compare_leave_no_file_behind(hub):
     hub.make("me/m", files_of(tensors))
     hub.pull_request("me/m", {"model.safetensors": safe(tensors)})
     listed = hub.run("inspect", "hf://me/m/pytorch_model.bin", "--json").json
-    assert {tensor["name"]: tensor["shape"] for tensor in listed["tensors"]} == {name: list(tensor.shape) for name, tensor in tensors.items()}
+    assert {tensor["name"]: tensor["shape"] for tensor in listed["tensors"]} == {
+        name: list(tensor.shape) for name, tensor in tensors.items()
+    }
     assert hub.run("inspect", "hf://me/m", "--json").json["tensors"] == listed["tensors"]
     assert hub.run("inspect", f"{hub.endpoint}/me/m/blob/refs%2Fpr%2F1/model.safetensors").code == 0
     scanned = hub.run("scan", "hf://me/m/pytorch_model.bin", "--json")

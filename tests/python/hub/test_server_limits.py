@@ -1,4 +1,5 @@
 """What one client may cost the others, and what the server makes of requests at the edge of HTTP."""
+
 import contextlib
 import hashlib
 import http.client
@@ -60,7 +61,9 @@ def slow_head(alone):
 @pytest.fixture(scope="module")
 def repo(alone):
     repo = Repo(alone, "limits")
-    assert repo.commit(file_line("text.txt", TEXT), file_line("a/b.txt", b"b"), file_line("empty.txt", b"")).status == 200
+    assert (
+        repo.commit(file_line("text.txt", TEXT), file_line("a/b.txt", b"b"), file_line("empty.txt", b"")).status == 200
+    )
     return repo
 
 
@@ -155,10 +158,29 @@ def test_a_slow_reader_holds_up_nobody(alone, repo, large):
 
 SIZE = len(TEXT)
 RANGES = {
-    "bytes=0-0": (206, 0, 0), "bytes=0-9": (206, 0, 9), "bytes=100-199": (206, 100, 199), "bytes=1000-": (206, 1000, SIZE - 1), "bytes=-10": (206, SIZE - 10, SIZE - 1), f"bytes=-{SIZE * 9}": (206, 0, SIZE - 1),
-    f"bytes={SIZE - 1}-{SIZE * 9}": (206, SIZE - 1, SIZE - 1), "bytes=0-18446744073709551615": (206, 0, SIZE - 1),
-    f"bytes={SIZE}-": (416,), f"bytes={SIZE}-{SIZE + 1}": (416,), "bytes=18446744073709551615-": (416,), "bytes=-0": (416,),
-    "bytes=0-1,5-6": (200,), "bytes=5-1": (200,), "bytes=": (200,), "bytes=-": (200,), "bytes=a-b": (200,), "bytes=0x0-0x1": (200,), "bytes=--1": (200,), "bytes=18446744073709551616-": (200,), "lines=0-1": (200,), "0-1": (200,), "": (200,),
+    "bytes=0-0": (206, 0, 0),
+    "bytes=0-9": (206, 0, 9),
+    "bytes=100-199": (206, 100, 199),
+    "bytes=1000-": (206, 1000, SIZE - 1),
+    "bytes=-10": (206, SIZE - 10, SIZE - 1),
+    f"bytes=-{SIZE * 9}": (206, 0, SIZE - 1),
+    f"bytes={SIZE - 1}-{SIZE * 9}": (206, SIZE - 1, SIZE - 1),
+    "bytes=0-18446744073709551615": (206, 0, SIZE - 1),
+    f"bytes={SIZE}-": (416,),
+    f"bytes={SIZE}-{SIZE + 1}": (416,),
+    "bytes=18446744073709551615-": (416,),
+    "bytes=-0": (416,),
+    "bytes=0-1,5-6": (200,),
+    "bytes=5-1": (200,),
+    "bytes=": (200,),
+    "bytes=-": (200,),
+    "bytes=a-b": (200,),
+    "bytes=0x0-0x1": (200,),
+    "bytes=--1": (200,),
+    "bytes=18446744073709551616-": (200,),
+    "lines=0-1": (200,),
+    "0-1": (200,),
+    "": (200,),
 }
 
 
@@ -169,7 +191,9 @@ def test_ranges(repo, text):
     assert answer.status == status
     if status == 206:
         first, last = bounds
-        assert answer.body == TEXT[first : last + 1] and answer.fields["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
+        assert (
+            answer.body == TEXT[first : last + 1] and answer.fields["Content-Range"] == f"bytes {first}-{last}/{SIZE}"
+        )
     elif status == 416:
         assert answer.fields["Content-Range"] == f"bytes */{SIZE}" and answer.body == b""
     else:
@@ -178,7 +202,11 @@ def test_ranges(repo, text):
 
 def test_ranges_of_a_large_file_and_of_an_empty_one(repo, large):
     answer = repo.api("GET", f"/{repo.name}/resolve/main/large.bin", Range="bytes=67108863-")
-    assert (answer.status, len(answer.body), answer.fields["Content-Range"]) == (206, 1, "bytes 67108863-67108863/67108864")
+    assert (answer.status, len(answer.body), answer.fields["Content-Range"]) == (
+        206,
+        1,
+        "bytes 67108863-67108863/67108864",
+    )
     assert repo.api("GET", f"/{repo.name}/resolve/main/large.bin", Range="bytes=67108864-").status == 416
     assert repo.api("GET", f"/{repo.name}/resolve/main/empty.txt", Range="bytes=0-").status == 416
     etag = repo.content("text.txt").fields["ETag"]
@@ -204,27 +232,71 @@ def test_revisions_are_read_from_the_raw_path(repo):
     assert repo.api("POST", "{repo}/commit/main?create_pr=1", commit_body(file_line("pr.txt"))).status == 200
     for revision in ("refs%2Fpr%2F1", "refs/pr/1"):
         assert "pr.txt" in repo.files(revision) and repo.content("pr.txt", revision).body == b"x"
-        assert len(repo.api("GET", "{repo}/commits/" + revision).json) == len(repo.api("GET", "{repo}/commits/main").json) + 1
+        assert (
+            len(repo.api("GET", "{repo}/commits/" + revision).json)
+            == len(repo.api("GET", "{repo}/commits/main").json) + 1
+        )
         assert [entry["path"] for entry in repo.api("GET", f"{{repo}}/tree/{revision}/a").json] == ["a/b.txt"]
     assert "x.txt" in repo.files("feat%2Fx") and repo.content("x.txt", "feat%2Fx").status == 200
     missing = repo.content("x.txt", "feat/x")
     assert (missing.status, missing.code) == (404, "RevisionNotFound"), "a branch's slash is encoded"
-    for revision in ("refs%2Fpr%2F2", "refs/pr/2", "refs%2Fpr%2F..%2F..%2Fheads%2Fmain", "refs%2Fheads%2F..%2Fheads%2Fmain", "%2E%2E", "HEAD~1", "main%5E", "main%40%7B0%7D", "main%0A"):
-        for target in ("/{0}/resolve/{1}/text.txt", "/api/models/{0}/tree/{1}", "/api/models/{0}/revision/{1}", "/api/models/{0}/commits/{1}"):
+    for revision in (
+        "refs%2Fpr%2F2",
+        "refs/pr/2",
+        "refs%2Fpr%2F..%2F..%2Fheads%2Fmain",
+        "refs%2Fheads%2F..%2Fheads%2Fmain",
+        "%2E%2E",
+        "HEAD~1",
+        "main%5E",
+        "main%40%7B0%7D",
+        "main%0A",
+    ):
+        for target in (
+            "/{0}/resolve/{1}/text.txt",
+            "/api/models/{0}/tree/{1}",
+            "/api/models/{0}/revision/{1}",
+            "/api/models/{0}/commits/{1}",
+        ):
             answer = repo.api("GET", target.format(repo.name, revision))
             assert (answer.status, answer.code) == (404, "RevisionNotFound"), (target, revision, answer)
 
 
-@pytest.mark.parametrize("target", ["/../../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/me/limits/resolve/main/../../../../etc/passwd", "/me/limits/resolve/main/%2e%2e%2fHEAD", "/me/limits/resolve/main/..%2f..%2fconfig", "/me/..%2fother/resolve/main/x",
-                                    "/me/limits/resolve/main/", "/me/limits/resolve/main//text.txt", "/me/limits/raw/main/.git/config", "/lfs/..%2f..%2fsigning.key", "/lfs/", "//", "/me", "/api/models/me", "/api/models/me/limits/tree/main/none"])
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/../../../etc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/me/limits/resolve/main/../../../../etc/passwd",
+        "/me/limits/resolve/main/%2e%2e%2fHEAD",
+        "/me/limits/resolve/main/..%2f..%2fconfig",
+        "/me/..%2fother/resolve/main/x",
+        "/me/limits/resolve/main/",
+        "/me/limits/resolve/main//text.txt",
+        "/me/limits/raw/main/.git/config",
+        "/lfs/..%2f..%2fsigning.key",
+        "/lfs/",
+        "//",
+        "/me",
+        "/api/models/me",
+        "/api/models/me/limits/tree/main/none",
+    ],
+)
 def test_no_path_leads_out(repo, target):
     answer = repo.api("GET", target)
     assert answer.status in (400, 403, 404) and b"root:" not in answer.body, answer
 
 
 def test_keep_alive_after_an_error_whose_body_nobody_read(alone, repo):
-    body = b'{"name":"never"}' + head("POST", "/api/repos/create", "Content-Length: 19", bearer_line(alone)) + b'{"name":"smuggled"}'
-    for target, line in (("/api/nothing", bearer_line(alone)), ("/api/repos/create", "Authorization: Bearer hf_wrong"), (f"/api/models/{repo.name}/commit/main", "X: nobody")):
+    body = (
+        b'{"name":"never"}'
+        + head("POST", "/api/repos/create", "Content-Length: 19", bearer_line(alone))
+        + b'{"name":"smuggled"}'
+    )
+    for target, line in (
+        ("/api/nothing", bearer_line(alone)),
+        ("/api/repos/create", "Authorization: Bearer hf_wrong"),
+        (f"/api/models/{repo.name}/commit/main", "X: nobody"),
+    ):
         with Socket(alone.url) as socket:
             socket.send(head("POST", target, line, f"Content-Length: {len(body)}"), body, head("GET", "/healthz"))
             answer = socket.read()
@@ -237,21 +309,37 @@ def test_keep_alive_after_an_error_whose_body_nobody_read(alone, repo):
     assert (missing.status, missing.code) == (404, "RepoNotFound"), "a body is no request"
     # After an error without a body, or with one that was read, the connection goes on.
     with Socket(alone.url) as socket:
-        socket.send(head("GET", "/api/models/me/none"), head("POST", "/api/repos/create", bearer_line(alone), "Content-Length: 1"), b"x", head("GET", "/healthz"))
+        socket.send(
+            head("GET", "/api/models/me/none"),
+            head("POST", "/api/repos/create", bearer_line(alone), "Content-Length: 1"),
+            b"x",
+            head("GET", "/healthz"),
+        )
         assert [socket.read().status for _ in range(3)] == [404, 400, 200]
 
 
 def test_a_body_of_another_length_than_announced(alone):
     body = b'{"name":"longer"}'
     with Socket(alone.url) as socket:
-        socket.send(head("POST", "/api/repos/create", bearer_line(alone), f"Content-Length: {len(body)}"), body + b"more\r\n\r\n")
-        assert [socket.read().status, socket.read().status] == [200, 400], "what is too much is the next request, and a bad one"
+        socket.send(
+            head("POST", "/api/repos/create", bearer_line(alone), f"Content-Length: {len(body)}"),
+            body + b"more\r\n\r\n",
+        )
+        assert [socket.read().status, socket.read().status] == [200, 400], (
+            "what is too much is the next request, and a bad one"
+        )
         assert socket.ends()
     with Socket(alone.url) as socket:
-        socket.send(head("POST", "/api/repos/create", bearer_line(alone), "Content-Length: 100"), body.replace(b"longer", b"shorter"))
+        socket.send(
+            head("POST", "/api/repos/create", bearer_line(alone), "Content-Length: 100"),
+            body.replace(b"longer", b"shorter"),
+        )
         socket.socket.shutdown(1)
         assert socket.ends()
-    assert ask(alone.url, "GET", "/api/models/me/longer").status == 200 and ask(alone.url, "GET", "/api/models/me/shorter").status == 404
+    assert (
+        ask(alone.url, "GET", "/api/models/me/longer").status == 200
+        and ask(alone.url, "GET", "/api/models/me/shorter").status == 404
+    )
     # A body of terabytes is refused by its length.
     with Socket(alone.url) as socket:
         socket.send(head("POST", "/api/repos/create", bearer_line(alone), f"Content-Length: {1 << 42}"))
@@ -269,15 +357,28 @@ def test_chunked_bodies(alone, repo):
         assert [socket.read().status, socket.read().status] == [200, 200]
     for bad in (b"xyz\r\n", b"-1\r\n", b"10000000000000000\r\n", b"2\r\nabc\r\n", b"2 2\r\nab\r\n"):
         with Socket(alone.url) as socket:
-            socket.send(head("POST", "/api/repos/create", bearer_line(alone), "Transfer-Encoding: chunked"), bad, b"0\r\n\r\n")
+            socket.send(
+                head("POST", "/api/repos/create", bearer_line(alone), "Transfer-Encoding: chunked"), bad, b"0\r\n\r\n"
+            )
             assert socket.read().status == 400, bad
             assert socket.ends()
     with Socket(alone.url) as socket:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            socket.send(head("POST", "/api/repos/create", bearer_line(alone), "Transfer-Encoding: chunked"), b"%x\r\n" % (8 << 20) + b" " * (8 << 20) + b"\r\n0\r\n\r\n")
+            socket.send(
+                head("POST", "/api/repos/create", bearer_line(alone), "Transfer-Encoding: chunked"),
+                b"%x\r\n" % (8 << 20) + b" " * (8 << 20) + b"\r\n0\r\n\r\n",
+            )
         assert socket.read().status == 413
     with Socket(alone.url) as socket:
-        socket.send(head("POST", f"/api/models/{repo.name}/commit/main", bearer_line(alone), "Transfer-Encoding: chunked", "Expect: 100-continue"))
+        socket.send(
+            head(
+                "POST",
+                f"/api/models/{repo.name}/commit/main",
+                bearer_line(alone),
+                "Transfer-Encoding: chunked",
+                "Expect: 100-continue",
+            )
+        )
         assert socket.stream.readline() == b"HTTP/1.1 100 Continue\r\n" and socket.stream.readline() == b"\r\n"
         body = commit_body(file_line("expected.txt", b"1"))
         socket.send(b"%x\r\n" % len(body), body, b"\r\n0\r\n\r\n")
@@ -286,7 +387,11 @@ def test_chunked_bodies(alone, repo):
 
 @pytest.mark.release
 def test_json_of_millions_of_values_costs_little_memory(alone, repo):
-    for body in (b'{"paths":[' + b"0," * 4_000_000 + b"0]}", b'{"paths":' + b"[" * 4_000_000, b'{"files":[' + b"{}," * 2_500_000 + b"{}]}"):
+    for body in (
+        b'{"paths":[' + b"0," * 4_000_000 + b"0]}",
+        b'{"paths":' + b"[" * 4_000_000,
+        b'{"files":[' + b"{}," * 2_500_000 + b"{}]}",
+    ):
         for target in ("{repo}/paths-info/main", "{repo}/preupload/main"):
             with grows_by_less_than(alone.process, 160 << 20):
                 answer = repo.api("POST", target, body, Content_Type="application/json")
@@ -294,11 +399,23 @@ def test_json_of_millions_of_values_costs_little_memory(alone, repo):
 
 
 def test_a_second_server_on_the_same_folder_is_refused(alone):
-    second = subprocess.run([str(PROGRAM), "serve", "--port", "0", "--data", str(alone.data)], capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
+    second = subprocess.run(
+        [str(PROGRAM), "serve", "--port", "0", "--data", str(alone.data)],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=30,
+    )
     assert second.returncode == 2 and second.stdout == ""
     assert "another server is using this data folder" in second.stderr and "--data" in second.stderr
     port = alone.url.rsplit(":", 1)[1]
-    taken = subprocess.run([str(PROGRAM), "serve", "--port", port, "--data", f"{alone.data}-other"], capture_output=True, text=True, env=ENVIRONMENT, timeout=30)
+    taken = subprocess.run(
+        [str(PROGRAM), "serve", "--port", port, "--data", f"{alone.data}-other"],
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        timeout=30,
+    )
     assert taken.returncode == 2 and "cannot listen" in taken.stderr and "--port" in taken.stderr
 
 
@@ -314,7 +431,13 @@ def test_what_was_answered_survives_kill_9(tmp_path):
                 name = f"{round_}-{len(acknowledged)}.bin"
                 content = os.urandom(100_000)
                 assert repo.upload(content, hashlib.sha256(content).hexdigest()).status == 200
-                assert repo.commit(lfs_line(name, hashlib.sha256(content).hexdigest(), len(content)), file_line(name + ".txt", name.encode())).status == 200
+                assert (
+                    repo.commit(
+                        lfs_line(name, hashlib.sha256(content).hexdigest(), len(content)),
+                        file_line(name + ".txt", name.encode()),
+                    ).status
+                    == 200
+                )
                 acknowledged.append((name, content))
         except (OSError, http.client.HTTPException):
             pass  # the answer that never came
@@ -325,7 +448,9 @@ def test_what_was_answered_survives_kill_9(tmp_path):
         files, names = set(repo.files()), {name for name, _ in acknowledged}
         for name, content in acknowledged:
             assert repo.content(name).body == content and repo.content(name + ".txt").body == name.encode()
-        assert {path.removesuffix(".txt") for path in files if path.startswith(f"{round_}-")} - names <= {f"{round_}-{len(acknowledged)}.bin"}, "at most the one under way"
+        assert {path.removesuffix(".txt") for path in files if path.startswith(f"{round_}-")} - names <= {
+            f"{round_}-{len(acknowledged)}.bin"
+        }, "at most the one under way"
         assert len(repo.api("GET", "{repo}/commits/main?limit=1000").json) >= len(acknowledged)
     server.stop()
 
@@ -338,7 +463,12 @@ def test_sigterm_ends_it_with_0(tmp_path):
         if busy:
             repo = Repo(server, "busy")
             body = commit_body(file_line("x", b"x" * 10_000))
-            working.send(head("POST", f"/api/models/{repo.name}/commit/main", bearer_line(server), f"Content-Length: {len(body)}"), body[:100])
+            working.send(
+                head(
+                    "POST", f"/api/models/{repo.name}/commit/main", bearer_line(server), f"Content-Length: {len(body)}"
+                ),
+                body[:100],
+            )
             time.sleep(0.2)
         begin = time.monotonic()
         server.process.terminate()

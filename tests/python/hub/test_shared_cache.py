@@ -1,4 +1,5 @@
 """One cache for huggingface_hub and depickle: what one has downloaded, the other does not download again."""
+
 import urllib.request
 
 import pytest

@@ -1,4 +1,5 @@
 """The Hub's protocol byte by byte, for what no client of good will sends."""
+
 import base64
 import contextlib
 import dataclasses
@@ -40,7 +41,9 @@ def ask(url, method, target, body=None, token=None, timeout=60, **fields):
     connection = http.client.HTTPConnection(*address(url), timeout=timeout)
     try:
         try:
-            connection.request(method, target, body, bearer(token) | {name.replace("_", "-"): value for name, value in fields.items()})
+            connection.request(
+                method, target, body, bearer(token) | {name.replace("_", "-"): value for name, value in fields.items()}
+            )
         except (BrokenPipeError, ConnectionResetError):
             pass
         return whole(connection.getresponse(), method)
@@ -82,7 +85,9 @@ class Socket:
         line = self.stream.readline()
         assert line.startswith(b"HTTP/1.1 "), line
         fields = http.client.parse_headers(self.stream)
-        return Answer(int(line.split()[1]), fields, b"" if method == "HEAD" else self.stream.read(int(fields["Content-Length"])))
+        return Answer(
+            int(line.split()[1]), fields, b"" if method == "HEAD" else self.stream.read(int(fields["Content-Length"]))
+        )
 
     def ends(self):
         """Whether the Hub closes the connection, with nothing more to say."""
@@ -90,7 +95,10 @@ class Socket:
 
 
 def file_line(path, content=b"x", **more):
-    return {"key": "file", "value": {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"} | more}
+    return {
+        "key": "file",
+        "value": {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"} | more,
+    }
 
 
 def lfs_line(path, oid, size):
@@ -111,7 +119,14 @@ class Repo:
         assert made.status == 200, made
 
     def api(self, method, target, body=None, user=None, **fields):
-        return ask(self.url, method, target.replace("{repo}", f"/api/models/{self.name}"), body, self.server.token(user or self.owner), **fields)
+        return ask(
+            self.url,
+            method,
+            target.replace("{repo}", f"/api/models/{self.name}"),
+            body,
+            self.server.token(user or self.owner),
+            **fields,
+        )
 
     def post(self, body, revision="main", user=None, **fields):
         """Sends a commit."""
@@ -124,14 +139,23 @@ class Repo:
         return self.api("GET", "{repo}/revision/" + revision).json["sha"]
 
     def files(self, revision="main"):
-        return sorted(entry["path"] for entry in self.api("GET", f"{{repo}}/tree/{revision}?recursive=true").json if entry["type"] == "file")
+        return sorted(
+            entry["path"]
+            for entry in self.api("GET", f"{{repo}}/tree/{revision}?recursive=true").json
+            if entry["type"] == "file"
+        )
 
     def content(self, path, revision="main", user=None):
         return self.api("GET", f"/{self.name}/resolve/{revision}/{urllib.parse.quote(path)}", user=user)
 
     def upload(self, content, oid, user=None):
         """An LFS object, through the batch and its address."""
-        batch = self.api("POST", f"/{self.name}.git/info/lfs/objects/batch", json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": len(content)}]}).encode(), user).json
+        batch = self.api(
+            "POST",
+            f"/{self.name}.git/info/lfs/objects/batch",
+            json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": len(content)}]}).encode(),
+            user,
+        ).json
         href = batch["objects"][0]["actions"]["upload"]["href"]
         return ask(self.url, "PUT", href.removeprefix(self.url), content)
 

@@ -22,7 +22,7 @@ import torch
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = ROOT / "build/release/bin/depickle"
 sys.path.insert(0, str(ROOT / "tests/python/app"))
-from crowd import Browser  # noqa: E402: the clients of the tests
+from async_browser import Browser  # noqa: E402: the clients of the tests
 
 PATHS = {
     "the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about",

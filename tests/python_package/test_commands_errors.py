@@ -93,7 +93,7 @@ def test_hints_of_the_real_program_name_arguments(checkpoint, tmp_path):
     (tmp_path / "target.safetensors").write_bytes(b"other")
     with pytest.raises(FileExistsError, match=r"hint: .*force=True") as exists:
         depickle.convert(checkpoint, tmp_path / "target.safetensors")
-    torch.save({"generator": {"w": torch.ones(2)}, "discriminator": {"w": torch.ones(2)}}, tmp_path / "two.pt")
+    torch.save({"model": {"w": torch.ones(2)}, "net": {"w": torch.ones(2)}}, tmp_path / "two.pt")
     with pytest.raises(ValueError, match=r"hint: .*root=") as ambiguous:
         depickle.convert(tmp_path / "two.pt")
     torch.save({"w": torch.ones(2, dtype=torch.complex128)}, tmp_path / "complex.pt")

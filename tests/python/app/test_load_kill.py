@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from crowd import Browser, Ended
+from async_browser import Browser, Ended
 from program import ENVIRONMENT, PROGRAM, ROOT
 
 pytestmark = pytest.mark.release

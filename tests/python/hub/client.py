@@ -1,6 +1,8 @@
-"""What people do with huggingface_hub, step by step, against the Hub of HF_ENDPOINT. Imported by the tests for the steps' names; run by each client's Python.
+"""Common operations of huggingface_hub with the Hub of HF_ENDPOINT.
 
-python client.py REPO FOLDER   ->  one JSON object: step → "ok", or what went wrong
+The tests import the names of the steps, and run this file with the Python of each client:
+
+    python client.py REPO FOLDER   ->  one JSON object: {step: "ok" or the traceback}
 """
 
 import json
@@ -18,7 +20,7 @@ def step(function):
 
 
 class Work:
-    """The repository that the steps work on, and the files that they upload."""
+    """The repository of the steps, and the files that they upload."""
 
     def __init__(self, repo, folder):
         import huggingface_hub
@@ -46,10 +48,10 @@ class Work:
         return pathlib.Path(self.hub.hf_hub_download(self.repo, name, **options)).read_bytes()
 
     def raises(self, name, call):
-        wanted = getattr(self.hub.errors, name)
+        expected = getattr(self.hub.errors, name)
         try:
             call()
-        except wanted:
+        except expected:
             return
         raise AssertionError(f"{name} was not raised")
 
@@ -85,7 +87,7 @@ def upload_file_150_mb(work):
 
 
 @step
-def upload_what_is_there_already(work):
+def upload_an_unchanged_file(work):
     before = work.api.model_info(work.repo).sha
     work.upload("large.safetensors")
     assert work.api.model_info(work.repo).sha == before
@@ -169,7 +171,7 @@ def discussions(work):
         and details.target_branch == "refs/heads/main"
         and "pr.txt" in details.diff
     )
-    assert work.api.comment_discussion(work.repo, 1, "well done").content == "well done"
+    assert work.api.comment_discussion(work.repo, 1, "a comment").content == "a comment"
     assert work.api.rename_discussion(work.repo, 1, "a better title").new_title == "a better title"
     talk = work.api.create_discussion(work.repo, title="talk", description="about it")
     assert not talk.is_pull_request and talk.num == 3
@@ -240,7 +242,7 @@ def delete_and_copy(work):
 
 
 @step
-def a_branch_that_moved_is_a_conflict(work):
+def commit_with_an_old_parent_is_a_conflict(work):
     old = work.api.list_repo_commits(work.repo)[1].commit_id
     work.raises(
         "HfHubHTTPError",
@@ -252,7 +254,7 @@ def a_branch_that_moved_is_a_conflict(work):
 
 
 @step
-def what_is_missing_has_its_own_exception(work):
+def missing_items_raise_their_exceptions(work):
     work.raises("RepositoryNotFoundError", lambda: work.api.model_info("me/none"))
     work.raises("RepositoryNotFoundError", lambda: work.hub.hf_hub_download("me/none", "config.json"))
     work.raises("RevisionNotFoundError", lambda: work.api.model_info(work.repo, revision="none"))
@@ -266,7 +268,7 @@ def rename_and_delete_repo(work):
     work.api.create_repo(old)
     work.api.upload_file(path_or_fileobj=b"1", path_in_repo="a.txt", repo_id=old)
     work.api.move_repo(old, new)
-    assert pathlib.Path(work.hub.hf_hub_download(old, "a.txt")).read_bytes() == b"1", "by its old name"
+    assert pathlib.Path(work.hub.hf_hub_download(old, "a.txt")).read_bytes() == b"1", "the old name must redirect"
     assert [model.id for model in work.api.list_models(search=new.split("/")[1])] == [new]
     work.api.delete_repo(new)
     work.raises("RepositoryNotFoundError", lambda: work.api.model_info(new))
@@ -279,8 +281,8 @@ def private_and_gated(work):
     info = work.api.model_info(work.repo)
     assert info.private is True and info.gated == "manual"
     work.api.auth_check(work.repo)
-    nobody = work.hub.HfApi(token=False)
-    work.raises("RepositoryNotFoundError", lambda: nobody.model_info(work.repo))
+    anonymous = work.hub.HfApi(token=False)
+    work.raises("RepositoryNotFoundError", lambda: anonymous.model_info(work.repo))
     work.api.update_repo_settings(work.repo, private=False)
     work.raises(
         "GatedRepoError",
@@ -289,14 +291,14 @@ def private_and_gated(work):
 
 
 def main(repo, folder):
-    work, said = Work(repo, folder), {}
-    for name, take in STEPS.items():
+    work, outcomes = Work(repo, folder), {}
+    for name, run in STEPS.items():
         try:
-            take(work)
-            said[name] = "ok"
+            run(work)
+            outcomes[name] = "ok"
         except Exception:
-            said[name] = traceback.format_exc()[-3000:]
-    print(json.dumps(said))
+            outcomes[name] = traceback.format_exc()[-3000:]
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A Hub of its own for each test, and what tests of repositories do with it."""
+"""A new Hub for each test, and helpers for tests of repositories."""
 
 import io
 import json
@@ -18,15 +18,15 @@ class Hub(embedded_hub.Hub):
     def endpoint(self):
         return self.url
 
-    def run(self, *words, user="me", **more):
-        """`depickle WORDS…` as a user, None for nobody. No token is ever printed."""
-        done = self.depickle(*words, user=user, **more)
+    def run(self, *arguments, user="me", **more):
+        """Runs `depickle ARGUMENTS…` as a user (None: anonymous), and asserts that it prints no token."""
+        done = self.depickle(*arguments, user=user, **more)
         assert not any(token in done.out + done.err for token in self.server.tokens.values())
         return done
 
-    def start(self, *words, user="me"):
+    def start(self, *arguments, user="me"):
         return subprocess.Popen(
-            [str(PROGRAM), *map(str, words)],
+            [str(PROGRAM), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -39,7 +39,7 @@ class Hub(embedded_hub.Hub):
         return HfApi(endpoint=self.endpoint, token=self.server.token(user))
 
     def make(self, repo, files, **options):
-        """A repository with these files on main, uploaded by the real client."""
+        """Creates a repository with these files on main, with huggingface_hub."""
         self.api().create_repo(repo, **options)
         return self.commit(repo, files)
 
@@ -65,9 +65,9 @@ class Hub(embedded_hub.Hub):
         ]
 
     def metric(self, name):
-        """A counter of the server's /metrics."""
-        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as answer:
-            lines = answer.read().decode().splitlines()
+        """Returns a counter of the server's /metrics."""
+        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as response:
+            lines = response.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
 
@@ -86,7 +86,7 @@ def pickled(tensors):
 
 
 def tied_model():
-    """Tensors as a language model ties them: lm_head.weight is wte.weight."""
+    """Returns tensors with a tied pair: lm_head.weight is wte.weight."""
     embedding = torch.randn(20, 10)
     return {
         "wte.weight": embedding,
@@ -98,7 +98,7 @@ def tied_model():
 
 
 def safe(tensors, alias="wte.weight"):
-    """What an honest converter makes of tied_model()."""
+    """Returns the correct safetensors file of tied_model()."""
     kept = {name: tensor.contiguous() for name, tensor in tensors.items() if name != "lm_head.weight"}
     return save(kept, {"format": "pt"} | ({"lm_head.weight": alias} if alias else {}))
 

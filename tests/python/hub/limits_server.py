@@ -16,16 +16,16 @@ def bearer_line(server, user="me"):
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    """A server for this file, to measure and to wear out."""
-    server = Server(tmp_path_factory.mktemp("alone"))
+def own_server(tmp_path_factory):
+    """A server that only this module uses."""
+    server = Server(tmp_path_factory.mktemp("server"))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="module")
-def repo(alone):
-    repo = Repo(alone, "limits")
+def repo(own_server):
+    repo = Repo(own_server, "limits")
     assert (
         repo.commit(file_line("text.txt", TEXT), file_line("a/b.txt", b"b"), file_line("empty.txt", b"")).status == 200
     )
@@ -34,7 +34,7 @@ def repo(alone):
 
 @pytest.fixture(scope="module")
 def large(repo):
-    """64 MB as an LFS object; its digest."""
+    """An LFS object of 64 MB; returns its digest."""
     content = os.urandom(1 << 20) * 64
     oid = hashlib.sha256(content).hexdigest()
     assert repo.upload(content, oid).status == 200
@@ -43,6 +43,6 @@ def large(repo):
 
 
 @pytest.fixture(autouse=True)
-def alive(repo):
+def works_afterwards(repo):
     yield
-    assert repo.content("text.txt").body == TEXT, "the server answers, and is right"
+    assert repo.content("text.txt").body == TEXT

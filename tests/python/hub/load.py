@@ -1,4 +1,4 @@
-"""What real transformers and diffusers load: a digest of every tensor, and of the outputs. HF_ENDPOINT names the Hub.
+"""Loads a model with transformers or diffusers and prints digests of its tensors and outputs. HF_ENDPOINT is the Hub.
 
 python load.py CLASS ID REVISION SAFETENSORS(true|false|any)    ->  one JSON object
 """
@@ -15,7 +15,7 @@ def digest(tensor):
 
 
 def at_aligned_memory(model):
-    """Copies: kernels take other paths for memory that is mapped at odd places, and the last bit then differs."""
+    """Copies the tensors, because kernels round differently for tensors at unaligned addresses."""
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()
     return model.eval()

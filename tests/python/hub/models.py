@@ -1,4 +1,4 @@
-"""Tiny models with random weights, saved as real libraries used to: configurations beside pickles, no safetensors.
+"""Saves tiny models with random weights as configuration files and pickles, without safetensors.
 
 python models.py KIND FOLDER
 """
@@ -12,7 +12,7 @@ import transformers
 
 
 def pickle_weights(model, folder, name="pytorch_model.bin"):
-    """The configuration by the library's own hand, the weights as torch.save writes them. What is tied shares its storage."""
+    """Saves the configuration with save_pretrained and the weights with torch.save. Tied weights share a storage."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     for file in folder.glob("*.safetensors*"):
@@ -60,7 +60,7 @@ def sharded(folder):
 
 
 def pipeline(folder):
-    """Shaped like Stable Diffusion: unet, vae, text encoder, tokenizer, safety checker."""
+    """A pipeline like Stable Diffusion: unet, vae, text encoder, tokenizer, safety checker."""
     import diffusers
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 

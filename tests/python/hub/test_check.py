@@ -1,4 +1,4 @@
-"""Pull requests of every kind of dishonesty, each caught with the right word."""
+"""check finds each kind of tampered pull request and reports the right finding."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def tensors(hub):
 
 
 @pytest.mark.parametrize("alias", ["wte.weight", None], ids=["recorded", "not recorded"])
-def test_anybodys_honest_pull_request_is_identical(hub, tensors, alias):
+def test_a_correct_pull_request_of_another_user_is_identical(hub, tensors, alias):
     number = hub.pull_request("me/m", {MODEL: safe(tensors, alias)})
     code, report, findings = check(hub, number)
     assert (code, report["verdict"], report["tensors_identical"], findings) == (0, "identical", 5, [])
@@ -61,7 +61,7 @@ TAMPERED = {
         [("alias", "lm_head.weight")],
     ),
     "no safetensors": (lambda t: pickled(t | {"more": torch.ones(1)}), [("unreadable", "")]),
-    "cut short": (lambda t: safe(t)[:-1], [("unreadable", "")]),
+    "truncated": (lambda t: safe(t)[:-1], [("unreadable", "")]),
 }
 
 
@@ -87,12 +87,12 @@ def test_more_than_weights(hub, tensors, files, delete, change, kind):
     assert [(file["change"], file["kind"]) for file in report["files"] if not file["expected"]] == [(change, kind)]
 
 
-def test_nothing_to_compare_and_nothing_to_compare_with(hub, tensors):
+def test_pull_requests_without_comparable_weights(hub, tensors):
     assert check(hub, hub.pull_request("me/m", {"x.safetensors": save({"a": torch.ones(2)})}))[2] == [("unmatched", "")]
     assert check(hub, hub.pull_request("me/m", {"NOTES.md": b"x"}))[:2][0] == 1
 
 
-def test_a_branch_that_moved_on_makes_the_weights_stale_only_with_its_pickle(hub, tensors):
+def test_weights_are_stale_only_after_their_pickle_changed(hub, tensors):
     number = hub.pull_request("me/m", {MODEL: safe(tensors)})
     hub.commit("me/m", {"README.md": b"moved"})
     code, report, _ = check(hub, number)
@@ -112,9 +112,9 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
         ({"a": FIRST}, None),
         ({"a": FIRST, "b": SECOND, "c": FIRST}, [("index", "c")]),
     ],
-    ids=["honest", "wrong shard", "dropped", "invented"],
+    ids=["correct", "wrong shard", "missing name", "extra name"],
 )
-def test_an_index_is_held_to_its_shards(hub, weight_map, expected):
+def test_an_index_is_compared_with_its_shards(hub, weight_map, expected):
     files = sharded_files()
     hub.make("me/m", files)
     shards = {

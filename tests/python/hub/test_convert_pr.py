@@ -1,4 +1,4 @@
-"""A repository's id in, one proven pull request out."""
+"""convert --pr converts a repository and opens one pull request."""
 
 import json
 
@@ -10,7 +10,7 @@ from embedded import files_of, hub, pickled, safe, sharded_files, tied_model  # 
 TITLE = "Adding `safetensors` variant of this model"
 
 
-def test_a_pull_request_on_the_pinned_commit_with_the_evidence(hub):
+def test_the_pull_request_has_the_right_parent_and_a_report(hub):
     base = hub.make("me/m", files_of(tied_model())).oid
     done = hub.run("convert", "me/m", "--pr")
     assert (done.code, done.out) == (0, f"{hub.endpoint}/me/m/discussions/1\n"), done.err
@@ -30,7 +30,7 @@ def test_a_pull_request_on_the_pinned_commit_with_the_evidence(hub):
     assert hub.run("check", "me/m", 1).code == 0
 
 
-def test_a_second_run_opens_no_second_one_whoever_it_is(hub):
+def test_a_second_run_of_any_user_opens_no_second_pull_request(hub):
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("convert", "me/m", "--pr").code == 0
     for user in ("me", "other"):
@@ -39,7 +39,7 @@ def test_a_second_run_opens_no_second_one_whoever_it_is(hub):
     assert hub.open_requests("me/m") == [1]
 
 
-def test_one_with_another_title_is_found_by_what_it_adds(hub):
+def test_an_existing_pull_request_is_found_by_its_files(hub):
     tensors = tied_model()
     hub.make("me/m", files_of(tensors))
     hub.pull_request("me/m", {"model.safetensors": safe(tensors)}, title="some weights")
@@ -47,14 +47,14 @@ def test_one_with_another_title_is_found_by_what_it_adds(hub):
     assert hub.open_requests("me/m") == [1]
 
 
-def test_one_with_the_title_alone_is_not_believed(hub):
+def test_a_pull_request_with_only_the_title_does_not_count(hub):
     hub.make("me/m", files_of(tied_model()))
     hub.pull_request("me/m", {"NOTES.md": b"safetensors"}, title=TITLE)
     assert hub.run("convert", "me/m", "--pr").code == 0
     assert hub.open_requests("me/m") == [2, 1]
 
 
-def test_ours_on_an_older_commit_is_superseded(hub):
+def test_an_own_pull_request_on_an_older_commit_is_superseded(hub):
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("convert", "me/m", "--pr").code == 0
     hub.commit("me/m", {"pytorch_model.bin": pickled({"new": torch.ones(3)})})
@@ -64,7 +64,7 @@ def test_ours_on_an_older_commit_is_superseded(hub):
     assert "Superseded by #2" in hub.run("pr", "show", "me/m", 1).out
 
 
-def test_two_processes_at_once_open_one(hub):
+def test_two_concurrent_processes_open_one_pull_request(hub):
     hub.make("me/m", files_of(tied_model()))
     running = [hub.start("convert", "me/m", "--pr") for _ in range(2)]
     assert sorted(process.wait(120) for process in running) == [0, 3]
@@ -93,7 +93,7 @@ def test_shards_variants_and_components_are_all_converted(hub):
     )
 
 
-def test_a_half_converted_repository_is_finished_and_a_whole_one_left(hub):
+def test_only_missing_files_are_converted(hub):
     hub.make(
         "me/m",
         {
@@ -109,7 +109,7 @@ def test_a_half_converted_repository_is_finished_and_a_whole_one_left(hub):
     assert (done.code, done.out) == (3, "") and "safetensors already" in done.err
 
 
-def test_a_dry_run_says_all_and_writes_nothing(hub):
+def test_a_dry_run_prints_the_plan_and_writes_nothing(hub):
     hub.make("me/m", files_of(tied_model()))
     done = hub.run("convert", "me/m", "--pr", "--dry-run")
     assert (
@@ -137,7 +137,7 @@ def test_to_a_folder_without_a_pull_request(hub, tmp_path):
     assert torch.equal(load((tmp_path / "out/model.safetensors").read_bytes())["h.a"], tensors["h.a"])
 
 
-def test_errors_end_with_their_exit_codes(hub):
+def test_exit_codes_of_errors(hub):
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("convert", "me/gone", "--pr").code == 2
     assert hub.run("convert", "me/m@gone", "--pr").code == 2

@@ -1,4 +1,4 @@
-"""The real huggingface_hub, unmodified: today's with xet, the same without, and 0.36, each through every step of client.py."""
+"""Runs the steps of client.py with huggingface_hub 2.4 with xet, 2.4 without xet, and 0.36."""
 
 import json
 import pathlib
@@ -19,12 +19,12 @@ NAMES = {name: "me/" + name.replace(" ", "-") for name in CLIENTS}
 
 
 @pytest.fixture(scope="module")
-def said(server, tmp_path_factory):
-    """What each client said of each step; it works when it is first asked."""
-    known = {}
+def outcome_of(server, tmp_path_factory):
+    """Returns a function: client -> outcome of each step. Each client runs once, at its first use."""
+    outcomes = {}
 
-    def ask(name):
-        if name not in known:
+    def run_once(name):
+        if name not in outcomes:
             python, more = CLIENTS[name]
             hub = Hub(server, tmp_path_factory.mktemp("home"))
             done = subprocess.run(
@@ -35,21 +35,21 @@ def said(server, tmp_path_factory):
                 timeout=300,
             )
             assert done.returncode == 0, done.stderr[-4000:]
-            known[name] = json.loads(done.stdout)
-        return known[name]
+            outcomes[name] = json.loads(done.stdout)
+        return outcomes[name]
 
-    return ask
+    return run_once
 
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("client", CLIENTS)
-def test_step(said, client, step):
-    answer = said(client)[step]
-    assert answer == "ok", answer
+def test_step(outcome_of, client, step):
+    outcome = outcome_of(client)[step]
+    assert outcome == "ok", outcome
 
 
 @pytest.mark.parametrize("client", CLIENTS)
-def test_the_client_is_the_one_that_is_meant(hub, client):
+def test_the_client_has_the_expected_version(hub, client):
     python, _ = CLIENTS[client]
     version = subprocess.run(
         [python, "-c", "import huggingface_hub; print(huggingface_hub.__version__)"], capture_output=True, text=True
@@ -58,9 +58,9 @@ def test_the_client_is_the_one_that_is_meant(hub, client):
 
 
 def test_the_hf_command(hub, tmp_path):
-    def hf(*words):
+    def hf(*arguments):
         done = subprocess.run(
-            [pathlib.Path(PYTHON).parent / "hf", *map(str, words)],
+            [pathlib.Path(PYTHON).parent / "hf", *map(str, arguments)],
             capture_output=True,
             text=True,
             env=hub.environment(),
@@ -79,7 +79,7 @@ def test_the_hf_command(hub, tmp_path):
     assert hf("models", "ls", "--search", "by-hf", "--quiet").split() == ["me/by-hf"]
 
 
-def test_git_and_git_lfs_clone_it(hub, tmp_path):
+def test_git_and_git_lfs_clone(hub, tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f/config.json").write_text("{}")
     content = bytes(range(256)) * 50_000

@@ -1,4 +1,4 @@
-"""The JSON of the commands that talk to a Hub is what docs/json.md says."""
+"""The JSON of the commands for the Hub matches docs/json.md."""
 
 import torch
 from safetensors.torch import save

@@ -1,12 +1,12 @@
-# What ./run and ./test share: packages from apt, the private virtual environment, builds. Sourced from the root of the tree.
-# All talk goes to stderr: stdout belongs to the program.
+# Functions of ./run and ./test: Debian packages, virtual environments, builds. Sourced in the root of the repository.
+# Messages go to stderr, because stdout belongs to the program.
 
 say() { printf '%s\n' "$*" >&2; }
 
-# The Debian packages that a build of the program needs. TOOL:PACKAGE counts as there when the tool runs, wherever it is from.
+# The Debian packages for a build of the program. TOOL:PACKAGE counts as installed if the tool runs.
 kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev
   libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
-# What the tests need beyond that; clang replays the fuzzers' findings, clang-format looks at the tree, python3-venv makes the virtual environment.
+# More packages for the tests. clang replays the inputs of the fuzzers, clang-format checks the sources.
 kTestPackages=(pkg-config:pkg-config clang++-19:clang-19 clang-format-19:clang-format-19 libclang-rt-19-dev
   python3:python3 libgtest-dev libgmock-dev git-lfs:git-lfs chromium:chromium tsc:node-typescript)
 
@@ -18,7 +18,7 @@ is_installed() {
   fi
 }
 
-# install_packages PACKAGE...: says which of them are missing, then installs those.
+# install_packages PACKAGE...: prints and installs the missing packages.
 install_packages() {
   local package missing=() as_root=()
   for package in "$@"; do is_installed "$package" || missing+=("${package#*:}"); done
@@ -36,14 +36,15 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# prepare_venv DIR REQUIREMENTS: a virtual environment with what the file names. Its lines are installed one by one: torch stands
-# first and by its exact version, else another package's wish brings a build with gigabytes of CUDA.
+# prepare_venv DIR REQUIREMENTS: creates a virtual environment. The lines of the file are installed one by one: torch is
+# first, with its exact version, because a dependency of another package would install a build with CUDA.
 prepare_venv() {
   local requirements=$2 line
   cmp -s "$requirements" "$1/installed.txt" && return
   say "installing Python packages into $1: $(tr '\n' ' ' <"$requirements")"
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv || return
-  python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || install_packages python3-dev || return
+  python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null ||
+    install_packages python3-dev || return
   [[ -x $1/bin/python ]] || python3 -m venv "$1" >&2 || return
   while read -r line; do
     "$1/bin/python" -m pip install --quiet --disable-pip-version-check "$line" >&2 || return
@@ -51,13 +52,15 @@ prepare_venv() {
   cp "$requirements" "$1/installed.txt"
 }
 
-# build PRESET [OPTION…]: configures (OPTIONs are cmake's) and builds; build/PRESET/built is then as old as the start of the last build that succeeded.
+# build PRESET [OPTION…]: configures with cmake's OPTIONs and builds. The time of build/PRESET/built is the start of
+# the last successful build.
 build() {
   local preset=$1
   shift
   say "building the $preset preset"
   mkdir -p "build/$preset"
   touch "build/$preset/started"
-  cmake --preset "$preset" "$@" >"build/$preset/configure.log" 2>&1 || { cat "build/$preset/configure.log" >&2; return 1; }
+  local log=build/$preset/configure.log
+  cmake --preset "$preset" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
   cmake --build --preset "$preset" >&2 && mv "build/$preset/started" "build/$preset/built"
 }

@@ -145,10 +145,11 @@ def test_a_read_only_token(server, hub):
 def clone(server, repo, folder, user, name="x"):
     """Runs git clone with a user's token and without prompts."""
     url = f"{server.url}/{repo}"
+    credentials = base64.b64encode(f"{name}:{server.token(user)}".encode()).decode() if user else ""
     options = (
         [
             "-c",
-            f"http.extraHeader=Authorization: Basic {base64.b64encode(f'{name}:{server.token(user)}'.encode()).decode()}",
+            f"http.extraHeader=Authorization: Basic {credentials}",
         ]
         if user
         else []

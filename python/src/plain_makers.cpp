@@ -74,78 +74,83 @@ nb::object listed_global(const Global& global) {
   return {};
 }
 
+template <typename... Kinds>
+bool PlainMakers::all_are(const ValueMaker& maker, std::span<const Handle> args, Kinds... kinds) {
+  return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
+}
+
+// Returns {} if the arguments are not those of collections.OrderedDict or Counter.
+nb::object PlainMakers::ordered_dict(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {
+  if (args.size() > 1) return {};
+  nb::object made = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
+  if (args.empty()) return made;
+  if (maker.graph_.kind(args[0]) == Kind::dict) {
+    maker.set_items(made, maker.graph_.children(args[0]));
+    return made;
+  }
+  auto pairs = maker.elements(args[0]);
+  if (!pairs || name == "Counter") return {};
+  for (Handle pair : *pairs) {
+    auto both = maker.elements(pair);
+    if (!both || both->size() != 2) return {};
+    maker.set_items(made, *both);
+  }
+  return made;
+}
+
+nb::object PlainMakers::collection(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {
+  if (name == "OrderedDict" || name == "Counter") return ordered_dict(maker, name, args);
+  if (name == "defaultdict") {
+    if (args.size() > 1) return {};
+    nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
+    if (!factory.is_none() && !is_builtin(factory) && !factory.is(import_name("collections", "OrderedDict"))) return {};
+    return import_name("collections", "defaultdict")(factory);
+  }
+  if (name == "deque") {
+    if (args.size() > 2) return {};
+    auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+    if (!items) return {};
+    nb::object max_length = args.size() == 2 ? maker.value(args[1]) : nb::none();
+    return import_name("collections", "deque")(maker.tuple(*items), max_length);
+  }
+  return {};
+}
+
+nb::object PlainMakers::builtin(ValueMaker& maker, const Global& global, const pickle::Object& object) {
+  std::span<const Handle> args = maker.graph_.children(object.args);
+  const std::string_view name = global.name;
+  if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
+    auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+    if (args.size() > 1 || !items) return {};
+    return listed_global(global)(maker.tuple(*items));
+  }
+  if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
+  if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
+  const bool is_range = name == "slice" || name == "range" || name == "xrange";
+  if (name == "complex" && args.size() == 2 && all_are(maker, args, Kind::real, Kind::integer))
+    return import_name("builtins", "complex")(*maker.tuple(args));
+  if (is_range && args.size() == 3 && all_are(maker, args, Kind::integer, Kind::none, Kind::big_integer))
+    return listed_global(global)(*maker.tuple(args));
+  return {};
+}
+
 nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pickle::Object& object) {
   std::span<const Handle> args = maker.graph_.children(object.args);
-  const std::string_view module = is_builtins(global.module) ? "builtins" : global.module, name = global.name;
-  auto is = [&](std::string_view wanted_module, std::string_view wanted) {
-    return module == wanted_module && name == wanted;
+  const std::string_view module = global.module, name = global.name;
+  auto is = [&](std::string_view listed_module, std::string_view listed) {
+    return module == listed_module && name == listed;
   };
-  auto call = [&](const char* python_module, const char* python_name) {
-    return import_name(python_module, python_name)(*maker.tuple(args));
-  };
-  auto all_are = [&](auto... kinds) {
-    return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
-  };
-
-  if (module == "collections") {
-    if (name == "OrderedDict" || name == "Counter") {
-      if (args.size() > 1) return {};
-      nb::object made = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
-      if (args.empty()) return made;
-      if (maker.graph_.kind(args[0]) == Kind::dict) {
-        maker.set_items(made, maker.graph_.children(args[0]));
-        return made;
-      }
-      auto pairs = maker.elements(args[0]);
-      if (!pairs || name == "Counter") return {};
-      for (Handle pair : *pairs) {
-        auto both = maker.elements(pair);
-        if (!both || both->size() != 2) return {};
-        maker.set_items(made, *both);
-      }
-      return made;
-    }
-    if (name == "defaultdict") {
-      if (args.size() > 1) return {};
-      nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
-      if (!factory.is_none() && !is_builtin(factory) && !factory.is(import_name("collections", "OrderedDict")))
-        return {};
-      return import_name("collections", "defaultdict")(factory);
-    }
-    if (name == "deque") {
-      if (args.size() > 2) return {};
-      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
-      if (!items) return {};
-      return import_name("collections", "deque")(
-          maker.tuple(*items), args.size() == 2 ? maker.value(args[1]) : nb::none());
-    }
-    return {};
-  }
-  if (module == "builtins") {
-    if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
-      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
-      if (args.size() > 1 || !items) return {};
-      return listed_global(global)(maker.tuple(*items));
-    }
-    if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
-    if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
-    if (name == "complex")
-      return args.size() == 2 && all_are(Kind::real, Kind::integer) ? call("builtins", "complex") : nb::object();
-    if (name == "slice" || name == "range" || name == "xrange")
-      return args.size() == 3 && all_are(Kind::integer, Kind::none, Kind::big_integer)
-                 ? listed_global(global)(*maker.tuple(args))
-                 : nb::object();
-    return {};
-  }
+  if (module == "collections") return collection(maker, name, args);
+  if (is_builtins(module)) return builtin(maker, global, object);
   if (is("_codecs", "encode")) return maker.bytes_like(object, false);
   if (is("torch", "Size") && args.size() == 1) {
     auto items = maker.elements(args[0]);
     return items ? import_name("torch", "Size")(maker.tuple(*items)) : nb::object();
   }
-  if (is("torch", "device"))
-    return !args.empty() && all_are(Kind::text, Kind::integer) ? call("torch", "device") : nb::object();
-  if (is("torch.torch_version", "TorchVersion"))
-    return args.size() == 1 && all_are(Kind::text) ? call("torch.torch_version", "TorchVersion") : nb::object();
+  if (is("torch", "device") && !args.empty() && all_are(maker, args, Kind::text, Kind::integer))
+    return import_name("torch", "device")(*maker.tuple(args));
+  if (is("torch.torch_version", "TorchVersion") && args.size() == 1 && all_are(maker, args, Kind::text))
+    return import_name("torch.torch_version", "TorchVersion")(*maker.tuple(args));
   if (is("torch.serialization", "_get_layout") && args.size() == 1) {
     auto layout = maker.graph_.text(args[0]);
     if (!layout || std::ranges::find(kLayouts, *layout) == std::end(kLayouts)) return {};

@@ -178,8 +178,8 @@ std::optional<FrameworkName> find_framework(std::string_view name) noexcept {
 // Never freed, because the interpreter may no longer exist at the end of the process. An import may release the GIL, so
 // two threads may create the object; the first one is used.
 const Framework& Framework::of(FrameworkName name) {
-  static std::array<std::atomic<const Framework*>, 6> made{};
-  auto& slot = made[static_cast<size_t>(name)];
+  static std::array<std::atomic<const Framework*>, 6> created{};
+  auto& slot = created[static_cast<size_t>(name)];
   if (const Framework* framework = slot.load(std::memory_order_acquire)) return *framework;
   std::unique_ptr<const Framework> fresh = make(name);
   const Framework* first = nullptr;

@@ -82,20 +82,20 @@ bool PlainMakers::all_are(const ValueMaker& maker, std::span<const Handle> args,
 // Returns {} if the arguments are not those of collections.OrderedDict or Counter.
 nb::object PlainMakers::ordered_dict(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {
   if (args.size() > 1) return {};
-  nb::object made = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
-  if (args.empty()) return made;
+  nb::object created = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
+  if (args.empty()) return created;
   if (maker.graph_.kind(args[0]) == Kind::dict) {
-    maker.set_items(made, maker.graph_.children(args[0]));
-    return made;
+    maker.set_items(created, maker.graph_.children(args[0]));
+    return created;
   }
   auto pairs = maker.elements(args[0]);
   if (!pairs || name == "Counter") return {};
   for (Handle pair : *pairs) {
     auto both = maker.elements(pair);
     if (!both || both->size() != 2) return {};
-    maker.set_items(made, *both);
+    maker.set_items(created, *both);
   }
-  return made;
+  return created;
 }
 
 nb::object PlainMakers::collection(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {

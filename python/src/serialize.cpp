@@ -135,10 +135,10 @@ void for_batches(const std::vector<Piece>& pieces, unsigned threads, Write&& wri
 nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
   const Tensors tensors(tensor_dict);
   const FilePlan plan = as_safetensors(kSerializing, [&] { return tensors.plan(metadata_of(metadata)); });
-  PyObject* made = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(plan.file_bytes));
-  if (!made) throw nb::python_error();
-  auto result = nb::steal<nb::bytes>(made);
-  char* out = PyBytes_AS_STRING(made);
+  PyObject* created = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(plan.file_bytes));
+  if (!created) throw nb::python_error();
+  auto result = nb::steal<nb::bytes>(created);
+  char* out = PyBytes_AS_STRING(created);
   without_gil([&] {
     for_batches(pieces(plan, tensors), default_threads(), [&](std::span<const Piece> batch) {
       for (const Piece& piece : batch) std::memcpy(out + piece.offset, piece.bytes.data(), piece.bytes.size());

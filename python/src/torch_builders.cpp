@@ -88,17 +88,17 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
 
 nb::object ValueMaker::tensor(
     Args args, const torch::ElementType* element, Handle requires_grad, Handle hooks, Handle metadata) {
-  nb::object made = tensors_.tensor(builders_.place(args[0], element, args[1], args[2], args[3]));
-  if (truth(requires_grad)) made.attr("requires_grad") = true;
+  nb::object created = tensors_.tensor(builders_.place(args[0], element, args[1], args[2], args[3]));
+  if (truth(requires_grad)) created.attr("requires_grad") = true;
   if (metadata != kNothing && graph_.kind(metadata) == Kind::dict) {
     nb::module_ c = nb::module_::import_("torch").attr("_C");
     for (const auto& [key, set] : graph_.entries(graph_.children(metadata))) {
-      if (graph_.text(key) == "conj" && truth(set)) c.attr("_set_conj")(made, true);
-      if (graph_.text(key) == "neg" && truth(set)) c.attr("_set_neg")(made, true);
+      if (graph_.text(key) == "conj" && truth(set)) c.attr("_set_conj")(created, true);
+      if (graph_.text(key) == "neg" && truth(set)) c.attr("_set_neg")(created, true);
     }
   }
-  set_hooks(made, hooks);
-  return made;
+  set_hooks(created, hooks);
+  return created;
 }
 
 // Hooks would be code. torch.save writes an empty OrderedDict.
@@ -115,10 +115,10 @@ void ValueMaker::set_hooks(nb::handle tensor, Handle hooks) {
 
 nb::object ValueMaker::parameter(Args args, Handle state) {
   nb::object data = value(args[0]);
-  nb::object made = tensors_.parameter(data, nb::bool_(args.size() < 2 || truth(args[1])));
-  set_hooks(made, args.size() > 2 ? args[2] : kNothing);
-  if (state != kNothing) set_attributes(made, state);
-  return made;
+  nb::object created = tensors_.parameter(data, nb::bool_(args.size() < 2 || truth(args[1])));
+  set_hooks(created, args.size() > 2 ? args[2] : kNothing);
+  if (state != kNothing) set_attributes(created, state);
+  return created;
 }
 
 // Arguments: builder, class, arguments of the builder, state. For a class outside torch, returns an inert record that
@@ -129,23 +129,23 @@ nb::object ValueMaker::subclass(Args args) {
   const pickle::Global* type = graph_.global(args[1]);
   auto builder = function ? torch::find_builder(*function) : std::nullopt;
   if (!builder || *builder == Builder::from_type_v2 || !type || graph_.kind(args[2]) != Kind::tuple) return {};
-  nb::object made = built(*builder, graph_.children(args[2]), inner);
-  if (!made.is_valid()) return {};
+  nb::object created = built(*builder, graph_.children(args[2]), inner);
+  if (!created.is_valid()) return {};
   if (type->module == "torch" && type->name == "Tensor") {
-    set_attributes(made, args[3]);
-    return made;
+    set_attributes(created, args[3]);
+    return created;
   }
   if (type->module == "torch.nn.parameter" && type->name == "Parameter") {
-    if (!made.type().is(listed_global(*type))) made = tensors_.parameter(made, made.attr("requires_grad"));
-    set_attributes(made, args[3]);
-    return made;
+    if (!created.type().is(listed_global(*type))) created = tensors_.parameter(created, created.attr("requires_grad"));
+    set_attributes(created, args[3]);
+    return created;
   }
   if (inert_class_.is_none())
     throw Error(Code::unsafe, "",
         fmt::format("the file contains {}.{}, a tensor class that is not part of torch", printable(type->module, 80),
             printable(type->name, 80)),
         {}, "depickle.torch.load returns such objects as inert records; nothing was imported or called");
-  nb::object record = inert_class_(readable(type->module), readable(type->name), nb::make_tuple(made), nb::none());
+  nb::object record = inert_class_(readable(type->module), readable(type->name), nb::make_tuple(created), nb::none());
   nb::object state = value(args[3]);
   if (PyObject_GenericSetAttr(record.ptr(), nb::str("state").ptr(), state.ptr()) != 0) throw nb::python_error();
   return record;
@@ -165,9 +165,9 @@ nb::object ValueMaker::sparse(Args args) {
   nb::module_ torch = nb::module_::import_("torch");
   nb::object layout = value(args[0]);
   if (layout.is(torch.attr("sparse_coo")) && (data.size() == 3 || data.size() == 4)) {
-    nb::object made = torch.attr("sparse_coo_tensor")(value(data[0]), value(data[1]), value(data[2]),
+    nb::object created = torch.attr("sparse_coo_tensor")(value(data[0]), value(data[1]), value(data[2]),
         nb::arg("check_invariants") = true, nb::arg("is_coalesced") = data.size() == 4 ? value(data[3]) : nb::none());
-    return made;
+    return created;
   }
   if (data.size() != 4) unsupported("sparse");
   return torch.attr("sparse_compressed_tensor")(value(data[0]), value(data[1]), value(data[2]), value(data[3]),
@@ -214,8 +214,8 @@ nb::object ValueMaker::array(Handle data, Handle dtype, Handle shape, bool fortr
   std::string_view content = depickle::text(bytes->bytes());
   nb::object view = take(PyMemoryView_FromMemory(const_cast<char*>(content.data()), std::ssize(content), PyBUF_READ));
   const char* order = fortran ? "F" : "C";
-  nb::object made = numpy.attr("ndarray")(nb::tuple(shape_list), numpy_dtype, view, nb::arg("order") = order);
-  return made.attr("astype")(numpy_dtype.attr("newbyteorder")("="), order);  // always copies, to native byte order
+  nb::object created = numpy.attr("ndarray")(nb::tuple(shape_list), numpy_dtype, view, nb::arg("order") = order);
+  return created.attr("astype")(numpy_dtype.attr("newbyteorder")("="), order);  // always copies, to native byte order
 }
 
 nb::object ValueMaker::scalar(Args args) {

@@ -64,9 +64,9 @@ nb::object load(nb::handle source, std::string name, nb::object restore, bool al
           "save the model's state_dict with torch.save, or read the tensors with depickle.open");
     TensorMaker tensors(contents, std::move(file), {std::move(restore), also_of_cpu});
     try {
-      nb::object made = ValueMaker(contents, tensors, std::move(inert)).make();
+      nb::object created = ValueMaker(contents, tensors, std::move(inert)).make();
       if (guard) guard->check();
-      return made;
+      return created;
     } catch (nb::python_error& error) {
       if (tensors.restore_failed() || !is_invalid_value(error)) throw;
       throw Error(Code::malformed, "", "torch or Python rejected a value of the file: " + text_of(error));

@@ -40,15 +40,15 @@ nb::object ValueMaker::make() {
 }
 
 nb::object ValueMaker::value(Handle handle) {
-  if (PyObject* made = values_[handle]) return nb::borrow(made);
+  if (PyObject* created = values_[handle]) return nb::borrow(created);
   if (depth_ >= kMaxNesting)
     throw Error(
         Code::limit, "TT03", fmt::format("tuples and arguments are nested more than {} levels deep", kMaxNesting));
   ++depth_;
-  nb::object made = new_value(handle);
+  nb::object created = new_value(handle);
   --depth_;
-  values_[handle] = nb::object(made).release().ptr();
-  return made;
+  values_[handle] = nb::object(created).release().ptr();
+  return created;
 }
 
 nb::object ValueMaker::new_value(Handle handle) {
@@ -86,10 +86,10 @@ nb::object ValueMaker::new_value(Handle handle) {
 }
 
 nb::object ValueMaker::tuple(Args items) {
-  nb::object made = take(PyTuple_New(std::ssize(items)));
+  nb::object created = take(PyTuple_New(std::ssize(items)));
   for (size_t i = 0; i < items.size(); ++i)
-    PyTuple_SET_ITEM(made.ptr(), static_cast<Py_ssize_t>(i), value(items[i]).release().ptr());
-  return made;
+    PyTuple_SET_ITEM(created.ptr(), static_cast<Py_ssize_t>(i), value(items[i]).release().ptr());
+  return created;
 }
 
 nb::object ValueMaker::text(Handle handle) const {
@@ -126,14 +126,14 @@ std::optional<ValueMaker::Args> ValueMaker::elements(Handle handle) const {
 nb::object ValueMaker::object(Handle handle) {
   const pickle::Object object = *graph_.object(handle);
   const pickle::Global* global = graph_.global(object.callable);
-  nb::object made;
+  nb::object created;
   if (global && object.kwargs == kNothing && graph_.kind(object.args) == Kind::tuple) {
-    if (auto builder = torch::find_builder(*global)) made = built(*builder, graph_.children(object.args), object);
-    if (!made.is_valid()) made = PlainMakers::make(*this, *global, object);
+    if (auto builder = torch::find_builder(*global)) created = built(*builder, graph_.children(object.args), object);
+    if (!created.is_valid()) created = PlainMakers::make(*this, *global, object);
   }
-  if (!made.is_valid()) made = inert(handle);
+  if (!created.is_valid()) created = inert(handle);
   if (object.state != kNothing || !object.items.empty() || !object.pairs.empty()) to_fill_.push_back(handle);
-  return made;
+  return created;
 }
 
 // Returns a record of a name or object outside the list.
@@ -161,18 +161,18 @@ nb::object ValueMaker::inert(Handle handle) {
 }
 
 void ValueMaker::fill(Handle handle) {
-  nb::object made = nb::borrow(values_[handle]);
+  nb::object created = nb::borrow(values_[handle]);
   switch (graph_.kind(handle)) {
     case Kind::list:
       for (Handle item : graph_.children(handle))
-        if (PyList_Append(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+        if (PyList_Append(created.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
     case Kind::set:
       for (Handle item : graph_.children(handle))
-        if (PySet_Add(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+        if (PySet_Add(created.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
-    case Kind::dict: return set_items(made, graph_.children(handle));
-    default: return fill_object(made, *graph_.object(handle));
+    case Kind::dict: return set_items(created, graph_.children(handle));
+    default: return fill_object(created, *graph_.object(handle));
   }
 }
 
@@ -185,10 +185,10 @@ void ValueMaker::set_items(nb::handle target, Args pairs) {
   }
 }
 
-void ValueMaker::fill_object(nb::handle made, const Object& object) {
-  if (!inert_class_.is_none() && made.type().is(inert_class_)) {
+void ValueMaker::fill_object(nb::handle created, const Object& object) {
+  if (!inert_class_.is_none() && created.type().is(inert_class_)) {
     auto set = [&](const char* name, nb::object attribute) {
-      if (PyObject_GenericSetAttr(made.ptr(), nb::str(name).ptr(), attribute.ptr()) != 0) throw nb::python_error();
+      if (PyObject_GenericSetAttr(created.ptr(), nb::str(name).ptr(), attribute.ptr()) != 0) throw nb::python_error();
     };
     if (object.state != kNothing) set("state", value(object.state));
     if (!object.items.empty()) set("items", tuple(object.items));
@@ -199,14 +199,14 @@ void ValueMaker::fill_object(nb::handle made, const Object& object) {
     set("pairs", nb::tuple(pairs));
     return;
   }
-  PyTypeObject* type = Py_TYPE(made.ptr());
-  if (PyDict_Check(made.ptr())) {
-    set_items(made, object.pairs);
-    if (object.state != kNothing && !PyDict_CheckExact(made.ptr())) set_attributes(made, object.state);
-  } else if (PyList_Check(made.ptr()) || (type->tp_name && std::string_view(type->tp_name) == "collections.deque")) {
-    for (Handle item : object.items) made.attr("append")(value(item));
-  } else if (PySet_Check(made.ptr())) {
-    for (Handle item : object.items) made.attr("add")(value(item));
+  PyTypeObject* type = Py_TYPE(created.ptr());
+  if (PyDict_Check(created.ptr())) {
+    set_items(created, object.pairs);
+    if (object.state != kNothing && !PyDict_CheckExact(created.ptr())) set_attributes(created, object.state);
+  } else if (PyList_Check(created.ptr()) || (type->tp_name && std::string_view(type->tp_name) == "collections.deque")) {
+    for (Handle item : object.items) created.attr("append")(value(item));
+  } else if (PySet_Check(created.ptr())) {
+    for (Handle item : object.items) created.attr("add")(value(item));
   }
   // The state of a tensor, an array or a dtype was used when it was created.
 }

@@ -65,7 +65,7 @@ class ValueMaker {
 
   // Containers are filled after they are created, because they may contain themselves.
   void fill(Handle handle);
-  void fill_object(nb::handle made, const Object& object);
+  void fill_object(nb::handle created, const Object& object);
   void set_items(nb::handle target, Args pairs);
 
   torch::Contents& contents_;

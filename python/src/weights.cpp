@@ -88,10 +88,10 @@ class OpenWeights {
 
   nb::object mapping(size_t index, const std::shared_ptr<const os::MappedFile>& file) {
     nb::ft_lock_guard guard(mutex_);
-    nb::object& made = mappings_[index];
-    if (!made.is_valid()) made = make_mapping(file);
-    mapping_of(made).check();
-    return made;
+    nb::object& created = mappings_[index];
+    if (!created.is_valid()) created = make_mapping(file);
+    mapping_of(created).check();
+    return created;
   }
 
   nb::object gathered(const Tensor& tensor) const {
@@ -122,14 +122,14 @@ OpenWeights open(nb::handle where, const std::string& framework, const std::stri
   if (!known)
     raise(
         PyExc_ValueError, fmt::format("framework {} is unknown (expected pt, np, tf, jax, mlx or paddle)", framework));
-  const Framework& made = Framework::of(*known);
+  const Framework& created = Framework::of(*known);
   const std::filesystem::path path = path_of(where);
   nb::object invalid = nb::borrow(PyExc_ValueError);
   try {
     weights::Model model = without_gil([&] { return weights::find_model(path); });
     invalid = exception_class(*model.entry);
     weights::Weights table = without_gil([&] { return weights::open(model, {.root = root}); });
-    return OpenWeights(std::move(table), made, *known == FrameworkName::torch, invalid);
+    return OpenWeights(std::move(table), created, *known == FrameworkName::torch, invalid);
   } catch (const Error& error) {
     raise(error, invalid.ptr());
   }

@@ -153,12 +153,9 @@ def open_folder():
     """A folder in which every user may write."""
     with big.folder_with_space(1 << 20) as folder:
         folder.chmod(0o777)
-        if (
-            os.geteuid() == 0
-            and subprocess.run([PROGRAM, "version"], preexec_fn=drop_rights, capture_output=True, check=False).returncode
-            != 0
-        ):
-            pytest.skip("only root can reach the program")
+        command = [PROGRAM, "version"]
+        if os.geteuid() == 0 and subprocess.run(command, preexec_fn=drop_rights, capture_output=True).returncode != 0:
+            pytest.skip("only root can run the program")
         yield folder
 
 

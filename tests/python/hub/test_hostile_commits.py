@@ -206,25 +206,25 @@ def test_a_huge_body_uses_little_memory(server, repo, name):
 
 
 BROKEN = {
-    "nothing": b"",
-    "no header": commit_body(file_line("x"), header=False),
+    "an empty body": b"",
+    "a missing header": commit_body(file_line("x"), header=False),
     "two headers": commit_body({"key": "header", "value": {"summary": "another"}}, file_line("x")),
     "a late header": commit_body(file_line("x"), header=False) + commit_body(),
-    "no JSON": commit_body() + b"hello\n",
+    "a line that is not JSON": commit_body() + b"hello\n",
     "an array": commit_body() + b"[]\n",
     "a number": commit_body() + b"1\n",
-    "no value": commit_body() + b'{"key":"file"}\n',
+    "a missing value": commit_body() + b'{"key":"file"}\n',
     "a value that is text": commit_body() + b'{"key":"file","value":"x"}\n',
     "two values on a line": commit_body()
     + b'{"key":"deletedFile","value":{"path":"kept.txt"}} {"key":"deletedFile","value":{"path":"kept.txt"}}\n',
     "an unknown key": commit_body({"key": "evil", "value": {}}),
     "deep nesting": commit_body() + b'{"key":"file","value":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n",
-    "deep nesting left open": commit_body() + b'{"key":"file","value":' + b'{"a":' * 100_000 + b"\n",
-    "bad Base64": commit_body() + b'{"key":"file","value":{"path":"x","content":"!!!!","encoding":"base64"}}\n',
-    "cut Base64": commit_body() + b'{"key":"file","value":{"path":"x","content":"eHh4e","encoding":"base64"}}\n',
+    "deep nesting without an end": commit_body() + b'{"key":"file","value":' + b'{"a":' * 100_000 + b"\n",
+    "invalid Base64": commit_body() + b'{"key":"file","value":{"path":"x","content":"!!!!","encoding":"base64"}}\n',
+    "truncated Base64": commit_body() + b'{"key":"file","value":{"path":"x","content":"eHh4e","encoding":"base64"}}\n',
     "padding inside": commit_body() + b'{"key":"file","value":{"path":"x","content":"eA==eA==","encoding":"base64"}}\n',
     "an unknown encoding": commit_body() + b'{"key":"file","value":{"path":"x","content":"eA==","encoding":"rot13"}}\n',
-    "no content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64"}}\n',
+    "a missing content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64"}}\n',
     "two contents": commit_body()
     + b'{"key":"file","value":{"path":"x","content":"eA==","content":"eA==","encoding":"base64"}}\n',
     "an end inside a content": commit_body() + b'{"key":"file","value":{"path":"x","encoding":"base64","content":"eHh4',

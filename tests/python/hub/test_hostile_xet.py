@@ -92,15 +92,15 @@ def refused(response, status=400, code="BadRequest"):
 
 
 BAD_XORBS = {
-    "nothing": b"",
-    "half a head": chunk(b"abc")[:5],
+    "an empty body": b"",
+    "half a header": chunk(b"abc")[:5],
     "half a chunk": chunk(b"abc")[:-1],
-    "a second chunk that is cut": chunk(b"abc") + chunk(b"abc")[:-1],
+    "a truncated second chunk": chunk(b"abc") + chunk(b"abc")[:-1],
     "a chunk without bytes": chunk(b""),
-    "a version of tomorrow": b"\x01" + chunk(b"abc")[1:],
-    "a scheme of tomorrow": chunk(b"abc", 3),
+    "an unknown version": b"\x01" + chunk(b"abc")[1:],
+    "an unknown scheme": chunk(b"abc", 3),
     "a stored chunk with two sizes": chunk(b"abc", 0, 4),
-    "noise": bytes(range(1, 256)) * 10,
+    "random bytes": bytes(range(1, 256)) * 10,
 }
 
 
@@ -123,13 +123,13 @@ def test_a_xorb_that_is_too_large_is_refused(cas):
 
 
 BAD_CHUNKS = {
-    "inflates to more": chunk(lz4_frame_of_zeros(1), 1, 100),
-    "inflates to less": chunk(lz4_frame_of_zeros(1), 1, (4 << 20) + 1),
-    "is cut": chunk(lz4_frame_of_zeros(1)[:-100], 1, 4 << 20),
-    "has a tail": chunk(lz4_frame_of_zeros(1) + b"tail", 1, 4 << 20),
-    "is no LZ4": chunk(b"hello hello", 1, 100),
-    "is no LZ4, grouped": chunk(b"hello hello", 2, 100),
-    "is an LZ4 head": chunk(lz4_frame_of_zeros(1)[:7], 1, 100),
+    "decompresses to more bytes": chunk(lz4_frame_of_zeros(1), 1, 100),
+    "decompresses to fewer bytes": chunk(lz4_frame_of_zeros(1), 1, (4 << 20) + 1),
+    "truncated": chunk(lz4_frame_of_zeros(1)[:-100], 1, 4 << 20),
+    "extra bytes at the end": chunk(lz4_frame_of_zeros(1) + b"tail", 1, 4 << 20),
+    "not LZ4": chunk(b"hello hello", 1, 100),
+    "not LZ4, grouped": chunk(b"hello hello", 2, 100),
+    "only an LZ4 header": chunk(lz4_frame_of_zeros(1)[:7], 1, 100),
 }
 
 
@@ -147,17 +147,17 @@ def test_the_helper_s_frame_of_zeros_is_valid(cas):
 
 
 BAD_SHARDS = {
-    "nothing": b"",
+    "an empty body": b"",
     "half a header": shard()[:40],
     "another magic": b"X" + shard()[1:],
-    "a version of tomorrow": shard(version=3),
-    "no end": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-48],
-    "cut in a record": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-60],
+    "an unknown version": shard(version=3),
+    "a missing footer": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-48],
+    "truncated in a record": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-60],
     "four billion segments": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1), count=0xFFFFFFFF)),
-    "no SHA-256": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)).replace(little(0x40000000, 4), bytes(4))),
+    "a missing SHA-256": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)).replace(little(0x40000000, 4), bytes(4))),
     "a wrong SHA-256": shard(shard_file(sha256(b"abd"), (XORB, 3, 0, 1))),
     "an unknown xorb": shard(shard_file(sha256(b"abc"), (OTHER, 3, 0, 1))),
-    "more bytes than there are": shard(shard_file(sha256(b"abc"), (XORB, 4, 0, 1))),
+    "more bytes than the chunks contain": shard(shard_file(sha256(b"abc"), (XORB, 4, 0, 1))),
     "fewer bytes than there are": shard(shard_file(sha256(b"abc"), (XORB, 2, 0, 1))),
     "no chunks": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 0))),
     "chunks backwards": shard(shard_file(sha256(b"abc"), (XORB, 3, 1, 0))),

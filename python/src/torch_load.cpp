@@ -19,7 +19,7 @@ namespace {
 nb::object unpickling_error() { return nb::module_::import_("pickle").attr("UnpicklingError"); }
 
 /// Opens the source: a path, a descriptor (duplicated) or a bytearray.
-FileBuffer open_source(nb::handle source, const std::string& name) {
+FileBuffer open_file_buffer(nb::handle source, const std::string& name) {
   if (PyByteArray_Check(source.ptr())) {
     Bytes bytes(reinterpret_cast<const std::byte*>(PyByteArray_AS_STRING(source.ptr())),
         static_cast<size_t>(PyByteArray_GET_SIZE(source.ptr())));
@@ -53,7 +53,7 @@ std::string text_of(const nb::python_error& error) {
 nb::object load(nb::handle source, std::string name, nb::object restore, bool also_of_cpu, nb::object inert) {
   nb::object invalid = unpickling_error();
   try {
-    FileBuffer file = open_source(source, name);
+    FileBuffer file = open_file_buffer(source, name);
     name = file.source->name();
     std::optional<TruncationGuard> guard;
     if (auto mapped = std::dynamic_pointer_cast<const os::MappedFile>(file.source); mapped && mapped->size_bytes() > 0)

@@ -12,7 +12,7 @@
 namespace depickle::python {
 namespace {
 
-using Code = nb::dlpack::dtype_code;
+using DtypeCode = nb::dlpack::dtype_code;
 
 // The functions of torch that are called for each tensor.
 struct TorchCalls {
@@ -31,11 +31,12 @@ struct Known {
   std::string_view name;
   nb::dlpack::dtype dtype;
 };
-constexpr nb::dlpack::dtype type(Code code, uint8_t bits) { return {static_cast<uint8_t>(code), bits, 1}; }
-constexpr Known kKnown[] = {{"float32", type(Code::Float, 32)}, {"float16", type(Code::Float, 16)},
-    {"bfloat16", type(Code::Bfloat, 16)}, {"float64", type(Code::Float, 64)}, {"int64", type(Code::Int, 64)},
-    {"int32", type(Code::Int, 32)}, {"int16", type(Code::Int, 16)}, {"int8", type(Code::Int, 8)},
-    {"uint8", type(Code::UInt, 8)}, {"bool", type(Code::Bool, 8)}, {"complex64", type(Code::Complex, 64)}};
+constexpr nb::dlpack::dtype type(DtypeCode code, uint8_t bits) { return {static_cast<uint8_t>(code), bits, 1}; }
+constexpr Known kKnown[] = {{"float32", type(DtypeCode::Float, 32)}, {"float16", type(DtypeCode::Float, 16)},
+    {"bfloat16", type(DtypeCode::Bfloat, 16)}, {"float64", type(DtypeCode::Float, 64)},
+    {"int64", type(DtypeCode::Int, 64)}, {"int32", type(DtypeCode::Int, 32)}, {"int16", type(DtypeCode::Int, 16)},
+    {"int8", type(DtypeCode::Int, 8)}, {"uint8", type(DtypeCode::UInt, 8)}, {"bool", type(DtypeCode::Bool, 8)},
+    {"complex64", type(DtypeCode::Complex, 64)}};
 
 // DLPack's DLManagedTensor, followed by the data that it points to.
 struct Managed {

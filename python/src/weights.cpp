@@ -25,7 +25,7 @@ namespace {
 constexpr uint64_t kBlockBytes = 8 << 20;
 
 // Returns the exception class for invalid files of this format.
-nb::object exception_class(const ByteSource& file) {
+nb::object exception_for_format(const ByteSource& file) {
   switch (torch::sniff(file.view(0, std::min<uint64_t>(file.size_bytes(), 512)))) {
     case torch::Format::safetensors: return nb::borrow(safetensor_error());
     case torch::Format::something_else: return nb::borrow(PyExc_ValueError);
@@ -127,7 +127,7 @@ OpenWeights open(nb::handle where, const std::string& framework, const std::stri
   nb::object invalid = nb::borrow(PyExc_ValueError);
   try {
     weights::Model model = without_gil([&] { return weights::find_model(path); });
-    invalid = exception_class(*model.entry);
+    invalid = exception_for_format(*model.entry);
     weights::Weights table = without_gil([&] { return weights::open(model, {.root = root}); });
     return OpenWeights(std::move(table), created, *known == FrameworkName::torch, invalid);
   } catch (const Error& error) {

@@ -49,18 +49,7 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
     }
     case Builder::parameter: need(1); return parameter(args, kNothing);
     case Builder::parameter_with_state: need(4); return parameter(args, args[3]);
-    case Builder::variable: {
-      if (!args.empty()) return parameter(args, kNothing);
-      if (object.state == kNothing) return {};
-      // Tensor.__setstate__: a state of four items is a tensor, one of five a variable with its data.
-      if (Args state = graph_.tuple(object.state, 4); !state.empty())
-        return tensor(state, nullptr, kNothing, kNothing, kNothing);
-      if (Args state = graph_.tuple(object.state, 5); !state.empty()) {
-        const Handle parts[] = {state[0], state[2], state[4]};
-        return parameter(parts, kNothing);
-      }
-      return {};
-    }
+    case Builder::variable: return variable(args, object.state);
     case Builder::from_type_v2: need(4); return subclass(args);
     case Builder::old_tensor: {
       Args state = object.state == kNothing ? Args() : graph_.tuple(object.state, 4);
@@ -84,6 +73,18 @@ nb::object ValueMaker::built(Builder builder, Args args, const Object& object) {
       return args.size() == 4 ? array(args[0], args[1], args[2], graph_.text(args[3]) == "F") : nb::object();
     default: return {};
   }
+}
+
+nb::object ValueMaker::variable(Args args, Handle state) {
+  if (!args.empty()) return parameter(args, kNothing);
+  if (state == kNothing) return {};
+  // Tensor.__setstate__: a state of four items is a tensor, one of five a variable with its data.
+  if (Args items = graph_.tuple(state, 4); !items.empty()) return tensor(items, nullptr, kNothing, kNothing, kNothing);
+  if (Args items = graph_.tuple(state, 5); !items.empty()) {
+    const Handle parts[] = {items[0], items[2], items[4]};
+    return parameter(parts, kNothing);
+  }
+  return {};
 }
 
 nb::object ValueMaker::tensor(

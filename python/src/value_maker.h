@@ -48,6 +48,7 @@ class ValueMaker {
   nb::object inert(Handle handle);
   nb::object tensor(Args args, const torch::ElementType* element, Handle requires_grad, Handle hooks, Handle metadata);
   nb::object parameter(Args args, Handle state);
+  nb::object variable(Args args, Handle state);
   nb::object subclass(Args args);
   nb::object quantized(Args args);
   nb::object sparse(Args args);

@@ -22,7 +22,7 @@ import torch
 ROOT = pathlib.Path(__file__).parents[1]
 PROGRAM = ROOT / "build/release/bin/depickle"
 sys.path.insert(0, str(ROOT / "tests/python/app"))
-from crowd import Browser  # noqa: E402: the clients of the tests
+from async_browser import Browser  # noqa: E402: the clients of the tests
 
 PATHS = {
     "the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about",
@@ -83,24 +83,25 @@ async def probe(port, paths, samples, until):
     while not until():
         for name, path in paths.items():
             begin = time.monotonic()
-            status, _ = await browser.ask("GET", path)
+            status, _ = await browser.request("GET", path)
             assert status == 200, (path, status)
             samples.setdefault(name, []).append(time.monotonic() - begin)
             await asyncio.sleep(0.02)
-    browser.leave()
+    browser.close()
 
 
-async def crowd(port, options):
+async def run_clients(port, options):
     """Queues all jobs, each from another visitor, and watches the second half of them. Returns the figures."""
     posted, ids = [], []
     for number in range(options.jobs):
         browser = Browser(port)
         begin = time.monotonic()
-        status, job = await browser.ask("POST", "/api/v1/jobs", {"kind": "convert", "address": f"load/m{number:02}"})
+        body = {"kind": "convert", "address": f"load/m{number:02}"}
+        status, job = await browser.request("POST", "/api/v1/jobs", body)
         assert status == 201, job
         posted.append(time.monotonic() - begin)
         ids.append(job["id"])
-        browser.leave()
+        browser.close()
     begin = time.monotonic()
     later = ids[options.jobs // 2:]
     opened, events, ends, lost = [], 0, {}, 0
@@ -165,7 +166,7 @@ def main():
             rates = {name: wrk(port, path, options.seconds) for name, path in PATHS.items() if "{" not in path}
         before = memory._of(server.pid)
         memory.start()
-        posted, opened, events, spread, lost, samples, seconds = asyncio.run(crowd(port, options))
+        posted, opened, events, spread, lost, samples, seconds = asyncio.run(run_clients(port, options))
         assert lost == 0 and len(opened) == options.watchers
         server.send_signal(signal.SIGINT)
         assert server.wait(30) == 0

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Adds to a wheel that auditwheel has repaired the license of every library in it, and rewrites its RECORD.
+"""Adds the license of each bundled library to a wheel from `auditwheel repair`, and rewrites its RECORD.
 
 usage: add_notices.py WHEEL   (on the Debian machine that built it; the Python must have nanobind installed)
 
-The licenses of shared libraries are the copyright files of their Debian packages, and the common licenses that those
-refer to. A library without a copyright file is an error.
+The licenses of shared libraries are the copyright files of their Debian packages and the common licenses that these
+refer to. Fails if a library has no copyright file.
 """
 import base64
 import hashlib
@@ -21,12 +21,12 @@ HEADER_ONLY = ["libcli11-dev"]  # compiled into the program
 
 
 def original_name(bundled):
-    """The name that auditwheel gave a hash: "libfmt-1a2b3c4d.so.9.1.0" -> "libfmt.so.9.1.0"."""
+    """Returns the name without auditwheel's hash: "libfmt-1a2b3c4d.so.9.1.0" -> "libfmt.so.9.1.0"."""
     return re.sub(r"-[0-9a-f]{8}(?=\.)", "", pathlib.PurePath(bundled).name, count=1)
 
 
 def packages_of(libraries):
-    """The Debian packages that installed these shared libraries."""
+    """Returns the Debian packages that installed these shared libraries."""
     command = ["dpkg-query", "-S", *(f"*/{library}" for library in libraries)]
     lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.splitlines()
     found = {pathlib.PurePath(line.split(": ")[1]).name: line.split(":")[0] for line in lines}
@@ -36,14 +36,14 @@ def packages_of(libraries):
 
 
 def debian_notices(packages):
-    """{file name: text} of the packages' copyright files, and of the common licenses that they refer to."""
+    """Returns {file name: text} of the packages' copyright files and of the common licenses that they refer to."""
     notices = {f"{package}.txt": (DOC / package / "copyright").read_text() for package in sorted(packages)}
     named = {name for text in notices.values() for name in re.findall(r"/usr/share/common-licenses/([\w.+-]*\w)", text)}
     return notices | {f"common-licenses/{name}": (COMMON / name).read_text() for name in sorted(named)}
 
 
 def nanobind_notices():
-    """nanobind and the robin_map in it, which are compiled into the extension module."""
+    """Returns the licenses of nanobind and its robin_map, which are compiled into the extension module."""
     nanobind = importlib.metadata.distribution("nanobind")
     (license_file,) = (file for file in nanobind.files if file.name == "LICENSE")
     robin_map = nanobind.locate_file("nanobind/ext/robin_map/include/tsl/robin_map.h").read_text()
@@ -56,9 +56,9 @@ def record_line(name, data):
 
 
 def add(wheel, notices):
-    """Writes the wheel anew, with `notices` in its dist-info/licenses/bundled."""
-    made = wheel.with_name(f".{wheel.name}")
-    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as new:
+    """Rewrites the wheel with `notices` in its dist-info/licenses/bundled."""
+    rewritten = wheel.with_name(f".{wheel.name}")
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(rewritten, "w", zipfile.ZIP_DEFLATED) as new:
         (record,) = (name for name in old.namelist() if name.endswith(".dist-info/RECORD"))
         lines = old.read(record).decode()
         for info in old.infolist():
@@ -69,7 +69,7 @@ def add(wheel, notices):
             new.writestr(path, text)
             lines += record_line(path, text.encode())
         new.writestr(record, lines)
-    os.replace(made, wheel)
+    os.replace(rewritten, wheel)
 
 
 def main(path):

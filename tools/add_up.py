@@ -17,7 +17,7 @@ def outcome(case):
 
 
 def count(path):
-    """Returns the outcomes of the tests in one file, and what is wrong with the file, or None."""
+    """Returns the outcomes of the tests in one file, and the error of the file, or None."""
     try:
         cases = list(xml.parse(path).iter("testcase"))
     except FileNotFoundError:
@@ -32,10 +32,10 @@ def count(path):
 def main(folder, *names):
     total = collections.Counter()
     for name in names:
-        outcomes, trouble = count(pathlib.Path(folder) / f"{name}.xml")
+        outcomes, error = count(pathlib.Path(folder) / f"{name}.xml")
         total += outcomes
-        if trouble:
-            print(f"{name}: {trouble}", file=sys.stderr)
+        if error:
+            print(f"{name}: {error}", file=sys.stderr)
     print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
     return 1 if total["failed"] else 0
 

@@ -41,7 +41,7 @@ ARROWS["cli"] = set(ARROWS)
 ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {
     "depickle/weights", "depickle/formats/pickle"}
 
-# Third-party headers stay inside .cpp files: nobody who includes ours needs them.
+# Third-party headers are included only by .cpp files, so that users of our headers do not need them.
 THIRD_PARTY = (
     "simdjson",
     "fmt/",
@@ -69,14 +69,14 @@ INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 
 def module_of(path):
-    """"depickle/base/error.h" -> "depickle/base", "server/hub/api/call.h" -> "server/hub/api", "cli/main.cpp" -> "cli"."""
+    """Returns the module of a path: "depickle/base/error.h" -> "depickle/base", "cli/main.cpp" -> "cli"."""
     parts = path.split("/")[:-1]
     nested = parts[:2] in (["depickle", "formats"], ["server", "hub"])
     return "/".join(parts[: 1 if parts[:1] == ["cli"] else 3 if nested else 2])
 
 
-def trouble(path, quote, included):
-    """Returns what is wrong with this include of this file, or None."""
+def include_error(path, quote, included):
+    """Returns the error of an include of a file, or None."""
     module, target = module_of(path), module_of(included)
     if included.startswith(THIRD_PARTY):
         return (
@@ -85,7 +85,7 @@ def trouble(path, quote, included):
             else f"third-party header {included} outside a .cpp file"
         )
     if quote == "<":
-        return f'project header {included} in angle brackets' if target in ARROWS else None
+        return f"project header {included} in angle brackets" if target in ARROWS else None
     if module not in ARROWS:
         return f"module {module} is not in the table of layers"
     if target not in ARROWS:
@@ -96,26 +96,26 @@ def trouble(path, quote, included):
 
 
 def check(root):
-    """Returns (complaints, number of files)."""
+    """Returns (errors, number of files)."""
     files = [
         path
         for top in ("depickle", "cli", "server", "python")
         for path in sorted(root.glob(f"{top}/**/*"))
         if path.suffix in (".h", ".cpp", ".inc")
     ]
-    complaints = []
+    errors = []
     for file in files:
         path = file.relative_to(root).as_posix()
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-            if (match := INCLUDE.match(line)) and (what := trouble(path, *match.groups())):
-                complaints.append(f"{path}:{number}: {what}")
-    return complaints, len(files)
+            if (match := INCLUDE.match(line)) and (error := include_error(path, *match.groups())):
+                errors.append(f"{path}:{number}: {error}")
+    return errors, len(files)
 
 
 def python_cycle(root):
     """Returns the modules of the Python package that import each other, in order, or [] if there is no such cycle.
 
-    Imports inside functions count too: they only hide a cycle. A module may import the package that contains it.
+    Imports inside functions also count. A module may import the package that contains it.
     """
     package = root / "python/depickle"
     imports = {}
@@ -138,8 +138,9 @@ def python_cycle(root):
     def walk(name, path):
         if name in path:
             return path[path.index(name):] + [name]
-        others = {other for other in imports.get(name, ()) if other in imports and not f"{name}.".startswith(f"{other}.")}
-        for other in sorted(others):
+        for other in sorted(imports.get(name, set()) & imports.keys()):
+            if f"{name}.".startswith(f"{other}."):
+                continue
             if cycle := walk(other, [*path, name]):
                 return cycle
         done.add(name)
@@ -153,11 +154,11 @@ def python_cycle(root):
 
 
 def main(root="."):
-    complaints, files = check(pathlib.Path(root))
+    errors, files = check(pathlib.Path(root))
     if cycle := python_cycle(pathlib.Path(root)):
-        complaints.append("python/depickle: these modules import each other: " + " -> ".join(cycle))
-    print("\n".join(complaints or [f"{files} files keep the layers"]))
-    return 1 if complaints or not files else 0
+        errors.append("python/depickle: modules import each other: " + " -> ".join(cycle))
+    print("\n".join(errors or [f"{files} files follow the table of layers"]))
+    return 1 if errors or not files else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`depickle` and `python -m depickle`: the bundled program takes this process over."""
+"""`depickle` and `python -m depickle`: replaces this process with the bundled program."""
 
 import os
 import sys

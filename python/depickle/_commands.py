@@ -1,14 +1,16 @@
-"""The commands of the program as functions. Each runs in a process of its own: what reads hostile files has no way
-into this one, other threads go on, and Ctrl-C stops it at once.
+"""The program's commands as functions.
 
-A path is a string or os.PathLike; an address is a path, hf://ORG/NAME[@REV][/PATH] or the address of a page.
-An answer of "no" is a result; what could not be done is an exception. The Hub, its cache and its token are those of
-huggingface_hub's environment; `token` is another one, or False for none.
+Each call runs the program in a child process: hostile files are never read in this process, other threads continue to
+run, and Ctrl-C stops the call at once.
+
+A path is a string or os.PathLike; an address is a path, hf://ORG/NAME[@REV][/PATH] or the URL of a page on the Hub.
+A negative answer is a result; a failure is an exception. The endpoint, the cache and the token are those of
+huggingface_hub's environment; `token` replaces the token, False sends none.
 """
 
 import os
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias
 
 from depickle import _program, _results
 from depickle._progress import Listener, Progress
@@ -16,7 +18,6 @@ from depickle._progress import Listener, Progress
 Address: TypeAlias = str | os.PathLike[str]
 Token: TypeAlias = str | bool | None
 Names: TypeAlias = str | Iterable[str]
-Kind = TypeVar("Kind")
 
 
 def convert(
@@ -40,17 +41,18 @@ def convert(
     token: Token = None,
     progress: Progress = None,
 ) -> _results.Conversion:
-    """Converts a file, a folder or a repository (ORG/NAME) to safetensors, and proves that nothing changed.
+    """Converts a file, a folder or a repository (ORG/NAME) to safetensors and verifies that every tensor is identical.
 
-    Without `output`, the result goes beside the source; of a repository it goes to `output`, or with `pr` into a pull
-    request. Nothing that exists is replaced without `force`. `root` is the part of a nested checkpoint to take ("." is
-    all of it), `receipt` the file of a proof for `verify`. Of tied tensors "hf" stores one and records the other names,
-    "copy" stores each; `keep` and `discard` name those to keep or to drop. `sandbox=False` is for kernels without
-    seccomp; `durable=False` does not wait for the disk. If any file fails, an exception says so, with the Conversion as its attribute `result`.
+    Without `output`, the target is written next to the source. A repository is converted to the folder `output`, or
+    with `pr` to a pull request. An existing file is replaced only with `force`. `root` is the part of a nested
+    checkpoint to convert ("." is all of it); `receipt` is a file to write for `verify`. For tied tensors, "hf" stores
+    one and records the other names, "copy" stores each; `keep` and `discard` name those to keep or to drop.
+    `sandbox=False` is for kernels without seccomp; `durable=False` does not wait for the disk. If a file fails, the
+    exception's attribute `result` is the Conversion.
     """
     _one_of("align", align, (8, 64, 4096))
     _one_of("tied", tied, ("hf", "copy"))
-    place = os.fsdecode(source) + (f"@{revision}" if revision else "")
+    address = os.fsdecode(source) + (f"@{revision}" if revision else "")
     options = [
         *_option("--output", output),
         *_option("--root", root),
@@ -62,11 +64,11 @@ def convert(
         *_flags(dry_run=dry_run, force=force, pr=pr, skip_unsupported=skip_unsupported),
         *_flags(no_checksums=not checksums, no_sandbox=not sandbox, no_sync=not durable),
     ]
-    json, code = _run("convert", options, [place], progress, _as(token))
+    json, code = _run("convert", options, [address], progress, _token_environment(token))
     json.setdefault("outcome", "nothing-to-do" if code == 3 else "planned" if dry_run else "written")
-    result = _results.made(_results.Conversion, json)
+    result = _results.from_json(_results.Conversion, json)
     if result.failed:
-        error = _program.kind_of(code)("\n".join(_told(failed) for failed in result.failed))
+        error = _program.exception_class(code)("\n".join(_failure_text(file) for file in result.failed))
         error.result = result  # type: ignore[attr-defined]
         raise error
     return result
@@ -75,44 +77,42 @@ def convert(
 def compare(
     a: Address, b: Address, *, root: str | None = None, token: Token = None, progress: Progress = None
 ) -> _results.Comparison:
-    """Compares two models of any format tensor by tensor. True where they are identical."""
-    json, _ = _run("compare", _option("--root", root), [a, b], progress, _as(token))
-    return _results.made(_results.Comparison, json)
+    """Compares two models of any format, tensor by tensor. True if they are identical."""
+    json, _ = _run("compare", _option("--root", root), [a, b], progress, _token_environment(token))
+    return _results.from_json(_results.Comparison, json)
 
 
 def scan(*addresses: Address, token: Token = None) -> _results.Scan:
-    """Says what loading these files would do beyond the building of tensors. True where that is nothing.
+    """Reports what loading these files would execute. True if it would only build tensors.
 
-    A folder is searched for what may be a pickle. A file that cannot be read is a finding too.
+    Folders are searched for files that may be pickles. A file that cannot be parsed is also a finding.
     """
     if not addresses:
         raise TypeError("scan() needs at least one address")
-    json, _ = _run("scan", [], addresses, None, _as(token))
-    return _results.made(_results.Scan, json)
+    json, _ = _run("scan", [], addresses, None, _token_environment(token))
+    return _results.from_json(_results.Scan, json)
 
 
-def check(
-    repo: str, number: int | None = None, *, token: Token = None, progress: Progress = None
-) -> _results.Check:
-    """Holds a pull request against its base: which files change, and each tensor. True where it is the same model.
+def check(repo: str, number: int | None = None, *, token: Token = None, progress: Progress = None) -> _results.Check:
+    """Compares a pull request with its base: changed files and every tensor. True if the model is the same.
 
-    `repo` is ORG/NAME, or the address of the pull request, which has its number.
+    `repo` is ORG/NAME, or the URL of the pull request, which contains the number.
     """
-    words = [repo] if number is None else [repo, str(int(number))]
-    json, _ = _run("check", [], words, progress, _as(token))
-    return _results.made(_results.Check, json)
+    arguments = [repo] if number is None else [repo, str(int(number))]
+    json, _ = _run("check", [], arguments, progress, _token_environment(token))
+    return _results.from_json(_results.Check, json)
 
 
 def verify(receipt: Address) -> _results.Verification:
-    """Proves a receipt of `convert` again: digests of files and tensors, and the source where it is still there."""
+    """Verifies a receipt of `convert`: the digests of files and tensors, and the source if it still exists."""
     json, _ = _run("verify", [], [receipt])
-    return _results.made(_results.Verification, json)
+    return _results.from_json(_results.Verification, json)
 
 
 def inspect(address: Address, *, root: str | None = None, token: Token = None) -> _results.Inspection:
-    """Lists the tensors of a model without reading them; of one on the Hub by a few range requests."""
-    json, _ = _run("inspect", _option("--root", root), [address], None, _as(token))
-    return _results.made(_results.Inspection, json)
+    """Lists the tensors of a model without reading them; a model on the Hub takes a few range requests."""
+    json, _ = _run("inspect", _option("--root", root), [address], None, _token_environment(token))
+    return _results.from_json(_results.Inspection, json)
 
 
 def download(
@@ -128,9 +128,9 @@ def download(
     token: Token = None,
     progress: Progress = None,
 ) -> _results.Download:
-    """Fetches what a model library would load into the cache that huggingface_hub shares.
+    """Downloads the files that a model library would load into huggingface_hub's cache.
 
-    `include` are patterns of names, in place of that choice. `paranoid` refuses pickles.
+    `include` selects files by name patterns instead. `paranoid` refuses pickles.
     """
     options = [
         *_option("--revision", revision),
@@ -140,8 +140,8 @@ def download(
         *_flags(paranoid=paranoid, only_weights=only_weights),
     ]
     cache = {} if cache_dir is None else {"HF_HUB_CACHE": os.fsdecode(cache_dir)}
-    json, _ = _run("download", options, [repo], progress, {**_as(token), **cache})
-    return _results.made(_results.Download, json)
+    json, _ = _run("download", options, [repo], progress, {**_token_environment(token), **cache})
+    return _results.from_json(_results.Download, json)
 
 
 def _run(
@@ -153,8 +153,8 @@ def _run(
 ) -> tuple[dict[str, Any], int]:
     with Listener(progress) as listener:
         events = ["--events"] if listener else []
-        places = [os.fsdecode(address) for address in addresses]
-        return _program.run([command, "--json", *events, *options, "--", *places], listener, environment)
+        decoded = [os.fsdecode(address) for address in addresses]
+        return _program.run([command, "--json", *events, *options, "--", *decoded], listener, environment)
 
 
 def _option(name: str, value: Address | None) -> list[str]:
@@ -166,20 +166,20 @@ def _options(name: str, values: Names) -> list[str]:
 
 
 def _flags(**flags: bool) -> list[str]:
-    return [f"--{name.replace('_', '-')}" for name, wanted in flags.items() if wanted]
+    return [f"--{name.replace('_', '-')}" for name, is_set in flags.items() if is_set]
 
 
 def _one_of(name: str, value: object, values: tuple[object, ...]) -> None:
     if value not in values:
-        raise ValueError(f"{name} is {value!r}, not one of {', '.join(map(repr, values))}")
+        raise ValueError(f"{name} is {value!r} (expected one of {', '.join(map(repr, values))})")
 
 
-def _as(token: Token) -> dict[str, str]:
-    """A token travels in the environment: the words of a process can be read by everybody."""
+def _token_environment(token: Token) -> dict[str, str]:
+    """The token is passed in the environment: every user can read the arguments of a process."""
     if token is False:
         return {"HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     return {"HF_TOKEN": token, "HF_HUB_DISABLE_IMPLICIT_TOKEN": ""} if isinstance(token, str) else {}
 
 
-def _told(failed: _results.FailedFile) -> str:
-    return f"{failed.error}\nhint: {failed.hint}" if failed.hint else failed.error
+def _failure_text(file: _results.FailedFile) -> str:
+    return f"{file.error}\nhint: {file.hint}" if file.hint else file.error

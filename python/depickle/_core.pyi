@@ -1,4 +1,4 @@
-"""The extension module. What is public of it is re-exported by `depickle` and `depickle.safetensors`."""
+"""The extension module. `depickle` and `depickle.safetensors` re-export its public names."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping as MappingOf, Sequence
@@ -10,14 +10,14 @@ from typing_extensions import Buffer, Self
 __version__: str
 
 class SafetensorError(Exception):
-    """What is wrong with a safetensors file, or with what was to become one."""
+    """A safetensors file is invalid, or its tensors cannot be saved."""
 
 class FileNotFound(FileNotFoundError):
     """A safetensors file that does not exist."""
 
 @final
 class Mapping:
-    """A mapped file that tensors live in: a writable buffer of its bytes. Writing to it never changes the file."""
+    """A private mapping of a file, as a writable buffer. Writing to it does not change the file."""
 
     def __buffer__(self, flags: int, /) -> memoryview: ...
 
@@ -28,18 +28,19 @@ class _OpenFile(Protocol):
 
 @final
 class TensorSpec:
-    """Where the bytes of a tensor lie, in C order. The caller keeps the memory alive while it is written.
+    """A tensor to save: dtype, shape, and the address of its bytes in C order.
 
-    `shape` is the framework's: the last dimension of float4_e2m1fn_x2 counts pairs.
+    The caller keeps the memory alive until it is written. `shape` is that of the framework: the last dimension of
+    float4_e2m1fn_x2 counts pairs.
     """
 
     def __init__(self, *, dtype: str, shape: Sequence[int], data_ptr: int, data_len: int) -> None: ...
     @property
     def dtype(self) -> str:
-        """In the format's own spelling: "F32"."""
+        """The dtype in the format's spelling: "F32"."""
     @property
     def shape(self) -> list[int]:
-        """As the header will say it."""
+        """The shape in the header."""
     @property
     def data_ptr(self) -> int: ...
     @property
@@ -47,20 +48,20 @@ class TensorSpec:
 
 @final
 class PySafeSlice:
-    """A tensor of which only what an index takes is read: slice[2:, :8]."""
+    """A tensor that is read only as far as it is indexed: slice[2:, :8]."""
 
     def get_shape(self) -> list[int]:
-        """The shape as the file says it."""
+        """The shape in the file's header."""
     def get_dtype(self) -> str:
-        """The dtype in the format's own spelling, as "F32"."""
+        """The dtype in the format's spelling, such as "F32"."""
     def __getitem__(self, index: Any, /) -> Any: ...
 
 class safe_open:
-    """A safetensors file, opened lazily: tensors are made when they are asked for.
+    """An open safetensors file, whose tensors are created on request.
 
     framework  pt, torch, pytorch; np, numpy; tf, tensorflow; jax, flax; mlx; paddle
-    device     where the tensors go, by name, number or torch.device
-    backend    "mmap": tensors lie in the file, which is mapped; "pread": they are read, by several threads;
+    device     the device of the tensors: a name, a number or a torch.device
+    backend    "mmap": tensors point into a mapping of the file; "pread": several threads read them into memory;
                None or "auto": pread on network file systems, mmap on others
     """
 
@@ -72,30 +73,30 @@ class safe_open:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
     def close(self) -> None:
-        """Gives the file back. Tensors and slices made of it stay valid."""
+        """Closes the file. Its tensors and slices stay valid."""
     def keys(self) -> list[str]:
         """The names of the tensors, sorted."""
     def offset_keys(self) -> list[str]:
         """The names of the tensors, in the order of their bytes."""
     def metadata(self) -> dict[str, str] | None:
-        """`__metadata__` of the file; None where there is none."""
+        """The `__metadata__` of the file; None if it has none."""
     def get_tensor(self, name: str) -> Any:
-        """A whole tensor."""
+        """Returns a whole tensor."""
     def get_tensors(self, names: Sequence[str] | None = None) -> dict[str, Any]:
-        """Tensors by name, in the order of `names`; all of them in the order of their bytes where None."""
+        """Returns tensors by name, in the order of `names`; if None, all tensors in the order of their bytes."""
     def get_slice(self, name: str) -> PySafeSlice:
-        """The tensor to be indexed: only what is taken is read."""
+        """Returns a tensor to index; only the indexed part is read."""
     def __len__(self) -> int: ...
     def __contains__(self, name: object, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
 def _safe_open_handle(f: _OpenFile, framework: str, device: Any = "cpu", *, backend: str | None = None) -> safe_open:
-    """safe_open of what a file object with fileno() and name has open."""
+    """Returns safe_open of an open file, which has `fileno()` and `name`."""
 
 def serialize(
     tensor_dict: MappingOf[str, TensorSpec | dict[str, Any]], metadata: dict[str, str] | None = None
 ) -> bytes:
-    """A safetensors file of {name: TensorSpec} (or of 0.7's {name: {"dtype", "shape", "data"}}), as bytes."""
+    """Returns a safetensors file with the tensors {name: TensorSpec}, or 0.7's {name: {"dtype", "shape", "data"}}."""
 
 def serialize_file(
     tensor_dict: MappingOf[str, TensorSpec | dict[str, Any]],
@@ -104,16 +105,16 @@ def serialize_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Writes the same to a file, which appears complete or not at all; `durable` waits until it is on the disk."""
+    """Writes a safetensors file atomically; with `durable` the call returns after the file is synced."""
 
 def deserialize(bytes: Buffer) -> list[tuple[str, dict[str, Any]]]:
-    """[(name, {"shape", "dtype", "data"}), ...] of a whole file in memory, in the order of its bytes."""
+    """Returns [(name, {"shape", "dtype", "data"}), ...] for a file in memory, in the order of its bytes."""
 
 def is_model_file_name(path: str | os.PathLike[str]) -> bool:
     """Returns whether the name is that of a model's file (weights, an index, JSON), not of a repository ORG/NAME."""
 
 class OpenWeights:
-    """The table behind depickle.open."""
+    """The implementation of depickle.open."""
 
     def __init__(self, path: str | os.PathLike[str], framework: str, root: str) -> None: ...
     def tensor(self, name: str) -> Any: ...
@@ -144,4 +145,4 @@ def torch_load(
     also_of_cpu: bool,
     inert: Callable[[str, str, Any, Any], Any] | None,
 ) -> Any:
-    """What torch.load would return of a torch file; nothing in it is imported or called."""
+    """Returns the values that torch.load would return; nothing that the file names is imported or called."""

@@ -1,4 +1,4 @@
-"""`forbid_pickle`: a switch for the whole process, after which nobody unpickles weights."""
+"""`forbid_pickle`: makes every unpickling of weights in this process raise."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from depickle._rebind import rebind, undo
 _lock = threading.RLock()
 _active = 0
 _rebound: list[Any] = []
-_stubs: dict[int, tuple[Any, Any]] = {}  # by the id of an original: it and its stub, one for ever
+_stubs: dict[int, tuple[Any, Any]] = {}  # id of an original function: (original, its only stub)
 
-_HINT = "hint: depickle.torch.load reads it without executing anything, `depickle convert` makes safetensors of it"
+_HINT = "hint: load it with depickle.torch.load, or convert it with depickle.convert"
 
 
 class _Forbidden:
-    """What `forbid_pickle` returns: the switch, on. `undo` (or the end of a `with` block) turns this one off."""
+    """The result of `forbid_pickle`. `undo`, or the end of a `with` block, reverts that call."""
 
     def __init__(self) -> None:
-        self._on = True
+        self._is_active = True
 
     def undo(self) -> None:
-        """Allows unpickling again, unless another forbid_pickle forbids it. A second call does nothing."""
+        """Allows unpickling again, unless another forbid_pickle is active. A second call does nothing."""
         with _lock:
-            if self._on:
-                self._on = False
+            if self._is_active:
+                self._is_active = False
                 _release()
 
     allow = undo
@@ -45,18 +45,18 @@ class _Forbidden:
 
 
 def forbid_pickle() -> _Forbidden:
-    """From now on, whatever would unpickle weights in this process raises pickle.UnpicklingError.
+    """Makes every call that would unpickle weights in this process raise pickle.UnpicklingError.
 
-    That is torch.load (with weights_only too: it is still a pickle), torch.jit.load, torch.package, what torch.hub and
-    other libraries load through these, pickled tensors in any pickle, numpy's arrays of objects (allow_pickle=True of
-    plain arrays goes on working), joblib.load and pandas.read_pickle, whether these modules are imported already or
-    later. The module `pickle` itself is left alone: multiprocessing cannot do without. depickle.torch.load goes on, and
-    so does torch.load after depickle.torch.install(): they execute nothing.
+    These are torch.load (also with weights_only), torch.jit.load, torch.package, torch.hub and other libraries that
+    load through these, pickled tensors in any pickle, numpy's arrays of objects (plain arrays still load with
+    allow_pickle=True), joblib.load and pandas.read_pickle, also if these modules are imported later. The module
+    `pickle` itself is not changed, because multiprocessing needs it. depickle.torch.load still works, as does
+    torch.load after depickle.torch.install(): they execute nothing.
 
         with depickle.forbid_pickle():          # or: forbidden = depickle.forbid_pickle(); …; forbidden.undo()
             model = load_somehow(path)
 
-    May be nested, and used from several threads; it is on until the last one is undone.
+    Calls may be nested and come from several threads; unpickling is allowed again when the last one is undone.
     """
     global _active
     with _lock:
@@ -78,24 +78,24 @@ def _release() -> None:
 
 
 def _guard(module_name: str) -> None:
-    """Puts stubs in the place of a loaded module's functions."""
+    """Replaces functions of a loaded module by stubs."""
     module = sys.modules.get(module_name)
     for name, make in _GUARDS[module_name].items():
         owner, _, attribute = name.rpartition(".")
-        place: Any = getattr(module, owner, None) if owner else module
-        original = vars(place).get(attribute) if place is not None else None
+        namespace: Any = getattr(module, owner, None) if owner else module
+        original = vars(namespace).get(attribute) if namespace is not None else None
         if original is None or _is_ours(original):
             continue
         _, stub = _stubs.setdefault(id(original), (original, make(original)))
         if owner:
-            setattr(place, attribute, stub)
-            _rebound.append((_Attributes(place), attribute, original, stub))
+            setattr(namespace, attribute, stub)
+            _rebound.append((_Attributes(namespace), attribute, original, stub))
         else:
             _rebound.extend(rebind(original, stub))
 
 
 class _Attributes:
-    """A class's attributes as `undo` takes a module's names."""
+    """The attributes of a class, with the interface that `undo` expects of a module's names."""
 
     def __init__(self, owner: type) -> None:
         self.owner = owner
@@ -108,17 +108,17 @@ class _Attributes:
 
 
 def _is_ours(function: Any) -> bool:
-    """A stub, or depickle.torch's load in the place of torch.load."""
+    """Whether the function is a stub, or depickle.torch.load in place of torch.load."""
     return getattr(getattr(function, "__code__", None), "co_filename", "").startswith(os.path.dirname(__file__))
 
 
 def _refuse(what: str, source: Any) -> None:
     name = source if isinstance(source, (str, os.PathLike)) else getattr(source, "name", type(source).__name__)
-    raise pickle.UnpicklingError(f"{what}({name!r}): pickle is forbidden here, by depickle.forbid_pickle()\n{_HINT}")
+    raise pickle.UnpicklingError(f"{what}({name!r}): pickle is forbidden by depickle.forbid_pickle()\n{_HINT}")
 
 
 def _stub(check: Callable[..., None]) -> Callable[[Any], Any]:
-    """Makes stubs that run `check` on the arguments, then the original. One that outlives the switch only passes on."""
+    """Creates stubs that run `check` on the arguments, then the original. An inactive stub only calls the original."""
 
     def make(original: Any) -> Any:
         @functools.wraps(original)
@@ -141,14 +141,14 @@ def _always(what: str, position: int = 0) -> Callable[[Any], Any]:
 
 def _check_torch_load(f: Any = None, *args: Any, **kwargs: Any) -> None:
     if isinstance(f, (str, os.PathLike)) and os.fspath(f).endswith(".safetensors"):
-        return  # which torch.load reads as what it is
+        return  # torch.load reads it as safetensors
     _refuse("torch.load", f)
 
 
 def _check_numpy_load(
     file: Any = None, mmap_mode: Any = None, allow_pickle: bool = False, *args: Any, **kwargs: Any
 ) -> None:
-    """Anything but an .npy or .npz would be unpickled; what is in these goes through read_array."""
+    """Refuses files other than .npy and .npz, which numpy would unpickle. Their arrays go through read_array."""
     if not allow_pickle:
         return
     if isinstance(file, (str, os.PathLike)):
@@ -190,7 +190,7 @@ _GUARDS: dict[str, dict[str, Callable[[Any], Any]]] = {
 
 
 class _Watcher:
-    """Guards modules as they are imported: first in sys.meta_path, it lets the usual finder find them."""
+    """Guards modules when they are imported. First in sys.meta_path; the usual finder finds the modules."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in _GUARDS:

@@ -1,4 +1,4 @@
-"""Opens weights: `open`, of a path or an address, and `from_pretrained`, of what a model library would load."""
+"""`open` opens the weights at a path or an address, `from_pretrained` those that a model library would load."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from depickle._weights import Weights
 
 
 def open(addr: str | os.PathLike[str], framework: str = "pt", root: str = "") -> Weights:
-    """Opens weights, whatever holds them: a safetensors or torch file, an index of shards, a folder with one model.
+    """Opens the weights in a safetensors or torch file, an index of shards, or a folder with one model.
 
-    What it is is found by content. `addr` may also be on the Hub (hf://ORG/NAME[@REV][/PATH], a page's address, or
-    ORG/NAME[@REV] where there is no such path): it is fetched into the cache first. `framework` makes the tensors:
-    "pt", "np", "tf", "jax", "mlx", "paddle". `root` is the part of a nested checkpoint ("state_dict"; "." is all of
-    it); without it, the model's weights are looked for. Nothing in a pickle is executed.
+    The format is detected from the content. `addr` may also be on the Hub (hf://ORG/NAME[@REV][/PATH], the URL of a
+    page, or ORG/NAME[@REV] if no such path exists): it is downloaded into the cache first. `framework` selects the
+    type of the tensors: "pt", "np", "tf", "jax", "mlx", "paddle". `root` is the part of a nested checkpoint
+    ("state_dict"; "." is all of it); without it, the part with the model's weights is searched. Nothing in a pickle is
+    executed.
     """
-    place = os.fsdecode(addr)
-    if place.startswith(("hf://", "https://")) or (not os.path.exists(place) and _is_repository(place)):
-        place = _fetched(place)
-    return Weights(_core.OpenWeights(place, framework, root))
+    address = os.fsdecode(addr)
+    if address.startswith(("hf://", "https://")) or (not os.path.exists(address) and _is_repository(address)):
+        address = _download(address)
+    return Weights(_core.OpenWeights(address, framework, root))
 
 
 def _is_repository(addr: str) -> bool:
-    """ORG/NAME[@REV], and by its look no path."""
+    """Whether `addr` has the form ORG/NAME[@REV] and does not look like a path."""
     parts = addr.split("/")
     if len(parts) != 2 or _core.is_model_file_name(addr):
         return False
     return all(part and not part.startswith((".", "~")) for part in parts)
 
 
-def _fetched(address: str) -> str:
-    """Where the model, or the file that the address names, is in the cache."""
+def _download(address: str) -> str:
+    """Downloads the model or the file at `address` and returns its path in the cache."""
     found = _commands.download(address, only_weights=True)
     if len(found.models) > 1:
         names = ", ".join(model.name for model in found.models)
-        raise ValueError(f"{address}: is a pipeline of several models ({names})\nhint: name the file of one")
+        raise ValueError(f"{address}: is a pipeline of several models ({names})\nhint: name the file of one model")
     return found.models[0].path if found.models else found.path
 
 
@@ -53,20 +54,20 @@ def from_pretrained(
     token: Token = None,
     progress: Progress = None,
 ) -> Weights:
-    """Opens the weights that a model library would load: of a repository, through the cache, or of a path that exists.
+    """Opens the weights that a model library would load from a repository (through the cache) or from an existing path.
 
-    safetensors is taken where there is any; a pickle is read without executing it, or with `paranoid` refused.
+    safetensors files are preferred. A pickle is read without executing it; with `paranoid` it is refused.
     """
-    place = os.fsdecode(repo_or_path)
-    if os.path.exists(place):
+    address = os.fsdecode(repo_or_path)
+    if os.path.exists(address):
         if revision or variant:
-            raise ValueError(f"{place}: is a path; a revision or a variant is chosen in a repository")
-        place = os.path.join(place, subfolder) if subfolder else place
+            raise ValueError(f"{address}: is a path (revision and variant need a repository)")
+        path = os.path.join(address, subfolder) if subfolder else address
         if paranoid:
-            _refuse_pickles(place)
-        return open(place, framework=framework)
+            _refuse_pickles(path)
+        return open(path, framework=framework)
     found = _commands.download(
-        place,
+        address,
         revision=revision,
         variant=variant,
         subfolder=subfolder,
@@ -78,11 +79,11 @@ def from_pretrained(
     )
     if len(found.models) > 1:
         names = ", ".join(model.name for model in found.models)
-        raise ValueError(f"{place}: is a pipeline of several models\nhint: choose one as subfolder: {names}")
+        raise ValueError(f"{address}: is a pipeline of several models\nhint: choose one with subfolder=: {names}")
     return open(found.models[0].path if found.models else found.path, framework=framework)
 
 
-def _refuse_pickles(place: str) -> None:
-    container = _commands.inspect(place).container
+def _refuse_pickles(path: str) -> None:
+    container = _commands.inspect(path).container
     if not container.startswith("safetensors"):
-        raise pickle.UnpicklingError(f"{place}: is a pickle\nhint: depickle.convert makes safetensors of it")
+        raise pickle.UnpicklingError(f"{path}: is a pickle\nhint: depickle.convert converts it to safetensors")

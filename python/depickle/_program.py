@@ -1,4 +1,4 @@
-"""The bundled program as a child process: its answers are JSON, its errors exceptions, and Ctrl-C is Ctrl-C."""
+"""Runs the bundled program as a child process: parses its JSON, raises its errors, and forwards Ctrl-C."""
 
 import errno
 import json
@@ -18,93 +18,124 @@ _ERROR = "depickle.error/1"
 
 
 def find() -> str:
-    """The program that came with the package, else the one that DEPICKLE_PROGRAM names."""
-    named = os.environ.get("DEPICKLE_PROGRAM", "")
-    for program in (_BUNDLED, named):
+    """Returns the path of the program in the package, else the path in DEPICKLE_PROGRAM."""
+    configured = os.environ.get("DEPICKLE_PROGRAM", "")
+    for program in (_BUNDLED, configured):
         if os.access(program, os.X_OK):
             return program
-    reason = "the program is missing: install the package again, or name it in DEPICKLE_PROGRAM"
-    raise FileNotFoundError(errno.ENOENT, reason, named or _BUNDLED)
+    reason = "the program is missing: install the package again, or set DEPICKLE_PROGRAM to its path"
+    raise FileNotFoundError(errno.ENOENT, reason, configured or _BUNDLED)
 
 
 def run(
-    words: Sequence[str], on_event: Callable[[Json], object] | None = None, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    on_event: Callable[[Json], object] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[Json, int]:
-    """Runs `depickle WORDS…`; returns the object that it answered with, and its exit code.
+    """Runs `depickle ARGUMENTS…` and returns its JSON object and its exit code.
 
-    An error of the program is raised. Whatever is raised here meanwhile, be it KeyboardInterrupt or by `on_event`,
-    stops the program first, which leaves nothing half-done.
+    An error of the program is raised. An exception that is raised meanwhile (KeyboardInterrupt, or one from `on_event`)
+    first stops the program, which then removes its unfinished files.
     """
-    # The locale is part of the contract: in another one the program spells its answer in ASCII.
-    surroundings = {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **(environment or {})}
-    # A session of its own: a terminal's Ctrl-C reaches only this process, which passes it on once. Twice would kill.
+    # Without a UTF-8 locale, the program writes its output in ASCII.
+    child_environment = {**os.environ, "LC_ALL": "C.UTF-8", "NO_COLOR": "1", **(environment or {})}
+    # In a session of its own, the program gets the terminal's Ctrl-C only once, from this process. A second one would
+    # kill it.
     with subprocess.Popen(
-        [find(), *words],
+        [find(), *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=surroundings,
+        env=child_environment,
         start_new_session=True,
     ) as process:
         try:
-            out, said = _listen(process, on_event)
+            out, err = _read_output(process, on_event)
             code = process.wait()
         except BaseException:
             _stop(process)
             raise
-    answer = _parsed(out)
-    if answer is None:
-        reason = said.strip() or "it said nothing"
-        raise RuntimeError(f"depickle {words[0]} {_ending(code)} without an answer: {reason}")
-    if answer.get("schema") == _ERROR:
-        raise exception(answer, _last_error(said))
-    return answer, code
+    result = _parse(out)
+    if result is None:
+        reason = err.strip() or "stderr is empty"
+        raise RuntimeError(f"depickle {arguments[0]} {_describe_exit(code)} without a result: {reason}")
+    if result.get("schema") == _ERROR:
+        raise exception(result, _last_error(err))
+    return result, code
 
 
 def exception(error: Json, text: str) -> BaseException:
-    """The exception for an error of the program (docs/json.md): the one table of the package."""
-    code, message, hint, file = error["code"], error["message"], error["hint"], error["file"]
-    reason = f"{message}\nhint: {hint}" if hint else message
-    if code == "not_found" and file and not os.path.exists(file):  # else something in it is missing
-        return FileNotFoundError(error["errno"] or errno.ENOENT, reason, file)
+    """Returns the exception for an error of the program (docs/json.md); `text` is what it printed on stderr."""
+    code, message, file, hint = error["code"], error["message"], error["file"], _hint(error)
+    if code == "not_found" and file and not os.path.exists(file):  # else a part of an existing file is missing
+        return FileNotFoundError(error["errno"] or errno.ENOENT, _with_hint(message, hint), file)
     if code == "io":
-        return OSError(error["errno"] or errno.EIO, reason, file)
-    return _KINDS.get(code, ValueError)(text)
+        return OSError(error["errno"] or errno.EIO, _with_hint(message, hint), file)
+    return _EXCEPTIONS.get(code, ValueError)(_with_hint(text.partition("\nhint: ")[0], hint))
 
 
-_KINDS: dict[str, type[BaseException]] = {
+_EXCEPTIONS: dict[str, type[BaseException]] = {
     "unsafe": pickle.UnpicklingError,
     "denied": PermissionError,
     "network": ConnectionError,
     "cancelled": KeyboardInterrupt,
 }
 
+# The arguments of this package's functions, by the error's reason. The program's own hints name its options.
+_HINTS = {
+    "target_exists": "choose another output, or replace the file with force=True",
+    "target_is_source": "choose another output",
+    "target_taken": "convert the file alone, with another output",
+    "no_space": "choose an output on another disk",
+    "checksum_mismatch": "checksums=False converts the file as it is",
+    "unsupported_dtype": "skip_unsupported=True converts the other tensors and lists the skipped ones",
+    "ambiguous_root": 'choose one with root=, or take everything with root="."',
+    "no_tensors": "choose a part with root=",
+    "no_such_variant": 'omit variant=, or list the names with download(include=["*.safetensors", "*.bin"])',
+    "only_pickle": "convert(repo, pr=True) opens a pull request that adds safetensors",
+    "no_sandbox": "convert(..., sandbox=False) reads the file without the sandbox",
+}
 
-def kind_of(exit_code: int) -> type[BaseException]:
-    """The class for what failed as a part of an answer, of which only the exit code is known."""
+
+def _hint(error: Json) -> str:
+    """Returns the error's hint, with the program's options replaced by the arguments of Python's functions."""
+    ours = _HINTS.get(error["reason"])
+    if ours is None:
+        return str(error["hint"])
+    # The program appends its options to the library's hint: "free space on the disk; choose another disk with -o".
+    general = error["hint"].rpartition("; ")[0]
+    return f"{general}; {ours}" if general else ours
+
+
+def _with_hint(text: str, hint: str) -> str:
+    return f"{text}\nhint: {hint}" if hint else text
+
+
+def exception_class(exit_code: int) -> type[BaseException]:
+    """Returns the exception class for failed files inside a result, for which only the exit code is known."""
     return {1: pickle.UnpicklingError, 4: PermissionError, 75: ConnectionError}.get(exit_code, ValueError)
 
 
-def _listen(process: "subprocess.Popen[bytes]", on_event: Callable[[Json], object] | None) -> tuple[bytes, str]:
-    """What the process writes to stdout but for events, and to stderr, until it closes both."""
-    out, said = bytearray(), bytearray()
+def _read_output(process: "subprocess.Popen[bytes]", on_event: Callable[[Json], object] | None) -> tuple[bytes, str]:
+    """Reads stdout and stderr until the process closes both; passes the events on stdout to `on_event`."""
+    out, err = bytearray(), bytearray()
     with selectors.DefaultSelector() as pipes:
         pipes.register(process.stdout, selectors.EVENT_READ, out)  # type: ignore[arg-type]
-        pipes.register(process.stderr, selectors.EVENT_READ, said)  # type: ignore[arg-type]
+        pipes.register(process.stderr, selectors.EVENT_READ, err)  # type: ignore[arg-type]
         while pipes.get_map():
             for key, _ in pipes.select():
                 chunk = os.read(key.fd, 1 << 16)
                 if not chunk:
                     pipes.unregister(key.fileobj)
                 key.data.extend(chunk)
-            for event in _events(out):
+            for event in _take_events(out):
                 if on_event:
                     on_event(event)
-    return bytes(out), said.decode("utf-8", "backslashreplace")
+    return bytes(out), err.decode("utf-8", "backslashreplace")
 
 
-def _events(out: bytearray) -> Iterator[Json]:
-    """Takes the events that have come whole from the beginning of `out`; the answer follows them."""
+def _take_events(out: bytearray) -> Iterator[Json]:
+    """Removes the complete events from the start of `out`; the result follows them."""
     while out.startswith(_EVENT) and b"\n" in out:
         end = out.index(b"\n") + 1
         line = bytes(out[:end])
@@ -115,25 +146,25 @@ def _events(out: bytearray) -> Iterator[Json]:
 def _stop(process: "subprocess.Popen[bytes]") -> None:
     process.send_signal(signal.SIGINT)
     try:
-        process.communicate()  # what it still says must not fill a pipe
-    except BaseException:  # a second Ctrl-C: no more patience
+        process.communicate()  # drains the pipes, so that the process does not block on a full one
+    except BaseException:  # a second Ctrl-C
         process.kill()
         process.communicate()
         raise
 
 
-def _parsed(out: bytes) -> Json | None:
+def _parse(out: bytes) -> Json | None:
     try:
-        answer = json.loads(out)
+        result = json.loads(out)
     except ValueError:
         return None
-    return answer if isinstance(answer, dict) else None
+    return result if isinstance(result, dict) else None
 
 
-def _ending(code: int) -> str:
-    return f"ended with {code}" if code >= 0 else f"was ended by {signal.Signals(-code).name}"
+def _describe_exit(code: int) -> str:
+    return f"exited with code {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
 
-def _last_error(said: str) -> str:
-    """What the program said after `error:`, with the line of its hint."""
-    return f"\n{said}".rpartition("\nerror: ")[2].strip()
+def _last_error(err: str) -> str:
+    """Returns the text after the last `error:`, with the line of its hint."""
+    return f"\n{err}".rpartition("\nerror: ")[2].strip()

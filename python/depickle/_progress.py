@@ -1,4 +1,4 @@
-"""What `progress=` takes: True, a function, or a progress bar in the manner of tqdm."""
+"""The argument `progress=`: True, a function, or a progress bar with the interface of tqdm."""
 
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
@@ -7,7 +7,7 @@ from depickle._results import Step
 
 
 class Bar(Protocol):
-    """As much of a tqdm bar as is needed."""
+    """The required part of a tqdm bar's interface."""
 
     total: Any
 
@@ -18,30 +18,30 @@ Progress: TypeAlias = bool | Callable[[Step], object] | Bar | type[Any] | None
 
 
 class Listener:
-    """Tells `progress` what the program reports. Use it as a context: a bar that was made here ends with the job."""
+    """A context manager that forwards the program's events to `progress`; on exit it closes the bar that it created."""
 
     def __init__(self, progress: Progress) -> None:
-        self._made: Any = None
-        self._tell: Callable[[Step], object] | None = None
+        self._own_bar: Any = None
+        self._notify: Callable[[Step], object] | None = None
         listener: Any = _tqdm() if progress is True else progress
         if isinstance(listener, type) and hasattr(listener, "update"):
-            listener = self._made = listener(total=0, unit="B", unit_scale=True)
+            listener = self._own_bar = listener(total=0, unit="B", unit_scale=True)
         if hasattr(listener, "update"):
-            self._tell = _Advance(listener)
+            self._notify = _BarUpdater(listener)
         elif callable(listener):
-            self._tell = listener
+            self._notify = listener
         elif listener:
-            raise TypeError(f"progress is of type {type(listener).__name__}, not True, a function or a tqdm bar")
+            raise TypeError(f"progress is a {type(listener).__name__} (expected True, a function or a tqdm bar)")
 
     def __enter__(self) -> Callable[[dict[str, Any]], object] | None:
-        tell = self._tell
-        if not tell:
+        notify = self._notify
+        if not notify:
             return None
-        return lambda event: tell(Step(event["phase"], event["file"], event["done_bytes"], event["total_bytes"]))
+        return lambda event: notify(Step(event["phase"], event["file"], event["done_bytes"], event["total_bytes"]))
 
     def __exit__(self, *_: object) -> None:
-        if self._made is not None:
-            self._made.close()
+        if self._own_bar is not None:
+            self._own_bar.close()
 
 
 def _tqdm() -> type[Any]:
@@ -50,19 +50,19 @@ def _tqdm() -> type[Any]:
     return tqdm  # type: ignore[no-any-return, unused-ignore]
 
 
-class _Advance:
-    """One bar for all phases of all files: its total grows as they begin, which no bar minds."""
+class _BarUpdater:
+    """One bar for all phases of all files. Its total grows as phases start."""
 
     def __init__(self, bar: Any) -> None:
         self._bar = bar
-        self._done: dict[tuple[str, str], int] = {}
+        self._done_bytes: dict[tuple[str, str], int] = {}
 
     def __call__(self, step: Step) -> None:
-        what = (step.phase, step.file)
-        if what not in self._done:
-            self._done[what] = 0
+        key = (step.phase, step.file)
+        if key not in self._done_bytes:
+            self._done_bytes[key] = 0
             self._bar.total = (self._bar.total or 0) + step.total_bytes
             if hasattr(self._bar, "set_description"):
                 self._bar.set_description(f"{step.phase} {step.file}", refresh=False)
-        self._bar.update(step.done_bytes - self._done[what])
-        self._done[what] = step.done_bytes
+        self._bar.update(step.done_bytes - self._done_bytes[key])
+        self._done_bytes[key] = step.done_bytes

@@ -1,15 +1,15 @@
-"""Putting a function in another's place, wherever modules have it by name."""
+"""Replaces a function in every loaded module that refers to it by a global name."""
 
 import sys
 from typing import Any
 
 
 def rebind(old: Any, new: Any) -> list[Any]:
-    """Puts `new` wherever a loaded module has `old` under any name (also copies by `from … import`).
+    """Replaces `old` by `new` under every global name of every loaded module (also names from `from … import`).
 
-    Returns what `undo` needs. A module that is only loaded when it is used is not loaded by this.
+    Returns a record for `undo`. Lazy modules are not loaded.
     """
-    done: list[Any] = []
+    replaced: list[Any] = []
     for module in list(sys.modules.values()):
         names = getattr(module, "__dict__", None)
         if not isinstance(names, dict) or names.get("__name__", "").partition(".")[0] == "depickle":
@@ -17,13 +17,13 @@ def rebind(old: Any, new: Any) -> list[Any]:
         for name, value in list(names.items()):
             if value is old:
                 names[name] = new
-                done.append((names, name, old, new))
-    return done
+                replaced.append((names, name, old, new))
+    return replaced
 
 
-def undo(done: list[Any]) -> None:
-    """Undoes a `rebind`, but for names that others have set since."""
-    for names, name, old, new in reversed(done):
+def undo(replaced: list[Any]) -> None:
+    """Undoes a `rebind`, except for names that were assigned again since."""
+    for names, name, old, new in reversed(replaced):
         if names.get(name) is new:
             names[name] = old
-    done.clear()
+    replaced.clear()

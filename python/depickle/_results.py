@@ -1,16 +1,16 @@
-"""What the jobs answer. Each class is a form of docs/json.md, with the same names; `json` is the whole object."""
+"""Results of the commands. Each class has the fields of an object in docs/json.md; `json` is the whole object."""
 
 import dataclasses
 import typing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-Kind = TypeVar("Kind")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Step:
-    """One report of progress: bytes done of this phase's total for this file; a total of 0 where it has no bytes."""
+    """A progress event: the bytes done and the total of one phase of one file; the total is 0 if the phase has none."""
 
     phase: str
     file: str
@@ -121,7 +121,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """True where all tensors are identical."""
+    """True if all tensors are identical."""
 
     identical: bool
     tensors_compared: int
@@ -167,14 +167,14 @@ class ScannedFile:
 
 @dataclass(frozen=True)
 class Scan:
-    """True where loading any of the files would do nothing but build tensors."""
+    """True if loading the files would only build tensors."""
 
     files: list[ScannedFile]
     json: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def verdict(self) -> str:
-        """The worst of the files': "has-code", then "unreadable", then "tensors-only"."""
+        """The worst verdict of all files: "has-code", then "unreadable", then "tensors-only"."""
         verdicts = {file.verdict for file in self.files}
         return next((verdict for verdict in ("has-code", "unreadable") if verdict in verdicts), "tensors-only")
 
@@ -201,7 +201,7 @@ class TensorFinding:
 
 @dataclass(frozen=True)
 class Check:
-    """True where the pull request adds only weights, and each tensor is identical to the pickle's."""
+    """True if the pull request only adds weights and each tensor is identical to that of the pickle."""
 
     repo: str
     number: int
@@ -233,7 +233,7 @@ class Flaw:
 
 @dataclass(frozen=True)
 class Verification:
-    """True where everything that the receipt says was proved again."""
+    """True if every statement of the receipt was verified."""
 
     proven: bool
     files: int
@@ -248,7 +248,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Tensor:
-    """`strides` count elements; `offset` is None where the bytes do not lie in the file as they are."""
+    """`strides` count elements; `offset` is None if the tensor's bytes are not in the file as they are."""
 
     name: str
     dtype: str
@@ -274,7 +274,7 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Model:
-    """What a library would open: `name` is a component of a pipeline, else empty."""
+    """A model that a library would open: `name` is the component of a pipeline, else empty."""
 
     name: str
     path: str
@@ -283,7 +283,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Download:
-    """`path` is the snapshot's folder, or the file that was asked for."""
+    """`path` is the folder of the snapshot, or the requested file."""
 
     path: str
     commit: str
@@ -292,14 +292,14 @@ class Download:
     json: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-def made(kind: type[Kind], json: dict[str, Any]) -> Kind:
-    """An answer, or a part of one, from its JSON. Fields that newer programs add are in `json` only."""
-    hints = typing.get_type_hints(kind)
-    known = {field.name: field.name.rstrip("_") for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    values = {name: _value(hints[name], json[key]) for name, key in known.items() if key in json}
-    return kind(**values, **({"json": json} if "json" in known else {}))
+def from_json(result_type: type[T], json: dict[str, Any]) -> T:
+    """Creates a result, or a part of one, from its JSON. Fields that newer programs add are in `json` only."""
+    types = typing.get_type_hints(result_type)
+    keys = {field.name: field.name.rstrip("_") for field in dataclasses.fields(result_type)}  # type: ignore[arg-type]
+    values = {name: _value(types[name], json[key]) for name, key in keys.items() if key in json}
+    return result_type(**values, **({"json": json} if "json" in keys else {}))
 
 
-def _value(hint: Any, value: Any) -> Any:
-    part: type[Any] = typing.get_args(hint)[0] if typing.get_origin(hint) is list else object
-    return [made(part, each) for each in value] if dataclasses.is_dataclass(part) else value
+def _value(value_type: Any, value: Any) -> Any:
+    item: type[Any] = typing.get_args(value_type)[0] if typing.get_origin(value_type) is list else object
+    return [from_json(item, each) for each in value] if dataclasses.is_dataclass(item) else value

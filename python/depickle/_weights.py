@@ -1,4 +1,4 @@
-"""Weights in any format, by tensor name."""
+"""A mapping from tensor names to tensors, for weights of any format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from depickle import _core
 
 
 class TensorInfo(NamedTuple):
-    """What the file says of a tensor. `dtype` as safetensors spells it ("BF16"), `strides` in elements."""
+    """A tensor as the file describes it. `dtype` has safetensors' spelling ("BF16"); `strides` count elements."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -18,10 +18,11 @@ class TensorInfo(NamedTuple):
 
 
 class Weights(Mapping[str, Any]):
-    """The tensors of a model by name, each made when it is asked for.
+    """The tensors of a model by name. Each is created at its first use.
 
-    Tensors that lie in a file as they are needed are not copied: they live in the mapped file, and writing to them
-    never changes it. A tensor outlives its Weights. May be used from several threads.
+    A tensor whose bytes are contiguous in the file is not copied: it points into a private mapping of the file, and
+    writing to it does not change the file. Tensors stay valid after the Weights object is closed or deleted.
+    Thread-safe.
     """
 
     def __init__(self, table: _core.OpenWeights):
@@ -30,7 +31,7 @@ class Weights(Mapping[str, Any]):
     @property
     def _open(self) -> _core.OpenWeights:
         if self._table is None:
-            raise ValueError("these weights are closed")
+            raise ValueError("weights are closed")
         return self._table
 
     def __getitem__(self, name: str) -> Any:
@@ -46,15 +47,15 @@ class Weights(Mapping[str, Any]):
         return isinstance(name, str) and name in self._open
 
     def get_tensor(self, name: str) -> Any:
-        """The same as `weights[name]`."""
+        """Returns `weights[name]`."""
         return self[name]
 
     def info(self, name: str) -> TensorInfo:
-        """What the file says of a tensor; its bytes are not touched."""
+        """Returns a tensor's dtype, shape and strides without reading its bytes."""
         return TensorInfo(*self._open.info(name))
 
     def to_dict(self) -> dict[str, Any]:
-        """All tensors, in the file's order."""
+        """Returns all tensors, in the file's order."""
         return {name: self[name] for name in self}
 
     @property
@@ -69,31 +70,31 @@ class Weights(Mapping[str, Any]):
 
     @property
     def files(self) -> list[str]:
-        """The files that are read; the first is the one that was named, or found."""
+        """The files that contain the weights; the first is the file that was opened."""
         return self._open.files
 
     @property
     def root(self) -> str:
-        """The part of a nested checkpoint that this is ("state_dict"); empty for the whole."""
+        """The part of a nested checkpoint that was opened ("state_dict"); empty for the whole."""
         return self._open.root
 
     @property
     def leftovers(self) -> dict[str, str]:
-        """What is in the file and is no weight, by its path, in words."""
+        """Values in the file that are not weights: path to description."""
         return self._open.leftovers
 
     @property
     def unsupported(self) -> dict[str, str]:
-        """Tensors that are in the file and not here (sparse, quantized …), in words."""
+        """Tensors in the file that cannot be opened (sparse, quantized …): name to description."""
         return self._open.unsupported
 
     @property
     def notes(self) -> list[str]:
-        """What a careful reader should know about the container."""
+        """Unusual properties of the container."""
         return self._open.notes
 
     def close(self) -> None:
-        """Lets go of the files. Tensors stay valid."""
+        """Closes the files. Tensors stay valid."""
         self._table = None
 
     def __enter__(self) -> Weights:
@@ -107,6 +108,6 @@ class Weights(Mapping[str, Any]):
             return "Weights(closed)"
         return f"Weights({self.container}, {len(self)} tensors, {self.files[0]!r})"
 
-    # Of a Mapping these would compare all tensors.
+    # Mapping's own would compare all tensors.
     __eq__ = object.__eq__
     __hash__ = object.__hash__

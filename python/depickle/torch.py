@@ -1,12 +1,12 @@
-"""Checkpoints of torch without unpickling: `load` returns what `torch.load` would, and executes nothing.
+"""Loads torch checkpoints without unpickling: `load` returns the same values as `torch.load` and executes nothing.
 
     state_dict = depickle.torch.load("pytorch_model.bin")
 
-Tensors lie in the mapped file: loading takes as long as reading the table of contents, and writing to them never
-changes the file. Nothing that a file names is imported or called. Objects of classes that are not on a closed list (tensors,
-parameters, containers, plain values, numpy arrays) come back as `Inert` records.
+Tensors point into a private mapping of the file: loading only reads the table of contents, and writing to a tensor does
+not change the file. Nothing that a file names is imported or called. Objects of classes outside a closed list (tensors,
+parameters, containers, plain values, numpy arrays) are returned as `Inert` records.
 
-`install()` puts this loader in the place of `torch.load`, for programs that cannot be changed.
+`install()` replaces `torch.load` by this loader, for programs that cannot be changed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ MapLocation = Callable[[Any, str], Any] | torch.device | str | dict[str, str] | 
 
 
 class Inert:
-    """What a file says of an object of an unknown class, or of a name: a record, which does nothing and does not change.
+    """An immutable record of a name in the file, or of an object of an unknown class.
 
-    `args` and `kwargs` are what the class or function would have been called with (`args` is None for a bare name),
-    `state` what `__setstate__` or `__dict__` would have been given, `items` and `pairs` what would have been appended
-    or set.
+    `args` and `kwargs` are the arguments of the call to the class or function (`args` is None for a bare name), `state`
+    is the argument of `__setstate__` or the update of `__dict__`, `items` are the appended items and `pairs` the
+    assigned items.
     """
 
     __slots__ = ("module", "name", "args", "kwargs", "state", "items", "pairs", "__weakref__")
@@ -50,20 +50,20 @@ class Inert:
     def __init__(
         self, module: str, name: str, args: tuple[Any, ...] | None = None, kwargs: dict[str, Any] | None = None
     ) -> None:
-        give = functools.partial(object.__setattr__, self)
-        give("module", module)
-        give("name", name)
-        give("args", args)
-        give("kwargs", kwargs)
-        give("state", None)
-        give("items", ())
-        give("pairs", ())
+        set_attribute = functools.partial(object.__setattr__, self)
+        set_attribute("module", module)
+        set_attribute("name", name)
+        set_attribute("args", args)
+        set_attribute("kwargs", kwargs)
+        set_attribute("state", None)
+        set_attribute("items", ())
+        set_attribute("pairs", ())
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError("an Inert record does not change")
+        raise AttributeError("Inert records are immutable")
 
     def __delattr__(self, name: str) -> None:
-        raise AttributeError("an Inert record does not change")
+        raise AttributeError("Inert records are immutable")
 
     def __repr__(self) -> str:
         return f"Inert({self.module}.{self.name})" if self.module else f"Inert({self.name})"
@@ -79,19 +79,19 @@ def load(
     inert: bool = True,
     **pickle_load_args: Any,
 ) -> Any:
-    """What `torch.load` would return of a file or binary file object, with nothing in it executed.
+    """Returns the same values as `torch.load` for a path or a binary file object, and executes nothing.
 
-    A path, or an open file at its first byte, is mapped; of any other object the rest is read. `map_location` is
-    torch's. Files that are broken raise pickle.UnpicklingError; with `inert=False`, so do objects of unknown classes.
-    `weights_only` and `mmap` may be given and change nothing: it always reads no more than weights, always from a map.
+    A path, or a regular file that is open at its first byte, is mapped; any other object is read to its end.
+    `map_location` is that of torch.load. Malformed files raise pickle.UnpicklingError; with `inert=False`, objects of
+    unknown classes do too. `weights_only` and `mmap` are accepted and ignored.
     """
     if pickle_module is not None:
-        raise ValueError("pickle_module: nothing is unpickled here, so no module can be used for it")
+        raise ValueError("pickle_module is not supported: depickle does not unpickle")
     encoding = pickle_load_args.pop("encoding", "utf-8")
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf8", "ascii"):
-        raise ValueError(f"encoding: strings of Python 2 are read as utf-8 here, not {encoding!r}")
+        raise ValueError(f"encoding is {encoding!r} (expected 'utf-8': strings of Python 2 are read as UTF-8)")
     if pickle_load_args:
-        raise TypeError(f"not honoured here: {', '.join(sorted(pickle_load_args))}")
+        raise TypeError(f"unsupported arguments: {', '.join(sorted(pickle_load_args))}")
 
     if isinstance(f, (str, os.PathLike)) and os.fspath(f).endswith(".safetensors"):
         return _load_safetensors(f, map_location)
@@ -101,34 +101,34 @@ def load(
 
 
 def _source_of(f: Any) -> tuple[str | int | bytearray, str]:
-    """What `_core.torch_load` reads, and what errors call it."""
+    """Returns the source for `_core.torch_load`, and its name for errors."""
     if isinstance(f, (str, bytes, os.PathLike)):
         return os.fsdecode(f), ""
     if not hasattr(f, "read"):
-        raise AttributeError(f"load needs a path or a binary file object, not {type(f).__name__}")
+        raise AttributeError(f"f is a {type(f).__name__} (expected a path or a binary file object)")
     name = getattr(f, "name", None)
     name = name.encode("utf-8", "replace").decode() if isinstance(name, str) else f"<{type(f).__name__}>"
     try:
         descriptor = f.fileno()
         if stat.S_ISREG(os.fstat(descriptor).st_mode) and f.tell() == 0 and _is_plain(f):
             return descriptor, name
-    except (AttributeError, OSError):  # io.UnsupportedOperation is one
+    except (AttributeError, OSError):  # includes io.UnsupportedOperation
         pass
     content = f.getbuffer()[f.tell() :] if isinstance(f, io.BytesIO) else f.read()
     if isinstance(content, str):
-        raise TypeError("load needs a file that is open in binary mode")
+        raise TypeError("f is open in text mode (expected binary mode)")
     return bytearray(content), name
 
 
 def _is_plain(f: Any) -> bool:
-    """Whether what f reads are its descriptor's bytes: the files of gzip have descriptors too."""
+    """Whether reading f returns its descriptor's bytes. Not so for gzip files, which have descriptors too."""
     if type(f).__module__ == "tempfile":
         f = getattr(f, "file", f)
     return isinstance(getattr(f, "raw", f), io.FileIO)
 
 
 def _restore(map_location: Any) -> tuple[Callable[[Any, str], Any] | None, bool]:
-    """`map_location` as (function that moves a storage, whether also those saved from the CPU)."""
+    """Returns (function that moves a storage, whether to call it for storages saved from the CPU)."""
     default = torch.serialization.default_restore_location
     if map_location is None:
         return default, False
@@ -137,10 +137,10 @@ def _restore(map_location: Any) -> tuple[Callable[[Any, str], Any] | None, bool]
     if isinstance(map_location, bytes):
         map_location = map_location.decode("ascii")
     if isinstance(map_location, (str, torch.device)):
-        place = str(map_location)
-        return (None, False) if place == "cpu" else (lambda storage, location: default(storage, place), True)
+        device = str(map_location)
+        return (None, False) if device == "cpu" else (lambda storage, location: default(storage, device), True)
     if not callable(map_location):
-        raise TypeError(f"map_location is a {type(map_location).__name__}: needs a device, a str, a dict or a callable")
+        raise TypeError(f"map_location is a {type(map_location).__name__} (expected a device, str, dict or callable)")
 
     def restore(storage: Any, location: str) -> Any:
         moved = map_location(storage, location)
@@ -153,7 +153,7 @@ def _load_safetensors(f: str | os.PathLike[str], map_location: MapLocation) -> d
     from depickle.safetensors.torch import load_file
 
     if map_location is not None and not isinstance(map_location, (str, torch.device)):
-        raise RuntimeError("map_location of a safetensors file is a device or its name")
+        raise RuntimeError("map_location of a safetensors file must be a device or its name")
     return load_file(f, device="cpu" if map_location is None else str(map_location))
 
 
@@ -177,10 +177,10 @@ def _replacement(
 
 
 def install() -> None:
-    """Puts `load` in the place of `torch.load`, in the whole process, also in modules that have it by name.
+    """Replaces `torch.load` by `load` in the whole process, also in modules that imported it by name.
 
-    It then raises pickle.UnpicklingError for what it cannot build, whatever `weights_only` says, and refuses a
-    `pickle_module` or arguments for it by name. Calling it twice is calling it once.
+    The replacement raises pickle.UnpicklingError for objects of unknown classes, whatever `weights_only` is, and raises
+    if `pickle_module` or arguments for it are given. A second call does nothing.
     """
     with _lock:
         if not _rebound:

@@ -1,4 +1,5 @@
-// What every file of the extension module includes: nanobind, and what registers each part. No other header includes nanobind.
+// nanobind, and the functions that register the parts of the extension module. Every file of the module includes it;
+// no other header includes nanobind.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -11,7 +12,7 @@ namespace depickle::python {
 
 namespace nb = nanobind;
 
-// Each adds one part of the module, in the file of its name.
+// Each function adds one part of the module and is defined in the file of that name.
 void bind_errors(nb::module_& module);
 void bind_mapping(nb::module_& module);
 void bind_safe_open(nb::module_& module);
@@ -19,7 +20,7 @@ void bind_serialize(nb::module_& module);
 void bind_weights(nb::module_& module);
 void bind_torch_load(nb::module_& module);
 
-/// Runs `work` without the GIL. Errors leave it as they are.
+/// Calls work() without the GIL and returns its result. Exceptions pass through.
 template <typename Work>
 auto without_gil(Work&& work) {
   nb::gil_scoped_release released;

@@ -12,8 +12,8 @@ namespace {
 PyObject* safetensor_error_class = nullptr;
 PyObject* file_not_found_class = nullptr;
 
-// The package's own remedies; the arguments of its functions are not the options of the program.
-std::string_view remedy(Reason reason) {
+// The hints of the package name the arguments of its functions.
+std::string_view package_hint(Reason reason) {
   switch (reason) {
     case Reason::ambiguous_root: return "choose one with root=, or take everything with root=\".\"";
     case Reason::no_tensors: return "choose a part with root=";
@@ -23,7 +23,7 @@ std::string_view remedy(Reason reason) {
 
 std::string with_hint(std::string text, const Error& error) {
   std::string hint = error.hint();
-  if (const std::string_view ours = remedy(error.reason()); !ours.empty())
+  if (const std::string_view ours = package_hint(error.reason()); !ours.empty())
     hint = hint.empty() ? std::string(ours) : hint + "; " + std::string(ours);
   return hint.empty() ? text : text + "\nhint: " + hint;
 }
@@ -39,11 +39,11 @@ void set_text(PyObject* exception_class, const std::string& text) {
   if (decoded.is_valid()) PyErr_SetObject(exception_class, decoded.ptr());
 }
 
-void set_unpicklable(const std::string& text) {
+void set_unpickling_error(const std::string& text) {
   set_text(nb::module_::import_("pickle").attr("UnpicklingError").ptr(), text);
 }
 
-void set(const Error& error, PyObject* refused, std::string_view prefix) {
+void set(const Error& error, PyObject* invalid, std::string_view prefix) {
   const std::string text = with_hint(error.what(), error);
   const std::string& file = error.where().file;
   switch (error.code()) {
@@ -54,17 +54,17 @@ void set(const Error& error, PyObject* refused, std::string_view prefix) {
       if (!file.empty())
         return set_os_error(
             PyExc_OSError, error.code() == Code::io ? EIO : ENOENT, with_hint(error.message(), error), file);
-      return set_text(error.code() == Code::io ? PyExc_OSError : refused, text);
+      return set_text(error.code() == Code::io ? PyExc_OSError : invalid, text);
     case Code::denied: return set_text(PyExc_PermissionError, text);
     case Code::network: return set_text(PyExc_ConnectionError, text);
     case Code::cancelled: return set_text(PyExc_KeyboardInterrupt, text);
-    case Code::unsafe: return set_unpicklable(text);
-    default: return set_text(refused, std::string(prefix) + text);
+    case Code::unsafe: return set_unpickling_error(text);
+    default: return set_text(invalid, std::string(prefix) + text);
   }
 }
 
-// What safetensors 0.8 says where a rule is broken: programs compare texts.
-std::string upstream_words(const Error& error) {
+// The message of safetensors 0.8 for a broken rule, because programs compare it.
+std::string upstream_message(const Error& error) {
   const std::string& rule = error.rule();
   if (rule == "ST01") return "header too small";
   if (rule == "ST02") return "header too large";
@@ -85,9 +85,9 @@ std::string upstream_words(const Error& error) {
 
 PyObject* safetensor_error() noexcept { return safetensor_error_class; }
 
-void set_python_error(const Error& error, PyObject* refused, std::string_view prefix) noexcept {
+void set_python_error(const Error& error, PyObject* invalid, std::string_view prefix) noexcept {
   try {
-    set(error, refused, prefix);
+    set(error, invalid, prefix);
   } catch (nb::python_error& failed) {
     failed.restore();
   } catch (const std::exception& failed) {
@@ -95,8 +95,8 @@ void set_python_error(const Error& error, PyObject* refused, std::string_view pr
   }
 }
 
-void raise(const Error& error, PyObject* refused, std::string_view prefix) {
-  set_python_error(error, refused, prefix);
+void raise(const Error& error, PyObject* invalid, std::string_view prefix) {
+  set_python_error(error, invalid, prefix);
   throw nb::python_error();
 }
 
@@ -114,8 +114,8 @@ void raise_os_error(int error_number, const std::string& text, const std::string
 
 void raise_as_safetensors(const Error& error, std::string_view prefix) {
   if (error.system_errno() == ENOENT) raise_os_error(ENOENT, "No such file or directory", error.where().file);
-  std::string words = upstream_words(error);
-  raise(error, safetensor_error(), words.empty() ? std::string(prefix) : fmt::format("{}{}: ", prefix, words));
+  std::string message = upstream_message(error);
+  raise(error, safetensor_error(), message.empty() ? std::string(prefix) : fmt::format("{}{}: ", prefix, message));
 }
 
 void check_signals() {
@@ -124,13 +124,13 @@ void check_signals() {
 }
 
 void bind_errors(nb::module_& module) {
-  // Only with a class between it and Exception can __bases__ be assigned: install() makes it derive from upstream's too.
+  // install() adds upstream's class to __bases__. That is possible only with a class between it and Exception.
   const nb::object base = nb::steal(PyErr_NewException("depickle._core.Error", PyExc_Exception, nullptr));
   safetensor_error_class = PyErr_NewExceptionWithDoc("depickle.safetensors.SafetensorError",
-      "What is wrong with a safetensors file, or with what was to become one.", base.ptr(), nullptr);
+      "A safetensors file is invalid, or its tensors cannot be saved.", base.ptr(), nullptr);
   module.attr("SafetensorError") = nb::borrow(safetensor_error_class);
 
-  // Upstream's text has no errno in it, which Python's own class would put there.
+  // Upstream's text does not contain the errno, which Python's class would add.
   nb::dict members;
   members["__str__"] = nb::cpp_function(
       [](nb::handle self) { return nb::str("{}: {}").format(self.attr("strerror"), self.attr("filename")); },

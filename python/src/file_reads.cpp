@@ -18,7 +18,7 @@ namespace {
 using safetensors::ByteRange;
 
 constexpr uint64_t kPieceBytes = 8 << 20;
-constexpr unsigned kThreads = 8;  // they wait, they do not compute
+constexpr unsigned kThreads = 8;  // the threads mostly wait for I/O
 constexpr uint64_t kGapBytes = 4096, kWindowBytes = 1 << 20;
 
 std::vector<FileRead> pieces(std::span<const FileRead> reads) {
@@ -30,7 +30,7 @@ std::vector<FileRead> pieces(std::span<const FileRead> reads) {
   return result;
 }
 
-// Ranges of the result that one read brings, with what lies between them.
+// Ranges that are read together with the gaps between them.
 class Window {
  public:
   explicit Window(ByteRange first) : begin_(first.begin), end_(first.end), ranges_{first} {}
@@ -45,7 +45,7 @@ class Window {
     return true;
   }
 
-  // Copies the ranges to the start of `out`, of which the rest is returned.
+  // Copies the ranges to the start of `out` and returns the rest of `out`.
   MutableBytes read(
       const os::MappedFile& file, uint64_t offset, MutableBytes out, std::vector<std::byte>& buffer) const {
     if (ranges_.size() == 1) {
@@ -94,7 +94,7 @@ void read_slice(const os::MappedFile& file, uint64_t offset, const safetensors::
 }
 
 bool prefers_reads(const os::MappedFile& file) noexcept {
-  // Of linux/magic.h and the file systems' own headers, which are not everywhere.
+  // From linux/magic.h and the headers of the file systems, which are not always installed.
   constexpr uint32_t kTypes[] = {0x6969 /* NFS */, 0xFF534D42 /* CIFS */, 0xFE534D42 /* SMB2 */, 0x517B /* SMB */,
       0x65735546 /* FUSE, virtiofs */, 0x01021997 /* 9p */, 0x0BD00BD0 /* Lustre */, 0x00C36400 /* Ceph */,
       0x5346414F /* AFS */, 0x47504653 /* GPFS */, 0x19830326 /* BeeGFS */, 0xAAD7AAEA /* PanFS */,

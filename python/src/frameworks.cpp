@@ -16,7 +16,7 @@
 namespace depickle::python {
 namespace {
 
-// As Python's array libraries spell them; those from `first_extension` on are ml_dtypes' in numpy.
+// The names in Python's array libraries. is_numpy_dtype() tells which ones numpy itself has; ml_dtypes has the others.
 struct Spelling {
   Dtype dtype;
   const char* name;
@@ -88,7 +88,7 @@ class Numpy : public Framework {
       if (is_numpy_dtype(each.dtype)) dtypes_[static_cast<size_t>(each.dtype)] = numpy_.attr("dtype")(each.name);
   }
 
-  /// For a dtype that numpy itself has not.
+  /// Returns the dtype object for a dtype that numpy itself does not have.
   virtual nb::object extension(Dtype dtype) const {
     if (bits(dtype) < 8) raise_dtype_not_understood(dtype);
     nb::object found;
@@ -97,13 +97,14 @@ class Numpy : public Framework {
     } catch (nb::python_error& error) {
       if (!error.matches(PyExc_ImportError)) throw;
       raise_safetensor_error(
-          fmt::format("numpy has no dtype for {}: install ml_dtypes, which has ({})", name(dtype), spelling(dtype)));
+          fmt::format("numpy has no dtype for {}: install ml_dtypes, which has {}", name(dtype), spelling(dtype)));
     }
     if (found.is_none())
-      raise_safetensor_error(fmt::format("this ml_dtypes has no {} for {}: upgrade it", spelling(dtype), name(dtype)));
+      raise_safetensor_error(
+          fmt::format("the installed ml_dtypes has no {} for {}: upgrade it", spelling(dtype), name(dtype)));
     return found;
   }
-  /// Unsigned numbers of the same size.
+  /// Returns the unsigned integer dtype of the same size.
   const nb::object& carrier(Dtype dtype) const {
     if (bits(dtype) < 8) raise_dtype_not_understood(dtype);
     return dtypes_[static_cast<size_t>(bits(dtype) == 16 ? Dtype::U16 : Dtype::U8)];
@@ -116,20 +117,20 @@ class Numpy : public Framework {
   friend class Framework;
 };
 
-// What takes numpy's arrays as they are, ml_dtypes' included.
-class OverNumpy final : public Numpy {
+// A framework that converts numpy arrays, also those with dtypes of ml_dtypes.
+class FromNumpy final : public Numpy {
  public:
-  OverNumpy(const char* module, const char* function) : convert_(nb::module_::import_(module).attr(function)) {}
+  FromNumpy(const char* module, const char* function) : convert_(nb::module_::import_(module).attr(function)) {}
   nb::object finish(nb::object view, Dtype) const override { return convert_(view); }
 
  private:
   nb::object convert_;
 };
 
-// What takes numpy's own dtypes, and can see the bits of a tensor as another dtype.
-class OverCarrier final : public Numpy {
+// A framework that converts only numpy's own dtypes, and can view the bits of a tensor as another dtype.
+class FromBits final : public Numpy {
  public:
-  OverCarrier(const char* module, const char* function)
+  FromBits(const char* module, const char* function)
       : module_(nb::module_::import_(module)),
         convert_(module_.attr(function)) {}
 
@@ -153,10 +154,10 @@ std::unique_ptr<const Framework> make(FrameworkName name) {
   switch (name) {
     case FrameworkName::torch: return std::make_unique<Torch>();
     case FrameworkName::numpy: return std::make_unique<OnlyNumpy>();
-    case FrameworkName::tensorflow: return std::make_unique<OverNumpy>("tensorflow", "convert_to_tensor");
-    case FrameworkName::jax: return std::make_unique<OverNumpy>("jax.numpy", "asarray");
-    case FrameworkName::mlx: return std::make_unique<OverCarrier>("mlx.core", "array");
-    case FrameworkName::paddle: return std::make_unique<OverCarrier>("paddle", "to_tensor");
+    case FrameworkName::tensorflow: return std::make_unique<FromNumpy>("tensorflow", "convert_to_tensor");
+    case FrameworkName::jax: return std::make_unique<FromNumpy>("jax.numpy", "asarray");
+    case FrameworkName::mlx: return std::make_unique<FromBits>("mlx.core", "array");
+    case FrameworkName::paddle: return std::make_unique<FromBits>("paddle", "to_tensor");
   }
   return nullptr;
 }
@@ -174,11 +175,11 @@ std::optional<FrameworkName> find_framework(std::string_view name) noexcept {
   return std::nullopt;
 }
 
-// Never freed: at the end of the process there may be no interpreter left to free Python objects with. An import may
-// let other threads run, so two may make one; the first counts.
+// Never freed, because the interpreter may no longer exist at the end of the process. An import may release the GIL, so
+// two threads may create the object; the first one is used.
 const Framework& Framework::of(FrameworkName name) {
-  static std::array<std::atomic<const Framework*>, 6> made{};
-  auto& slot = made[static_cast<size_t>(name)];
+  static std::array<std::atomic<const Framework*>, 6> created{};
+  auto& slot = created[static_cast<size_t>(name)];
   if (const Framework* framework = slot.load(std::memory_order_acquire)) return *framework;
   std::unique_ptr<const Framework> fresh = make(name);
   const Framework* first = nullptr;

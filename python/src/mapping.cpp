@@ -20,8 +20,8 @@ std::byte* map(const os::MappedFile& file) {
   return static_cast<std::byte*>(data);
 }
 
-// A Python type of its own, not nanobind's: torch does not give back what tensors keep alive that outlive the
-// interpreter, and nanobind would report each as a leak of ours.
+// Not a nanobind type: torch does not release the owners of tensors that outlive the interpreter, and nanobind would
+// report each as a leak.
 struct MappingObject {
   PyObject_HEAD;
   Mapping* mapping;
@@ -44,8 +44,8 @@ void deallocate(PyObject* self) {
 PyType_Slot slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)},
     {Py_tp_dealloc, reinterpret_cast<void*>(deallocate)},
     {Py_tp_doc,
-        const_cast<char*>("A mapped file that tensors live in: a writable buffer of its bytes. Writing to it never "
-                          "changes the file.")},
+        const_cast<char*>("A private mapping of a file, as a writable buffer. Writing to it does not change the "
+                          "file.")},
     {0, nullptr}};
 PyType_Spec spec = {
     "depickle._core.Mapping", sizeof(MappingObject), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -1,4 +1,4 @@
-// A file mapped for tensors to live in: the memory that torch and numpy tensors point into and keep alive.
+// A private mapping of a file, which torch and numpy tensors point into and keep alive.
 #pragma once
 
 #include <memory>
@@ -10,13 +10,12 @@
 
 namespace depickle::python {
 
-/// The bytes of a file, mapped writable and private (copy on write, no swap reserved): tensors made of it may be
-/// written to, the file never changes. As a Python object it has the buffer protocol (writable, format "B"), so
-/// torch.frombuffer and numpy.frombuffer keep it, and with it the memory, alive: the mapping goes when the last tensor
-/// goes.
+/// A writable, private mapping of a file (copy on write, no swap reserved): writing to its tensors does not change the
+/// file. The Python object supports the buffer protocol (writable, format "B"), so torch.frombuffer and
+/// numpy.frombuffer keep it alive, and the file is unmapped when the last tensor is freed.
 class Mapping {
  public:
-  /// Maps what `file` has open, so that what was validated is what is mapped. Throws Error{io}.
+  /// Maps the open descriptor of `file`, so the validated file is the mapped one. Throws Error{io}.
   explicit Mapping(std::shared_ptr<const os::MappedFile> file);
   ~Mapping();
   Mapping(const Mapping&) = delete;
@@ -26,7 +25,7 @@ class Mapping {
   uint64_t size_bytes() const noexcept { return size_bytes_; }
   const os::MappedFile& file() const noexcept { return *file_; }
 
-  /// Throws OSError where the file is known to have been cut short. Every read asks first.
+  /// Throws OSError if the file is known to be truncated. Every read calls it first.
   void check() const {
     if (guard_) guard_->check();
   }
@@ -35,12 +34,12 @@ class Mapping {
   std::shared_ptr<const os::MappedFile> file_;
   std::byte* data_;
   uint64_t size_bytes_;
-  std::optional<CutFileGuard> guard_;  // none over an empty file
+  std::optional<TruncationGuard> guard_;  // nullopt for an empty file
 };
 
-/// A Python object that owns a new Mapping.
+/// Returns a Python object that owns a new Mapping.
 nb::object make_mapping(std::shared_ptr<const os::MappedFile> file);
-/// That of an object that make_mapping() made.
+/// Returns the Mapping of an object from make_mapping().
 const Mapping& mapping_of(nb::handle object) noexcept;
 
 }  // namespace depickle::python

@@ -1,4 +1,4 @@
-// Python objects made by hand, for what is made a thousand times.
+// Creates Python objects with the C API, for objects that are created thousands of times.
 #pragma once
 
 #include <atomic>
@@ -10,15 +10,15 @@
 
 namespace depickle::python {
 
-/// A new reference; where there is none, the Python exception that is set.
-inline nb::object take(PyObject* made) {
-  if (!made) throw nb::python_error();
-  return nb::steal(made);
+/// Takes ownership of a new reference. Throws the current Python exception if it is null.
+inline nb::object take(PyObject* reference) {
+  if (!reference) throw nb::python_error();
+  return nb::steal(reference);
 }
 
 inline nb::object number(uint64_t value) { return take(PyLong_FromUnsignedLongLong(value)); }
 
-/// Of UTF-8, NUL included.
+/// Decodes UTF-8, which may contain NUL.
 inline nb::object str_of(std::string_view utf8) {
   return take(PyUnicode_DecodeUTF8(utf8.data(), std::ssize(utf8), nullptr));
 }
@@ -30,15 +30,16 @@ inline nb::object tuple_of(std::span<const uint64_t> values) {
   return tuple;
 }
 
-/// The one T of the process, made when first asked for. It is never freed: at the end of the process there may be no interpreter left to
-/// free Python objects with. Its making may let other threads run, so that two are made; the first counts.
+/// Returns the only T of the process, created at the first call. It is never freed, because the interpreter may no
+/// longer exist at the end of the process. The constructor may release the GIL, so two threads may create one; the
+/// first one is used.
 template <typename T>
 const T& shared() {
-  static std::atomic<const T*> made = nullptr;
-  if (const T* known = made.load(std::memory_order_acquire)) return *known;
+  static std::atomic<const T*> instance = nullptr;
+  if (const T* existing = instance.load(std::memory_order_acquire)) return *existing;
   auto fresh = std::make_unique<const T>();
   const T* first = nullptr;
-  if (made.compare_exchange_strong(first, fresh.get())) return *fresh.release();
+  if (instance.compare_exchange_strong(first, fresh.get())) return *fresh.release();
   return *first;
 }
 

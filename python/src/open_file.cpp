@@ -22,7 +22,7 @@ std::string_view shown_name(FrameworkName framework) {
   return kNames[static_cast<size_t>(framework)];
 }
 
-// cuda, cuda:1 …
+// "cuda", "cuda:1" …
 bool is_accelerator(std::string_view device) {
   constexpr std::string_view kTypes[] = {"cuda", "musa", "npu", "xpu", "xla", "mlu", "hpu"};
   const size_t colon = device.find(':');
@@ -40,13 +40,13 @@ bool is_torch_device(nb::handle device) {
 
 std::string plain_text(nb::handle object) { return nb::str(object).c_str(); }
 
-// Upstream shows the first one by its number.
+// Upstream shows "cuda" as "cuda:0".
 std::string shown_device(nb::handle device) {
   std::string text = plain_text(device);
   return is_accelerator(text) && text.find(':') == text.npos ? text + ":0" : text;
 }
 
-// Invalid for the CPU.
+// Returns an invalid object for the CPU.
 nb::object find_device(nb::handle device) {
   if (device.is_none()) return {};
   if (nb::isinstance<nb::int_>(device)) return nb::borrow(device);
@@ -61,26 +61,25 @@ nb::object find_device(nb::handle device) {
       fmt::format("device {} is invalid{}", text, text.starts_with("mps:") ? ": only mps or mps:0 is supported" : ""));
 }
 
-// The file behind a mapping that a signal handler watches: a header that is cut short under the reader is an error, not
-// a crash.
+// Guards the mapping while the header is read: if the file is truncated meanwhile, the result is an error, not a crash.
 Header read_header(const os::MappedFile& source) {
-  std::optional<CutFileGuard> guard;
+  std::optional<TruncationGuard> guard;
   if (source.size_bytes() > 0) guard.emplace(source.all(), source.descriptor(), source.name());
   std::optional<Header> header;
-  std::optional<Error> refused;
+  std::optional<Error> failure;
   without_gil([&] {
     try {
       header = Header::read(source);
     } catch (const Error& error) {
-      refused = error;
+      failure = error;
     }
   });
   if (guard) guard->check();
-  if (refused) raise_as_safetensors(*refused, "Error while deserializing header: ");
+  if (failure) raise_as_safetensors(*failure, "Error while deserializing header: ");
   return std::move(*header);
 }
 
-// Memory of a Python object, for tensors that have their own. Not initialised.
+// A bytearray for a tensor that does not point into a mapping. Not initialized.
 struct Memory {
   explicit Memory(uint64_t size_bytes)
       : object(nb::steal(PyByteArray_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(size_bytes)))) {
@@ -91,7 +90,7 @@ struct Memory {
   MutableBytes bytes;
 };
 
-// Reads without the GIL; a file that was cut short is an OSError.
+// Calls `work` without the GIL. Raises OSError if the file was truncated.
 template <typename Work>
 void read_without_gil(const os::MappedFile& file, Work&& work) {
   try {
@@ -102,7 +101,7 @@ void read_without_gil(const os::MappedFile& file, Work&& work) {
   }
 }
 
-// Makes numpy give an array without dimensions, not a scalar.
+// With an ellipsis, numpy returns an array without dimensions instead of a scalar.
 nb::object with_ellipsis(nb::handle index) {
   nb::object items = nb::isinstance<nb::tuple>(index) ? nb::borrow(index) : nb::object(nb::make_tuple(index));
   return items + nb::make_tuple(nb::ellipsis());
@@ -110,28 +109,28 @@ nb::object with_ellipsis(nb::handle index) {
 
 }  // namespace
 
-Wanted Wanted::of(std::string_view framework, nb::handle device, const std::optional<std::string>& backend) {
+TensorOptions TensorOptions::of(
+    std::string_view framework, nb::handle device, const std::optional<std::string>& backend) {
   auto found = find_framework(framework);
   if (!found) raise_safetensor_error(fmt::format("framework {} is invalid", framework));
-  Wanted wanted{*found, find_device(device), Backend::automatic};
-  if (wanted.device.is_valid() && *found != FrameworkName::torch && *found != FrameworkName::paddle)
+  TensorOptions options{*found, find_device(device), Backend::automatic};
+  if (options.device.is_valid() && *found != FrameworkName::torch && *found != FrameworkName::paddle)
     raise_safetensor_error(
-        fmt::format("Device {} is not supported for framework {}", shown_device(wanted.device), shown_name(*found)));
-  if (!backend || *backend == "auto") return wanted;
+        fmt::format("Device {} is not supported for framework {}", shown_device(options.device), shown_name(*found)));
+  if (!backend || *backend == "auto") return options;
   if (*backend != "mmap" && *backend != "pread")
     raise_safetensor_error(
         fmt::format(R"(backend "{}" is invalid (expected one of: "mmap", "pread", "auto"))", *backend));
-  wanted.backend = *backend == "mmap" ? Backend::mmap : Backend::pread;
-  return wanted;
+  options.backend = *backend == "mmap" ? Backend::mmap : Backend::pread;
+  return options;
 }
 
-// The elements that the framework counts: torch's F4 are pairs.
+// A shape in the framework's elements. torch counts F4 in pairs.
 struct OpenFile::Shape {
   Shape(const Entry& entry, bool packs) : elements(entry.shape) {
     if (entry.dtype != Dtype::F4 || !packs) return;
     if (elements.empty() || elements.back() % 2 != 0)
-      raise_safetensor_error(
-          fmt::format("tensor {} of F4 has an odd last dimension, of which torch has no pairs", entry.name));
+      raise_safetensor_error(fmt::format("tensor {}: last dimension of F4 is odd (torch stores pairs)", entry.name));
     packed.assign(elements.begin(), elements.end());
     packed.back() /= 2;
     elements = packed;
@@ -141,12 +140,12 @@ struct OpenFile::Shape {
   std::span<const uint64_t> elements;
 };
 
-OpenFile::OpenFile(std::shared_ptr<const os::MappedFile> source, Wanted wanted)
+OpenFile::OpenFile(std::shared_ptr<const os::MappedFile> source, TensorOptions options)
     : source_(std::move(source)),
       header_(read_header(*source_)),
-      framework_(wanted.framework),
-      device_(std::move(wanted.device)) {
-  if (wanted.backend == Backend::pread || (wanted.backend == Backend::automatic && prefers_reads(*source_))) return;
+      framework_(options.framework),
+      device_(std::move(options.device)) {
+  if (options.backend == Backend::pread || (options.backend == Backend::automatic && prefers_reads(*source_))) return;
   try {
     mapping_object_ = make_mapping(source_);
   } catch (const Error& error) {
@@ -195,7 +194,7 @@ nb::dict OpenFile::tensors(std::span<const Entry* const> entries) const {
     Memory memory(entry->size_bytes());
     views.push_back(framework().view(memory.object, 0, entry->dtype, Shape(*entry, is_torch()).elements));
     reads.push_back({header_.data_begin() + entry->begin, memory.bytes});
-    if (entry->size_bytes() == 0) reads.pop_back();  // nothing keeps this memory
+    if (entry->size_bytes() == 0) reads.pop_back();  // the view of an empty tensor does not keep the memory alive
   }
   read_without_gil(*source_, [&] { read_all(*source_, reads); });
   for (size_t i = 0; i < entries.size(); ++i)
@@ -203,7 +202,7 @@ nb::dict OpenFile::tensors(std::span<const Entry* const> entries) const {
   return result;
 }
 
-// Only the bytes that the index takes, into memory of their own.
+// Reads only the indexed bytes, into their own memory.
 nb::object OpenFile::gather(const Entry& entry, nb::handle index) const {
   const Shape shape(entry, is_torch());
   SliceIndex taken = SliceIndex::of(index, shape.elements, is_torch() ? Bounds::clamped : Bounds::checked);

@@ -1,4 +1,4 @@
-// A safetensors file that is open for a framework: its tensors are made here.
+// An open safetensors file, and its tensors in one framework.
 #pragma once
 
 #include <memory>
@@ -18,35 +18,36 @@ namespace depickle::python {
 
 enum class Backend {
   automatic,  ///< by the type of the file system
-  mmap,       ///< tensors lie in the mapped file
-  pread,      ///< tensors have memory of their own, filled by reads
+  mmap,       ///< tensors point into the mapped file
+  pread,      ///< tensors are read into their own memory
 };
 
-/// How tensors are to come. The names are the user's; what is none raises SafetensorError in upstream's words.
-struct Wanted {
+/// Framework, device and backend of the tensors. of() parses the user's names; it throws SafetensorError with
+/// upstream's message for an invalid one.
+struct TensorOptions {
   FrameworkName framework;
-  nb::object device;  ///< what the framework takes; invalid for the CPU
+  nb::object device;  ///< the framework's argument; invalid for the CPU
   Backend backend;
 
-  static Wanted of(std::string_view framework, nb::handle device, const std::optional<std::string>& backend);
+  static TensorOptions of(std::string_view framework, nb::handle device, const std::optional<std::string>& backend);
 };
 
-/// Does not change; from several threads.
+/// Immutable and thread-safe.
 class OpenFile {
  public:
   using Entry = safetensors::Entry;
 
-  /// Throws SafetensorError for a file that is refused; OSError for one that cannot be read.
-  OpenFile(std::shared_ptr<const os::MappedFile> source, Wanted wanted);
+  /// Throws SafetensorError if the file is invalid, OSError if it cannot be read.
+  OpenFile(std::shared_ptr<const os::MappedFile> source, TensorOptions options);
 
   const safetensors::Header& header() const noexcept { return header_; }
-  /// Throws SafetensorError where there is none.
+  /// Throws SafetensorError if the file does not contain the tensor.
   const Entry& at(std::string_view name) const;
 
   nb::object tensor(const Entry& entry) const;
-  /// {name: tensor}, in the order given.
+  /// Returns {name: tensor}, in the order of `entries`.
   nb::dict tensors(std::span<const Entry* const> entries) const;
-  /// tensor(entry)[index], of which nothing else is read.
+  /// Returns tensor(entry)[index], and reads only the indexed bytes.
   nb::object slice(const Entry& entry, nb::handle index) const;
 
  private:
@@ -62,7 +63,7 @@ class OpenFile {
   safetensors::Header header_;
   FrameworkName framework_;
   nb::object device_;
-  nb::object mapping_object_;  // invalid where the backend is pread
+  nb::object mapping_object_;  // invalid if the backend is pread
   const Mapping* mapping_ = nullptr;
 };
 

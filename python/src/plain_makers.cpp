@@ -12,10 +12,11 @@ using pickle::Handle;
 using pickle::kNothing;
 using pickle::NodeKind;
 
-// What a name on the list stands for. Names of Python 2 and of older torch stand for today's.
+// A global name on the closed list, and the Python object for it. Old names (Python 2, older torch) map to current
+// ones.
 struct Listed {
   std::string_view module, name;
-  const char *home_module, *home_name;
+  const char *python_module, *python_name;
 };
 constexpr Listed kListed[] = {
     {"collections", "OrderedDict", "collections", "OrderedDict"},
@@ -46,10 +47,11 @@ constexpr std::string_view kLayouts[] = {"torch.strided", "torch.sparse_coo", "t
 
 bool is_builtins(std::string_view module) { return module == "builtins" || module == "__builtin__"; }
 
-nb::object home(const char* module, const char* name) { return nb::module_::import_(module).attr(name); }
+nb::object import_name(const char* module, const char* name) { return nb::module_::import_(module).attr(name); }
 
 bool is_builtin(nb::handle value) {
-  return std::ranges::any_of(kBuiltins, [&](const auto& each) { return value.is(home("builtins", each.second)); });
+  return std::ranges::any_of(
+      kBuiltins, [&](const auto& each) { return value.is(import_name("builtins", each.second)); });
 }
 
 }  // namespace
@@ -57,91 +59,98 @@ bool is_builtin(nb::handle value) {
 nb::object listed_global(const Global& global) {
   if (is_builtins(global.module)) {
     auto found = std::ranges::find(kBuiltins, global.name, &std::pair<std::string_view, const char*>::first);
-    return found == std::end(kBuiltins) ? nb::object() : home("builtins", found->second);
+    return found == std::end(kBuiltins) ? nb::object() : import_name("builtins", found->second);
   }
   for (const Listed& each : kListed)
-    if (each.name == global.name && each.module == global.module) return home(each.home_module, each.home_name);
+    if (each.name == global.name && each.module == global.module)
+      return import_name(each.python_module, each.python_name);
   if (global.module == "torch") {
     if (const torch::ElementType* element = torch::find_dtype_object(global.name)) return torch_dtype(*element);
-    // The class itself: the file's spelling is then one of the closed list's.
-    if (torch::find_storage_class(global.name)) return home("torch", std::string(global.name).c_str());
+    // find_storage_class() accepts only names on the closed list.
+    if (torch::find_storage_class(global.name)) return import_name("torch", std::string(global.name).c_str());
   }
   if (global.module == "torch.storage" && torch::find_storage_class(global.name))
-    return home("torch", "UntypedStorage");
+    return import_name("torch", "UntypedStorage");
+  return {};
+}
+
+template <typename... Kinds>
+bool PlainMakers::all_are(const ValueMaker& maker, std::span<const Handle> args, Kinds... kinds) {
+  return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
+}
+
+// Returns {} if the arguments are not those of collections.OrderedDict or Counter.
+nb::object PlainMakers::ordered_dict(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {
+  if (args.size() > 1) return {};
+  nb::object created = import_name("collections", name == "Counter" ? "Counter" : "OrderedDict")();
+  if (args.empty()) return created;
+  if (maker.graph_.kind(args[0]) == NodeKind::dict) {
+    maker.set_items(created, maker.graph_.children(args[0]));
+    return created;
+  }
+  auto pairs = maker.elements(args[0]);
+  if (!pairs || name == "Counter") return {};
+  for (Handle pair : *pairs) {
+    auto both = maker.elements(pair);
+    if (!both || both->size() != 2) return {};
+    maker.set_items(created, *both);
+  }
+  return created;
+}
+
+nb::object PlainMakers::collection(ValueMaker& maker, std::string_view name, std::span<const Handle> args) {
+  if (name == "OrderedDict" || name == "Counter") return ordered_dict(maker, name, args);
+  if (name == "defaultdict") {
+    if (args.size() > 1) return {};
+    nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
+    if (!factory.is_none() && !is_builtin(factory) && !factory.is(import_name("collections", "OrderedDict"))) return {};
+    return import_name("collections", "defaultdict")(factory);
+  }
+  if (name == "deque") {
+    if (args.size() > 2) return {};
+    auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+    if (!items) return {};
+    nb::object max_length = args.size() == 2 ? maker.value(args[1]) : nb::none();
+    return import_name("collections", "deque")(maker.tuple(*items), max_length);
+  }
+  return {};
+}
+
+nb::object PlainMakers::builtin(ValueMaker& maker, const Global& global, const pickle::Object& object) {
+  std::span<const Handle> args = maker.graph_.children(object.args);
+  const std::string_view name = global.name;
+  if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
+    auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
+    if (args.size() > 1 || !items) return {};
+    return listed_global(global)(maker.tuple(*items));
+  }
+  if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
+  if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
+  const bool is_range = name == "slice" || name == "range" || name == "xrange";
+  if (name == "complex" && args.size() == 2 && all_are(maker, args, NodeKind::real, NodeKind::integer))
+    return import_name("builtins", "complex")(*maker.tuple(args));
+  if (is_range && args.size() == 3 && all_are(maker, args, NodeKind::integer, NodeKind::none, NodeKind::big_integer))
+    return listed_global(global)(*maker.tuple(args));
   return {};
 }
 
 nb::object PlainMakers::make(ValueMaker& maker, const Global& global, const pickle::Object& object) {
   std::span<const Handle> args = maker.graph_.children(object.args);
-  const std::string_view module = is_builtins(global.module) ? "builtins" : global.module, name = global.name;
-  auto is = [&](std::string_view wanted_module, std::string_view wanted) {
-    return module == wanted_module && name == wanted;
+  const std::string_view module = global.module, name = global.name;
+  auto is = [&](std::string_view listed_module, std::string_view listed) {
+    return module == listed_module && name == listed;
   };
-  auto call = [&](const char* home_module, const char* home_name) {
-    return home(home_module, home_name)(*maker.tuple(args));
-  };
-  auto all_are = [&](auto... kinds) {
-    return std::ranges::all_of(args, [&](Handle arg) { return ((maker.graph_.kind(arg) == kinds) || ...); });
-  };
-
-  if (module == "collections") {
-    if (name == "OrderedDict" || name == "Counter") {
-      if (args.size() > 1) return {};
-      nb::object made = home("collections", name == "Counter" ? "Counter" : "OrderedDict")();
-      if (args.empty()) return made;
-      if (maker.graph_.kind(args[0]) == NodeKind::dict) {
-        maker.set_items(made, maker.graph_.children(args[0]));
-        return made;
-      }
-      auto pairs = maker.elements(args[0]);
-      if (!pairs || name == "Counter") return {};
-      for (Handle pair : *pairs) {
-        auto both = maker.elements(pair);
-        if (!both || both->size() != 2) return {};
-        maker.set_items(made, *both);
-      }
-      return made;
-    }
-    if (name == "defaultdict") {
-      if (args.size() > 1) return {};
-      nb::object factory = args.empty() ? nb::none() : maker.value(args[0]);
-      if (!factory.is_none() && !is_builtin(factory) && !factory.is(home("collections", "OrderedDict"))) return {};
-      return home("collections", "defaultdict")(factory);
-    }
-    if (name == "deque") {
-      if (args.size() > 2) return {};
-      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
-      if (!items) return {};
-      return home("collections", "deque")(maker.tuple(*items), args.size() == 2 ? maker.value(args[1]) : nb::none());
-    }
-    return {};
-  }
-  if (module == "builtins") {
-    if (name == "set" || name == "frozenset" || name == "list" || name == "tuple") {
-      auto items = args.empty() ? std::span<const Handle>() : maker.elements(args[0]);
-      if (args.size() > 1 || !items) return {};
-      return listed_global(global)(maker.tuple(*items));
-    }
-    if (name == "dict") return args.empty() ? nb::object(nb::dict()) : nb::object();
-    if (name == "bytearray" || name == "bytes") return maker.bytes_like(object, name == "bytearray");
-    if (name == "complex")
-      return args.size() == 2 && all_are(NodeKind::real, NodeKind::integer) ? call("builtins", "complex")
-                                                                            : nb::object();
-    if (name == "slice" || name == "range" || name == "xrange")
-      return args.size() == 3 && all_are(NodeKind::integer, NodeKind::none, NodeKind::big_integer)
-                 ? listed_global(global)(*maker.tuple(args))
-                 : nb::object();
-    return {};
-  }
+  if (module == "collections") return collection(maker, name, args);
+  if (is_builtins(module)) return builtin(maker, global, object);
   if (is("_codecs", "encode")) return maker.bytes_like(object, false);
   if (is("torch", "Size") && args.size() == 1) {
     auto items = maker.elements(args[0]);
-    return items ? home("torch", "Size")(maker.tuple(*items)) : nb::object();
+    return items ? import_name("torch", "Size")(maker.tuple(*items)) : nb::object();
   }
-  if (is("torch", "device"))
-    return !args.empty() && all_are(NodeKind::text, NodeKind::integer) ? call("torch", "device") : nb::object();
-  if (is("torch.torch_version", "TorchVersion"))
-    return args.size() == 1 && all_are(NodeKind::text) ? call("torch.torch_version", "TorchVersion") : nb::object();
+  if (is("torch", "device") && !args.empty() && all_are(maker, args, NodeKind::text, NodeKind::integer))
+    return import_name("torch", "device")(*maker.tuple(args));
+  if (is("torch.torch_version", "TorchVersion") && args.size() == 1 && all_are(maker, args, NodeKind::text))
+    return import_name("torch.torch_version", "TorchVersion")(*maker.tuple(args));
   if (is("torch.serialization", "_get_layout") && args.size() == 1) {
     auto layout = maker.graph_.text(args[0]);
     if (!layout || std::ranges::find(kLayouts, *layout) == std::end(kLayouts)) return {};

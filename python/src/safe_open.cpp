@@ -1,4 +1,4 @@
-// safe_open and what it hands out.
+// safe_open and its slices.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -27,16 +27,16 @@ nb::list names_of(const std::vector<std::string_view>& names) {
   return result;
 }
 
-// In the order of their bytes; they live as long as the file.
+// Returns the names in the order of the tensors' bytes. They are valid as long as the file.
 std::vector<std::string_view> names_in(const OpenFile& file) {
   std::vector<std::string_view> names;
   for (const Entry& entry : file.header().entries()) names.push_back(entry.name);
   return names;
 }
 
-// What is no regular file is an error of the system's, as open() would have it.
+// Raises OSError, as Python's open(), if the path is not a regular file.
 template <typename Open>
-std::shared_ptr<const os::MappedFile> opened(Open&& open) {
+std::shared_ptr<const os::MappedFile> open_source(Open&& open) {
   try {
     return open();
   } catch (const Error& error) {
@@ -47,7 +47,7 @@ std::shared_ptr<const os::MappedFile> opened(Open&& open) {
   }
 }
 
-/// tensor[…] of a tensor that has not been read.
+/// A tensor that is read when it is indexed.
 class PySafeSlice {
  public:
   PySafeSlice(std::shared_ptr<const OpenFile> file, const Entry& entry) : file_(std::move(file)), entry_(entry) {}
@@ -61,22 +61,23 @@ class PySafeSlice {
   const Entry& entry_;
 };
 
-/// A file until it is closed. Tensors and slices that it gave out live on.
+/// A file that can be closed. Its tensors and slices stay valid.
 class SafeOpen {
  public:
   SafeOpen(
       nb::handle filename, std::string_view framework, nb::handle device, const std::optional<std::string>& backend)
-      : SafeOpen(Wanted::of(framework, device, backend), [&] { return os::MappedFile::open(path_of(filename)); }) {}
+      : SafeOpen(
+            TensorOptions::of(framework, device, backend), [&] { return os::MappedFile::open(path_of(filename)); }) {}
 
-  /// Of what a Python file object has open, under whatever name.
+  /// Opens the descriptor of a Python file object.
   static SafeOpen* of_handle(
       nb::handle file, std::string_view framework, nb::handle device, const std::optional<std::string>& backend) {
     const int descriptor = nb::cast<int>(file.attr("fileno")());
     const std::string name = nb::str(file.attr("name")).c_str();
-    return new SafeOpen(Wanted::of(framework, device, backend), [&] {
-      const int own = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
-      if (own < 0) throw system_error(errno, "cannot use", name);
-      return os::MappedFile::adopt(os::FileDescriptor(own), name);
+    return new SafeOpen(TensorOptions::of(framework, device, backend), [&] {
+      const int duplicate = ::fcntl(descriptor, F_DUPFD_CLOEXEC, 3);
+      if (duplicate < 0) throw system_error(errno, "cannot duplicate the descriptor", name);
+      return os::MappedFile::adopt(os::FileDescriptor(duplicate), name);
     });
   }
 
@@ -123,15 +124,15 @@ class SafeOpen {
   }
 
   void close() {
-    std::shared_ptr<const OpenFile> last;  // goes after the lock
+    std::shared_ptr<const OpenFile> last;  // freed after the lock is released
     std::scoped_lock lock(mutex_);
     last = std::exchange(file_, nullptr);
   }
 
  private:
   template <typename Source>
-  SafeOpen(Wanted wanted, Source&& source) {
-    file_ = std::make_shared<const OpenFile>(opened(source), std::move(wanted));
+  SafeOpen(TensorOptions options, Source&& source) {
+    file_ = std::make_shared<const OpenFile>(open_source(source), std::move(options));
   }
 
   std::shared_ptr<const OpenFile> open() const {
@@ -147,36 +148,38 @@ class SafeOpen {
 }  // namespace
 
 void bind_safe_open(nb::module_& module) {
-  nb::class_<PySafeSlice>(module, "PySafeSlice", "A tensor of which only what an index takes is read: slice[2:, :8].")
-      .def("get_shape", &PySafeSlice::get_shape, "The shape as the file says it.")
-      .def("get_dtype", &PySafeSlice::get_dtype, "The dtype in the format's own spelling, as \"F32\".")
+  nb::class_<PySafeSlice>(module, "PySafeSlice", "A tensor that is read only as far as it is indexed: slice[2:, :8].")
+      .def("get_shape", &PySafeSlice::get_shape, "The shape in the file's header.")
+      .def("get_dtype", &PySafeSlice::get_dtype, "The dtype in the format's spelling, such as \"F32\".")
       .def("__getitem__", &PySafeSlice::get_item, nb::arg("index").none());
 
   nb::class_<SafeOpen>(module, "safe_open",
-      "A safetensors file, opened lazily: tensors are made when they are asked for.\n\n"
+      "An open safetensors file, whose tensors are created on request.\n\n"
       "framework  pt, torch, pytorch; np, numpy; tf, tensorflow; jax, flax; mlx; paddle\n"
-      "device     where the tensors go, by name, number or torch.device\n"
-      "backend    \"mmap\": tensors lie in the file, which is mapped; \"pread\": they are read, by several threads;\n"
+      "device     the device of the tensors: a name, a number or a torch.device\n"
+      "backend    \"mmap\": tensors point into a mapping of the file; \"pread\": several threads read them into "
+      "memory;\n"
       "           None or \"auto\": pread on network file systems, mmap on others")
       .def(nb::init<nb::handle, std::string_view, nb::handle, const std::optional<std::string>&>(), nb::arg("filename"),
           nb::arg("framework"), nb::arg("device").none() = "cpu", nb::kw_only(), nb::arg("backend") = nb::none())
       .def("__enter__", [](nb::handle self) { return nb::borrow(self); })
       .def("__exit__", [](SafeOpen& self, nb::args) { self.close(); })
-      .def("close", &SafeOpen::close, "Gives the file back. Tensors and slices made of it stay valid.")
+      .def("close", &SafeOpen::close, "Closes the file. Its tensors and slices stay valid.")
       .def("keys", &SafeOpen::keys, "The names of the tensors, sorted.")
       .def("offset_keys", &SafeOpen::offset_keys, "The names of the tensors, in the order of their bytes.")
-      .def("metadata", &SafeOpen::metadata, "`__metadata__` of the file; None where there is none.")
-      .def("get_tensor", &SafeOpen::get_tensor, nb::arg("name"), "A whole tensor.")
+      .def("metadata", &SafeOpen::metadata, "The `__metadata__` of the file; None if it has none.")
+      .def("get_tensor", &SafeOpen::get_tensor, nb::arg("name"), "Returns a whole tensor.")
       .def("get_tensors", &SafeOpen::get_tensors, nb::arg("names") = nb::none(),
-          "Tensors by name, in the order of `names`; all of them in the order of their bytes where None.")
-      .def("get_slice", &SafeOpen::get_slice, nb::arg("name"), "The tensor to be indexed: only what is taken is read.")
+          "Returns tensors by name, in the order of `names`; if None, all tensors in the order of their bytes.")
+      .def("get_slice", &SafeOpen::get_slice, nb::arg("name"),
+          "Returns a tensor to index; only the indexed part is read.")
       .def("__len__", &SafeOpen::size)
       .def("__contains__", &SafeOpen::contains, nb::arg("name").none())
       .def("__iter__", [](const SafeOpen& self) { return nb::iter(self.keys()); });
 
   module.def("_safe_open_handle", &SafeOpen::of_handle, nb::arg("f"), nb::arg("framework"),
       nb::arg("device").none() = "cpu", nb::kw_only(), nb::arg("backend") = nb::none(), nb::rv_policy::take_ownership,
-      "safe_open of what a file object with fileno() and name has open.");
+      "Returns safe_open of an open file, which has `fileno()` and `name`.");
 }
 
 }  // namespace depickle::python

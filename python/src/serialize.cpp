@@ -1,4 +1,4 @@
-// serialize, serialize_file, deserialize, and TensorSpec, which says where the bytes of a tensor lie.
+// serialize, serialize_file, deserialize, and TensorSpec, the description of a tensor to save.
 #include <algorithm>
 #include <cstring>
 #include <deque>
@@ -53,7 +53,7 @@ std::optional<Metadata> metadata_of(nb::handle given) {
   return metadata;
 }
 
-/// Tensors with their bytes, held for as long as they are written.
+/// The tensors to write. Keeps their bytes alive.
 class Tensors {
  public:
   explicit Tensors(nb::handle given) {
@@ -81,7 +81,7 @@ class Tensors {
   Bytes bytes(const Place& place) const { return specs_[place.spec].bytes(); }
 
  private:
-  // {"dtype": "float32", "shape": [2, 3], "data": b"…"}, as up to 0.7.
+  // Adds {"dtype": "float32", "shape": [2, 3], "data": b"…"}, the form of safetensors 0.7.
   void add_old(const nb::dict& old) {
     for (const char* key : {"shape", "dtype"})
       if (!old.contains(key)) raise_safetensor_error(fmt::format("Missing `{}` in {}", key, nb::repr(old).c_str()));
@@ -101,7 +101,7 @@ struct Piece {
   Bytes bytes;
 };
 
-// The whole file, head first.
+// Returns the pieces of the whole file, in file order.
 std::vector<Piece> pieces(const FilePlan& plan, const Tensors& tensors) {
   std::vector<Piece> result{{0, bytes(plan.head)}};
   for (const Place& place : plan.places) {
@@ -112,7 +112,7 @@ std::vector<Piece> pieces(const FilePlan& plan, const Tensors& tensors) {
   return result;
 }
 
-// write(first, last): pieces that lie one behind the other, some MiB of them.
+// Calls write() in parallel with batches of consecutive pieces of up to kPieceBytes.
 template <typename Write>
 void for_batches(const std::vector<Piece>& pieces, unsigned threads, Write&& write) {
   std::vector<std::pair<size_t, size_t>> batches;
@@ -135,10 +135,10 @@ void for_batches(const std::vector<Piece>& pieces, unsigned threads, Write&& wri
 nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
   const Tensors tensors(tensor_dict);
   const FilePlan plan = as_safetensors(kSerializing, [&] { return tensors.plan(metadata_of(metadata)); });
-  PyObject* made = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(plan.file_bytes));
-  if (!made) throw nb::python_error();
-  auto result = nb::steal<nb::bytes>(made);
-  char* out = PyBytes_AS_STRING(made);
+  PyObject* created = PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(plan.file_bytes));
+  if (!created) throw nb::python_error();
+  auto result = nb::steal<nb::bytes>(created);
+  char* out = PyBytes_AS_STRING(created);
   without_gil([&] {
     for_batches(pieces(plan, tensors), default_threads(), [&](std::span<const Piece> batch) {
       for (const Piece& piece : batch) std::memcpy(out + piece.offset, piece.bytes.data(), piece.bytes.size());
@@ -147,25 +147,25 @@ nb::bytes serialize(nb::handle tensor_dict, nb::handle metadata) {
   return result;
 }
 
-// Small tensors go together, through a buffer that stays in the processor's cache.
+// Combines small tensors in a buffer that fits in the processor's cache.
 void write(const os::OutputFile& file, std::span<const Piece> batch, os::Durable durable) {
   if (batch.size() == 1) return file.write(batch[0].offset, batch[0].bytes, durable);
-  constexpr size_t kTogetherBytes = 256 << 10;
-  std::vector<std::byte> together;
-  together.reserve(kTogetherBytes);
+  constexpr size_t kBufferBytes = 256 << 10;
+  std::vector<std::byte> buffer;
+  buffer.reserve(kBufferBytes);
   uint64_t begin = batch[0].offset;
   auto flush = [&] {
-    if (!together.empty()) file.write(begin, together, durable);
-    begin += together.size();
-    together.clear();
+    if (!buffer.empty()) file.write(begin, buffer, durable);
+    begin += buffer.size();
+    buffer.clear();
   };
   for (const Piece& piece : batch) {
-    if (together.size() + piece.bytes.size() > kTogetherBytes) flush();
-    if (piece.bytes.size() > kTogetherBytes) {
+    if (buffer.size() + piece.bytes.size() > kBufferBytes) flush();
+    if (piece.bytes.size() > kBufferBytes) {
       file.write(begin, piece.bytes, durable);
       begin += piece.bytes.size();
     } else {
-      together.insert(together.end(), piece.bytes.begin(), piece.bytes.end());
+      buffer.insert(buffer.end(), piece.bytes.begin(), piece.bytes.end());
     }
   }
   flush();
@@ -179,7 +179,7 @@ void serialize_file(nb::handle tensor_dict, nb::handle filename, nb::handle meta
     const FilePlan plan = tensors.plan(metadata_of(metadata));
     without_gil([&] {
       os::AtomicFile file(path, plan.file_bytes, os::IfExists::replace, os::Writers::many);
-      // One thread: the kernel lets only one write to a file at a time.
+      // One thread, because the kernel serializes writes to a file.
       for_batches(pieces(plan, tensors), 1, [&](std::span<const Piece> batch) { write(file, batch, durable); });
       file.commit(durable);
     });
@@ -206,8 +206,9 @@ nb::list deserialize(nb::handle data) {
 
 void bind_serialize(nb::module_& module) {
   nb::class_<TensorSpec>(module, "TensorSpec",
-      "Where the bytes of a tensor lie, in C order. The caller keeps the memory alive while it is written.\n\n"
-      "`shape` is the framework's: the last dimension of float4_e2m1fn_x2 counts pairs.")
+      "A tensor to save: dtype, shape, and the address of its bytes in C order.\n\n"
+      "The caller keeps the memory alive until it is written. `shape` is that of the framework: the last dimension of "
+      "float4_e2m1fn_x2 counts pairs.")
       .def(
           "__init__",
           [](TensorSpec* self, std::string_view dtype, nb::handle shape, nb::handle data_ptr, nb::handle data_len) {
@@ -215,9 +216,10 @@ void bind_serialize(nb::module_& module) {
           },
           nb::kw_only(), nb::arg("dtype"), nb::arg("shape"), nb::arg("data_ptr"), nb::arg("data_len"))
       .def_prop_ro(
-          "dtype", [](const TensorSpec& self) { return name(self.dtype()); }, "In the format's own spelling: \"F32\".")
+          "dtype", [](const TensorSpec& self) { return name(self.dtype()); },
+          "The dtype in the format's spelling: \"F32\".")
       .def_prop_ro(
-          "shape", [](const TensorSpec& self) { return self.shape(); }, "As the header will say it.")
+          "shape", [](const TensorSpec& self) { return self.shape(); }, "The shape in the header.")
       .def_prop_ro("data_ptr", [](const TensorSpec& self) { return reinterpret_cast<uintptr_t>(self.bytes().data()); })
       .def_prop_ro("data_len", [](const TensorSpec& self) { return self.bytes().size(); })
       .def("__repr__", [](const TensorSpec& self) {
@@ -226,12 +228,13 @@ void bind_serialize(nb::module_& module) {
       });
 
   module.def("serialize", &serialize, nb::arg("tensor_dict"), nb::arg("metadata") = nb::none(),
-      "A safetensors file of {name: TensorSpec} (or of 0.7's {name: {\"dtype\", \"shape\", \"data\"}}), as bytes.");
+      "Returns a safetensors file with the tensors {name: TensorSpec}, or 0.7's {name: {\"dtype\", \"shape\", "
+      "\"data\"}}.");
   module.def("serialize_file", &serialize_file, nb::arg("tensor_dict"), nb::arg("filename"),
       nb::arg("metadata") = nb::none(), nb::kw_only(), nb::arg("durable") = false,
-      "Writes the same to a file, which appears complete or not at all; `durable` waits until it is on the disk.");
+      "Writes a safetensors file atomically; with `durable` the call returns after the file is synced.");
   module.def("deserialize", &deserialize, nb::arg("bytes"),
-      "[(name, {\"shape\", \"dtype\", \"data\"}), ...] of a whole file in memory, in the order of its bytes.");
+      "Returns [(name, {\"shape\", \"dtype\", \"data\"}), ...] for a file in memory, in the order of its bytes.");
 }
 
 }  // namespace depickle::python

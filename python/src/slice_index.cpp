@@ -25,7 +25,7 @@ std::vector<nb::object> parts(nb::handle index) {
   return result;
 }
 
-// Numpy's integers too; none where it is no integer (an array of several says so with TypeError), or beyond 64 bits.
+// Accepts numpy's integers. Returns nullopt if `part` is not an integer (arrays raise TypeError) or exceeds 64 bits.
 std::optional<int64_t> integer(nb::handle part) {
   if (!PyIndex_Check(part.ptr())) return std::nullopt;
   nb::object number = nb::steal(PyNumber_Index(part.ptr()));
@@ -48,7 +48,7 @@ std::optional<int64_t> bound(nb::handle value) {
 
 bool is_list(nb::handle part) { return nb::isinstance<nb::list>(part); }
 bool is_empty_list(nb::handle part) { return is_list(part) && nb::len(part) == 0; }
-// Truth values make dimensions, as masks do.
+// Booleans add dimensions, like masks.
 bool is_array(nb::handle part) {
   if (PyBool_Check(part.ptr())) return true;
   return nb::hasattr(part, "shape") && !nb::isinstance<nb::slice>(part) && !integer(part);
@@ -83,7 +83,7 @@ std::string text(const IndexItem& item) {
       "Error during slicing [{}] with shape [{}]: {}", fmt::join(texts, ", "), fmt::join(shape, ", "), what));
 }
 
-// Each item against its dimension.
+// Checks each item against its dimension.
 class Check {
  public:
   Check(std::span<const IndexItem> items, std::span<const uint64_t> shape) : items_(items), shape_(shape) {}
@@ -107,15 +107,15 @@ class Check {
   }
 
  private:
-  // `limit` is the first that is too large.
-  void check(int64_t index, uint64_t limit, size_t dimension, int64_t shown_less = 0) const {
+  // `limit` is the first invalid index.
+  void check(int64_t index, uint64_t limit, size_t dimension, int64_t shown_offset = 0) const {
     const uint64_t size = shape_[dimension];
     if (index < 0 && -static_cast<uint64_t>(index) > size)
       raise_safetensor_error(fmt::format("Invalid index {} for dimension {} of size {}", index, dimension, size));
     if (index >= 0 && static_cast<uint64_t>(index) >= limit)
       raise_slicing(items_, shape_,
           fmt::format(
-              "index {} out of bounds for tensor dimension #{} of size {}", index - shown_less, dimension, size));
+              "index {} out of bounds for tensor dimension #{} of size {}", index - shown_offset, dimension, size));
   }
   void check(const Range& range, size_t dimension) const {
     const uint64_t limit = shape_[dimension] + 1;

@@ -11,7 +11,7 @@
 namespace depickle::python {
 namespace {
 
-// In the order in which upstream lists them.
+// In the order of upstream's message.
 constexpr std::pair<std::string_view, Dtype> kNames[] = {{"bool", Dtype::BOOL}, {"int8", Dtype::I8},
     {"uint8", Dtype::U8}, {"int16", Dtype::I16}, {"uint16", Dtype::U16}, {"int32", Dtype::I32}, {"uint32", Dtype::U32},
     {"int64", Dtype::I64}, {"uint64", Dtype::U64}, {"float16", Dtype::F16}, {"float32", Dtype::F32},

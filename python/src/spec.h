@@ -1,4 +1,4 @@
-// A tensor to be saved, as Python describes it.
+// Python's description of a tensor to save.
 #pragma once
 
 #include <cstdint>
@@ -11,14 +11,15 @@
 
 namespace depickle::python {
 
-/// dtype, shape and the place of the bytes, which somebody else keeps alive.
+/// Dtype, shape and address of a tensor's bytes. The caller keeps the bytes alive.
 class TensorSpec {
  public:
-  /// `dtype` by the frameworks' name ("float32"), `shape` as a framework has it. Throws SafetensorError for an unknown dtype.
+  /// `dtype` is the frameworks' name ("float32"), `shape` the framework's shape. Throws SafetensorError for an unknown
+  /// dtype.
   TensorSpec(std::string_view dtype, std::vector<uint64_t> shape, uint64_t data_ptr, uint64_t data_len);
 
   Dtype dtype() const noexcept { return dtype_; }
-  /// Of the header: F4 counts elements, not pairs.
+  /// The shape in the header: F4 counts elements, not pairs.
   const std::vector<uint64_t>& shape() const noexcept { return shape_; }
   Bytes bytes() const noexcept { return bytes_; }
 
@@ -28,7 +29,8 @@ class TensorSpec {
   Bytes bytes_;
 };
 
-/// The contiguous bytes of any object that exports them, for as long as it lives. Throws TypeError, BufferError.
+/// The contiguous bytes of an object with the buffer protocol, exported for the lifetime of this object. Throws
+/// TypeError, BufferError.
 class Buffer {
  public:
   explicit Buffer(nb::handle object);
@@ -42,9 +44,9 @@ class Buffer {
   Py_buffer view_;
 };
 
-/// Throws TypeError for what is no integer, OverflowError for one that is not from 0 to 2^64 - 1.
+/// Throws TypeError if `value` is not an integer, OverflowError if it is not in [0, 2^64 - 1].
 uint64_t whole_number(nb::handle value);
-/// Of any sequence of such.
+/// Returns the shape in a sequence of integers.
 std::vector<uint64_t> shape_of(nb::handle sequence);
 
 }  // namespace depickle::python

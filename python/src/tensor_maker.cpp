@@ -21,7 +21,7 @@ using depickle::torch::StorageView;
 
 nb::object interned(const char* name) { return take(PyUnicode_InternFromString(name)); }
 
-// What of torch is called for each tensor, looked up once.
+// The functions of torch that are called for each tensor.
 struct Torch {
   nb::module_ module = nb::module_::import_("torch");
   nb::object empty = module.attr("empty"), untyped_storage_class = module.attr("UntypedStorage"),
@@ -40,8 +40,8 @@ uint64_t count_of(std::span<const uint64_t> shape) {
   return count;
 }
 
-// The strides that torch itself gives to a fresh tensor, to the letter.
-bool has_fresh_strides(const PlacedTensor& placed) {
+// Whether the strides are exactly those of a new tensor in torch.
+bool has_default_strides(const PlacedTensor& placed) {
   uint64_t stride = 1;
   for (size_t i = placed.shape.size(); i-- > 0;) {
     if (placed.strides[i] != stride) return false;
@@ -64,16 +64,16 @@ nb::object torch_dtype(const ElementType& element) {
   return shared<Torch>().module.attr(std::string(element.name).c_str());
 }
 
-TensorMaker::TensorMaker(const torch::Contents& contents, Home home, Restore restore)
+TensorMaker::TensorMaker(const torch::Contents& contents, FileBuffer file, Restore restore)
     : contents_(contents),
-      home_(std::move(home)),
-      home_bytes_(home_.source->all()),
+      file_(std::move(file)),
+      file_bytes_(file_.source->all()),
       restore_(std::move(restore)) {}
 
-// Storages that lie inside the pickle come to be while it is read.
-TensorMaker::Made& TensorMaker::made(uint32_t storage) {
-  if (storage >= made_.size()) made_.resize(contents_.storages.size());
-  return made_[storage];
+// Storages inside the pickle are added while it is read, so the vector grows.
+TensorMaker::LoadedStorage& TensorMaker::loaded(uint32_t storage) {
+  if (storage >= loaded_.size()) loaded_.resize(contents_.storages.size());
+  return loaded_[storage];
 }
 
 bool TensorMaker::is_swapped(const StorageView& view) const {
@@ -86,9 +86,9 @@ bool TensorMaker::is_restored(const StorageView& view) const {
 
 std::pair<nb::object, uint64_t> TensorMaker::bytes_of(const StorageView& view) {
   Bytes bytes = contents_.storages[view.storage].bytes();
-  bool is_at_home = bytes.data() >= home_bytes_.data() && bytes.size() <= home_bytes_.size() &&
-                    bytes.data() <= home_bytes_.data() + (home_bytes_.size() - bytes.size());
-  if (is_at_home && !is_swapped(view)) return {home_.buffer, static_cast<uint64_t>(bytes.data() - home_bytes_.data())};
+  bool is_in_file = bytes.data() >= file_bytes_.data() && bytes.size() <= file_bytes_.size() &&
+                    bytes.data() <= file_bytes_.data() + (file_bytes_.size() - bytes.size());
+  if (is_in_file && !is_swapped(view)) return {file_.buffer, static_cast<uint64_t>(bytes.data() - file_bytes_.data())};
 
   nb::object copy = take(PyByteArray_FromStringAndSize(nullptr, std::ssize(bytes)));
   auto* out = reinterpret_cast<std::byte*>(PyByteArray_AS_STRING(copy.ptr()));
@@ -102,7 +102,7 @@ std::pair<nb::object, uint64_t> TensorMaker::bytes_of(const StorageView& view) {
 }
 
 const nb::object& TensorMaker::untyped(const StorageView& view) {
-  Made& known = made(view.storage);
+  LoadedStorage& known = loaded(view.storage);
   if (known.untyped.is_valid()) return known.untyped;
   const Torch& torch = shared<Torch>();
   const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
@@ -116,7 +116,7 @@ const nb::object& TensorMaker::untyped(const StorageView& view) {
     restore_failed_ = true;
     untyped = restore_.storage(untyped, readable(view.location));
     if (!nb::isinstance(untyped, torch.untyped_storage_class))
-      raise(PyExc_TypeError, "map_location returned something else than a torch.UntypedStorage");
+      raise(PyExc_TypeError, "map_location did not return a torch.UntypedStorage");
     restore_failed_ = false;
   }
   known.untyped = std::move(untyped);
@@ -127,10 +127,10 @@ bool TensorMaker::covers(const PlacedTensor& placed) const {
   const StorageView& view = placed.storage;
   const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
   return placed.offset == 0 && view.offset_bytes == 0 && size_bytes > 0 && size_bytes % view.element->bytes == 0 &&
-         count_of(placed.shape) == size_bytes / view.element->bytes && has_fresh_strides(placed);
+         count_of(placed.shape) == size_bytes / view.element->bytes && has_default_strides(placed);
 }
 
-// A fraction of the time of going through a storage, and most tensors are alone on theirs.
+// Much faster than creating a storage first. Most tensors are the only one on their storage.
 nb::object TensorMaker::covering(const PlacedTensor& placed) {
   const ElementType& element = *placed.storage.element;
   auto [buffer, offset] = bytes_of(placed.storage);
@@ -139,13 +139,13 @@ nb::object TensorMaker::covering(const PlacedTensor& placed) {
 
 nb::object TensorMaker::tensor(const PlacedTensor& placed) {
   const StorageView& view = placed.storage;
-  Made& known = made(view.storage);
+  LoadedStorage& known = loaded(view.storage);
   if (!known.untyped.is_valid() && !known.tensor.is_valid() && covers(placed) && !is_restored(view))
     return known.tensor = covering(placed);
 
   const uint32_t unit = view.element->bytes;
   if (view.offset_bytes % unit != 0)
-    throw Error(Code::malformed, "TT05", fmt::format("a view of {} begins between two elements", view.element->name));
+    throw Error(Code::malformed, "TT05", fmt::format("a view of {} does not start at an element", view.element->name));
   const Torch& torch = shared<Torch>();
   const nb::object& storage = untyped(view);
   nb::object dtype = torch_dtype(*view.element),

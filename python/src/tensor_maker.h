@@ -1,4 +1,4 @@
-// Tensors of torch over the storages of a torch file, tied as the file ties them.
+// Creates torch tensors over the storages of a torch file. Tensors share storages as in the file.
 #pragma once
 
 #include <cstdint>
@@ -9,58 +9,59 @@
 
 namespace depickle::python {
 
-/// Where a file's bytes are for Python: an object that exports `source`'s bytes, writable.
-struct Home {
+/// A file, and the Python object that exports its bytes as a writable buffer.
+struct FileBuffer {
   std::shared_ptr<const ByteSource> source;
   nb::object buffer;
 };
 
-/// What `map_location` asks for.
+/// torch's `map_location`.
 struct Restore {
   nb::object storage;        ///< called with a torch.UntypedStorage and its location; returns the storage to use
-  bool also_of_cpu = false;  ///< whether it is also called for what was saved from the CPU
+  bool also_of_cpu = false;  ///< whether to call it for storages saved from the CPU too
 };
 
 /// For one file and one thread.
 class TensorMaker {
  public:
-  TensorMaker(const torch::Contents& contents, Home home, Restore restore);
+  TensorMaker(const torch::Contents& contents, FileBuffer file, Restore restore);
 
-  /// As torch.load would make it, without requires_grad. Bytes that lie in the file as they are needed are not copied.
+  /// Returns the tensor that torch.load would return, without requires_grad. Its bytes are copied only if they are
+  /// compressed or in the other byte order.
   nb::object tensor(const torch::PlacedTensor& placed);
-  /// torch.storage.TypedStorage
+  /// Returns a torch.storage.TypedStorage.
   nb::object typed_storage(const torch::StorageView& view);
-  /// torch.Tensor._make_subclass(torch.nn.Parameter, data, requires_grad)
+  /// Returns torch.Tensor._make_subclass(torch.nn.Parameter, data, requires_grad).
   nb::object parameter(nb::handle data, nb::handle requires_grad) const;
-  /// Whether the last exception came out of Restore::storage.
+  /// Whether Restore::storage threw the last exception.
   bool restore_failed() const noexcept { return restore_failed_; }
 
  private:
-  /// One of the pickle's storages: made when first needed, as a storage or as the one tensor that covers it.
-  struct Made {
+  /// A storage of the pickle, created at its first use: as a storage, or as a single tensor that covers it.
+  struct LoadedStorage {
     nb::object untyped, tensor;
   };
 
-  Made& made(uint32_t storage);
+  LoadedStorage& loaded(uint32_t storage);
   const nb::object& untyped(const torch::StorageView& view);
   bool is_restored(const torch::StorageView& view) const;
   bool covers(const torch::PlacedTensor& placed) const;
   nb::object covering(const torch::PlacedTensor& placed);
-  /// The object and offset at which a storage's bytes are, in this machine's byte order.
+  /// Returns the buffer and the offset of a storage's bytes in native byte order.
   std::pair<nb::object, uint64_t> bytes_of(const torch::StorageView& view);
   bool is_swapped(const torch::StorageView& view) const;
 
   const torch::Contents& contents_;
-  Home home_;
-  Bytes home_bytes_;
+  FileBuffer file_;
+  Bytes file_bytes_;
   Restore restore_;
-  std::vector<Made> made_;
+  std::vector<LoadedStorage> loaded_;
   bool restore_failed_ = false;
 };
 
-/// The dtype of torch that `element` is. Throws AttributeError where this torch has none.
+/// Returns torch's dtype for `element`. Throws AttributeError if the installed torch does not have it.
 nb::object torch_dtype(const torch::ElementType& element);
-/// A str of what a file says, whatever its bytes are.
+/// Returns a str for text of a file; invalid UTF-8 is escaped.
 nb::object readable(std::string_view text);
 
 }  // namespace depickle::python

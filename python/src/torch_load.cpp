@@ -1,4 +1,4 @@
-// `depickle.torch.load`: a torch file as the values that torch.load would return.
+// `depickle.torch.load`: returns the values that torch.load would return.
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,8 +18,8 @@ namespace {
 
 nb::object unpickling_error() { return nb::module_::import_("pickle").attr("UnpicklingError"); }
 
-/// Where the bytes come from: a path, a descriptor (which stays the caller's) or a bytearray.
-Home home_of(nb::handle source, const std::string& name) {
+/// Opens the source: a path, a descriptor (duplicated) or a bytearray.
+FileBuffer open_file_buffer(nb::handle source, const std::string& name) {
   if (PyByteArray_Check(source.ptr())) {
     Bytes bytes(reinterpret_cast<const std::byte*>(PyByteArray_AS_STRING(source.ptr())),
         static_cast<size_t>(PyByteArray_GET_SIZE(source.ptr())));
@@ -30,15 +30,15 @@ Home home_of(nb::handle source, const std::string& name) {
   const std::filesystem::path path = is_descriptor ? std::filesystem::path() : path_of(source);
   std::shared_ptr<const os::MappedFile> file = without_gil([&] {
     if (!is_descriptor) return os::MappedFile::open(path);
-    int own = ::dup(given);
-    if (own < 0) throw system_error(errno, "cannot open", name);
-    return os::MappedFile::adopt(os::FileDescriptor(own), name);
+    int duplicate = ::dup(given);
+    if (duplicate < 0) throw system_error(errno, "cannot duplicate the descriptor", name);
+    return os::MappedFile::adopt(os::FileDescriptor(duplicate), name);
   });
   return {file, make_mapping(file)};
 }
 
-// What Python itself refuses while values are made, where the file is to blame.
-bool is_the_files_fault(const nb::python_error& error) {
+// Whether Python raised the error because of invalid values in the file.
+bool is_invalid_value(const nb::python_error& error) {
   for (PyObject* each : {PyExc_TypeError, PyExc_ValueError, PyExc_RuntimeError, PyExc_OverflowError,
            PyExc_AttributeError, PyExc_LookupError})
     if (error.matches(each)) return true;
@@ -51,28 +51,28 @@ std::string text_of(const nb::python_error& error) {
 }
 
 nb::object load(nb::handle source, std::string name, nb::object restore, bool also_of_cpu, nb::object inert) {
-  nb::object refused = unpickling_error();
+  nb::object invalid = unpickling_error();
   try {
-    Home home = home_of(source, name);
-    name = home.source->name();
-    std::optional<CutFileGuard> guard;
-    if (auto file = std::dynamic_pointer_cast<const os::MappedFile>(home.source); file && file->size_bytes() > 0)
-      guard.emplace(file->all(), file->descriptor(), name);
-    torch::Contents contents = without_gil([&] { return torch::read_contents(home.source); });
+    FileBuffer file = open_file_buffer(source, name);
+    name = file.source->name();
+    std::optional<TruncationGuard> guard;
+    if (auto mapped = std::dynamic_pointer_cast<const os::MappedFile>(file.source); mapped && mapped->size_bytes() > 0)
+      guard.emplace(mapped->all(), mapped->descriptor(), name);
+    torch::Contents contents = without_gil([&] { return torch::read_contents(file.source); });
     if (contents.has_code && inert.is_none())
-      throw Error(Code::unsupported, "", "a TorchScript archive: its model is code", {},
+      throw Error(Code::unsupported, "", "is a TorchScript archive, whose model is code", {},
           "save the model's state_dict with torch.save, or read the tensors with depickle.open");
-    TensorMaker tensors(contents, std::move(home), {std::move(restore), also_of_cpu});
+    TensorMaker tensors(contents, std::move(file), {std::move(restore), also_of_cpu});
     try {
-      nb::object made = ValueMaker(contents, tensors, std::move(inert)).make();
+      nb::object created = ValueMaker(contents, tensors, std::move(inert)).make();
       if (guard) guard->check();
-      return made;
+      return created;
     } catch (nb::python_error& error) {
-      if (tensors.restore_failed() || !is_the_files_fault(error)) throw;
-      throw Error(Code::malformed, "", "torch or Python refuses what it holds: " + text_of(error));
+      if (tensors.restore_failed() || !is_invalid_value(error)) throw;
+      throw Error(Code::malformed, "", "torch or Python rejected a value of the file: " + text_of(error));
     }
   } catch (const Error& error) {
-    raise(name.empty() ? error : error.in(name), refused.ptr());
+    raise(name.empty() ? error : error.in(name), invalid.ptr());
   }
 }
 
@@ -81,16 +81,13 @@ nb::object load(nb::handle source, std::string name, nb::object restore, bool al
 void bind_torch_load(nb::module_& module) {
   module.def("torch_load", load, nb::arg("source"), nb::arg("name"), nb::arg("restore").none(), nb::arg("also_of_cpu"),
       nb::arg("inert").none(),
-      "What torch.load would return of a torch file; nothing in it is imported or called.\n\n"
-      "`source` is a path, a descriptor, or a bytearray that becomes the tensors' memory; `name` is what errors call "
-      "the latter.\n"
-      "`restore(storage, location)` is called for storages saved elsewhere than on the CPU, with `also_of_cpu` for "
-      "all;\n"
-      "where it is None, for none.\n"
-      "`inert(module, name, args, kwargs)` makes the record of an object of an unknown class; where it is None, "
-      "those "
-      "raise\n"
-      "pickle.UnpicklingError.");
+      "Returns the values that torch.load would return; nothing that the file names is imported or called.\n\n"
+      "source         a path, a descriptor, or a bytearray that becomes the tensors' memory\n"
+      "name           the source's name in errors\n"
+      "restore        None, or restore(storage, location), called for storages that were not saved from the CPU;\n"
+      "               with `also_of_cpu` for all\n"
+      "inert          inert(module, name, args, kwargs) creates the record of an object of an unknown class; if None,\n"
+      "               such objects raise pickle.UnpicklingError");
 }
 
 }  // namespace depickle::python

@@ -12,9 +12,9 @@
 namespace depickle::python {
 namespace {
 
-using Code = nb::dlpack::dtype_code;
+using DtypeCode = nb::dlpack::dtype_code;
 
-// What of torch is called for each tensor, looked up once.
+// The functions of torch that are called for each tensor.
 struct TorchCalls {
   nb::module_ module = nb::module_::import_("torch");
   nb::object empty = module.attr("empty"), frombuffer = module.attr("frombuffer"),
@@ -22,7 +22,7 @@ struct TorchCalls {
   nb::object empty_names = nb::make_tuple("dtype"), frombuffer_names = nb::make_tuple("dtype", "count", "offset");
 
   TorchCalls() {
-    // The same without a layer of Python around it.
+    // The same function without its Python wrapper.
     from_dlpack = nb::getattr(module.attr("_C"), "_from_dlpack", from_dlpack);
   }
 };
@@ -31,13 +31,14 @@ struct Known {
   std::string_view name;
   nb::dlpack::dtype dtype;
 };
-constexpr nb::dlpack::dtype type(Code code, uint8_t bits) { return {static_cast<uint8_t>(code), bits, 1}; }
-constexpr Known kKnown[] = {{"float32", type(Code::Float, 32)}, {"float16", type(Code::Float, 16)},
-    {"bfloat16", type(Code::Bfloat, 16)}, {"float64", type(Code::Float, 64)}, {"int64", type(Code::Int, 64)},
-    {"int32", type(Code::Int, 32)}, {"int16", type(Code::Int, 16)}, {"int8", type(Code::Int, 8)},
-    {"uint8", type(Code::UInt, 8)}, {"bool", type(Code::Bool, 8)}, {"complex64", type(Code::Complex, 64)}};
+constexpr nb::dlpack::dtype type(DtypeCode code, uint8_t bits) { return {static_cast<uint8_t>(code), bits, 1}; }
+constexpr Known kKnown[] = {{"float32", type(DtypeCode::Float, 32)}, {"float16", type(DtypeCode::Float, 16)},
+    {"bfloat16", type(DtypeCode::Bfloat, 16)}, {"float64", type(DtypeCode::Float, 64)},
+    {"int64", type(DtypeCode::Int, 64)}, {"int32", type(DtypeCode::Int, 32)}, {"int16", type(DtypeCode::Int, 16)},
+    {"int8", type(DtypeCode::Int, 8)}, {"uint8", type(DtypeCode::UInt, 8)}, {"bool", type(DtypeCode::Bool, 8)},
+    {"complex64", type(DtypeCode::Complex, 64)}};
 
-// DLManagedTensor of DLPack, with what it points to behind it.
+// DLPack's DLManagedTensor, followed by the data that it points to.
 struct Managed {
   nb::dlpack::dltensor tensor;
   void* context;
@@ -55,7 +56,7 @@ void release(Managed* managed) {
   std::free(managed);
 }
 
-// Of one that nobody took.
+// Frees a capsule that was not consumed.
 void release_capsule(PyObject* capsule) {
   if (PyCapsule_IsValid(capsule, "dltensor")) release(static_cast<Managed*>(PyCapsule_GetPointer(capsule, "dltensor")));
 }
@@ -104,7 +105,7 @@ nb::object torch_tensor(nb::handle buffer, uint64_t offset, nb::handle dtype, st
   nb::object count_number = number(count), offset_number = number(offset);
   PyObject* arguments[] = {buffer.ptr(), dtype.ptr(), count_number.ptr(), offset_number.ptr()};
   nb::object flat = take(PyObject_Vectorcall(torch.frombuffer.ptr(), arguments, 1, torch.frombuffer_names.ptr()));
-  return shape.size() == 1 ? flat : flat.attr("resize_")(tuple_of(shape));  // unlike view(), it makes no view
+  return shape.size() == 1 ? flat : flat.attr("resize_")(tuple_of(shape));  // unlike view(), the result is not a view
 }
 
 }  // namespace depickle::python

@@ -1,5 +1,5 @@
-// Files that somebody cuts short while they are mapped. A page that vanished raises SIGBUS where it is touched, in the
-// middle of torch or numpy; left alone that kills the interpreter.
+// Handles files that are truncated while they are mapped. An access to a lost page raises SIGBUS inside torch or numpy,
+// which would kill the interpreter.
 #pragma once
 
 #include <memory>
@@ -9,22 +9,22 @@
 
 namespace depickle::python {
 
-/// Guards a mapping for as long as it lives. Where a page behind the file's end is touched, the vanished pages become
-/// zeros, the computation goes on, and OSError is raised in the main thread as soon as it runs Python code, and by
-/// every check() from then on. Other faults go to the handler that was there before.
-class CutFileGuard {
+/// Guards a mapping during its lifetime. If a page beyond the file's end is accessed, the lost pages are replaced by
+/// zeros and the computation continues; OSError is raised in the main thread as soon as it runs Python code, and by
+/// each later check(). Other faults go to the previous signal handler.
+class TruncationGuard {
  public:
-  /// `mapping` are whole pages (the last one may be partial) of what `descriptor` has open, from its first byte on;
-  /// both outlive the guard. Installs the signal handler where it is not in its place. `name` is the file's, for the
+  /// `mapping` contains whole pages (the last one may be partial) of the file of `descriptor`, from its first byte;
+  /// both outlive the guard. Installs the signal handler if it is not installed. `name` is the file's name in the
   /// error.
-  CutFileGuard(Bytes mapping, int descriptor, std::string name);
-  ~CutFileGuard();
-  CutFileGuard(const CutFileGuard&) = delete;
-  CutFileGuard& operator=(const CutFileGuard&) = delete;
+  TruncationGuard(Bytes mapping, int descriptor, std::string name);
+  ~TruncationGuard();
+  TruncationGuard(const TruncationGuard&) = delete;
+  TruncationGuard& operator=(const TruncationGuard&) = delete;
 
-  /// Throws OSError where bytes of the mapping are known to be lost. A load; no system call.
+  /// Throws OSError if bytes of the mapping are known to be lost. One atomic load, no system call.
   void check() const;
-  /// The same after asking how long the file is now: for after a copy.
+  /// Also checks the file's current size. For use after a copy.
   void check_size() const;
 
   struct Watched;

@@ -23,10 +23,10 @@ ValueMaker::ValueMaker(torch::Contents& contents, TensorMaker& tensors, nb::obje
       tensors_(tensors),
       inert_class_(std::move(inert)),
       builders_(contents, arena_, UINT64_MAX),
-      made_(contents.graph.nodes(), nullptr) {}
+      values_(contents.graph.nodes(), nullptr) {}
 
 ValueMaker::~ValueMaker() {
-  for (PyObject* made : made_) Py_XDECREF(made);
+  for (PyObject* value : values_) Py_XDECREF(value);
 }
 
 nb::object ValueMaker::make() {
@@ -40,15 +40,15 @@ nb::object ValueMaker::make() {
 }
 
 nb::object ValueMaker::value(Handle handle) {
-  if (PyObject* made = made_[handle]) return nb::borrow(made);
-  if (depth_ >= kMaxNested)
+  if (PyObject* created = values_[handle]) return nb::borrow(created);
+  if (depth_ >= kMaxNesting)
     throw Error(
-        Code::limit, "TT03", fmt::format("values are nested in tuples and arguments more than {} deep", kMaxNested));
+        Code::limit, "TT03", fmt::format("tuples and arguments are nested more than {} levels deep", kMaxNesting));
   ++depth_;
-  nb::object made = new_value(handle);
+  nb::object created = new_value(handle);
   --depth_;
-  made_[handle] = nb::object(made).release().ptr();
-  return made;
+  values_[handle] = nb::object(created).release().ptr();
+  return created;
 }
 
 nb::object ValueMaker::new_value(Handle handle) {
@@ -86,10 +86,10 @@ nb::object ValueMaker::new_value(Handle handle) {
 }
 
 nb::object ValueMaker::tuple(Args items) {
-  nb::object made = take(PyTuple_New(std::ssize(items)));
+  nb::object created = take(PyTuple_New(std::ssize(items)));
   for (size_t i = 0; i < items.size(); ++i)
-    PyTuple_SET_ITEM(made.ptr(), static_cast<Py_ssize_t>(i), value(items[i]).release().ptr());
-  return made;
+    PyTuple_SET_ITEM(created.ptr(), static_cast<Py_ssize_t>(i), value(items[i]).release().ptr());
+  return created;
 }
 
 nb::object ValueMaker::text(Handle handle) const {
@@ -100,10 +100,11 @@ nb::object ValueMaker::text(Handle handle) const {
 nb::object ValueMaker::big_integer(Handle handle) const {
   nb::handle int_class(reinterpret_cast<PyObject*>(&PyLong_Type));
   std::string_view bytes = depickle::text(*graph_.bytes(handle));
-  nb::object kept = take(PyBytes_FromStringAndSize(bytes.data(), std::ssize(bytes)));
+  nb::object content = take(PyBytes_FromStringAndSize(bytes.data(), std::ssize(bytes)));
   Op op = graph_.made_by(handle);
-  if (op == Op::LONG1 || op == Op::LONG4) return int_class.attr("from_bytes")(kept, "little", nb::arg("signed") = true);
-  return int_class(kept.attr("rstrip")(nb::bytes("L", 1)), 0);
+  if (op == Op::LONG1 || op == Op::LONG4)
+    return int_class.attr("from_bytes")(content, "little", nb::arg("signed") = true);
+  return int_class(content.attr("rstrip")(nb::bytes("L", 1)), 0);
 }
 
 nb::object ValueMaker::persistent(Handle handle) {
@@ -125,17 +126,17 @@ std::optional<ValueMaker::Args> ValueMaker::elements(Handle handle) const {
 nb::object ValueMaker::object(Handle handle) {
   const pickle::Object object = *graph_.object(handle);
   const pickle::Global* global = graph_.global(object.callable);
-  nb::object made;
+  nb::object created;
   if (global && object.kwargs == kNothing && graph_.kind(object.args) == NodeKind::tuple) {
-    if (auto builder = torch::find_builder(*global)) made = built(*builder, graph_.children(object.args), object);
-    if (!made.is_valid()) made = PlainMakers::make(*this, *global, object);
+    if (auto builder = torch::find_builder(*global)) created = built(*builder, graph_.children(object.args), object);
+    if (!created.is_valid()) created = PlainMakers::make(*this, *global, object);
   }
-  if (!made.is_valid()) made = inert(handle);
+  if (!created.is_valid()) created = inert(handle);
   if (object.state != kNothing || !object.items.empty() || !object.pairs.empty()) to_fill_.push_back(handle);
-  return made;
+  return created;
 }
 
-// A record of what is not on the list.
+// Returns a record of a name or object outside the list.
 nb::object ValueMaker::inert(Handle handle) {
   std::string module, name;
   nb::object args = nb::none(), kwargs = nb::none();
@@ -150,7 +151,7 @@ nb::object ValueMaker::inert(Handle handle) {
   }
   if (inert_class_.is_none()) {
     throw Error(Code::unsafe, "",
-        fmt::format("the file holds {}, which is no tensor, container or plain value",
+        fmt::format("the file contains {}, which is not a tensor, a container or a plain value",
             global ? pickle::dotted(*global) : printable(name, 200)),
         {}, "depickle.torch.load returns such objects as inert records; nothing was imported or called");
   }
@@ -160,18 +161,18 @@ nb::object ValueMaker::inert(Handle handle) {
 }
 
 void ValueMaker::fill(Handle handle) {
-  nb::object made = nb::borrow(made_[handle]);
+  nb::object created = nb::borrow(values_[handle]);
   switch (graph_.kind(handle)) {
     case NodeKind::list:
       for (Handle item : graph_.children(handle))
-        if (PyList_Append(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+        if (PyList_Append(created.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
     case NodeKind::set:
       for (Handle item : graph_.children(handle))
-        if (PySet_Add(made.ptr(), value(item).ptr()) != 0) throw nb::python_error();
+        if (PySet_Add(created.ptr(), value(item).ptr()) != 0) throw nb::python_error();
       return;
-    case NodeKind::dict: return set_items(made, graph_.children(handle));
-    default: return fill_object(made, *graph_.object(handle));
+    case NodeKind::dict: return set_items(created, graph_.children(handle));
+    default: return fill_object(created, *graph_.object(handle));
   }
 }
 
@@ -184,33 +185,34 @@ void ValueMaker::set_items(nb::handle target, Args pairs) {
   }
 }
 
-void ValueMaker::fill_object(nb::handle made, const Object& object) {
-  if (!inert_class_.is_none() && made.type().is(inert_class_)) {
-    auto give = [&](const char* name, nb::object given) {
-      if (PyObject_GenericSetAttr(made.ptr(), nb::str(name).ptr(), given.ptr()) != 0) throw nb::python_error();
+void ValueMaker::fill_object(nb::handle created, const Object& object) {
+  if (!inert_class_.is_none() && created.type().is(inert_class_)) {
+    auto set = [&](const char* name, nb::object attribute) {
+      if (PyObject_GenericSetAttr(created.ptr(), nb::str(name).ptr(), attribute.ptr()) != 0) throw nb::python_error();
     };
-    if (object.state != kNothing) give("state", value(object.state));
-    if (!object.items.empty()) give("items", tuple(object.items));
+    if (object.state != kNothing) set("state", value(object.state));
+    if (!object.items.empty()) set("items", tuple(object.items));
     if (object.pairs.empty()) return;
     nb::list pairs;
     for (size_t i = 0; i + 1 < object.pairs.size(); i += 2)
       pairs.append(nb::make_tuple(value(object.pairs[i]), value(object.pairs[i + 1])));
-    give("pairs", nb::tuple(pairs));
+    set("pairs", nb::tuple(pairs));
     return;
   }
-  PyTypeObject* type = Py_TYPE(made.ptr());
-  if (PyDict_Check(made.ptr())) {
-    set_items(made, object.pairs);
-    if (object.state != kNothing && !PyDict_CheckExact(made.ptr())) set_attributes(made, object.state);
-  } else if (PyList_Check(made.ptr()) || (type->tp_name && std::string_view(type->tp_name) == "collections.deque")) {
-    for (Handle item : object.items) made.attr("append")(value(item));
-  } else if (PySet_Check(made.ptr())) {
-    for (Handle item : object.items) made.attr("add")(value(item));
+  PyTypeObject* type = Py_TYPE(created.ptr());
+  if (PyDict_Check(created.ptr())) {
+    set_items(created, object.pairs);
+    if (object.state != kNothing && !PyDict_CheckExact(created.ptr())) set_attributes(created, object.state);
+  } else if (PyList_Check(created.ptr()) || (type->tp_name && std::string_view(type->tp_name) == "collections.deque")) {
+    for (Handle item : object.items) created.attr("append")(value(item));
+  } else if (PySet_Check(created.ptr())) {
+    for (Handle item : object.items) created.attr("add")(value(item));
   }
-  // The state of a tensor, an array or a dtype was read when it was made.
+  // The state of a tensor, an array or a dtype was used when it was created.
 }
 
-// {attribute: value}, or that and {slot: value}. Data goes to the object's own dictionary; its class has no say.
+// `state` is {attribute: value}, or a tuple of that and {slot: value}. The attributes are stored in the object's
+// __dict__, without calls to its class.
 void ValueMaker::set_attributes(nb::handle object, Handle state) {
   Args both = graph_.tuple(state, 2);
   Handle attributes = both.empty() ? state : both[0];

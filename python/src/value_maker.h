@@ -1,5 +1,5 @@
-// What a torch file holds, as the Python values that torch.load would return. Nothing that the file names is imported or
-// called: a closed list of names stands for Python objects that are chosen here, all others become inert records.
+// Creates the Python values that torch.load would return for a torch file. Nothing that the file names is imported or
+// called: a closed list maps names to Python objects; all other names become inert records.
 #pragma once
 
 #include <optional>
@@ -14,19 +14,19 @@
 
 namespace depickle::python {
 
-/// Values may be nested so deep inside tuples and arguments, which must be there before what they are in. There is no
-/// such limit for lists, dicts and states.
-inline constexpr int kMaxNested = 400;
+/// The maximum nesting of tuples and arguments, whose items are created first (recursively). Lists, dicts and states
+/// are filled later and have no such limit.
+inline constexpr int kMaxNesting = 400;
 
 class ValueMaker {
  public:
-  /// `inert` is called as inert(module, name, args, kwargs) for what is not on the list; None makes that an error.
+  /// inert(module, name, args, kwargs) is called for names outside the list; if it is None, they are an error.
   ValueMaker(torch::Contents& contents, TensorMaker& tensors, nb::object inert);
   ~ValueMaker();
   ValueMaker(const ValueMaker&) = delete;
   ValueMaker& operator=(const ValueMaker&) = delete;
 
-  /// The root of the pickle. A node is one Python object wherever it is seen. Throws Error, nb::python_error.
+  /// Returns the root value of the pickle. Each node becomes one Python object. Throws Error, nb::python_error.
   nb::object make();
 
  private:
@@ -42,12 +42,13 @@ class ValueMaker {
   nb::object big_integer(Handle handle) const;
   nb::object persistent(Handle handle);
 
-  // Objects. Each returns an invalid object where the arguments are not what the real class would take: inert then.
+  // These return an invalid object if the real class would not accept the arguments; the caller then creates a record.
   nb::object object(Handle handle);
   nb::object built(torch::BuilderFunction builder, Args args, const Object& object);
   nb::object inert(Handle handle);
   nb::object tensor(Args args, const torch::ElementType* element, Handle requires_grad, Handle hooks, Handle metadata);
   nb::object parameter(Args args, Handle state);
+  nb::object variable(Args args, Handle state);
   nb::object subclass(Args args);
   nb::object quantized(Args args);
   nb::object sparse(Args args);
@@ -60,12 +61,12 @@ class ValueMaker {
   void set_attributes(nb::handle object, Handle state);
   void set_hooks(nb::handle tensor, Handle hooks);
   bool truth(Handle handle) const { return handle != pickle::kNothing && graph_.integer(handle).value_or(0) != 0; }
-  /// What a list, tuple or set holds, or an object that wraps one.
+  /// Returns the items of a list, tuple or set.
   std::optional<Args> elements(Handle handle) const;
 
-  // What may only be filled once it is there, since it may hold itself.
+  // Containers are filled after they are created, because they may contain themselves.
   void fill(Handle handle);
-  void fill_object(nb::handle made, const Object& object);
+  void fill_object(nb::handle created, const Object& object);
   void set_items(nb::handle target, Args pairs);
 
   torch::Contents& contents_;
@@ -74,12 +75,12 @@ class ValueMaker {
   nb::object inert_class_;
   Arena arena_;
   torch::Rebuilder builders_;
-  std::vector<PyObject*> made_;  ///< by node; owned
+  std::vector<PyObject*> values_;  ///< by node; owned
   std::vector<Handle> to_fill_;
   int depth_ = 0;
 };
 
-/// The Python object that a name on the list stands for, as a value: a dtype, a class. Invalid for all others.
+/// Returns the Python object for a name on the list: a dtype or a class. Returns an invalid object for other names.
 nb::object listed_global(const pickle::Global& global);
 
 }  // namespace depickle::python

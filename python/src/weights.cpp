@@ -1,4 +1,4 @@
-// `depickle.open`: the one table of any container, whose tensors are made when they are asked for.
+// `depickle.open`: the tensors of any container, created on request.
 #include "depickle/weights/weights.h"
 
 #include <algorithm>
@@ -25,8 +25,8 @@ namespace {
 
 constexpr uint64_t kBlockBytes = 8 << 20;
 
-// What of a broken file of this kind is raised as.
-nb::object refused(const ByteSource& file) {
+// Returns the exception class for invalid files of this kind.
+nb::object exception_for_format(const ByteSource& file) {
   using detect::FileKind;
   switch (detect::file_kind(file)) {
     case FileKind::safetensors: return nb::borrow(safetensor_error());
@@ -39,14 +39,14 @@ nb::object refused(const ByteSource& file) {
   }
 }
 
-/// Does not change, but for its mappings, which are made when first needed.
+/// Immutable except for its mappings, which are created at their first use.
 class OpenWeights {
  public:
-  OpenWeights(weights::Weights table, const Framework& framework, bool is_torch, nb::object refused)
+  OpenWeights(weights::Weights table, const Framework& framework, bool is_torch, nb::object invalid)
       : table_(std::move(table)),
         framework_(framework),
         is_torch_(is_torch),
-        refused_(std::move(refused)),
+        invalid_(std::move(invalid)),
         mappings_(table_.files().size()) {
     for (const auto& each : table_.files())
       if (auto file = std::dynamic_pointer_cast<const os::MappedFile>(each); file && file->size_bytes() > 0)
@@ -65,16 +65,15 @@ class OpenWeights {
     const Tensor& tensor = at(name);
     try {
       std::vector<uint64_t> shape(tensor.shape.begin(), tensor.shape.end());
-      if (tensor.dtype == Dtype::F4 && is_torch_) {  // which counts pairs
+      if (tensor.dtype == Dtype::F4 && is_torch_) {  // torch counts pairs
         if (shape.empty() || shape.back() % 2 != 0)
-          throw Error(Code::unsupported, "", "a tensor of F4 has an odd last dimension, of which torch has no pairs",
-              Where::of(name));
+          throw Error(Code::unsupported, "", "last dimension of F4 is odd (torch stores pairs)", Where::of(name));
         shape.back() /= 2;
       }
       auto [buffer, offset] = bytes_of(tensor);
       return framework_.finish(framework_.view(buffer, offset, tensor.dtype, shape), tensor.dtype);
     } catch (const Error& error) {
-      raise(error.in(table_.files().front()->name()), refused_.ptr());
+      raise(error.in(table_.files().front()->name()), invalid_.ptr());
     }
   }
 
@@ -95,10 +94,10 @@ class OpenWeights {
 
   nb::object mapping(size_t index, const std::shared_ptr<const os::MappedFile>& file) {
     nb::ft_lock_guard guard(mutex_);
-    nb::object& made = mappings_[index];
-    if (!made.is_valid()) made = make_mapping(file);
-    mapping_of(made).check();
-    return made;
+    nb::object& created = mappings_[index];
+    if (!created.is_valid()) created = make_mapping(file);
+    mapping_of(created).check();
+    return created;
   }
 
   nb::object gathered(const Tensor& tensor) const {
@@ -111,34 +110,34 @@ class OpenWeights {
         table_.read(tensor, i * block, out.subspan(i * block, std::min<uint64_t>(block, out.size() - i * block)));
       });
     });
-    for (const CutFileGuard& guard : guards_) guard.check_size();
+    for (const TruncationGuard& guard : guards_) guard.check_size();
     return memory;
   }
 
   weights::Weights table_;
   const Framework& framework_;
   bool is_torch_;
-  nb::object refused_;
+  nb::object invalid_;
   nb::ft_mutex mutex_;
-  std::vector<nb::object> mappings_;  ///< by file
-  std::list<CutFileGuard>
-      guards_;  ///< of the files as the table maps them, from which what is not contiguous is gathered
+  std::vector<nb::object> mappings_;   ///< by file
+  std::list<TruncationGuard> guards_;  ///< of the table's own mappings, which gathered() reads
 };
 
 OpenWeights open(nb::handle where, const std::string& framework, const std::string& root) {
   auto known = find_framework(framework);
   if (!known)
-    raise(PyExc_ValueError, fmt::format("framework {} is not known: pt, np, tf, jax, mlx, paddle", framework));
-  const Framework& made = Framework::of(*known);
+    raise(
+        PyExc_ValueError, fmt::format("framework {} is unknown (expected pt, np, tf, jax, mlx or paddle)", framework));
+  const Framework& created = Framework::of(*known);
   const std::filesystem::path path = path_of(where);
-  nb::object refusal = nb::borrow(PyExc_ValueError);
+  nb::object invalid = nb::borrow(PyExc_ValueError);
   try {
     weights::Model model = without_gil([&] { return weights::find_model(path); });
-    refusal = refused(*model.entry);
+    invalid = exception_for_format(*model.entry);
     weights::Weights table = without_gil([&] { return weights::open(model, {.root = root}); });
-    return OpenWeights(std::move(table), made, *known == FrameworkName::torch, refusal);
+    return OpenWeights(std::move(table), created, *known == FrameworkName::torch, invalid);
   } catch (const Error& error) {
-    raise(error, refusal.ptr());
+    raise(error, invalid.ptr());
   }
 }
 
@@ -159,7 +158,7 @@ void bind_weights(nb::module_& module) {
   module.def(
       "is_model_file_name", [](nb::handle path) { return detect::is_model_file_name(path_of(path).native()); },
       nb::arg("path"));
-  nb::class_<OpenWeights>(module, "OpenWeights", "The table behind depickle.open.")
+  nb::class_<OpenWeights>(module, "OpenWeights", "The implementation of depickle.open.")
       .def(
           "__init__",
           [](OpenWeights* self, nb::handle path, const std::string& framework, const std::string& root) {

@@ -29,9 +29,9 @@ class Done:
         return json.loads(self.out)
 
 
-def run(*words, prefix=(), timeout=120, **options):
-    """Runs `depickle WORDS…`. A crash, a sanitizer report or a timeout fails the test, whatever the test expects."""
-    command = [*map(str, prefix), str(PROGRAM), *map(str, words)]
+def run(*arguments, prefix=(), timeout=120, **options):
+    """Runs `depickle ARGUMENTS…`. A crash, a sanitizer report or a timeout always fails the test."""
+    command = [*map(str, prefix), str(PROGRAM), *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=ENVIRONMENT, **options
     )
@@ -41,10 +41,10 @@ def run(*words, prefix=(), timeout=120, **options):
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-def start(*words, **options):
+def start(*arguments, **options):
     """Starts the program, without waiting for its end."""
     return subprocess.Popen(
-        [str(PROGRAM), *map(str, words)],
+        [str(PROGRAM), *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -82,23 +82,23 @@ def error_line(done):
     return lines[0]
 
 
-def assert_refused(done, path, *words, hint=None):
-    """Asserts that the program failed, with the file and `words` in the one error line and `hint` in the hint."""
+def assert_refused(done, path, *texts, hint=None):
+    """Asserts that the program failed, with the file and `texts` in the one error line and `hint` in the hint."""
     assert done.code == COULD_NOT, (done.code, done.out, done.err)
     line = error_line(done)
     assert str(path) in line, line
-    for word in words:
-        assert word.lower() in line.lower(), f"{word!r} not in {line!r}"
+    for text in texts:
+        assert text.lower() in line.lower(), f"{text!r} not in {line!r}"
     if hint is not None:
         hints = [line for line in done.err.splitlines() if line.startswith("hint: ")]
         assert hints and hint.lower() in hints[0].lower(), done.err
 
 
-def assert_not_converted(source, *words, hint=None, options=()):
+def assert_not_converted(source, *texts, hint=None, options=()):
     """Asserts that convert refuses `source` and does not change its folder."""
     before = snapshot(source.parent)
     target = source.with_name("converted.safetensors")
-    assert_refused(run("convert", source, "-o", target, *options), source, *words, hint=hint)
+    assert_refused(run("convert", source, "-o", target, *options), source, *texts, hint=hint)
     assert snapshot(source.parent) == before
 
 

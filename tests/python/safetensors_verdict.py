@@ -36,12 +36,12 @@ import safetensors
 for path in sys.stdin.read().splitlines():
     try:
         tensors = safetensors.deserialize(open(path, "rb").read())
-        said = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in tensors}
+        result = {n: (t["dtype"], t["shape"], hashlib.sha256(t["data"]).hexdigest()) for n, t in tensors}
         with safetensors.safe_open(path, framework="np") as file:
-            said = [said, file.metadata()]
+            result = [result, file.metadata()]
     except safetensors.SafetensorError as error:
-        said = str(error)
-    print(json.dumps(said))
+        result = str(error)
+    print(json.dumps(result))
 """
 
 

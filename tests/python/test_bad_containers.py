@@ -84,11 +84,11 @@ WRONG_FILES = {
 }
 
 
-@pytest.mark.parametrize("content, words, hint", WRONG_FILES.values(), ids=WRONG_FILES)
-def test_a_file_of_another_kind_is_named(content, words, hint, tmp_path):
+@pytest.mark.parametrize("content, texts, hint", WRONG_FILES.values(), ids=WRONG_FILES)
+def test_a_file_of_another_format_is_named(content, texts, hint, tmp_path):
     path = write(tmp_path, content)
-    assert_not_converted(path, *words, hint=hint)
-    assert_refused(run("inspect", path), path, *words, hint=hint)
+    assert_not_converted(path, *texts, hint=hint)
+    assert_refused(run("inspect", path), path, *texts, hint=hint)
     assert verdict(path) == "unreadable"
 
 
@@ -192,13 +192,13 @@ def test_a_safetensors_file_needs_no_conversion(tmp_path):
 def test_a_name_cannot_control_the_terminal(tmp_path):
     bomb = "\x1b]0;owned\x07\u202e"
     path = write(tmp_path, zips.checkpoint(pickles.one_tensor(name=bomb), [DATA]), "\x1b[31m.bin")
-    for words in (
+    for arguments in (
         ["inspect", path],
         ["scan", path],
         ["convert", path, "-o", tmp_path / "out.safetensors", "--dry-run"],
         ["inspect", tmp_path / "\x1b[31mgone"],
     ):
-        done = run(*words)
+        done = run(*arguments)
         assert "\x1b" not in done.out + done.err and "\u202e" not in done.out + done.err
     assert json.loads(run("inspect", path, "--json").out)["tensors"][0]["name"] == bomb
 

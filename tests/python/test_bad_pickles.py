@@ -124,15 +124,15 @@ BOMBS = {
 def test_a_bomb_costs_little_time_and_memory(pickle, tmp_path):
     """It is refused or read correctly, in seconds and within one GiB, and never crashes."""
     path = write(tmp_path, pickle)
-    for words in (
+    for arguments in (
         ["scan", path],
         ["inspect", path, "--json"],
         ["inspect", path, "--json", "--root", "."],
         ["convert", path, "-o", tmp_path / "out.safetensors"],
     ):
-        done = run(*words, prefix=LIMIT, timeout=60)
+        done = run(*arguments, prefix=LIMIT, timeout=60)
         # scan: a call of a computed value is code.
-        assert done.code in (YES, COULD_NOT) or (words[0] == "scan" and done.code == NO), done.err
+        assert done.code in (YES, COULD_NOT) or (arguments[0] == "scan" and done.code == NO), done.err
         assert "bad_alloc" not in done.err and "memory" not in done.err
 
 

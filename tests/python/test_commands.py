@@ -24,7 +24,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["--help"],
         ["-q", "--help"],
@@ -33,8 +33,8 @@ COMMANDS = [
         ["completions", "fish"],
     ],
 )
-def test_all_commands_are_shown(words):
-    done = run(*words)
+def test_all_commands_are_shown(arguments):
+    done = run(*arguments)
     assert done.code == YES and [name for name in COMMANDS if name not in done.out] == []
 
 
@@ -44,16 +44,16 @@ def test_each_command_has_help(command):
     assert done.code == YES and f"Usage: depickle {command}" in done.out
 
 
-@pytest.mark.parametrize("words, said", [
+@pytest.mark.parametrize("arguments, message", [
     (["nope"], "unknown command \"nope\""),
     (["--color", "never", "nope", "--json"], "unknown command \"nope\""),
     (["inspect", "--nope", "x"], "--nope"),
     (["--color", "never", "inspect"], "ADDR"),
     ([], "subcommand"),
 ])
-def test_a_wrong_command_line(words, said):
-    done = run(*words)
-    assert done.code == COULD_NOT and said in error_line(done) and "depickle --help" in done.err
+def test_a_wrong_command_line(arguments, message):
+    done = run(*arguments)
+    assert done.code == COULD_NOT and message in error_line(done) and "depickle --help" in done.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -70,7 +70,7 @@ def test_the_short_help_page_has_one_line_per_option():
 
 def test_without_depickle_server_there_are_no_server_commands(tmp_path):
     alone = shutil.copy(PROGRAM, tmp_path / "depickle")
-    call = lambda *words: subprocess.run([alone, *words], capture_output=True, text=True, env=ENVIRONMENT)
+    call = lambda *arguments: subprocess.run([alone, *arguments], capture_output=True, text=True, env=ENVIRONMENT)
     assert call("version").stdout == run("version").out
     assert "convert" in call("--help").stdout and "serve" not in call("--help").stdout
     refused = call("serve", "--port", "0")

@@ -46,11 +46,11 @@ def source(tmp_path):
     return folder
 
 
-def synced(counter, tmp_path, *words):
+def synced(counter, tmp_path, *arguments):
     log = tmp_path / "synced"
     log.write_text("")
     between = ("env", f"LD_PRELOAD={counter}", f"SYNCED={log}", "ASAN_OPTIONS=verify_asan_link_order=0")
-    done = run("convert", *words, "--no-sandbox", prefix=between)  # a sandboxed process gets no environment
+    done = run("convert", *arguments, "--no-sandbox", prefix=between)  # a sandboxed process gets no environment
     assert done.code == YES, done.err
     return {name.replace(".depickle-tmp", "").rsplit("/", 1)[1].lstrip(".") for name in log.read_text().splitlines()}
 

@@ -142,8 +142,8 @@ def test_a_pipe_does_not_hang(tmp_path):
     assert_refused(run("convert", tmp_path / "pipe", "-o", tmp_path / "x", timeout=10), tmp_path / "pipe")
 
 
-def nobody():
-    """Runs in the child: drops the rights of root, who can read every file."""
+def drop_rights():
+    """Runs in the child process: drops the rights of root, who can read every file."""
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
@@ -155,12 +155,9 @@ def open_folder():
     """A folder in which every user may write."""
     with big.folder_with_space(1 << 20) as folder:
         folder.chmod(0o777)
-        if (
-            os.geteuid() == 0
-            and subprocess.run([PROGRAM, "version"], preexec_fn=nobody, capture_output=True, check=False).returncode
-            != 0
-        ):
-            pytest.skip("only root can reach the program")
+        command = [PROGRAM, "version"]
+        if os.geteuid() == 0 and subprocess.run(command, preexec_fn=drop_rights, capture_output=True).returncode != 0:
+            pytest.skip("only root can run the program")
         yield folder
 
 
@@ -168,7 +165,7 @@ def test_an_unreadable_file_is_refused(open_folder):
     source = open_folder / "secret.pt"
     torch.save({"w": torch.ones(2)}, source)
     source.chmod(0)
-    assert_refused(run("convert", source, "-o", open_folder / "x", preexec_fn=nobody), source, "permission denied")
+    assert_refused(run("convert", source, "-o", open_folder / "x", preexec_fn=drop_rights), source, "permission denied")
     assert set(snapshot(open_folder)) == {"secret.pt"}
 
 
@@ -178,7 +175,7 @@ def test_a_read_only_folder_is_refused(open_folder, small):
     (open_folder / "sealed").mkdir(mode=0o555)
     target = open_folder / "sealed" / "x.safetensors"
     assert_refused(
-        run("convert", open_folder / "model.pt", "-o", target, preexec_fn=nobody), target, "permission denied"
+        run("convert", open_folder / "model.pt", "-o", target, preexec_fn=drop_rights), target, "permission denied"
     )
     assert snapshot(open_folder / "sealed") == {}
 

@@ -86,9 +86,9 @@ def test_json_is_utf8_in_every_locale(tmp_path):
     assert done.json["tensors"][0]["name"] == "größe"
 
 
-@pytest.mark.parametrize("words", [[], ["--dry-run"]], ids=["real", "planned"])
-def test_convert(words, model, tmp_path):
-    done = run("convert", model, "-o", tmp_path / "out", "--skip-unsupported", "--json", *words)
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]], ids=["real", "planned"])
+def test_convert(arguments, model, tmp_path):
+    done = run("convert", model, "-o", tmp_path / "out", "--skip-unsupported", "--json", *arguments)
     assert all(done.json[key] for key in ("files", "indexes", "already", "left", "failed")), done.out
     check("convert", done.json)
 

@@ -1,4 +1,5 @@
 """depickle writes the same bytes as safetensors.torch.save_file."""
+
 import json
 import random
 
@@ -12,15 +13,45 @@ from safetensors_verdict import ask
 pytestmark = pytest.mark.hostile
 
 DTYPES = {
-    "BOOL": torch.bool, "U8": torch.uint8, "I8": torch.int8, "F8_E5M2": torch.float8_e5m2,
-    "F8_E4M3": torch.float8_e4m3fn, "F8_E8M0": torch.float8_e8m0fnu, "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
-    "F8_E5M2FNUZ": torch.float8_e5m2fnuz, "I16": torch.int16, "U16": torch.uint16, "F16": torch.float16,
-    "BF16": torch.bfloat16, "I32": torch.int32, "U32": torch.uint32, "F32": torch.float32, "C64": torch.complex64,
-    "F64": torch.float64, "I64": torch.int64, "U64": torch.uint64, "F4": torch.float4_e2m1fn_x2,
+    "BOOL": torch.bool,
+    "U8": torch.uint8,
+    "I8": torch.int8,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E8M0": torch.float8_e8m0fnu,
+    "F8_E4M3FNUZ": torch.float8_e4m3fnuz,
+    "F8_E5M2FNUZ": torch.float8_e5m2fnuz,
+    "I16": torch.int16,
+    "U16": torch.uint16,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I32": torch.int32,
+    "U32": torch.uint32,
+    "F32": torch.float32,
+    "C64": torch.complex64,
+    "F64": torch.float64,
+    "I64": torch.int64,
+    "U64": torch.uint64,
+    "F4": torch.float4_e2m1fn_x2,
 }
 ODD_NAMES = [
-    "", " ", "a\"b", "a\\b", "a/b", "tab\t", "line\n", "\b\f\r", "nul\0", "\x01\x1f\x7f", "é", "😀", "\u2028", "\ufeff",
-    "__metadata__ ", "dtype", "a" * 300,
+    "",
+    " ",
+    'a"b',
+    "a\\b",
+    "a/b",
+    "tab\t",
+    "line\n",
+    "\b\f\r",
+    "nul\0",
+    "\x01\x1f\x7f",
+    "é",
+    "😀",
+    "\u2028",
+    "\ufeff",
+    "__metadata__ ",
+    "dtype",
+    "a" * 300,
 ]
 
 
@@ -93,7 +124,7 @@ def test_scalars_and_empty_tensors(tmp_path):
 
 
 def test_odd_names(tmp_path):
-    ours, real = both(tmp_path, {name: ("U8", [3]) for name in ODD_NAMES}, {"ké\n\"": "😀\\\0"})
+    ours, real = both(tmp_path, {name: ("U8", [3]) for name in ODD_NAMES}, {'ké\n"': "😀\\\0"})
     assert ours == real
 
 
@@ -136,7 +167,7 @@ def test_metadata_is_sorted_and_files_are_reproducible(tmp_path):
     metadata = {k: k for k in "zebra"}
     first = written(tmp_path, {"w": ("U8", [1], b"x")}, metadata)
     assert first == written(tmp_path, {"w": ("U8", [1], b"x")}, dict(reversed(metadata.items())))
-    header = json.loads(first[8:8 + int.from_bytes(first[:8], "little")])
+    header = json.loads(first[8 : 8 + int.from_bytes(first[:8], "little")])
     assert list(header["__metadata__"]) == sorted(metadata)
     with safetensors.safe_open(tmp_path / "ours.safetensors", framework="pt") as file:
         assert file.metadata() == metadata

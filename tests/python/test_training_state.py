@@ -65,8 +65,8 @@ def test_the_parts_that_are_not_converted_are_listed(tmp_path):
     net, rest = training()
     torch.save(rest | {"state_dict": net.state_dict()}, tmp_path / "checkpoint.pt")
     done = run("convert", tmp_path / "checkpoint.pt", "-o", tmp_path / "model.safetensors")
-    said = done.out + done.err
-    assert done.code == YES and "state_dict" in said and "optimizer" in said and "epoch" in said
+    output = done.out + done.err
+    assert done.code == YES and "state_dict" in output and "optimizer" in output and "epoch" in output
 
 
 def test_a_lightning_checkpoint_gives_its_state_dict(tmp_path):

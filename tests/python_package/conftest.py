@@ -1,4 +1,4 @@
-"""The package under test is the one in DEPICKLE_PYTHON_DIR, else that of build/release."""
+"""Tests the package in DEPICKLE_PYTHON_DIR, else that in build/release."""
 
 import os
 import pathlib
@@ -10,16 +10,16 @@ import pytest
 
 BUILT = pathlib.Path(__file__).parents[2] / "build/release/python"
 
-# Before the root of the tree, where the folder of the library looks like a package of this name.
+# Before the root of the repository, whose folder `depickle` looks like a package of the same name.
 sys.path.insert(0, os.path.abspath(os.environ.get("DEPICKLE_PYTHON_DIR", BUILT)))
 
-# A shell starts what it puts in the background with Ctrl-C ignored, and so it would be in every child of a test.
+# A shell starts background processes with SIGINT ignored, and child processes inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def gpt():
-    """The state of a small GPT-2, as numpy arrays in the order of the model."""
+    """The state dict of a small GPT-2, as numpy arrays in the order of the model."""
     random = np.random.default_rng(6)
     shapes = {"wte.weight": (97, 16), "wpe.weight": (32, 16)}
     for layer in range(3):

@@ -1,10 +1,11 @@
-"""Real transformers and diffusers with tiny models, in a process of its own. Prints one JSON object.
+"""Saves or loads tiny models with transformers and diffusers. Prints one JSON object.
 
-    python real_models.py save INSTALL FOLDER              each kind of model by save_pretrained, into FOLDER/KIND
-    python real_models.py load INSTALL FOLDER [FOLDER…]    each kind by from_pretrained: digests of its tensors and of its output
+    python real_models.py save INSTALL FOLDER              saves each kind of model to FOLDER/KIND
+    python real_models.py load INSTALL FOLDER [FOLDER…]    prints digests of each model's tensors and output
 
-INSTALL says when depickle.safetensors is put in safetensors' place: never, before (the libraries are imported) or after.
+INSTALL is the time of depickle.safetensors.install(): never, before (the import of the libraries) or after.
 """
+
 import hashlib
 import json
 import os
@@ -13,15 +14,50 @@ import sys
 
 import torch
 
-BERT = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 37, "max_position_embeddings": 40}
-GPT2 = {"vocab_size": 61, "n_positions": 32, "n_embd": 32, "n_layer": 2, "n_head": 2, "bos_token_id": 0, "eos_token_id": 0}
-T5 = {"vocab_size": 62, "d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2, "decoder_start_token_id": 0}
+BERT = {
+    "vocab_size": 60,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 37,
+    "max_position_embeddings": 40,
+}
+GPT2 = {
+    "vocab_size": 61,
+    "n_positions": 32,
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 2,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+}
+T5 = {
+    "vocab_size": 62,
+    "d_model": 16,
+    "d_kv": 8,
+    "d_ff": 24,
+    "num_layers": 2,
+    "num_heads": 2,
+    "decoder_start_token_id": 0,
+}
 UNET = {
-    "sample_size": 8, "block_out_channels": (4, 8), "layers_per_block": 1, "norm_num_groups": 2, "attention_head_dim": 2,
-    "down_block_types": ("DownBlock2D", "AttnDownBlock2D"), "up_block_types": ("AttnUpBlock2D", "UpBlock2D")}
+    "sample_size": 8,
+    "block_out_channels": (4, 8),
+    "layers_per_block": 1,
+    "norm_num_groups": 2,
+    "attention_head_dim": 2,
+    "down_block_types": ("DownBlock2D", "AttnDownBlock2D"),
+    "up_block_types": ("AttnUpBlock2D", "UpBlock2D"),
+}
 VAE = {
-    "latent_channels": 4, "block_out_channels": (4, 8), "norm_num_groups": 2, "layers_per_block": 1, "sample_size": 16,
-    "down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
+    "latent_channels": 4,
+    "block_out_channels": (4, 8),
+    "norm_num_groups": 2,
+    "layers_per_block": 1,
+    "sample_size": 16,
+    "down_block_types": ("DownEncoderBlock2D",) * 2,
+    "up_block_types": ("UpDecoderBlock2D",) * 2,
+}
 
 # kind -> (library, class, configuration, dtype, options of save_pretrained)
 KINDS = {
@@ -49,7 +85,7 @@ def digest(tensor):
 
 
 def at_aligned_memory(model):
-    """Copies, tied ones once: kernels take other paths for memory that is mapped at odd places, and the last bit then differs."""
+    """Copies the tensors (tied ones once), because kernels round differently for tensors at unaligned addresses."""
     for tensor in {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}.values():
         tensor.data = tensor.data.clone()
     return model.eval()
@@ -57,15 +93,15 @@ def at_aligned_memory(model):
 
 def output_of(model):
     name = type(model).__name__
-    words = torch.arange(1, 8).reshape(1, 7)
+    tokens = torch.arange(1, 8).reshape(1, 7)
     with torch.no_grad():
         if name == "UNet2DModel":
             return model(torch.ones(1, 3, 8, 8, dtype=model.dtype), 3).sample
         if name == "AutoencoderKL":
             return model(torch.ones(1, 3, 16, 16, dtype=model.dtype)).sample
         if name == "T5ForConditionalGeneration":
-            return model(words, decoder_input_ids=words).logits
-        return model(words)[0]
+            return model(tokens, decoder_input_ids=tokens).logits
+        return model(tokens)[0]
 
 
 def save(folder):
@@ -76,15 +112,19 @@ def save(folder):
 
 def load(folder, kind):
     library, name, _, dtype, _ = KINDS[kind]
-    model = getattr(__import__(library), name).from_pretrained(folder / kind, **{"dtype" if library == "transformers" else "torch_dtype": dtype})
+    options = {"dtype" if library == "transformers" else "torch_dtype": dtype}
+    model = getattr(__import__(library), name).from_pretrained(folder / kind, **options)
     state = model.state_dict()
     tensors = {key: [str(tensor.dtype), list(tensor.shape), digest(tensor)] for key, tensor in state.items()}
-    tied = sorted(sorted(key for key, other in state.items() if other.data_ptr() == tensor.data_ptr()) for tensor in state.values())
+    tied = sorted(
+        sorted(key for key, other in state.items() if other.data_ptr() == tensor.data_ptr())
+        for tensor in state.values()
+    )
     return {"tensors": tensors, "tied": tied, "output": digest(output_of(at_aligned_memory(model)))}
 
 
 def proof():
-    """Whether what the libraries call is ours, each name by itself, and whether upstream's extension was loaded into this process at all."""
+    """Reports for each function of the libraries whether it is ours, and whether upstream's extension is loaded."""
     maps = pathlib.Path("/proc/self/maps").read_text()
     import depickle.safetensors.torch
     import diffusers.models.modeling_utils
@@ -92,17 +132,23 @@ def proof():
 
     ours = depickle.safetensors.torch
     by_transformers, by_diffusers = transformers.modeling_utils, diffusers.models.modeling_utils.safetensors
-    return {"upstream mapped": "_safetensors_rust" in maps, "ours": {
-        "transformers' safe_open": by_transformers.safe_open is depickle.safetensors.safe_open,
-        "transformers' save_file": by_transformers.safe_save_file is ours.save_file,
-        "transformers' storage_ptr": transformers.pytorch_utils.storage_ptr is ours.storage_ptr,
-        "diffusers' safe_open": by_diffusers.safe_open is depickle.safetensors.safe_open,
-        "diffusers' load_file": by_diffusers.torch.load_file is ours.load_file,
-        "diffusers' save_file": by_diffusers.torch.save_file is ours.save_file}}
+    return {
+        "upstream mapped": "_safetensors_rust" in maps,
+        "ours": {
+            "transformers' safe_open": by_transformers.safe_open is depickle.safetensors.safe_open,
+            "transformers' save_file": by_transformers.safe_save_file is ours.save_file,
+            "transformers' storage_ptr": transformers.pytorch_utils.storage_ptr is ours.storage_ptr,
+            "diffusers' safe_open": by_diffusers.safe_open is depickle.safetensors.safe_open,
+            "diffusers' load_file": by_diffusers.torch.load_file is ours.load_file,
+            "diffusers' save_file": by_diffusers.torch.save_file is ours.save_file,
+        },
+    }
 
 
 def main(action, install, *folders):
-    import_libraries = lambda: [__import__(name) for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils")]
+    def import_libraries():
+        return [__import__(name) for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils")]
+
     if install == "after":
         import_libraries()
     if install != "never":
@@ -112,7 +158,10 @@ def main(action, install, *folders):
     import_libraries()
     os.umask(0o022)
     folders = list(map(pathlib.Path, folders))
-    models = save(*folders) if action == "save" else {f"{folder.name}/{kind}": load(folder, kind) for folder in folders for kind in KINDS}
+    if action == "save":
+        models = save(*folders)
+    else:
+        models = {f"{folder.name}/{kind}": load(folder, kind) for folder in folders for kind in KINDS}
     print(json.dumps({"models": models, "proof": proof()}))
 
 

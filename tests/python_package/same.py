@@ -1,4 +1,4 @@
-"""Whether two loaded values are the same: for tests that compare with torch."""
+"""Compares loaded values with those of torch."""
 
 import collections
 
@@ -7,13 +7,13 @@ import torch
 
 
 def bits(tensor):
-    """The bytes of a tensor's elements, in C order."""
+    """Returns the bytes of a tensor's elements, in C order."""
     tensor = tensor.detach().resolve_conj().resolve_neg().contiguous()
     return tensor.reshape(-1).view(torch.uint8).numpy().tobytes() if tensor.numel() else b""
 
 
 def assert_same(ours, theirs, seen=None):
-    """Equal in type, in value to the bit, and in what is the same object as what."""
+    """Asserts that types, values (bit for bit) and shared objects are the same."""
     seen = {} if seen is None else seen
     assert type(ours) is type(theirs)
     if id(theirs) in seen:

@@ -1,4 +1,4 @@
-"""depickle.forbid_pickle: what unpickles weights raises, the rest goes on; undone, all is as it was."""
+"""depickle.forbid_pickle: unpickling of weights raises, everything else works, and undo restores all functions."""
 
 import io
 import pickle
@@ -20,7 +20,7 @@ def path(tmp_path):
     return tmp_path / "w.pt"
 
 
-def refused():
+def raises_forbidden():
     return pytest.raises(pickle.UnpicklingError, match="forbid")
 
 
@@ -28,13 +28,13 @@ def test_torch(path):
     load, serialization_load, jit_load = torch.load, torch.serialization.load, torch.jit.load
     with depickle.forbid_pickle():
         for kwargs in ({}, {"weights_only": True}, {"weights_only": False}, {"mmap": True}):
-            with refused():
+            with raises_forbidden():
                 torch.load(path, **kwargs)
-        with refused():
+        with raises_forbidden():
             torch.load(io.BytesIO(path.read_bytes()))
-        with refused():
+        with raises_forbidden():
             torch.serialization.load(path)
-        with refused():
+        with raises_forbidden():
             torch.jit.load(path)
         assert torch.equal(depickle.torch.load(path)["a"], torch.ones(2))
         assert list(depickle.open(path)) == ["a"]
@@ -42,16 +42,16 @@ def test_torch(path):
     assert torch.equal(torch.load(path)["a"], torch.ones(2))
 
 
-def test_message_says_what_to_do(path):
+def test_message_contains_a_hint(path):
     with depickle.forbid_pickle(), pytest.raises(pickle.UnpicklingError) as caught:
         torch.load(path)
-    assert str(path) in str(caught.value) and "hint: depickle.torch.load" in str(caught.value)
+    assert str(path) in str(caught.value) and "hint: load it with depickle.torch.load" in str(caught.value)
 
 
 def test_tensors_in_a_pickle(path):
     data = pickle.dumps(torch.ones(2))
     with depickle.forbid_pickle():
-        with refused():
+        with raises_forbidden():
             pickle.loads(data)
         assert pickle.loads(pickle.dumps([1, "plain"])) == [1, "plain"]
 
@@ -62,7 +62,7 @@ def test_package(tmp_path):
     with PackageExporter(tmp_path / "p.pt") as exporter:
         exporter.save_pickle("model", "model.pkl", {"a": 1})
     method = PackageImporter.load_pickle
-    with depickle.forbid_pickle(), refused():
+    with depickle.forbid_pickle(), raises_forbidden():
         PackageImporter(tmp_path / "p.pt").load_pickle("model", "model.pkl")
     assert PackageImporter.load_pickle is method
     assert PackageImporter(tmp_path / "p.pt").load_pickle("model", "model.pkl") == {"a": 1}
@@ -79,11 +79,11 @@ def test_numpy(tmp_path):
         both = np.load(tmp_path / "both.npz", allow_pickle=True)
         assert both["plain"].tolist() == [0, 1, 2]
         for name in ("objects.npy", "raw.npy"):
-            with refused():
+            with raises_forbidden():
                 np.load(tmp_path / name, allow_pickle=True)
-            with refused(), open(tmp_path / name, "rb") as f:
+            with raises_forbidden(), open(tmp_path / name, "rb") as f:
                 np.load(f, None, True)
-        with refused():
+        with raises_forbidden():
             both["objects"]
         with pytest.raises(ValueError, match="allow_pickle"):
             np.load(tmp_path / "objects.npy")
@@ -92,12 +92,12 @@ def test_numpy(tmp_path):
     assert np.load(tmp_path / "objects.npy", allow_pickle=True)[0] == {}
 
 
-def test_copies_by_name(path):
-    namespace = type(sys)("a_module_that_imported_it")
+def test_names_imported_before(path):
+    namespace = type(sys)("importing_module")
     exec("from torch import load", namespace.__dict__)
     sys.modules[namespace.__name__] = namespace
     try:
-        with depickle.forbid_pickle(), refused():
+        with depickle.forbid_pickle(), raises_forbidden():
             namespace.load(path)
         assert namespace.load is torch.load
     finally:
@@ -109,9 +109,9 @@ def test_nested_and_repeated(path):
     with depickle.forbid_pickle() as inner:
         inner.undo()
         inner.undo()
-        with refused():
+        with raises_forbidden():
             torch.load(path)
-    with refused():
+    with raises_forbidden():
         torch.load(path)
     outer.allow()
     torch.load(path)
@@ -123,7 +123,7 @@ def test_threads(path):
     def work():
         for _ in range(50):
             with depickle.forbid_pickle():
-                with refused():
+                with raises_forbidden():
                     torch.load(path)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -136,7 +136,7 @@ def test_threads(path):
 
 
 def test_with_install(path):
-    """torch.load that is depickle's may go on; in whichever order both come and go, the original is there at the end."""
+    """torch.load of depickle.torch.install is not forbidden; any order of undoing restores the original."""
     original = torch.load
     forbidden = depickle.forbid_pickle()
     depickle.torch.install()
@@ -167,7 +167,7 @@ for load in (lambda: torch.load(sys.argv[1]), lambda: torch.serialization.load(s
     except pickle.UnpicklingError as error:
         assert "forbid" in str(error), error
     else:
-        raise SystemExit("it was loaded")
+        raise SystemExit("loaded")
 forbidden.undo()
 assert torch.load(sys.argv[1])["a"].tolist() == [1, 1] and numpy.load(sys.argv[2], allow_pickle=True)[0] == {}
 import json, importlib.resources, torch.package.package_importer, inspect
@@ -175,7 +175,7 @@ inspect.getsource(torch.serialization)
 """
 
 
-def test_modules_that_are_imported_later(path, tmp_path):
+def test_modules_imported_later(path, tmp_path):
     np.save(tmp_path / "o.npy", np.array([{}], object), allow_pickle=True)
     fresh.run(LATER, path, tmp_path / "o.npy")
 
@@ -191,13 +191,13 @@ with depickle.forbid_pickle():
     except pickle.UnpicklingError:
         pass
     else:
-        raise SystemExit("it was loaded")
+        raise SystemExit("loaded")
 assert joblib.load("x") == "loaded"
 """
 
 
-def test_joblib_by_its_module(tmp_path):
-    """joblib's shape; the real one is no dependency of the tests."""
+def test_joblib_with_a_fake_module(tmp_path):
+    """Imitates joblib's modules, because the tests do not depend on joblib."""
     (tmp_path / "joblib").mkdir()
     (tmp_path / "joblib" / "__init__.py").write_text("from .numpy_pickle import load\n")
     (tmp_path / "joblib" / "numpy_pickle.py").write_text("def load(filename):\n    return 'loaded'\n")

@@ -1,4 +1,4 @@
-"""install() and uninstall(): depickle.safetensors in the place of `safetensors`, for who imports it and for who did."""
+"""install() and uninstall() replace `safetensors` by depickle.safetensors, for later and for earlier imports."""
 
 import textwrap
 
@@ -25,15 +25,15 @@ importlib.metadata.MetadataPathFinder.find_distributions = classmethod(
 """
 
 
-def run(code, *words, before=""):
-    return fresh.run(before + textwrap.dedent(code), *words).stdout
+def run(code, *arguments, before=""):
+    return fresh.run(before + textwrap.dedent(code), *arguments).stdout
 
 
-def test_who_imports_it_later_gets_ours():
+def test_later_imports_get_our_modules():
     run("""
         import depickle.safetensors
         depickle.safetensors.install()
-        assert "torch" not in sys.modules and "numpy" not in sys.modules, "nothing is imported before it is asked for"
+        assert "torch" not in sys.modules and "numpy" not in sys.modules, "a framework was imported"
         import safetensors
         from safetensors import safe_open, torch
         from safetensors.torch import load_file
@@ -46,7 +46,7 @@ def test_who_imports_it_later_gets_ours():
     """, before=NAMES)
 
 
-def test_who_imported_it_before_has_ours():
+def test_names_imported_before_are_replaced():
     run("""
         import types
         import safetensors, safetensors.torch as theirs, safetensors.numpy
@@ -66,7 +66,7 @@ def test_who_imported_it_before_has_ours():
         assert safe_open is ours.safe_open and TensorSpec is ours.TensorSpec
         assert load_file is other.load is ours.torch.load_file and renamed is ours.torch.save_file
         assert other.safetensors is ours and other.text == "safetensors" and other.SIZES == ours.torch._SIZE
-        assert upstreams["load"] is not load_file, "only what stands in a module is changed"
+        assert upstreams["load"] is not load_file, "a dict that is not a module was changed"
 
         depickle.safetensors.uninstall()
         now = dict(sys.modules)
@@ -78,7 +78,7 @@ def test_who_imported_it_before_has_ours():
     """, before=NAMES)
 
 
-def test_uninstalled_it_is_upstream_that_is_imported():
+def test_uninstall_restores_the_import_of_upstream():
     run("""
         import depickle.safetensors
         depickle.safetensors.install()
@@ -91,7 +91,7 @@ def test_uninstalled_it_is_upstream_that_is_imported():
     """, before=NAMES)
 
 
-def test_twice_is_once_and_again_is_again():
+def test_repeated_install_and_uninstall():
     run("""
         import depickle.safetensors
         before = list(sys.meta_path)
@@ -107,7 +107,7 @@ def test_twice_is_once_and_again_is_again():
     """, before=NAMES)
 
 
-def test_as_a_context():
+def test_context_manager():
     run("""
         import depickle.safetensors, safetensors as theirs
         upstream = theirs.safe_open
@@ -115,7 +115,7 @@ def test_as_a_context():
             with depickle.safetensors.install():
                 with depickle.safetensors.install():
                     pass
-                assert theirs.safe_open is depickle.safetensors.safe_open, "the inner one did nothing, and undid nothing"
+                assert theirs.safe_open is depickle.safetensors.safe_open, "the inner context had an effect"
                 raise KeyError
         except KeyError:
             pass
@@ -136,7 +136,7 @@ CATCH = """
 """
 
 
-def test_who_catches_upstreams_error_catches_ours():
+def test_except_with_upstreams_error_catches_ours():
     run(CATCH + """
         import safetensors, safetensors.torch
         from safetensors import SafetensorError
@@ -150,7 +150,7 @@ def test_who_catches_upstreams_error_catches_ours():
         assert safetensors.SafetensorError is own and issubclass(own, upstream)
         try:
             functions["load"](broken)
-        except SafetensorError as error:  # what escaped install raises its own, which is caught too
+        except SafetensorError as error:  # a reference that install did not replace raises upstream's own error
             assert type(error) is upstream
         assert type(pickle.loads(pickle.dumps(own("text")))) is own
         depickle.safetensors.uninstall()
@@ -189,7 +189,7 @@ def test_without_upstream():
     """, before=WITHOUT_UPSTREAM)
 
 
-def test_the_real_packages_version_goes_before():
+def test_metadata_of_the_real_package_is_preferred():
     run("""
         import importlib.metadata
         import depickle.safetensors
@@ -200,7 +200,7 @@ def test_the_real_packages_version_goes_before():
     """)
 
 
-def test_a_framework_that_is_missing_is_said_to_be():
+def test_a_missing_framework_raises_import_error():
     run("""
         import sys
         sys.modules["jax"] = None
@@ -217,7 +217,7 @@ def test_a_framework_that_is_missing_is_said_to_be():
     """)
 
 
-def test_lazy_modules_stay_unloaded():
+def test_lazy_modules_are_not_loaded():
     run("""
         import importlib.util, sys
         spec = importlib.util.find_spec("colorsys")
@@ -232,7 +232,7 @@ def test_lazy_modules_stay_unloaded():
     """)
 
 
-def test_threads_install_and_import_at_once():
+def test_threads_install_and_import_concurrently():
     run("""
         import sys, threading
         import depickle.safetensors, safetensors.numpy as theirs
@@ -259,7 +259,7 @@ def test_threads_install_and_import_at_once():
 
 
 @pytest.mark.parametrize("order", ["before", "after"])
-def test_transformers_and_huggingface_hub_use_it(order, tmp_path):
+def test_transformers_and_huggingface_hub_use_our_modules(order, tmp_path):
     run("""
         import sys
         if sys.argv[1] == "before":

@@ -1,4 +1,4 @@
-"""depickle.open: tensors by name from any container, lazily, without copies."""
+"""depickle.open returns the tensors of any container by name, lazily and without copies."""
 
 import json
 import pickle
@@ -21,7 +21,7 @@ def state():
     }  # fmt: skip
 
 
-def assert_is(weights, state):
+def assert_equal(weights, state):
     assert sorted(weights) == sorted(state) == sorted(weights.keys()) and len(weights) == len(state)
     for name, tensor in state.items():
         assert weights[name].dtype == tensor.dtype and torch.equal(weights[name], tensor), name
@@ -34,7 +34,7 @@ def assert_is(weights, state):
 def test_torch_files(tmp_path, state, zipped):
     torch.save(state, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
     weights = depickle.open(tmp_path / "w.pt")
-    assert_is(weights, state)
+    assert_equal(weights, state)
     assert weights.container == ("torch zip" if zipped else "torch legacy")
     assert weights.info("transposed") == ("F32", (4, 6), (1, 4), 96)
     assert weights.info("weight") == ("F32", (3, 4), (4, 1), 48)
@@ -45,7 +45,7 @@ def test_safetensors(tmp_path, state):
     whole = {name: tensor.contiguous() for name, tensor in state.items()}
     save_file(whole, tmp_path / "m.safetensors", metadata={"format": "pt"})
     weights = depickle.open(str(tmp_path / "m.safetensors"))
-    assert_is(weights, whole)
+    assert_equal(weights, whole)
     assert weights.container == "safetensors" and weights.metadata == {"format": "pt"}
 
 
@@ -54,8 +54,8 @@ def test_sharded_index_and_folder(tmp_path):
     save_file({"b": torch.zeros(3)}, tmp_path / "model-00002-of-00002.safetensors")
     index = {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
-    for place in (tmp_path, tmp_path / "model.safetensors.index.json"):
-        assert_is(depickle.open(place), {"a": torch.ones(2), "b": torch.zeros(3)})
+    for path in (tmp_path, tmp_path / "model.safetensors.index.json"):
+        assert_equal(depickle.open(path), {"a": torch.ones(2), "b": torch.zeros(3)})
 
 
 def test_nested_checkpoint(tmp_path):
@@ -66,19 +66,19 @@ def test_nested_checkpoint(tmp_path):
     assert torch.equal(depickle.open(tmp_path / "c.ckpt", root="ema")["w"], torch.zeros(2))
 
 
-def test_what_is_unsupported_is_told(tmp_path):
+def test_unsupported_tensors_are_listed(tmp_path):
     torch.save({"w": torch.ones(2), "z": torch.ones(2, dtype=torch.complex128)}, tmp_path / "w.pt")
     weights = depickle.open(tmp_path / "w.pt")
     assert list(weights) == ["w"] and weights.unsupported == {"z": "complex128, shape [2]"}
 
 
-def test_conjugated(tmp_path):
+def test_conjugated_tensors(tmp_path):
     z = torch.tensor([1 + 2j, 3 - 1j])
     torch.save({"z": z.conj()}, tmp_path / "w.pt")
     assert torch.equal(depickle.open(tmp_path / "w.pt")["z"], z.conj().resolve_conj())
 
 
-def test_no_copy_and_no_change(tmp_path):
+def test_tensors_are_not_copied_and_writes_do_not_change_the_file(tmp_path):
     torch.save({"a": torch.zeros(1000), "b": torch.ones(3)}, tmp_path / "w.pt")
     before = (tmp_path / "w.pt").read_bytes()
     weights = depickle.open(tmp_path / "w.pt")
@@ -88,7 +88,7 @@ def test_no_copy_and_no_change(tmp_path):
     assert weights["a"][0] == 7 and (tmp_path / "w.pt").read_bytes() == before
 
 
-def test_tensors_outlive_their_weights(tmp_path):
+def test_tensors_stay_valid_after_close(tmp_path):
     torch.save({"a": torch.full((3000,), 5.0)}, tmp_path / "w.pt")
     with depickle.open(tmp_path / "w.pt") as weights:
         tensor = weights["a"]
@@ -107,7 +107,7 @@ def test_numpy(tmp_path):
     assert weights["t"].tolist() == [[0, 3], [1, 4], [2, 5]] and weights["a"].flags.writeable
 
 
-def test_as_a_mapping(tmp_path):
+def test_mapping_interface(tmp_path):
     model = torch.nn.Linear(3, 2)
     torch.save(model.state_dict(), tmp_path / "w.pt")
     weights = depickle.open(tmp_path / "w.pt")
@@ -122,7 +122,7 @@ def test_as_a_mapping(tmp_path):
         weights.info("nothing")
 
 
-def test_refusals(tmp_path):
+def test_errors(tmp_path):
     with pytest.raises(FileNotFoundError):
         depickle.open(tmp_path / "no.pt")
     with pytest.raises(ValueError, match="framework"):
@@ -140,7 +140,7 @@ def test_refusals(tmp_path):
         depickle.open(tmp_path / "w.pt")
 
 
-def test_a_file_that_is_cut_short(tmp_path):
+def test_a_truncated_file(tmp_path):
     torch.save({"a": torch.ones(100_000), "t": torch.ones(300, 400).t()}, tmp_path / "w.pt")
     weights = depickle.open(tmp_path / "w.pt")
     with open(tmp_path / "w.pt", "r+b") as f:
@@ -149,7 +149,7 @@ def test_a_file_that_is_cut_short(tmp_path):
         try:
             weights["t"]
         finally:
-            for _ in range(100):  # the same is raised a second time in the main thread, once it runs Python code
+            for _ in range(100):  # the signal handler's error is raised in the main thread at one of the next bytecodes
                 pass
 
 
@@ -173,22 +173,22 @@ def test_threads(tmp_path, state):
 
 
 def test_addresses_on_the_hub(tmp_path, monkeypatch):
-    """What is fetched, and what is opened then; the fetching itself is the program's."""
+    """open() downloads an address and opens the downloaded model; the download is replaced by a fake."""
     from types import SimpleNamespace
 
     from depickle import _commands
 
     torch.save({"a": torch.ones(1)}, tmp_path / "sub.bin")
     model = SimpleNamespace(name="m", path=str(tmp_path / "sub.bin"))
-    answer = SimpleNamespace(path=str(tmp_path), models=[model])
+    result = SimpleNamespace(path=str(tmp_path), models=[model])
     calls = []
-    monkeypatch.setattr(_commands, "download", lambda address, **options: calls.append(address) or answer)
+    monkeypatch.setattr(_commands, "download", lambda address, **options: calls.append(address) or result)
     addresses = ["hf://org/name", "hf://org/name@v1", "hf://org/name@v1/sub.bin", "org/name", "https://host/org/name"]
     for address in addresses:
         assert list(depickle.open(address)) == ["a"]
     assert calls == addresses
 
-    answer.models = [model, model]
+    result.models = [model, model]
     with pytest.raises(ValueError, match="several models"):
         depickle.open("org/name")
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Real transformers and diffusers with depickle.safetensors installed: the same files, tensors and outputs as without it."""
+"""transformers and diffusers write and load the same files and tensors with and without depickle.safetensors."""
 import concurrent.futures
 import json
 import pathlib
@@ -17,8 +17,9 @@ PROGRAM = pathlib.Path(__file__).with_name("real_models.py")
 INSTALL = ["never", "before", "after"]
 
 
-def real_models(*words):
-    done = subprocess.run([sys.executable, PROGRAM, *map(str, words)], capture_output=True, text=True, timeout=600, env=fresh.environment())
+def real_models(*arguments):
+    command = [sys.executable, PROGRAM, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=fresh.environment())
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -30,14 +31,14 @@ def for_each_install(call):
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """install -> (folder, what its writer says)."""
+    """install -> (folder, report of the writer)."""
     root = tmp_path_factory.mktemp("models")
     return for_each_install(lambda install: (root / install, real_models("save", install, root / install)))
 
 
 @pytest.fixture(scope="module")
 def loaded(saved):
-    """install -> what a reader says of everything that all writers wrote."""
+    """install -> report of a reader about the files of all writers."""
     folders = [folder for folder, _ in saved.values()]
     return for_each_install(lambda install: real_models("load", install, *folders))
 
@@ -64,25 +65,29 @@ def test_tensors_and_outputs_are_identical(loaded, writer, reader, kind):
     assert loaded[reader]["models"][f"{writer}/{kind}"] == expected
 
 
-def test_what_is_tied_is_tied(loaded):
+def test_tied_weights_share_memory(loaded):
     for install in INSTALL:
         models = loaded[install]["models"]
         assert ["lm_head.weight", "transformer.wte.weight"] in models["before/gpt2-tied"]["tied"]
-        assert ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight", "lm_head.weight", "shared.weight"] in models["before/t5-tied"]["tied"]
+        embeddings = ["decoder.embed_tokens.weight", "encoder.embed_tokens.weight", "lm_head.weight", "shared.weight"]
+        assert embeddings in models["before/t5-tied"]["tied"]
 
 
-def test_it_was_ours_that_ran(saved, loaded):
-    for said in [report["proof"] for report in (saved["before"][1], saved["after"][1], loaded["before"], loaded["after"])]:
-        assert all(said["ours"].values()), said
+def test_our_functions_were_used_after_install(saved, loaded):
+    for report in (saved["before"][1], saved["after"][1], loaded["before"], loaded["after"]):
+        assert all(report["proof"]["ours"].values()), report["proof"]
     assert not saved["before"][1]["proof"]["upstream mapped"] and not loaded["before"]["proof"]["upstream mapped"]
 
 
-def test_it_was_upstream_without_it(saved, loaded):
-    for said in (saved["never"][1]["proof"], loaded["never"]["proof"]):
-        assert said["upstream mapped"] and not any(said["ours"].values()), said
+def test_upstreams_functions_were_used_without_install(saved, loaded):
+    for proof in (saved["never"][1]["proof"], loaded["never"]["proof"]):
+        assert proof["upstream mapped"] and not any(proof["ours"].values()), proof
 
 
-def test_files_have_the_mode_of_their_writer(saved):
-    """Upstream 0.8.0 ignores the umask; that ours does not is seen in the files."""
-    modes = {install: {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.safetensors")} for install, (folder, _) in saved.items()}
+def test_file_modes_follow_the_umask(saved):
+    """Upstream 0.8.0 ignores the umask; ours applies it."""
+    modes = {
+        install: {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.safetensors")}
+        for install, (folder, _) in saved.items()
+    }
     assert modes == {"never": {0o600}, "before": {0o644}, "after": {0o644}}

@@ -1,4 +1,4 @@
-"""safe_open gives what upstream's gives, to the bit, from fewer copies."""
+"""safe_open returns the same tensors as upstream, with fewer copies."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def path(tmp_path):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_torch_tensors_are_upstream_s(path, backend):
+def test_torch_tensors_equal_upstream(path, backend):
     with safetensors.safe_open(path, "pt") as theirs, safe_open(path, "pt", backend=backend) as ours:
         assert ours.keys() == theirs.keys() and ours.offset_keys() == theirs.offset_keys()
         assert ours.metadata() == theirs.metadata()
@@ -69,7 +69,7 @@ def test_torch_tensors_are_upstream_s(path, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_numpy_arrays_have_the_same_bits_as_torch_s_bf16_and_fp8_too(path, backend):
+def test_numpy_arrays_have_the_same_bits_as_torch_tensors(path, backend):
     with safe_open(path, "pt") as torch_file, safe_open(path, "np", backend=backend) as file:
         for name in file:
             if "float4" not in name:
@@ -79,7 +79,7 @@ def test_numpy_arrays_have_the_same_bits_as_torch_s_bf16_and_fp8_too(path, backe
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_tensor_owns_a_storage_of_just_its_bytes_and_may_be_written_to(path, backend):
+def test_a_storage_has_exactly_the_tensor_s_bytes_and_is_writable(path, backend):
     before = path.read_bytes()
     with safe_open(path, "pt", backend=backend) as file:
         for tensor in file.get_tensors().values():
@@ -98,7 +98,7 @@ def test_mapped_arrays_are_not_copies(path):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_tensors_outlive_their_file(path, backend):
+def test_tensors_stay_valid_after_the_file_is_deleted(path, backend):
     with safe_open(path, "pt", backend=backend) as file:
         tensor, part = file.get_tensor("torch.int64"), file.get_slice("torch.int64")
         expected = bits(tensor)
@@ -107,7 +107,7 @@ def test_tensors_outlive_their_file(path, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_tensors_that_are_not_aligned_load(tmp_path, backend):
+def test_unaligned_tensors(tmp_path, backend):
     header = {
         "a": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]},
         "b": {"dtype": "F64", "shape": [2], "data_offsets": [1, 17]},
@@ -117,14 +117,14 @@ def test_tensors_that_are_not_aligned_load(tmp_path, backend):
     assert safe_open(file, "np", backend=backend).get_tensor("b").tolist() == [1.5, -2.5]
 
 
-def test_it_is_a_container_of_names(path):
+def test_container_interface(path):
     with safe_open(path, "np") as file:
         assert len(file) == 23 and list(file) == file.keys()
         assert "scalar" in file and "absent" not in file and 3 not in file
         assert list(file.get_tensors(["scalar", "empty"])) == ["scalar", "empty"]
 
 
-def test_a_closed_file_says_so(path):
+def test_a_closed_file_raises(path):
     file = safe_open(path, "np")
     file.close()
     file.close()
@@ -140,7 +140,7 @@ def test_a_closed_file_says_so(path):
             use()
 
 
-def test_devices_are_upstream_s_and_torch_s_objects(path):
+def test_devices_and_their_errors_match_upstream(path):
     for device in ("cpu", None, torch.device("cpu"), torch.device("cpu", 0)):
         assert safe_open(path, "pt", device=device).get_tensor("scalar").device.type == "cpu"
     for device in ("meta", "mps:1", "cpu:0", 1.5):
@@ -154,13 +154,13 @@ def test_devices_are_upstream_s_and_torch_s_objects(path):
             safe_open(path, "pt", device=device)
 
 
-def test_a_handle_is_read_through_its_descriptor(path):
+def test_safe_open_handle_reads_the_descriptor(path):
     with open(path, "rb") as file:
         os.unlink(path)
         assert _core._safe_open_handle(file, "np").get_tensor("scalar") == 7.5
 
 
-def test_threads_read_one_handle(tmp_path):
+def test_threads_share_one_handle(tmp_path):
     arrays = {str(i): np.full((512, 1024), i, "f4") for i in range(24)}
     safetensors.numpy.save_file(arrays, tmp_path / "m.safetensors")
     wrong = []

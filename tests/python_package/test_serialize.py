@@ -1,4 +1,4 @@
-"""serialize and serialize_file write upstream's bytes; deserialize reads any buffer."""
+"""serialize and serialize_file write the same bytes as upstream; deserialize reads any buffer."""
 
 import os
 import stat
@@ -46,7 +46,7 @@ def specs(module, tensors):
 
 
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"\u00e4": "\x00\u2028\\/"}])
-def test_the_bytes_are_upstream_s(tensors, tmp_path, metadata):
+def test_the_bytes_equal_upstream(tensors, tmp_path, metadata):
     expected = safetensors.serialize(specs(safetensors, tensors), metadata)
     assert serialize(specs(ours, tensors), metadata) == expected
     serialize_file(specs(ours, tensors), tmp_path / "m.safetensors", metadata)
@@ -59,7 +59,7 @@ def test_metadata_is_sorted(tensors):
     assert forwards == serialize(specs(ours, tensors), {key: "v" for key in reversed(keys)})
 
 
-def test_large_and_many_tensors_survive(tmp_path):
+def test_large_and_many_tensors(tmp_path):
     arrays = {f"{i:04}": np.full(i, i, "i2") for i in range(2000)} | {"large": np.arange(5_000_001, dtype="i4")}
     given = {
         name: ours.TensorSpec(
@@ -71,7 +71,7 @@ def test_large_and_many_tensors_survive(tmp_path):
     assert (tmp_path / "m.safetensors").read_bytes() == serialize(given) == safetensors.numpy.save(arrays)
 
 
-def test_dicts_as_up_to_0_7():
+def test_dicts_of_0_7():
     array = np.arange(6, dtype="f4")
     for data in (array.tobytes(), bytearray(array), memoryview(array)):
         made = serialize({"a": {"dtype": "float32", "shape": [2, 3], "data": data}}, {"x": "y"})
@@ -85,7 +85,7 @@ def test_dicts_as_up_to_0_7():
         serialize({"a": {"dtype": "float32", "shape": [1], "data_ptr": 0, "data_len": 0}})
 
 
-def test_the_file_has_the_umask_s_mode_and_links_stay(tensors, tmp_path):
+def test_file_modes_follow_the_umask_and_symlinks_are_kept(tensors, tmp_path):
     (tmp_path / "link").symlink_to("target")
     before = os.umask(0o027)
     try:
@@ -96,7 +96,7 @@ def test_the_file_has_the_umask_s_mode_and_links_stay(tensors, tmp_path):
     assert (tmp_path / "link").is_symlink() and sorted(os.listdir(tmp_path)) == ["link", "target"]
 
 
-def test_tensors_may_be_saved_over_the_file_that_they_lie_in(tmp_path):
+def test_tensors_can_overwrite_their_own_file(tmp_path):
     path = tmp_path / "m.safetensors"
     safetensors.numpy.save_file({"a": np.arange(100_000)}, path)
     array = ours.safe_open(path, "np").get_tensor("a")
@@ -108,7 +108,7 @@ def test_tensors_may_be_saved_over_the_file_that_they_lie_in(tmp_path):
     assert np.array_equal(safetensors.numpy.load_file(path)["a"], np.arange(100_000) + 1)
 
 
-def test_specs_are_upstream_s():
+def test_specs_match_upstream():
     for arguments in (
         {"dtype": "float32", "shape": (2, 3), "data_ptr": 8, "data_len": 24},
         {"dtype": "float4_e2m1fn_x2", "shape": [2, 4], "data_ptr": 0, "data_len": 8},
@@ -121,7 +121,7 @@ def test_specs_are_upstream_s():
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_any_buffer_is_deserialized_in_the_order_of_its_bytes(tensors, kind):
+def test_deserialize_returns_the_order_of_the_bytes(tensors, kind):
     data = serialize(specs(ours, tensors))
     mine, theirs = deserialize(kind(data)), safetensors.deserialize(data)
     assert sorted(mine, key=lambda item: item[0]) == sorted(theirs, key=lambda item: item[0])
@@ -140,7 +140,7 @@ def test_other_threads_run_while_a_file_is_written(tmp_path):
     assert steps > 1000
 
 
-def test_several_may_write_one_file_and_it_is_always_whole(tmp_path):
+def test_concurrent_writes_leave_a_complete_file(tmp_path):
     arrays = [np.full(2_000_000, i, "i4") for i in range(3)]
     given = [
         {"a": ours.TensorSpec(dtype="int32", shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes)}
@@ -153,7 +153,7 @@ def test_several_may_write_one_file_and_it_is_always_whole(tmp_path):
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_small_and_large_tensors_in_any_order_land_where_upstream_puts_them(tmp_path, seed):
+def test_small_and_large_tensors_in_any_order_equal_upstream(tmp_path, seed):
     random = np.random.default_rng(seed)
     sizes = random.choice([0, 1, 1000, 200_000, 262_144, 262_145, 900_000, 9_000_000], random.integers(1, 60))
     arrays = {f"k{i}": random.integers(0, 255, size, np.uint8) for i, size in enumerate(sizes)}

@@ -1,4 +1,4 @@
-"""get_slice(name)[index] is get_tensor(name)[index], on every backend."""
+"""get_slice(name)[index] equals get_tensor(name)[index], on every backend."""
 
 import random
 
@@ -26,7 +26,7 @@ def part(path, framework, backend, name="a"):
     return safe_open(path, framework, backend=backend).get_slice(name)
 
 
-def some_index(choose):
+def random_index(choose):
     def item(size):
         kind = choose.randrange(4)
         if kind == 0:
@@ -34,7 +34,7 @@ def some_index(choose):
         bounds = [choose.choice([None, choose.randrange(-size, size + 1)]) for _ in range(2)]
         return slice(*bounds, choose.choice([None, 1, 2, 3, -1, -2])) if kind > 1 else None
 
-    items = [item(4) for _ in range(choose.randrange(4))]  # 4 fits every dimension
+    items = [item(4) for _ in range(choose.randrange(4))]  # 4 is valid for every dimension
     if choose.random() < 0.3:
         items.insert(choose.randrange(len(items) + 1), ...)
     return tuple(items)
@@ -42,10 +42,10 @@ def some_index(choose):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("framework", ["np", "pt"])
-def test_any_index_takes_what_numpy_takes(path, framework, backend):
+def test_random_indices_match_numpy(path, framework, backend):
     taken, choose = part(path, framework, backend), random.Random(6)
     for _ in range(500):
-        index = some_index(choose)
+        index = random_index(choose)
         result = taken[index]
         expected = ARRAY[index]
         assert tuple(result.shape) == expected.shape and result.tolist() == expected.tolist(), index
@@ -63,7 +63,7 @@ def test_columns_of_wide_rows(path, backend, index):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_masks_arrays_and_numpy_s_integers(path, backend):
+def test_masks_arrays_and_numpy_integers(path, backend):
     mask, places = np.array([True, False, True, True]), np.array([3, 0])
     taken = part(path, "np", backend)
     for index in (mask, places, np.int64(2), (slice(None), places), [], True):
@@ -73,13 +73,13 @@ def test_masks_arrays_and_numpy_s_integers(path, backend):
         assert taken[index].tolist() == ARRAY[np.asarray(index)].tolist()
 
 
-def test_an_element_is_an_array_as_upstream_s(path):
+def test_an_element_is_an_array(path):
     for backend in BACKENDS:
         element = part(path, "np", backend)[1, 2, 3]
         assert isinstance(element, np.ndarray) and element.shape == () and element == ARRAY[1, 2, 3]
 
 
-REFUSED = [
+INVALID = [
     np.s_[11],
     np.s_[-11],
     np.s_[1, 2, 3, 4],
@@ -99,8 +99,8 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("index", REFUSED, ids=str)
-def test_what_upstream_refuses_in_numpy_is_refused_in_its_words(path, backend, index):
+@pytest.mark.parametrize("index", INVALID, ids=str)
+def test_errors_for_numpy_match_upstream(path, backend, index):
     with pytest.raises(safetensors.SafetensorError) as theirs:
         safetensors.safe_open(path, "np").get_slice("a")[index]
     with pytest.raises(SafetensorError) as ours:
@@ -108,7 +108,7 @@ def test_what_upstream_refuses_in_numpy_is_refused_in_its_words(path, backend, i
     assert str(ours.value) == str(theirs.value)
 
 
-def test_torch_s_own_bounds_hold_on_both_backends(path):
+def test_torch_clamps_slices_on_both_backends(path):
     for backend in BACKENDS:
         taken = part(path, "pt", backend)
         assert taken[:20, -9:].tolist() == ARRAY[:20, -9:].tolist()
@@ -117,7 +117,7 @@ def test_torch_s_own_bounds_hold_on_both_backends(path):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_f4_is_indexed_in_pairs_as_the_tensor_is(tmp_path, backend):
+def test_f4_is_indexed_in_pairs(tmp_path, backend):
     packed = torch.arange(32, dtype=torch.uint8).reshape(4, 8)
     safetensors.torch.save_file({"a": packed.view(torch.float4_e2m1fn_x2)}, tmp_path / "f4.safetensors")
     taken = part(tmp_path / "f4.safetensors", "pt", backend)

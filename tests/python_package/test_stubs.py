@@ -1,4 +1,4 @@
-"""The types that a user's checker sees are those that the package has."""
+"""The type stubs match the package."""
 import ast
 import pathlib
 import re
@@ -75,18 +75,20 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("mypy")
 
 
-def mypy(module, *words, cwd):
-    command = [sys.executable, "-m", module, *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=fresh.environment(MYPYPATH=str(fresh.PACKAGES)))
+def mypy(module, *arguments, cwd):
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    environment = fresh.environment(MYPYPATH=str(fresh.PACKAGES))
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=600, env=environment)
 
 
 def check(code, cache):
     file = cache / "sample.py"
     file.write_text(code)
-    return mypy("mypy", "--strict", "--no-warn-unused-ignores", "--follow-imports=silent", "--cache-dir", cache / "cache", file, cwd=cache)
+    options = ["--strict", "--no-warn-unused-ignores", "--follow-imports=silent", "--cache-dir", cache / "cache"]
+    return mypy("mypy", *options, file, cwd=cache)
 
 
-def test_code_that_uses_the_package_passes_the_strictest_check(cache):
+def test_code_that_uses_the_package_passes_mypy_strict(cache):
     done = check(SAMPLE, cache)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -101,15 +103,15 @@ MISTAKES = [
 ]
 
 
-def test_mistakes_are_seen(cache):
+def test_mypy_finds_mistakes(cache):
     done = check("\n".join([SAMPLE, *MISTAKES]), cache)
     first = SAMPLE.count("\n") + 2
     seen = [int(line.split(":")[1]) for line in done.stdout.splitlines() if " error: " in line]
     assert seen == list(range(first, first + len(MISTAKES))), done.stdout + done.stderr
 
 
-# nanobind's functions and classes are not what stubtest takes for such (the tests below look at them), aliases are spelled as strings
-# so that they cost nothing, and of the frameworks only torch and numpy are installed.
+# stubtest does not recognize nanobind's functions and classes (the tests below check them), some aliases are strings,
+# and of the frameworks only torch and numpy are installed.
 ALLOWED = r"""
 depickle\._core\..*
 depickle\.safetensors\._files\.(Data|Path|Source|Target)
@@ -122,20 +124,29 @@ def test_stubs_and_runtime_agree(cache):
     allowed, config = cache / "allowed.txt", cache / "mypy.ini"
     allowed.write_text(ALLOWED)
     config.write_text("[mypy]\nignore_errors = True\n")
-    options = ["--allowlist", allowed, "--ignore-unused-allowlist", "--mypy-config-file", config, "--ignore-missing-stub"]
+    options = ["--allowlist", allowed, "--ignore-unused-allowlist", "--ignore-missing-stub"]
+    options += ["--mypy-config-file", config]
     done = mypy("mypy.stubtest", "depickle", *options, cwd=cache)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
 
 
-STUB = {node.name: node for node in ast.parse((fresh.PACKAGES / "depickle/_core.pyi").read_text()).body if isinstance(node, (ast.ClassDef, ast.FunctionDef))}
-PROTOCOLS = {name for name, node in STUB.items() if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)}
+STUB = {
+    node.name: node
+    for node in ast.parse((fresh.PACKAGES / "depickle/_core.pyi").read_text()).body
+    if isinstance(node, (ast.ClassDef, ast.FunctionDef))
+}
+PROTOCOLS = {
+    name
+    for name, node in STUB.items()
+    if isinstance(node, ast.ClassDef) and "Protocol" in map(ast.unparse, node.bases)
+}
 
 
 def own_names(node):
     return {part.name for part in node.body if isinstance(part, ast.FunctionDef)} - {"__init__", "__buffer__"}
 
 
-def test_the_extension_has_what_its_stub_says():
+def test_every_name_of_the_stub_exists_in_the_extension():
     missing = [name for name in STUB.keys() - PROTOCOLS if not hasattr(_core, name)]
     for name, node in STUB.items():
         if isinstance(node, ast.ClassDef) and name not in PROTOCOLS:
@@ -143,7 +154,7 @@ def test_the_extension_has_what_its_stub_says():
     assert not missing
 
 
-def test_the_stub_says_what_the_extension_has():
+def test_every_name_of_the_extension_is_in_the_stub():
     extra = [name for name in vars(_core) if not name.startswith("__") and name not in STUB]
     for name, value in vars(_core).items():
         if isinstance(value, type) and name in STUB:
@@ -156,7 +167,7 @@ def argument_names(node):
     return [part.arg for part in [*node.args.args, *node.args.kwonlyargs]]
 
 
-def test_arguments_have_the_same_names():
+def test_argument_names_match():
     checked = 0
     for name, node in STUB.items():
         function = getattr(_core, name, None)
@@ -168,6 +179,6 @@ def test_arguments_have_the_same_names():
     assert checked >= 4
 
 
-def test_the_package_says_that_it_is_typed():
+def test_the_package_is_marked_as_typed():
     package = pathlib.Path(fresh.PACKAGES) / "depickle"
     assert (package / "py.typed").exists() and (package / "_core.pyi").exists()

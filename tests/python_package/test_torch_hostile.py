@@ -1,4 +1,4 @@
-"""Files that nobody should trust: nothing runs, nothing crashes, what is wrong is said."""
+"""Hostile files: nothing is executed, nothing crashes, and the error names the problem."""
 
 import collections
 import io
@@ -18,7 +18,7 @@ import depickle.torch
 
 
 class Call:
-    """Pickles as a call of `function`."""
+    """An object that is pickled as a call of `function`."""
 
     def __init__(self, function, *args, state=None, pairs=None):
         self.parts = (function, args, state, None, iter(pairs) if pairs else None)
@@ -28,7 +28,7 @@ class Call:
 
 
 class Storage:
-    """Pickles as the persistent id of a storage."""
+    """An object that is pickled as the persistent id of a storage."""
 
     def __init__(self, numel=4, key="0", kind=torch.FloatStorage, location="cpu"):
         self.id = ("storage", kind, key, location, numel)
@@ -40,7 +40,7 @@ class Pickler(pickle.Pickler):
 
 
 def write(path, value, storage=struct.pack("<4f", 1, 2, 3, 4), protocol=2):
-    """A torch zip of that pickle and one storage."""
+    """Writes a torch zip file with the pickle of `value` and one storage."""
     data = value if isinstance(value, bytes) else io.BytesIO()
     if not isinstance(value, bytes):
         Pickler(data, protocol).dump(value)
@@ -61,14 +61,14 @@ def path(tmp_path):
     return tmp_path / "hostile.pt"
 
 
-def test_the_helper_writes_what_torch_reads(path):
+def test_torch_reads_the_helper_s_files(path):
     write(path, {"a": tensor()})
     assert torch.equal(torch.load(path)["a"], depickle.torch.load(path)["a"])
 
 
 @pytest.mark.parametrize("protocol", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("function", [os.system, eval, exec, __import__, getattr, subprocess.Popen])
-def test_calls_never_happen(path, tmp_path, function, protocol):
+def test_calls_are_never_executed(path, tmp_path, function, protocol):
     marker = tmp_path / "marker"
     write(path, {"w": tensor(), "x": Call(function, f"touch {marker}")}, protocol=protocol)
     found = depickle.torch.load(path)
@@ -82,7 +82,7 @@ def test_calls_never_happen(path, tmp_path, function, protocol):
 
 
 def test_nothing_is_imported(path, tmp_path, monkeypatch):
-    (tmp_path / "never_imported.py").write_text("raise SystemExit('it was imported')")
+    (tmp_path / "never_imported.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
     write(path, b"\x80\x02cnever_imported\nThing\n)\x81}b.")
     assert repr(depickle.torch.load(path)) == "Inert(never_imported.Thing)"
@@ -91,7 +91,7 @@ def test_nothing_is_imported(path, tmp_path, monkeypatch):
     assert "never_imported" not in sys.modules
 
 
-def test_a_computed_callable(path):
+def test_computed_callables(path):
     write(path, b"\x80\x02cbuiltins\ngetattr\ncos\nsystem\nX\x01\x00\x00\x00x\x86R(X\x02\x00\x00\x00idtR.")
     assert "getattr" in repr(depickle.torch.load(path))
 
@@ -101,7 +101,7 @@ def test_extension_codes(path):
     assert "extension 5" in repr(depickle.torch.load(path))
 
 
-@pytest.mark.parametrize("kwargs, word", [
+@pytest.mark.parametrize("kwargs, message", [
     ({"size": (2, 3)}, "reaches outside"),
     ({"offset": 1}, "reaches outside"),
     ({"stride": (3, 1)}, "reaches outside"),
@@ -121,16 +121,16 @@ def test_extension_codes(path):
     ({"hooks": collections.OrderedDict(a=1)}, "hooks"),
     ({"hooks": Call(os.system, "true")}, "hooks"),
 ], ids=str)  # fmt: skip
-def test_tensors_that_lie(path, kwargs, word):
+def test_tensors_with_invalid_arguments(path, kwargs, message):
     write(path, [tensor(**kwargs)])
     for inert in (True, False):
-        with pytest.raises(pickle.UnpicklingError, match=word) as caught:
+        with pytest.raises(pickle.UnpicklingError, match=message) as caught:
             depickle.torch.load(path, inert=inert)
         assert str(path) in str(caught.value)
 
 
-def test_expanded_from_few_bytes(path):
-    """A terabyte that repeats four bytes takes no memory, here as in torch."""
+def test_a_huge_expanded_tensor(path):
+    """A tensor of a terabyte with stride 0 over four bytes takes no memory."""
     write(path, tensor(size=(2**38,), stride=(0,)))
     assert depickle.torch.load(path).numel() == 2**38
 
@@ -150,7 +150,7 @@ def test_expanded_from_few_bytes(path):
                        collections.OrderedDict()), tensor(size=(2,), stride=(1,)), torch.Size((1,)))),
 ])  # fmt: skip
 def test_builders_with_wrong_arguments(path, build):
-    """An error of the file, or a record of it: never another exception."""
+    """The result is a record or UnpicklingError, never another exception."""
     write(path, [build()])
     try:
         depickle.torch.load(path)
@@ -167,19 +167,19 @@ def test_sparse_indices_outside(path):
         depickle.torch.load(path)
 
 
-def test_attributes_do_not_replace_methods_of_ours(path):
-    """State is data in the object's dictionary; a class is never touched."""
+def test_state_does_not_replace_methods(path):
+    """State is stored in the object's __dict__; classes are not changed."""
     write(path, Call(collections.OrderedDict, state={"items": 3, "__class__": int, "_metadata": {}}, pairs=[("a", 1)]))
     found = depickle.torch.load(path)
     assert type(found) is collections.OrderedDict and list(collections.OrderedDict.items(found)) == [("a", 1)]
 
 
-def test_factories_are_not_the_files_choice(path):
+def test_unlisted_default_factories_are_inert(path):
     write(path, Call(collections.defaultdict, os.getcwd))
     assert type(depickle.torch.load(path)) is depickle.torch.Inert
 
 
-# Deep, cyclic, broken
+# Deep, cyclic and damaged files
 
 
 def test_deep_lists(path):
@@ -196,13 +196,13 @@ def test_deep_lists(path):
     b"\x80\x02" + b"ccollections\nOrderedDict\n" * 50_000 + b")R" + b"\x85R" * 49_999 + b".",
     b"\x80\x04" + b"(" * 50_000 + b"\x91" * 50_000 + b".",
 ], ids=["tuples", "calls", "builders", "frozensets"])  # fmt: skip
-def test_deep_values(path, deep):
+def test_deep_tuples_and_calls(path, deep):
     write(path, deep)
     with pytest.raises(pickle.UnpicklingError, match="deep|nested"):
         depickle.torch.load(path)
 
 
-def test_a_value_inside_its_own_arguments(path):
+def test_a_value_in_its_own_arguments(path):
     write(path, b"\x80\x02]q\x00h\x00cbuiltins\nfrozenset\nh\x00\x85Ra.")
     with pytest.raises(pickle.UnpicklingError, match="deep|nested"):
         depickle.torch.load(path)
@@ -245,7 +245,7 @@ def test_truncated_on_disk(path):
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_damaged(path, zipped):
+def test_random_damage(path, zipped):
     data = real_file(path, zipped)
     chance = random.Random(7)
     begin = data.index(b"\x80\x02")

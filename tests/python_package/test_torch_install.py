@@ -1,4 +1,4 @@
-"""depickle.torch.install: torch.load is depickle's, in the whole process."""
+"""depickle.torch.install replaces torch.load in the whole process."""
 
 import os
 import pickle
@@ -29,7 +29,7 @@ def installed():
     depickle.torch.uninstall()
 
 
-def test_install(path):
+def test_install_and_uninstall(path):
     original = torch.load
     depickle.torch.install()
     depickle.torch.install()
@@ -40,7 +40,7 @@ def test_install(path):
     assert torch.load is original
 
 
-def test_installed(path, installed):
+def test_torch_load_after_install(path, installed):
     torch.save({"a": torch.ones(3)}, path)
     for kwargs in ({}, {"weights_only": True}, {"weights_only": False}, {"mmap": True, "map_location": "cpu"}):
         assert torch.equal(torch.load(path, **kwargs)["a"], torch.ones(3))
@@ -51,7 +51,7 @@ def test_installed(path, installed):
         torch.load(path, encoding="bytes")
 
 
-def test_installed_refuses_unknown_classes(path, tmp_path, installed):
+def test_unknown_classes_are_refused_after_install(path, tmp_path, installed):
     torch.save([torch.ones(2), RunsACommand(f"touch {tmp_path / 'marker'}")], path)
     for weights_only in (None, True, False):
         with pytest.raises(pickle.UnpicklingError, match="system"):
@@ -59,14 +59,14 @@ def test_installed_refuses_unknown_classes(path, tmp_path, installed):
     assert not (tmp_path / "marker").exists()
 
 
-def test_installed_refuses_torchscript(path, installed):
+def test_torchscript_is_refused_after_install(path, installed):
     torch.jit.script(torch.nn.Linear(2, 2)).save(path)
     with pytest.raises(pickle.UnpicklingError, match="TorchScript"):
         torch.load(path)
 
 
-def test_installed_under_others(path, installed):
-    """What calls torch.load by another way."""
+def test_other_functions_use_the_replacement(path, installed):
+    """Functions that call torch.load indirectly."""
     torch.save(torch.nn.Linear(2, 2).state_dict(), path)
     found = torch.hub.load_state_dict_from_url("http://nowhere/weights.pt", model_dir=str(path.parent))
     assert set(found) == {"weight", "bias"}

@@ -1,4 +1,4 @@
-"""depickle.torch.load gives what torch.load gives: types, bits, strides, ties."""
+"""depickle.torch.load returns the same types, bits, strides and shared storages as torch.load."""
 
 import collections
 import pickle
@@ -20,7 +20,7 @@ NOT_IN_LEGACY = (torch.uint16, torch.uint32, torch.uint64, torch.complex32)
 
 
 def check(value, path, **how):
-    """Saved by torch, it comes back from both loaders alike; ours is returned."""
+    """Asserts that both loaders return the same value for a file of torch.save, and returns ours."""
     torch.save(value, path, **how)
     ours = depickle.torch.load(path)
     assert_same(ours, torch.load(path, weights_only=False))
@@ -33,11 +33,11 @@ def path(tmp_path):
 
 
 def random(dtype, *shape):
-    """Any bits at all, but for bool."""
+    """Returns a tensor of random bits (0 and 1 for bool)."""
     size = torch.empty(0, dtype=dtype).element_size()
     numel = int(np.prod(shape))
-    most = 2 if dtype is torch.bool else 256
-    raw = torch.from_numpy(np.random.default_rng(3).integers(0, most, (numel, size), np.uint8)).flatten()
+    limit = 2 if dtype is torch.bool else 256
+    raw = torch.from_numpy(np.random.default_rng(3).integers(0, limit, (numel, size), np.uint8)).flatten()
     return raw.view(torch.uint8).clone().view(dtype).reshape(shape)
 
 
@@ -52,7 +52,7 @@ def test_dtypes(path, dtype, zipped):
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-def test_views_and_ties(path, protocol, zipped):
+def test_views_and_tied_tensors(path, protocol, zipped):
     base = torch.randn(6, 8)
     tied = torch.nn.Parameter(torch.randn(4, 4))
     value = {
@@ -157,7 +157,7 @@ def test_sparse_quantized_and_meta(path):
     assert ours[4].device.type == "meta" and ours[4].shape == (3, 4)
 
 
-def test_nested_tensors_are_refused_by_name(path):
+def test_nested_tensors_are_refused(path):
     torch.save(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]), path)
     with pytest.raises(pickle.UnpicklingError, match="nested"):
         depickle.torch.load(path)
@@ -169,19 +169,19 @@ def test_parameter_with_state(path):
     assert check(parameter, path).tag == {"scale": 3}
 
 
-class Mine:
+class Custom:
     def __init__(self):
         self.weight = torch.ones(2)
 
 
 def test_unknown_classes_are_inert(path):
-    torch.save({"args": Mine(), "w": torch.zeros(1)}, path)
+    torch.save({"args": Custom(), "w": torch.zeros(1)}, path)
     found = depickle.torch.load(path)["args"]
-    assert repr(found) == f"Inert({__name__}.Mine)" and type(found) is depickle.torch.Inert
+    assert repr(found) == f"Inert({__name__}.Custom)" and type(found) is depickle.torch.Inert
     assert torch.equal(found.state["weight"], torch.ones(2)) and found.args == ()
     with pytest.raises(AttributeError):
         found.state = 1
-    with pytest.raises(pickle.UnpicklingError, match=f"{__name__}.Mine"):
+    with pytest.raises(pickle.UnpicklingError, match=f"{__name__}.Custom"):
         depickle.torch.load(path, inert=False)
 
 
@@ -194,8 +194,8 @@ def test_a_whole_module_is_inert(path):
     assert torch.equal(linear.state["_parameters"]["weight"], module[0].weight)
 
 
-def test_old_containers(tmp_path):
-    """A bare pickle, as pickle.dump of arrays and of tensors writes it."""
+def test_bare_pickles(tmp_path):
+    """A pickle without a container, written by pickle.dump."""
     path = tmp_path / "bare.pkl"
     value = {"a": np.arange(4.0), "t": torch.arange(6).reshape(2, 3)}
     path.write_bytes(pickle.dumps(value))

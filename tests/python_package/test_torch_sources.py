@@ -1,4 +1,4 @@
-"""Where depickle.torch.load reads from, where it puts tensors, and which arguments it takes."""
+"""Sources, map_location and arguments of depickle.torch.load."""
 
 import io
 import os
@@ -46,7 +46,7 @@ def test_file_objects(path, zipped):
         ours["a"][0] = 1
 
 
-def test_names(path):
+def test_file_names(path):
     torch.save([1], path)
     odd = os.fsencode(path.parent) + b"/w\xff.pt"
     os.rename(path, odd)
@@ -61,7 +61,7 @@ def test_names(path):
         depickle.torch.load(3)
 
 
-def test_gzip_files_are_read_through(path, tmp_path):
+def test_gzip_files_are_decompressed(path, tmp_path):
     import gzip
 
     torch.save([torch.ones(3)], path)
@@ -71,14 +71,14 @@ def test_gzip_files_are_read_through(path, tmp_path):
         assert_same(depickle.torch.load(f), [torch.load(path)[0]])
 
 
-def test_writing_never_changes_the_file(path):
+def test_writing_to_a_tensor_does_not_change_the_file(path):
     torch.save({"a": torch.ones(1000)}, path)
     before = path.read_bytes()
     depickle.torch.load(path)["a"].zero_()
     assert path.read_bytes() == before
 
 
-def test_tensors_outlive_everything(path):
+def test_tensors_stay_valid_after_the_file_is_deleted(path):
     torch.save({"a": torch.full((3000,), 5.0)}, path)
     tensor = depickle.torch.load(path)["a"]
     path.unlink()
@@ -88,17 +88,17 @@ def test_tensors_outlive_everything(path):
 # map_location
 
 
-@pytest.mark.parametrize("place", ["cpu", torch.device("cpu"), "meta", {"cpu": "meta"}, {"cuda:0": "cpu"}])
-def test_map_location(path, place):
+@pytest.mark.parametrize("location", ["cpu", torch.device("cpu"), "meta", {"cpu": "meta"}, {"cuda:0": "cpu"}])
+def test_map_location(path, location):
     t = torch.randn(3, 4)
     torch.save([t, t.t(), torch.nn.Parameter(t)], path)
-    ours, theirs = depickle.torch.load(path, place), torch.load(path, place)
+    ours, theirs = depickle.torch.load(path, location), torch.load(path, location)
     assert [x.device for x in ours] == [x.device for x in theirs]
     if theirs[0].device.type == "cpu":
         assert_same(ours, theirs)
 
 
-def test_map_location_called_once_for_each_storage(path):
+def test_map_location_is_called_once_per_storage(path):
     t = torch.randn(3, 4)
     torch.save([t, t.t(), torch.randn(2)], path)
     calls = []
@@ -112,9 +112,9 @@ def test_map_location_that_raises(path):
     torch.save([torch.ones(2)], path)
 
     def broken(storage, location):
-        raise ValueError("mine")
+        raise ValueError("from the callback")
 
-    with pytest.raises(ValueError, match="mine"):
+    with pytest.raises(ValueError, match="from the callback"):
         depickle.torch.load(path, broken)
     with pytest.raises(TypeError, match="UntypedStorage"):
         depickle.torch.load(path, lambda storage, location: 3)
@@ -136,11 +136,11 @@ def test_saved_on_cuda(path):
 # Arguments
 
 
-def test_arguments_that_cannot_be_honoured(path):
+def test_unsupported_arguments(path):
     torch.save([1], path)
-    for kwargs, word in [({"pickle_module": pickle}, "pickle_module"), ({"encoding": "latin1"}, "encoding"),
+    for kwargs, message in [({"pickle_module": pickle}, "pickle_module"), ({"encoding": "latin1"}, "encoding"),
                          ({"fix_imports": False}, "fix_imports")]:  # fmt: skip
-        with pytest.raises((TypeError, ValueError), match=word):
+        with pytest.raises((TypeError, ValueError), match=message):
             depickle.torch.load(path, **kwargs)
     assert depickle.torch.load(path, weights_only=False, mmap=True, encoding="utf-8") == [1]
 

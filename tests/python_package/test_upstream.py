@@ -1,4 +1,4 @@
-"""The tests of `safetensors` 0.8.0 itself, fetched and unmodified, pass with depickle.safetensors in its place."""
+"""Runs the unmodified tests of `safetensors` 0.8.0 with depickle.safetensors installed in its place."""
 
 import collections
 import importlib.util
@@ -58,7 +58,7 @@ def upstream(tmp_path_factory):
 
 
 def run(upstream, files, report):
-    """Runs test files, and returns the plugin's report with what pytest printed."""
+    """Runs test files and returns the plugin's report and the output of pytest."""
     here = str(pathlib.Path(__file__).parent)
     environment = fresh.environment(UPSTREAM_REPORT=str(report))
     environment["PYTHONPATH"] = here + ":" + environment["PYTHONPATH"]
@@ -74,15 +74,15 @@ def report(upstream, tmp_path_factory):
     return run(upstream, FILES, tmp_path_factory.mktemp("report") / "report.json")
 
 
-def test_all_that_can_run_here_pass(report):
+def test_upstreams_tests_pass(report):
     outcomes, text = report[0]["outcomes"], report[1]
     passed = collections.Counter(name.split("::")[0] for name, (outcome, _) in outcomes.items() if outcome == "passed")
     assert passed == FILES, text
     assert "failed" not in {outcome for outcome, _ in outcomes.values()}, text
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU: fewer are skipped")
-def test_what_was_skipped_needs_what_is_not_here(report):
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU, fewer tests are skipped")
+def test_only_tests_with_missing_hardware_are_skipped(report):
     skipped = collections.defaultdict(set)
     for name, (outcome, reason) in report[0]["outcomes"].items():
         if outcome == "skipped":
@@ -90,21 +90,21 @@ def test_what_was_skipped_needs_what_is_not_here(report):
     assert skipped == SKIPPED
 
 
-def test_ours_was_the_code_under_test(report):
+def test_our_code_was_tested(report):
     found = report[0]
     names = ["safetensors", "safetensors._safetensors_rust", "safetensors.numpy", "safetensors.torch"]
     assert found["modules"] == {name: f"depickle.{name}" for name in names}
     assert found["mapped"] == [] and found["foreign"] == []
-    assert sorted(found["held"]) == sorted(file.removesuffix(".py") for file in FILES)
-    assert all(found["held"].values())
+    assert sorted(found["imported"]) == sorted(file.removesuffix(".py") for file in FILES)
+    assert all(found["imported"].values())
 
 
 @pytest.mark.parametrize("file", FRAMEWORKS)
-def test_those_of_other_frameworks(upstream, file, tmp_path):
+def test_upstreams_tests_of_other_frameworks(upstream, file, tmp_path):
     if importlib.util.find_spec(FRAMEWORKS[file]) is None:
         pytest.skip(f"{FRAMEWORKS[file]} is not installed")
     found, text = run(upstream, [file], tmp_path / "report.json")
     failed = {name.split("::")[-1] for name, (outcome, _) in found["outcomes"].items() if outcome == "failed"}
-    # These need CUDA, and do not ask whether it is there.
+    # These need CUDA and do not check for it.
     assert found["outcomes"] and failed <= {"test_paddle_slice_gpu", "test_paddle_tensor_gpu"}, text
     assert found["mapped"] == [] and found["foreign"] == []

@@ -1,6 +1,6 @@
-"""A pytest plugin that runs the tests of `safetensors` against depickle.safetensors, and says what it ran.
+"""A pytest plugin that runs the tests of `safetensors` with depickle.safetensors, and writes a report.
 
-UPSTREAM_REPORT names the JSON file that it leaves: the outcome of each test, and whose code it was that ran.
+UPSTREAM_REPORT names the JSON file of the report: the outcome of each test, and whose modules the tests used.
 """
 
 import json
@@ -21,13 +21,13 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_runtest_logreport(report):
-    """The last phase that says something counts: a skip in setup, a failure in teardown."""
+    """Records the call, or a phase that did not pass: a skip in setup, a failure in teardown."""
     if report.when == "call" or report.outcome != "passed":
         reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
         outcomes[report.nodeid.split("/")[-1]] = [report.outcome, reason]
 
 
-def home(value):
+def module_of(value):
     return getattr(value, "__module__", None) or ""
 
 
@@ -35,17 +35,17 @@ def pytest_sessionfinish():
     import safetensors
     import safetensors._safetensors_rust
 
-    held = {}
+    imported = {}
     foreign = []
     for module in modules:
-        names = {name: home(value) for name, value in vars(module).items()}
-        held[module.__name__] = sorted(name for name in names if names[name].startswith("depickle."))
+        names = {name: module_of(value) for name, value in vars(module).items()}
+        imported[module.__name__] = sorted(name for name in names if names[name].startswith("depickle."))
         foreign += [f"{module.__name__}.{name}" for name in names if names[name].startswith("safetensors")]
     maps = pathlib.Path("/proc/self/maps").read_text().splitlines()
     report = {
         "outcomes": outcomes,
         "modules": {name: sys.modules[name].__name__ for name in sys.modules if name.split(".")[0] == "safetensors"},
-        "held": held,
+        "imported": imported,
         "foreign": foreign,
         "mapped": [line.split()[-1] for line in maps if "_safetensors_rust" in line],
     }

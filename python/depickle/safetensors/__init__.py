@@ -1,10 +1,10 @@
-"""A drop-in for the package `safetensors` 0.8: the same functions, arguments and files, and more.
+"""A drop-in replacement for the package `safetensors` 0.8: the same functions, arguments and files, and more.
 
-`torch`, `numpy`, `flax`, `tensorflow`, `paddle` and `mlx` are submodules, as there; none of them is imported before it
-is asked for. `install()` puts all of it in the place of `safetensors` for the whole process.
+`torch`, `numpy`, `flax`, `tensorflow`, `paddle` and `mlx` are submodules, as upstream; each is imported at its first
+use. `install()` replaces `safetensors` by this package for the whole process.
 """
 
-TYPE_CHECKING = False  # typing costs more to import than all of this
+TYPE_CHECKING = False  # importing typing takes longer than importing this package
 if TYPE_CHECKING:
     from depickle._core import (
         SafetensorError,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from depickle.safetensors._install import Installed
 
 __version__ = "0.8.0"
-"""The version of safetensors whose API this is."""
+"""The version of safetensors whose API this package implements."""
 
 __all__ = [
     "SafetensorError",
@@ -45,7 +45,7 @@ _COMPILED = {
 
 
 def __getattr__(name: str) -> object:
-    """The extension module is loaded when something of it is first asked for; from then on its names are here."""
+    """Loads the extension module at the first use of one of its names, and copies all of them to this module."""
     if name not in _COMPILED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from depickle import _core
@@ -59,15 +59,15 @@ def __dir__() -> list[str]:
 
 
 def install() -> "Installed":
-    """Puts this package in the place of `safetensors`, for the whole process.
+    """Replaces `safetensors` by this package, for the whole process.
 
-    From now on `import safetensors`, `from safetensors.torch import load_file` and so on give what is here, whether the
-    real package is installed or not. Modules that imported the real one before are changed too: what they hold of it
-    under a name of their own (a module, a function, a class) becomes ours. Copies elsewhere (default arguments,
-    closures, attributes of objects) stay as they were. Upstream's SafetensorError becomes a base class of ours, so that
-    whoever catches it catches both.
+    `import safetensors`, `from safetensors.torch import load_file` and so on then import this package, whether the real
+    one is installed or not. Modules that imported the real package before are changed too: their global names for its
+    modules, functions and classes refer to ours. Other references (default arguments, closures, attributes of objects)
+    stay as they are. Upstream's SafetensorError becomes a base class of ours, so `except` clauses with upstream's class
+    catch both.
 
-    What is returned is a context manager that undoes it. Installing twice is installing once.
+    Returns a context manager that undoes the installation. A second call does nothing.
     """
     from depickle.safetensors import _install
 
@@ -75,9 +75,10 @@ def install() -> "Installed":
 
 
 def uninstall() -> None:
-    """Undoes `install`: what was in the place of `safetensors`, and what others held of it, is there again.
+    """Undoes `install`: restores `safetensors` and the names of other modules that referred to it.
 
-    Modules that were imported in between keep what they imported. Without `install` before, nothing happens.
+    Modules that were imported in between keep their names for our package. Without a previous `install`, nothing
+    happens.
     """
     from depickle.safetensors import _install
 

@@ -1,6 +1,6 @@
-"""Where a path is taken, an open file is taken too: what has `write`, to save to, or `read`, to load from.
+"""Functions that take a path also take an open file: an object with `write` to save to, or with `read` to load from.
 
-What is a path and also has these (os.PathLike) is a path, as upstream sees it.
+An os.PathLike object that also has these methods is a path, as upstream.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def is_writable(file: object) -> TypeIs[Writable]:
 
 
 def content(data: Data) -> Buffer:
-    """The bytes of `data`: of a file, all from its position on."""
+    """Returns the bytes of `data`; a file is read from its current position to its end."""
     whole: Any = data
     try:
         return memoryview(whole)
@@ -50,13 +50,13 @@ def content(data: Data) -> Buffer:
 
 
 def save(specs: dict[str, TensorSpec], target: Target, metadata: dict[str, str] | None, durable: bool) -> None:
-    """Writes a file, or to one; with `durable` the bytes are on the disk when this returns."""
+    """Saves to a path or to an open file; with `durable` the bytes are synced when the call returns."""
     if not is_writable(target):
         serialize_file(specs, target, metadata, durable=durable)
         return
     rest = memoryview(serialize(specs, metadata))
     while rest:
-        written = target.write(rest)  # a raw file may take a part; what returns nothing took all
+        written = target.write(rest)  # a raw file may write a part; None means that everything was written
         rest = rest[len(rest) if written is None else written :]
     if durable:
         file: Any = target

@@ -1,8 +1,8 @@
-"""Puts `depickle.safetensors` in the place of `safetensors`, and takes it out again.
+"""Replaces `safetensors` by `depickle.safetensors`, and undoes it.
 
-Three things are changed, each to be undone: a finder that answers `import safetensors...` with our modules stands
-before all others in sys.meta_path; upstream's modules leave sys.modules; and what other modules hold of upstream
-becomes ours.
+Three things change: a finder at the front of sys.meta_path returns our modules for `import safetensors...`; upstream's
+modules are removed from sys.modules; and global names of other modules that refer to upstream's objects are set to
+ours. Each change is recorded and can be undone.
 """
 
 from __future__ import annotations
@@ -29,34 +29,34 @@ def _is_under(name: str) -> bool:
     return name == _NAME or name.startswith(_NAME + ".")
 
 
-def _home(name: str) -> str:
-    """Our module for a name of upstream's."""
+def _counterpart_name(name: str) -> str:
+    """Returns the name of our module for the name of upstream's."""
     return f"depickle.{name}"
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds `safetensors.X` to be `depickle.safetensors.X`: the very module, not a second one made from its file."""
+    """Imports `safetensors.X` as the module object `depickle.safetensors.X`, not as a second copy of it."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         if not _is_under(fullname):
             return None
-        home = importlib.util.find_spec(_home(fullname))
-        if home is None:
+        ours_spec = importlib.util.find_spec(_counterpart_name(fullname))
+        if ours_spec is None:
             return None
-        return importlib.util.spec_from_loader(fullname, self, origin=home.origin, is_package=fullname == _NAME)
+        return importlib.util.spec_from_loader(fullname, self, origin=ours_spec.origin, is_package=fullname == _NAME)
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
         return None
 
     def exec_module(self, module: ModuleType) -> None:
-        # The import system returns what stands in sys.modules when this is done.
-        sys.modules[module.__name__] = importlib.import_module(_home(module.__name__))
+        # The import system returns the module that is in sys.modules after this call.
+        sys.modules[module.__name__] = importlib.import_module(_counterpart_name(module.__name__))
 
 
 class _Distribution(importlib.metadata.Distribution):
-    """What importlib.metadata says of `safetensors` where the real one is not: libraries ask for its version."""
+    """Metadata of `safetensors` if the real package is not installed, because libraries ask for its version."""
 
     _FILES = {
         "METADATA": f"Metadata-Version: 2.1\nName: {_NAME}\nVersion: {ours.__version__}\n",
@@ -71,7 +71,7 @@ class _Distribution(importlib.metadata.Distribution):
 
 
 class _MetadataFinder(importlib.metadata.DistributionFinder):
-    """Stands last in sys.meta_path, so that the metadata of the real package are found first."""
+    """Last in sys.meta_path, so that the metadata of the real package is found first."""
 
     def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
         return None
@@ -94,29 +94,29 @@ def _is_distributed() -> bool:
 def _namespaces() -> Iterator[dict[str, Any]]:
     for module in list(sys.modules.values()):
         if isinstance(module, ModuleType):
-            yield object.__getattribute__(module, "__dict__")  # a lazy module would load itself if it were asked
+            yield object.__getattribute__(module, "__dict__")  # getattr would load a lazy module
 
 
 def _counterparts(upstream: dict[str, ModuleType]) -> dict[int, tuple[Any, Any]]:
-    """By id, the modules, functions and classes of upstream's that are loaded, each with ours.
+    """Returns the loaded modules, functions and classes of upstream: id to (theirs, ours).
 
-    SafetensorError is not among them: who holds upstream's catches ours too, which derives from it.
+    SafetensorError is not included: ours derives from upstream's, so `except` clauses with upstream's class catch both.
     """
     pairs = {}
     for name, theirs in upstream.items():
-        if importlib.util.find_spec(_home(name)) is None:
+        if importlib.util.find_spec(_counterpart_name(name)) is None:
             continue
-        module = importlib.import_module(_home(name))
+        module = importlib.import_module(_counterpart_name(name))
         pairs[id(theirs)] = theirs, module
         for key, value in vars(theirs).items():
-            # The classes of the compiled module say that they are builtins.
+            # The classes of the compiled module have __module__ "builtins".
             is_theirs = name == _COMPILED or _is_under(getattr(value, "__module__", None) or "")
             if is_theirs and key in vars(module) and not key.startswith("__") and key != "SafetensorError":
                 pairs[id(value)] = value, vars(module)[key]
     return pairs
 
 
-def _put_finders(undo: ExitStack) -> None:
+def _add_finders(undo: ExitStack) -> None:
     finder = _Finder()
     sys.meta_path.insert(0, finder)
     undo.callback(sys.meta_path.remove, finder)
@@ -126,23 +126,23 @@ def _put_finders(undo: ExitStack) -> None:
         undo.callback(sys.meta_path.remove, metadata)
 
 
-def _take_out() -> dict[str, ModuleType]:
+def _remove_modules() -> dict[str, ModuleType]:
     return {name: sys.modules.pop(name) for name in list(sys.modules) if _is_under(name)}
 
 
 def _replace_modules(undo: ExitStack) -> dict[str, ModuleType]:
-    """Returns upstream's that were loaded; ours of these names are when this is done."""
-    upstream = _take_out()
+    """Replaces upstream's loaded modules by ours, and returns upstream's."""
+    upstream = _remove_modules()
     undo.callback(sys.modules.update, upstream)
-    undo.callback(_take_out)
+    undo.callback(_remove_modules)
     for name in upstream:
-        if importlib.util.find_spec(_home(name)) is not None:
+        if importlib.util.find_spec(_counterpart_name(name)) is not None:
             importlib.import_module(name)
     return upstream
 
 
 def _rebind(pairs: dict[int, tuple[Any, Any]], undo: ExitStack) -> None:
-    def put_back(namespace: dict[str, Any], key: str, theirs: Any, mine: Any) -> None:
+    def restore(namespace: dict[str, Any], key: str, theirs: Any, mine: Any) -> None:
         if namespace.get(key) is mine:
             namespace[key] = theirs
 
@@ -151,11 +151,11 @@ def _rebind(pairs: dict[int, tuple[Any, Any]], undo: ExitStack) -> None:
             theirs, mine = pairs.get(id(value), (None, None))
             if theirs is not None:
                 namespace[key] = mine
-                undo.callback(put_back, namespace, key, theirs, mine)
+                undo.callback(restore, namespace, key, theirs, mine)
 
 
 def _derive_error(upstream: dict[str, ModuleType], undo: ExitStack) -> None:
-    """Makes ours a subclass of upstream's: an `except` clause looks at nothing but the bases of what was raised."""
+    """Makes our SafetensorError a subclass of upstream's: `except` clauses only check the bases of the exception."""
     theirs = getattr(upstream.get(_COMPILED), "SafetensorError", None)
     if theirs is not None:
         bases = SafetensorError.__bases__
@@ -164,7 +164,7 @@ def _derive_error(upstream: dict[str, ModuleType], undo: ExitStack) -> None:
 
 
 class Installed:
-    """What `install` returns: as a context manager, it undoes at its end what that call did."""
+    """The result of `install`: a context manager that undoes that call on exit."""
 
     def __init__(self, undo: ExitStack) -> None:
         self._undo = undo
@@ -187,8 +187,8 @@ def install() -> Installed:
     with _lock:
         if any(isinstance(finder, _Finder) for finder in sys.meta_path):
             return Installed(ExitStack())
-        with ExitStack() as undo:  # what fails half-way is undone
-            _put_finders(undo)
+        with ExitStack() as undo:  # undoes a partial installation
+            _add_finders(undo)
             upstream = _replace_modules(undo)
             _rebind(_counterparts(upstream), undo)
             _derive_error(upstream, undo)

@@ -1,4 +1,4 @@
-"""The name of upstream's compiled module, which some import from, and which old pickles of its exception name."""
+"""Upstream's compiled module has this name; some programs import from it, and pickles of its exception name it."""
 
 from depickle.safetensors import (  # noqa: F401
     SafetensorError,

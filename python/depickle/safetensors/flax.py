@@ -1,4 +1,4 @@
-"""jax arrays in safetensors files: `safetensors.flax`."""
+"""`safetensors.flax`: jax arrays in safetensors files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depickle.safetensors import _files, numpy, safe_open
 
 
 def save(tensors: Mapping[str, Array], metadata: dict[str, str] | None = None) -> bytes:
-    """The arrays as the bytes of a safetensors file."""
+    """Returns the bytes of a safetensors file with the arrays."""
     return numpy.save(_jnp2np(tensors), metadata)
 
 
@@ -23,20 +23,20 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the arrays to a path, whose file is replaced in one step, or into an open file.
+    """Saves the arrays to a path, atomically, or to an open file.
 
-    The bytes may reach the disk later, unless `durable`.
+    The bytes are synced to the disk only with `durable`.
     """
     numpy.save_file(_jnp2np(tensors), filename, metadata, durable=durable)
 
 
 def load(data: _files.Data) -> dict[str, Array]:
-    """The arrays in the bytes of a safetensors file: whatever has the buffer protocol, or an open file."""
+    """Returns the arrays of a safetensors file in memory (any object with the buffer protocol) or of an open file."""
     return _np2jnp(numpy.load(data))
 
 
 def load_file(filename: _files.Source, *, backend: str | None = None) -> dict[str, Array]:
-    """The arrays of a file; of an open file, they are read from its position on. `backend` is that of `safe_open`."""
+    """Returns the arrays of a file; an open file is read from its position. `backend` is that of `safe_open`."""
     if _files.is_readable(filename):
         return load(filename)
     with safe_open(filename, framework="flax", backend=backend) as file:

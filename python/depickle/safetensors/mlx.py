@@ -1,4 +1,4 @@
-"""MLX's arrays in safetensors files: `safetensors.mlx`."""
+"""`safetensors.mlx`: MLX arrays in safetensors files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from depickle.safetensors import _files, numpy, safe_open
 
 
 def save(tensors: Mapping[str, mx.array], metadata: dict[str, str] | None = None) -> bytes:
-    """The arrays as the bytes of a safetensors file."""
+    """Returns the bytes of a safetensors file with the arrays."""
     return numpy.save(_mx2np(tensors), metadata)
 
 
@@ -22,20 +22,20 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the arrays to a path, whose file is replaced in one step, or into an open file.
+    """Saves the arrays to a path, atomically, or to an open file.
 
-    The bytes may reach the disk later, unless `durable`.
+    The bytes are synced to the disk only with `durable`.
     """
     numpy.save_file(_mx2np(tensors), filename, metadata, durable=durable)
 
 
 def load(data: _files.Data) -> dict[str, mx.array]:
-    """The arrays in the bytes of a safetensors file: whatever has the buffer protocol, or an open file."""
+    """Returns the arrays of a safetensors file in memory (any object with the buffer protocol) or of an open file."""
     return _np2mx(numpy.load(data))
 
 
 def load_file(filename: _files.Source, *, backend: str | None = None) -> dict[str, mx.array]:
-    """The arrays of a file; of an open file, they are read from its position on. `backend` is that of `safe_open`."""
+    """Returns the arrays of a file; an open file is read from its position. `backend` is that of `safe_open`."""
     if _files.is_readable(filename):
         return load(filename)
     with safe_open(filename, framework="mlx", backend=backend) as file:
@@ -51,7 +51,7 @@ def _mx2np(mx_dict: Mapping[str, mx.array]) -> dict[str, np.ndarray]:
 
 
 def _to_numpy(array: mx.array) -> np.ndarray:
-    """As numpy's own types; bfloat16, which MLX does not hand over, by way of its bits."""
+    """Returns the array for numpy. MLX does not export bfloat16, so its bits are viewed as uint16."""
     if array.dtype != mx.bfloat16:
         return np.asarray(array)
     return np.asarray(array.view(mx.uint16)).view(numpy._getdtype("BF16"))

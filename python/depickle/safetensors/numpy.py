@@ -1,4 +1,4 @@
-"""numpy arrays in safetensors files: `safetensors.numpy`, whose arrays lie in the mapped file instead of copies."""
+"""`safetensors.numpy`: numpy arrays in safetensors files. Loaded arrays point into the mapped file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depickle.safetensors import SafetensorError, TensorSpec, _files, deserializ
 
 
 def save(tensor_dict: Mapping[str, np.ndarray], metadata: dict[str, str] | None = None) -> bytes:
-    """The arrays as the bytes of a safetensors file. Strides and byte order are as `save_file` has them."""
+    """Returns the bytes of a safetensors file. Strides and byte order are handled as in `save_file`."""
     alive: list[Any] = []
     return serialize(_flatten(tensor_dict, alive), metadata)
 
@@ -24,25 +24,25 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the arrays to a path, whose file is replaced in one step, or into an open file.
+    """Saves the arrays to a path, atomically, or to an open file.
 
-    Arrays that are strided, Fortran-ordered or big-endian are copied one way or the other, so that the file has their
-    values in C order; all others are written from where they lie, and must not change meanwhile. The bytes may reach
-    the disk later, unless `durable`.
+    Strided, Fortran-ordered and big-endian arrays are converted to little-endian C order in a copy. All others are
+    written without a copy and must not change meanwhile. The bytes are synced to the disk only with `durable`.
     """
     alive: list[Any] = []
     _files.save(_flatten(tensor_dict, alive), filename, metadata, durable)
 
 
 def load(data: _files.Data) -> dict[str, np.ndarray]:
-    """The arrays in the bytes of a safetensors file (whatever has the buffer protocol, or an open file), as copies."""
+    """Returns copies of the arrays of a safetensors file in memory (any buffer) or of an open file."""
     return _view2np(deserialize(_files.content(data)))
 
 
 def load_file(filename: _files.Source, *, backend: str | None = None) -> dict[str, np.ndarray]:
-    """The arrays of a file, by offset; of an open file, they are read from its position on.
+    """Returns the arrays of a file, ordered by offset; an open file is read from its current position.
 
-    They lie in the mapped file, and writing to one changes memory only. BF16 and F8 need the package ml_dtypes.
+    The arrays point into a private mapping, so writing to one does not change the file. BF16 and F8 need the package
+    ml_dtypes.
     `backend` is that of `safe_open`.
     """
     if _files.is_readable(filename):
@@ -86,7 +86,7 @@ def _getdtype(dtype_str: str) -> Any:
     try:
         import ml_dtypes
     except ImportError as error:
-        text = f"numpy has no dtype for {dtype_str}: install ml_dtypes, which has ({name})"
+        text = f"numpy has no dtype for {dtype_str}: install ml_dtypes, which has {name}"
         raise SafetensorError(text) from error
     return getattr(ml_dtypes, name)
 
@@ -103,14 +103,14 @@ def _is_little_endian(tensor: np.ndarray) -> bool:
 
 
 def _as_stored(name: str, tensor: Any) -> np.ndarray:
-    """The array in C order and little-endian: itself, or a copy."""
+    """Returns the array in little-endian C order, as a copy if necessary."""
     if not isinstance(tensor, (np.ndarray, np.generic)):
         raise ValueError(f"Key `{name}` is invalid, expected np.ndarray but received {type(tensor)}")
     return np.asarray(tensor.astype(tensor.dtype.newbyteorder("<"), order="C", copy=False))
 
 
 def _flatten(tensor_dict: Mapping[str, np.ndarray], keep_alive_buffer: list[Any]) -> dict[str, TensorSpec]:
-    """What `serialize` takes: pointers, which are good for as long as `keep_alive_buffer` is."""
+    """Returns the argument of `serialize`. Its pointers are valid while `keep_alive_buffer` exists."""
     flattened = {}
     for name, tensor in tensor_dict.items():
         stored = _as_stored(name, tensor)

@@ -1,4 +1,4 @@
-"""Paddle's tensors in safetensors files: `safetensors.paddle`."""
+"""`safetensors.paddle`: Paddle tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from depickle.safetensors import SafetensorError, TensorSpec, _files, deserializ
 
 
 def save(tensors: dict[str, paddle.Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors as the bytes of a safetensors file. What `save_file` refuses is refused here."""
+    """Returns the bytes of a safetensors file with the tensors. Raises as `save_file` does."""
     alive: list[Any] = []
     return serialize(_flatten(tensors, alive), metadata)
 
@@ -25,24 +25,24 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the tensors to a path, whose file is replaced in one step, or into an open file.
+    """Saves the tensors to a path, atomically, or to an open file.
 
-    They are written from where they lie; those of other devices are copied to the CPU first, and those that are not
-    contiguous are refused. The bytes may reach the disk later, unless `durable`.
+    Tensors on the CPU are written without a copy; those on other devices are copied to the CPU first. Raises ValueError
+    for tensors that are not contiguous. The bytes are synced to the disk only with `durable`.
     """
     alive: list[Any] = []
     _files.save(_flatten(tensors, alive), filename, metadata, durable)
 
 
 def load(data: _files.Data, device: str = "cpu") -> dict[str, paddle.Tensor]:
-    """The tensors in the bytes of a safetensors file: whatever has the buffer protocol, or an open file."""
+    """Returns the tensors of a safetensors file in memory (any object with the buffer protocol) or of an open file."""
     if _reads_buffers():
         return _view2paddle(deserialize(_files.content(data)), device)
     return _np2paddle(numpy.load(data), device)
 
 
 def load_file(filename: _files.Source, device: str = "cpu", *, backend: str | None = None) -> dict[str, paddle.Tensor]:
-    """The tensors of a file; of an open file, they are read from its position on.
+    """Returns the tensors of a file; an open file is read from its current position.
 
     `device` and `backend` are those of `safe_open`.
     """
@@ -55,7 +55,7 @@ def load_file(filename: _files.Source, device: str = "cpu", *, backend: str | No
 
 
 def _reads_buffers() -> bool:
-    """Since Paddle 3.2; 0.0.0 is a build of its main branch."""
+    """Whether Paddle supports buffers (since 3.2; 0.0.0 is a build of its main branch)."""
     major, minor = map(int, paddle.__version__.split(".")[:2])
     return (major, minor) >= (3, 2) or (major, minor) == (0, 0)
 
@@ -114,7 +114,7 @@ NPDTYPES = {
     paddle.float8_e4m3fn: np.uint8,
     paddle.float8_e5m2: np.uint8,
 }
-"""numpy's types of the same width."""
+"""numpy dtypes of the same width."""
 
 
 def _getdtype(dtype_str: str) -> Any:
@@ -124,7 +124,7 @@ def _getdtype(dtype_str: str) -> Any:
 
 
 def _view2paddle(safeview: Iterable[tuple[str, Any]], device: str) -> dict[str, paddle.Tensor]:
-    """Tensors over the buffers that `deserialize` returns."""
+    """Returns tensors over the buffers that `deserialize` returned."""
     tensors = {}
     for name, view in safeview:
         dtype = _getdtype(view["dtype"])
@@ -137,7 +137,7 @@ def _view2paddle(safeview: Iterable[tuple[str, Any]], device: str) -> dict[str, 
 
 
 def _to_ndarray(tensor: paddle.Tensor, name: str) -> tuple[np.ndarray, paddle.Tensor]:
-    """The bytes as an array of uint8, in the memory of the tensor that is returned with it."""
+    """Returns the bytes as an array of uint8, and the tensor whose memory it uses."""
     if not tensor.is_contiguous():
         raise ValueError(
             f"You are trying to save a non contiguous tensor: `{name}` which is not allowed. It either means you"
@@ -154,7 +154,7 @@ def _to_ndarray(tensor: paddle.Tensor, name: str) -> tuple[np.ndarray, paddle.Te
 
 
 def _flatten(tensors: dict[str, paddle.Tensor], keep_alive_buffer: list[Any]) -> dict[str, TensorSpec]:
-    """What `serialize` takes: pointers, which are good for as long as `keep_alive_buffer` is."""
+    """Returns the argument of `serialize`. Its pointers are valid while `keep_alive_buffer` exists."""
     if not isinstance(tensors, dict):
         raise ValueError(f"Expected a dict of [str, paddle.Tensor] but received {type(tensors)}")
     for name, tensor in tensors.items():

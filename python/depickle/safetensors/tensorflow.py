@@ -1,4 +1,4 @@
-"""TensorFlow's tensors in safetensors files: `safetensors.tensorflow`."""
+"""`safetensors.tensorflow`: TensorFlow tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from depickle.safetensors import _files, numpy, safe_open
 
 
 def save(tensors: Mapping[str, tf.Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors as the bytes of a safetensors file."""
+    """Returns the bytes of a safetensors file with the tensors."""
     return numpy.save(_tf2np(tensors), metadata)
 
 
@@ -22,20 +22,20 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the tensors to a path, whose file is replaced in one step, or into an open file.
+    """Saves the tensors to a path, atomically, or to an open file.
 
-    The bytes may reach the disk later, unless `durable`.
+    The bytes are synced to the disk only with `durable`.
     """
     numpy.save_file(_tf2np(tensors), filename, metadata, durable=durable)
 
 
 def load(data: _files.Data) -> dict[str, tf.Tensor]:
-    """The tensors in the bytes of a safetensors file: whatever has the buffer protocol, or an open file."""
+    """Returns the tensors of a safetensors file in memory (any object with the buffer protocol) or of an open file."""
     return _np2tf(numpy.load(data))
 
 
 def load_file(filename: _files.Source, *, backend: str | None = None) -> dict[str, tf.Tensor]:
-    """The tensors of a file; of an open file, they are read from its position on. `backend` is that of `safe_open`."""
+    """Returns the tensors of a file; an open file is read from its position. `backend` is that of `safe_open`."""
     if _files.is_readable(filename):
         return load(filename)
     with safe_open(filename, framework="tf", backend=backend) as file:

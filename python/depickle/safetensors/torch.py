@@ -1,4 +1,4 @@
-"""torch's tensors in safetensors files: `safetensors.torch`."""
+"""`safetensors.torch`: torch tensors in safetensors files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from depickle.safetensors import SafetensorError, TensorSpec, _files, deserializ
 
 
 def save(tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> bytes:
-    """The tensors as the bytes of a safetensors file. What `save_file` refuses is refused here."""
+    """Returns the bytes of a safetensors file with the tensors. Raises as `save_file` does."""
     alive: list[Any] = []
     return serialize(_flatten_as_ptr(tensors, alive), metadata)
 
@@ -24,26 +24,27 @@ def save_file(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the tensors to a path, whose file is replaced in one step, or into an open file.
+    """Saves the tensors to a path, atomically, or to an open file.
 
-    They are written from where they lie, and must not change meanwhile; those of other devices are copied to the CPU
-    first. Sparse and non-contiguous tensors are refused (ValueError), and tensors that share memory (RuntimeError; see
-    `save_model`). The bytes may reach the disk later, unless `durable`.
+    Tensors on the CPU are written without a copy and must not change meanwhile; those on other devices are copied to
+    the CPU first. Raises ValueError for sparse and non-contiguous tensors, RuntimeError for tensors that share memory
+    (see `save_model`). The bytes are synced to the disk only with `durable`.
     """
     alive: list[Any] = []
     _files.save(_flatten_as_ptr(tensors, alive), filename, metadata, durable)
 
 
 def load(data: _files.Data, device: Any = "cpu") -> dict[str, torch.Tensor]:
-    """The tensors in the bytes of a safetensors file (whatever has the buffer protocol, or an open file), as copies."""
+    """Returns copies of the tensors of a safetensors file in memory (any buffer) or of an open file."""
     tensors = _view2torch(deserialize(_files.content(data)))
     return {name: tensor.to(device) for name, tensor in tensors.items()}
 
 
 def load_file(filename: _files.Source, device: Any = "cpu", *, backend: str | None = None) -> dict[str, torch.Tensor]:
-    """The tensors of a file, by offset; of an open file, they are read from its position on.
+    """Returns the tensors of a file, ordered by offset; an open file is read from its current position.
 
-    Each lies in the mapped file, with a storage of exactly its own bytes; writing to one changes memory only.
+    Each tensor points into a private mapping, with a storage of exactly its own bytes; writing to it does not change
+    the file.
     `device` and `backend` are those of `safe_open`.
     """
     if _files.is_readable(filename):
@@ -60,10 +61,10 @@ def save_model(
     *,
     durable: bool = False,
 ) -> None:
-    """Saves the state of a model, each group of tied tensors once.
+    """Saves the state of a model, with each group of tied tensors stored once.
 
-    Of tied names the first that covers the whole storage is kept; the metadata say of each other which one that is
-    (entries of the caller's go before). Unless `force_contiguous`, a tensor that is not contiguous is refused.
+    The first of the tied names that covers the whole storage is kept; the metadata maps the other names to it, unless
+    the caller's metadata has the key. Without `force_contiguous`, raises ValueError for non-contiguous tensors.
     """
     state_dict = model.state_dict()
     _check_types(state_dict)
@@ -90,8 +91,8 @@ def load_model(
 ) -> tuple[set[str], list[str]]:
     """Loads a file that `save_model` or `save_file` wrote into a model.
 
-    Returns the names of the model that the file lacks, and those of the file that the model lacks; names that are tied
-    to one that is there count as there. Where either is not empty and `strict`, it is a RuntimeError.
+    Returns the model's names that are missing in the file, and the file's names that are missing in the model. A name
+    that is tied to a present one is not missing. With `strict`, raises RuntimeError if either is not empty.
     """
     state_dict = load_file(filename, device=device, backend=backend)
     tied = _remove_duplicate_names(model.state_dict(), preferred_names=state_dict.keys())
@@ -111,11 +112,11 @@ def load_model(
     return missing, unexpected
 
 
-# Which tensors share memory
+# Tensors that share memory
 
 
 def storage_ptr(tensor: torch.Tensor) -> int:
-    """Where the storage begins; 0 where there is none (meta, sparse)."""
+    """Returns the address of the storage; 0 if the tensor has none (meta, sparse)."""
     try:
         return tensor.untyped_storage().data_ptr()
     except NotImplementedError:
@@ -123,7 +124,7 @@ def storage_ptr(tensor: torch.Tensor) -> int:
 
 
 def storage_size(tensor: torch.Tensor) -> int:
-    """The bytes of the storage, of which a view may show a part."""
+    """Returns the size of the whole storage in bytes."""
     try:
         return tensor.untyped_storage().nbytes()
     except NotImplementedError:
@@ -131,7 +132,7 @@ def storage_size(tensor: torch.Tensor) -> int:
 
 
 def _end_ptr(tensor: torch.Tensor) -> int:
-    """Where the last byte of the last element ends."""
+    """Returns the address after the last byte of the last element."""
     if not tensor.nelement():
         return tensor.data_ptr()
     last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride()))
@@ -139,13 +140,13 @@ def _end_ptr(tensor: torch.Tensor) -> int:
 
 
 def _is_complete(tensor: torch.Tensor) -> bool:
-    """Whether it covers its storage."""
+    """Whether the tensor covers its storage."""
     size = tensor.nelement() * tensor.element_size()
     return tensor.data_ptr() == storage_ptr(tensor) and size == storage_size(tensor)
 
 
 def _filter_shared_not_shared(tensors: Iterable[set[str]], state_dict: Mapping[str, torch.Tensor]) -> list[set[str]]:
-    """Splits names on one storage where the bytes of one tensor end before those of the next begin."""
+    """Splits groups of names on one storage into groups whose bytes overlap."""
     groups: list[set[str]] = []
     for shared in tensors:
         if len(shared) < 2:
@@ -157,12 +158,12 @@ def _filter_shared_not_shared(tensors: Iterable[set[str]], state_dict: Mapping[s
             if start >= end:
                 groups.append(set())
             groups[-1].add(name)
-            end = max(end, stop)  # a view may end before the one that it lies in
+            end = max(end, stop)  # a view may end before the tensor that contains it
     return groups
 
 
 def _find_shared_tensors(state_dict: Mapping[str, torch.Tensor]) -> list[set[str]]:
-    """The names, grouped by the memory that they share; those without memory of their own are left out."""
+    """Returns the names, grouped by shared memory; tensors without memory are omitted."""
     on_storage: dict[tuple[torch.device, int, int], set[str]] = defaultdict(set)
     for name, tensor in state_dict.items():
         if tensor.device.type == "meta":
@@ -179,10 +180,10 @@ def _remove_duplicate_names(
     preferred_names: Collection[str] | None = None,
     discard_names: Collection[str] | None = None,
 ) -> dict[str, list[str]]:
-    """For each name to keep, the names of tensors in the same memory.
+    """Returns, for each name to keep, the other names of the same memory.
 
-    Kept is one that covers its storage: the first of `preferred_names`, else the first not in `discard_names`, else
-    the first. RuntimeError where none covers it.
+    The kept tensor covers its storage: the first of `preferred_names`, else the first not in `discard_names`, else the
+    first. Raises RuntimeError if no tensor covers the storage.
     """
     preferred, discarded = set(preferred_names or ()), set(discard_names or ())
     to_remove: dict[str, list[str]] = defaultdict(list)
@@ -202,7 +203,7 @@ def _remove_duplicate_names(
     return to_remove
 
 
-# From and to bytes
+# Conversion from and to bytes
 
 _float8_e4m3fn = getattr(torch, "float8_e4m3fn", None)
 _float8_e4m3fnuz = getattr(torch, "float8_e4m3fnuz", None)
@@ -245,7 +246,7 @@ def _getdtype(dtype_str: str) -> torch.dtype:
 
 
 def _view2torch(safeview: Iterable[tuple[str, Any]]) -> dict[str, torch.Tensor]:
-    """Tensors over the buffers that `deserialize` returns."""
+    """Returns tensors over the buffers that `deserialize` returned."""
     tensors = {}
     for name, view in safeview:
         dtype, shape, data = _getdtype(view["dtype"]), view["shape"], view["data"]
@@ -253,18 +254,18 @@ def _view2torch(safeview: Iterable[tuple[str, Any]]) -> dict[str, torch.Tensor]:
             shape = [*shape[:-1], shape[-1] // 2]  # torch counts pairs
         if len(data):
             tensors[name] = torch.frombuffer(data, dtype=dtype).view(shape)
-        else:  # which frombuffer refuses
+        else:  # frombuffer refuses empty buffers
             tensors[name] = torch.empty(shape, dtype=dtype)
     return tensors
 
 
 def _stored(tensor: torch.Tensor) -> torch.Tensor:
-    """The tensor on the CPU, with the values in memory that it shows: a lazily conjugated one has others there."""
+    """Returns the tensor on the CPU, with lazy conjugation and negation applied to its memory."""
     return tensor.cpu().resolve_conj().resolve_neg()
 
 
 def _to_ndarray(tensor: torch.Tensor) -> tuple[Any, torch.Tensor]:
-    """The bytes as an array of uint8, in the memory of the tensor that is returned with it."""
+    """Returns the bytes as an array of uint8, and the tensor whose memory it uses."""
     stored = _stored(tensor.detach())
     return stored.reshape(-1).view(torch.uint8).numpy(), stored
 
@@ -278,7 +279,7 @@ def _check_types(tensors: dict[str, torch.Tensor]) -> None:
 
 
 def _evaluate_tensors_for_save(tensors: dict[str, torch.Tensor]) -> None:
-    """Raises where they cannot be saved for what they are; whether they are contiguous is not asked here."""
+    """Raises if the tensors cannot be saved. Does not check whether they are contiguous."""
     _check_types(tensors)
     sparse = [name for name, tensor in tensors.items() if tensor.layout != torch.strided]
     if sparse:
@@ -309,7 +310,7 @@ def _check_contiguous(name: str, tensor: torch.Tensor) -> None:
 
 
 def _flatten_as_ptr(tensors: dict[str, torch.Tensor], keep_alive_buffer: list[Any]) -> dict[str, TensorSpec]:
-    """What `serialize` takes: pointers, which are good for as long as `keep_alive_buffer` is."""
+    """Returns the argument of `serialize`. Its pointers are valid while `keep_alive_buffer` exists."""
     _evaluate_tensors_for_save(tensors)
     flattened = {}
     for name, tensor in tensors.items():
@@ -326,14 +327,14 @@ def _flatten_as_ptr(tensors: dict[str, torch.Tensor], keep_alive_buffer: list[An
 
 
 def _tobytes(tensor: torch.Tensor, name: str) -> bytes:
-    """The bytes of one tensor: what 0.7 has in place of pointers."""
+    """Returns the bytes of one tensor, which 0.7 uses instead of pointers."""
     _evaluate_tensors_for_save({name: tensor})
     _check_contiguous(name, tensor)
     return _to_ndarray(tensor)[0].tobytes()
 
 
 def _flatten(tensors: dict[str, torch.Tensor]) -> dict[str, dict[str, Any]]:
-    """What 0.7's `serialize` takes; ours still does."""
+    """Returns the argument of 0.7's `serialize`, which ours also takes."""
     _evaluate_tensors_for_save(tensors)
     return {
         name: {"dtype": str(tensor.dtype).removeprefix("torch."), "shape": tensor.shape, "data": _tobytes(tensor, name)}

@@ -1,4 +1,4 @@
-"""Tests of the page's server, over HTTP."""
+"""Tests of the page's API over HTTP."""
 import pathlib
 import sys
 

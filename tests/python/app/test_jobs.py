@@ -1,4 +1,5 @@
-"""What the page is for: plan, convert, check, merge, inspect; and every wrong turn says what to do."""
+"""The jobs of the page: plan, convert, check, merge and inspect, and their errors."""
+
 import json
 import os
 
@@ -19,7 +20,7 @@ def models(hub):
     hub.make("me/code", {"pytorch_model.bin": pickled({"a": torch.ones(3), "b": Evil()})})
     hub.make("me/secret", files_of(tied_model()), private=True)
     hub.make("me/empty", {"config.json": b"{}"})
-    hub.make("me/text", {"pytorch_model.bin": b"<html>this is no model</html>"})
+    hub.make("me/text", {"pytorch_model.bin": b"<html>not a model</html>"})
 
 
 def counter(visitor, name):
@@ -27,18 +28,24 @@ def counter(visitor, name):
     return next(int(line.split()[-1]) for line in lines if line.startswith(f"depickle_{name} "))
 
 
-def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
+def test_plan_convert_check_and_merge(hub, server, visitor):
     hub.make("me/whole", files_of(tied_model()))
     downloaded, converted = counter(visitor, "downloaded_bytes_total"), counter(visitor, "converted_bytes_total")
     plan = visitor.run("plan", "me/whole")
     assert (plan["state"], plan["answer"], plan["result"]["outcome"]) == ("done", "yes", "planned")
-    assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"]["read_bytes"] > 0
-    began = visitor.begin("convert", "me/whole")
-    entered = [data["phase"] for _, sort, data in visitor.events(began) if sort == "state" and data["state"] == "running"]
-    job = visitor.wait(began)
+    assert [file["target"] for file in plan["result"]["files"]] == ["model.safetensors"] and plan["result"][
+        "read_bytes"
+    ] > 0
+    started = visitor.start("convert", "me/whole")
+    entered = [
+        data["phase"] for _, name, data in visitor.events(started) if name == "state" and data["state"] == "running"
+    ]
+    job = visitor.wait(started)
     assert entered[-1] == job["phases"][-1] == "pull request" and set(entered) - {""} <= set(job["phases"]), entered
     result = job["result"]
-    assert job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
+    assert (
+        job["answer"] == "yes" and result["identical"] == result["tensors"] == 5 and result["revision"] == "refs/pr/1"
+    )
     receipt = visitor.get(f"/api/v1/jobs/{job['id']}/receipt").json
     assert receipt["schema"] == "depickle.receipt/1"
     assert counter(visitor, "converted_bytes_total") - converted == receipt["conversions"][0]["target"]["bytes"]
@@ -50,7 +57,9 @@ def test_a_plan_a_conversion_a_check_and_a_merge(hub, server, visitor):
     merge = f"/api/v1/jobs/{check['id']}/merge"
     assert visitor.post(merge, {"confirm": "me/whole"}).status == 403, "without a token"
     assert visitor.post(merge, {"confirm": "me/other", "token": server.token("me")}).status == 422
-    assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("other")}).status == 403, "no right to write"
+    assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("other")}).status == 403, (
+        "without write access"
+    )
     merged = visitor.post(merge, {"confirm": "me/whole", "token": server.token("me")})
     assert merged.status == 200 and merged.json["commit"], merged
     assert visitor.post(merge, {"confirm": "me/whole", "token": server.token("me")}).status == 409, "twice"
@@ -65,7 +74,10 @@ def test_a_tampered_pull_request_is_refused(hub, server, visitor):
     number = hub.pull_request("me/tampered", {"model.safetensors": safe(tensors)})
     job = visitor.run("check", "me/tampered", number=number)
     assert job["answer"] == "no" and job["result"]["verdict"] == "different" and not job["result"]["mergeable"]
-    assert visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/tampered", "token": server.token("me")}).status == 409
+    assert (
+        visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/tampered", "token": server.token("me")}).status
+        == 409
+    )
     rows = visitor.get(f"/api/v1/jobs/{job['id']}/tensors?sort=verdict&filter=H.A").json
     for wrong in ("x" * 201, "a%00b", "%zz"):
         assert visitor.get(f"/api/v1/jobs/{job['id']}/tensors?filter={wrong}").status == 400, wrong
@@ -79,15 +91,19 @@ def test_a_pull_request_that_moved_after_the_check_is_not_merged(hub, server, vi
     job = visitor.run("check", "me/moved", number=number)
     assert job["answer"] == "yes", job["sentence"]
     hub.commit("me/moved", {"evil.py": b"boom"}, "other", revision=f"refs/pr/{number}")
-    answer = visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/moved", "token": server.token("me")})
-    assert answer.status == 409 and "changed" in answer.error["message"]
+    response = visitor.post(f"/api/v1/jobs/{job['id']}/merge", {"confirm": "me/moved", "token": server.token("me")})
+    assert response.status == 409 and "changed" in response.error["message"]
 
 
 def test_files_for_download(hub, visitor):
     hub.make("me/shards", sharded_files())
     job = visitor.run("convert", "me/shards", pull_request=False)
     names = [file["file"] for file in job["result"]["downloads"]]
-    assert names == ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
+    assert names == [
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+    ]
     path = f"/api/v1/jobs/{job['id']}/files/{names[0]}"
     whole = visitor.get(path)
     assert whole.body[8:9] == b"{" and whole.fields["Content-Disposition"].startswith("attachment")
@@ -97,20 +113,20 @@ def test_files_for_download(hub, visitor):
         assert visitor.get(f"/api/v1/jobs/{job['id']}/files/{wrong}").status == 404
 
 
-def test_inspecting_downloads_nothing(server, visitor):
+def test_inspect_downloads_no_file(server, visitor):
     job = visitor.run("inspect", "me/demo")
     assert job["answer"] == "yes" and job["result"]["requests"] >= 1 and job["result"]["tensors"] == 5
     assert not list((server.data / "app/cache").glob("models--me--demo/blobs/*"))
 
 
-def test_a_pickle_with_code_shows_its_findings(visitor):
+def test_a_plan_contains_the_findings_of_a_pickle_with_code(visitor):
     job = visitor.run("plan", "me/code")
     scan = job["result"]["scan"]
     assert scan["verdict"] == "has-code" and any("getcwd" in finding["what"] for finding in scan["findings"])
 
 
 def test_hostile_names_are_only_text(hub, visitor):
-    names = ["<script>alert(1)</script>", "\x1b[31mred", "quo\"te", "%s%n", "'; DROP TABLE tensors; --"]
+    names = ["<script>alert(1)</script>", "\x1b[31mred", 'quo"te', "%s%n", "'; DROP TABLE tensors; --"]
     hub.make("me/names", {"pytorch_model.bin": pickled({name: torch.ones(1) for name in names})})
     job = visitor.run("inspect", "me/names")
     rows = visitor.get(f"/api/v1/jobs/{job['id']}/tensors?sort=name").json["tensors"]
@@ -118,8 +134,11 @@ def test_hostile_names_are_only_text(hub, visitor):
     assert visitor.get(f"/api/v1/jobs/{job['id']}/tensors?filter=%27%3B+DROP").json["matched"] == 1
 
 
-def test_pages_of_a_table(hub, visitor):
-    hub.make("me/many", {"pytorch_model.bin": pickled({f"layer.{number}.w": torch.zeros(number % 7 + 1) for number in range(1000)})})
+def test_pages_of_the_tensor_table(hub, visitor):
+    hub.make(
+        "me/many",
+        {"pytorch_model.bin": pickled({f"layer.{number}.w": torch.zeros(number % 7 + 1) for number in range(1000)})},
+    )
     job = visitor.run("inspect", "me/many")
     table = f"/api/v1/jobs/{job['id']}/tensors"
     page = visitor.get(f"{table}?offset=990&limit=50").json
@@ -131,39 +150,54 @@ def test_pages_of_a_table(hub, visitor):
         assert visitor.get(f"{table}?{wrong}").status == 400, wrong
 
 
-@pytest.mark.parametrize("kind,address,code,words", [
-    ("plan", "me/gone", "not_found", "no such repository"),
-    ("convert", "me/gone", "not_found", "no such repository"),
-    ("plan", "me/demo@no-branch", "not_found", "revision"),
-    ("plan", "me/secret", "not_found", "private"),
-    ("convert", "me/secret", "not_found", "private"),
-    ("inspect", "me/empty", "not_found", "weights"),
-])
-def test_a_job_that_cannot_says_why(server, visitor, kind, address, code, words):
+@pytest.mark.parametrize(
+    "kind,address,code,text",
+    [
+        ("plan", "me/gone", "not_found", "no such repository"),
+        ("convert", "me/gone", "not_found", "no such repository"),
+        ("plan", "me/demo@no-branch", "not_found", "revision"),
+        ("plan", "me/secret", "not_found", "private"),
+        ("convert", "me/secret", "not_found", "private"),
+        ("inspect", "me/empty", "not_found", "weights"),
+    ],
+)
+def test_a_failed_job_has_an_error_and_a_hint(server, visitor, kind, address, code, text):
     job = visitor.run(kind, address)
     assert job["state"] == "failed" and job["error"]["code"] == code, job
-    assert words in (job["error"]["message"] + job["error"]["hint"]).lower() and job["sentence"]
+    assert text in (job["error"]["message"] + job["error"]["hint"]).lower() and job["sentence"]
 
 
-@pytest.mark.parametrize("body,status", [
-    ({}, 400), ({"kind": "plan"}, 400), ({"kind": "boil", "address": "me/demo"}, 400), ({"kind": "plan", "address": ""}, 400), ({"kind": "plan", "address": "a/b/c"}, 400),
-    ({"kind": "plan", "address": "me/demo", "extra": 1}, 400), ({"kind": "plan", "address": 7}, 400), ({"kind": "check", "address": "me/demo"}, 400),
-    ({"kind": "plan", "address": "https://example.com/me/demo"}, 422), ({"kind": "plan", "address": "hf://datasets/me/demo"}, 422),
-    ({"kind": "plan", "address": "me/demo", "token": "a b"}, 400), ([], 400), ({"kind": "plan", "address": "x" * 3000}, 400),
-])
-def test_a_wish_that_makes_no_sense_is_refused(visitor, body, status):
-    answer = visitor.post("/api/v1/jobs", body)
-    assert answer.status == status and answer.error["message"], answer.body
+@pytest.mark.parametrize(
+    "body,status",
+    [
+        ({}, 400),
+        ({"kind": "plan"}, 400),
+        ({"kind": "boil", "address": "me/demo"}, 400),
+        ({"kind": "plan", "address": ""}, 400),
+        ({"kind": "plan", "address": "a/b/c"}, 400),
+        ({"kind": "plan", "address": "me/demo", "extra": 1}, 400),
+        ({"kind": "plan", "address": 7}, 400),
+        ({"kind": "check", "address": "me/demo"}, 400),
+        ({"kind": "plan", "address": "https://example.com/me/demo"}, 422),
+        ({"kind": "plan", "address": "hf://datasets/me/demo"}, 422),
+        ({"kind": "plan", "address": "me/demo", "token": "a b"}, 400),
+        ([], 400),
+        ({"kind": "plan", "address": "x" * 3000}, 400),
+    ],
+)
+def test_invalid_job_requests_are_refused(visitor, body, status):
+    response = visitor.post("/api/v1/jobs", body)
+    assert response.status == status and response.error["message"], response.body
 
 
-def test_what_is_nothing_to_do(visitor, hub):
+def test_nothing_to_convert(visitor, hub):
     assert visitor.run("convert", "me/empty")["answer"] == "nothing"
     hub.make("me/done", {"model.safetensors": safe(tied_model()), "pytorch_model.bin": pickled(tied_model())})
     job = visitor.run("plan", "me/done")
     assert job["answer"] == "nothing" and "safetensors already" in job["sentence"]
 
 
-def test_a_file_that_is_no_model(visitor):
+def test_a_file_that_is_not_a_model(visitor):
     job = visitor.run("convert", "me/text")
     assert job["state"] == "failed" and "a web page" in job["sentence"], job
     assert visitor.run("plan", "me/text")["answer"] == "no"
@@ -177,10 +211,10 @@ def test_a_private_repository_with_its_owners_token(server, visitor, hub):
     assert visitor.run("plan", "me/secret", token="hf_" + "x" * 40)["error"]["code"] == "denied"
 
 
-def test_a_token_is_nowhere_afterwards(server, visitor, hub):
+def test_tokens_are_not_stored(server, visitor, hub):
     token = server.token("other")
-    hub.make("me/look", files_of(tied_model()))
-    job = visitor.run("convert", "me/look", token=token)
+    hub.make("me/token", files_of(tied_model()))
+    job = visitor.run("convert", "me/token", token=token)
     assert job["answer"] == "yes" and token not in json.dumps(job)
     assert token not in json.dumps(visitor.events(job["id"])) and token not in visitor.get("/api/v1/jobs").body.decode()
     for file in server.data.rglob("*"):
@@ -190,18 +224,18 @@ def test_a_token_is_nowhere_afterwards(server, visitor, hub):
 
 def test_a_job_that_does_not_exist(visitor):
     for path in ("", "/events", "/tensors", "/receipt", "/report", "/files/x"):
-        answer = visitor.get(f"/api/v1/jobs/{'a' * 20}{path}")
-        assert answer.status == 404 and answer.error["hint"]
+        response = visitor.get(f"/api/v1/jobs/{'a' * 20}{path}")
+        assert response.status == 404 and response.error["hint"]
     assert visitor.post(f"/api/v1/jobs/{'a' * 20}/cancel").status == 404
 
 
-def test_jobs_are_ones_own(server, visitor):
-    job = visitor.begin("plan", "me/demo")
+def test_visitors_see_only_their_own_jobs(server, visitor):
+    job = visitor.start("plan", "me/demo")
     visitor.wait(job)
     assert job in [one["id"] for one in visitor.get("/api/v1/jobs").json["jobs"]]
     assert job not in [one["id"] for one in server.visitor().get("/api/v1/jobs").json["jobs"]]
 
 
-def test_a_pasted_address_of_the_public_hub_is_read_here(visitor):
+def test_urls_of_the_public_hub_are_opened_on_this_hub(visitor):
     job = visitor.run("plan", "https://huggingface.co/me/demo/tree/main?x=1")
     assert job["state"] == "done" and "this server's Hub" in job["sentence"]

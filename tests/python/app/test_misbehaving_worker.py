@@ -1,14 +1,14 @@
-"""A reader with a bug that files can reach: its process is stopped, its job says so, and the server lives."""
+"""A sandboxed process with a bug that a file triggers: it is stopped, its job fails, and the server continues."""
 import subprocess
 
 import pytest
 
 from embedded import files_of, tied_model
-from page_server import PageServer, hub_of
+from page_server import PageServer
 from program import PROGRAM
 
-# What the start of a file makes that process try, and what its job then says.
-TRICKS = {
+# The action that a file triggers, and the code and the message of the failed job.
+ACTIONS = {
     "crash": ("malformed", "crashed (SEGV)"),
     "memory": ("limit", "more memory than allowed"),
     "socket": ("unsafe", "forbidden system call"),
@@ -39,37 +39,37 @@ def healthy(hub):
     hub.make("me/healthy", files_of(tied_model()))
 
 
-@pytest.mark.parametrize("trick", TRICKS)
+@pytest.mark.parametrize("action", ACTIONS)
 @pytest.mark.parametrize("kind", ["convert", "inspect"])
-def test_it_is_stopped_and_its_job_says_so(hub, server, visitor, kind, trick):
-    code, words = TRICKS[trick]
-    repo = f"me/{kind}-{trick}"
-    hub.make(repo, {"pytorch_model.bin": f"MISBEHAVE:{trick}".encode()})
+def test_a_misbehaving_process_is_stopped_and_its_job_fails(hub, server, visitor, kind, action):
+    code, message = ACTIONS[action]
+    repo = f"me/{kind}-{action}"
+    hub.make(repo, {"pytorch_model.bin": f"MISBEHAVE:{action}".encode()})
     job = visitor.run(kind, repo)
     assert job["state"] in ("failed", "done") and job["answer"] != "yes", job
-    told = str(job["error"]) + str(job["result"]) + job["sentence"]
-    assert words in told and "pytorch_model.bin" in told, job
+    texts = str(job["error"]) + str(job["result"]) + job["sentence"]
+    assert message in texts and "pytorch_model.bin" in texts, job
     assert job["error"] is None or job["error"]["code"] in (code, "failed"), job
     assert visitor.get("/healthz").status == 200
-    assert visitor.run("inspect", "me/healthy")["answer"] == "yes", "the next job is served as always"
+    assert visitor.run("inspect", "me/healthy")["answer"] == "yes", "the next job failed"
 
 
-def test_one_that_never_ends_is_stopped_by_the_jobs_time(hub, server, visitor):
+def test_an_endless_process_is_stopped_after_the_time_limit(hub, server, visitor):
     hub.make("me/loop", {"pytorch_model.bin": b"MISBEHAVE:loop"})
     job = visitor.run("inspect", "me/loop")
     assert job["state"] == "failed" and "20 seconds" in job["error"]["message"], job
 
 
-def test_one_that_never_ends_can_be_cancelled(hub, server, visitor):
+def test_an_endless_process_can_be_cancelled(hub, server, visitor):
     hub.make("me/loops", {"pytorch_model.bin": b"MISBEHAVE:loop"})
-    job = visitor.begin("convert", "me/loops", pull_request=False)
+    job = visitor.start("convert", "me/loops", pull_request=False)
     while visitor.get(f"/api/v1/jobs/{job}").json["state"] == "queued":
         pass
     assert visitor.post(f"/api/v1/jobs/{job}/cancel").status == 202
     assert visitor.wait(job)["state"] == "cancelled"
 
 
-def test_the_metrics_count_them(server, visitor):
+def test_the_metrics_count_stopped_processes(server, visitor):
     text = visitor.get("/metrics").body.decode()
     deaths = [int(line.split()[-1]) for line in text.splitlines() if "death" in line and not line.startswith("#")]
-    assert deaths and deaths[0] >= len(TRICKS) - 2, text
+    assert deaths and deaths[0] >= len(ACTIONS) - 2, text

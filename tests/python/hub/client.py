@@ -1,7 +1,10 @@
-"""What people do with huggingface_hub, step by step, against the Hub of HF_ENDPOINT. Imported by the tests for the steps' names; run by each client's Python.
+"""Common operations of huggingface_hub with the Hub of HF_ENDPOINT.
 
-    python client.py REPO FOLDER   ->  one JSON object: step → "ok", or what went wrong
+The tests import the names of the steps, and run this file with the Python of each client:
+
+    python client.py REPO FOLDER   ->  one JSON object: {step: "ok" or the traceback}
 """
+
 import json
 import os
 import pathlib
@@ -17,13 +20,18 @@ def step(function):
 
 
 class Work:
-    """The repository that the steps work on, and the files that they upload."""
+    """The repository of the steps, and the files that they upload."""
 
     def __init__(self, repo, folder):
         import huggingface_hub
+
         self.hub, self.api = huggingface_hub, huggingface_hub.HfApi()
         self.repo, self.folder = repo, pathlib.Path(folder)
-        self.content = {"small.txt": b"hello", "twelve.bin": os.urandom(12_000_000), "large.safetensors": os.urandom(150_000_000)}
+        self.content = {
+            "small.txt": b"hello",
+            "twelve.bin": os.urandom(12_000_000),
+            "large.safetensors": os.urandom(150_000_000),
+        }
         for name, content in self.content.items():
             (self.folder / name).write_bytes(content)
         tree = self.folder / "tree"
@@ -40,10 +48,10 @@ class Work:
         return pathlib.Path(self.hub.hf_hub_download(self.repo, name, **options)).read_bytes()
 
     def raises(self, name, call):
-        wanted = getattr(self.hub.errors, name)
+        expected = getattr(self.hub.errors, name)
         try:
             call()
-        except wanted:
+        except expected:
             return
         raise AssertionError(f"{name} was not raised")
 
@@ -79,7 +87,7 @@ def upload_file_150_mb(work):
 
 
 @step
-def upload_what_is_there_already(work):
+def upload_an_unchanged_file(work):
     before = work.api.model_info(work.repo).sha
     work.upload("large.safetensors")
     assert work.api.model_info(work.repo).sha == before
@@ -88,12 +96,21 @@ def upload_what_is_there_already(work):
 @step
 def upload_folder(work):
     work.api.upload_folder(folder_path=work.folder / "tree", repo_id=work.repo)
-    assert work.content_of("sub/3.txt") == b"3" and work.content_of("weights.bin") == (work.folder / "tree/weights.bin").read_bytes()
+    assert (
+        work.content_of("sub/3.txt") == b"3"
+        and work.content_of("weights.bin") == (work.folder / "tree/weights.bin").read_bytes()
+    )
 
 
 @step
 def create_commit_as_pull_request(work):
-    done = work.api.create_commit(work.repo, [work.hub.CommitOperationAdd("pr.txt", b"x"), work.hub.CommitOperationAdd("pr.bin", os.urandom(2_000_000))], commit_message="a title", commit_description="why", create_pr=True)
+    done = work.api.create_commit(
+        work.repo,
+        [work.hub.CommitOperationAdd("pr.txt", b"x"), work.hub.CommitOperationAdd("pr.bin", os.urandom(2_000_000))],
+        commit_message="a title",
+        commit_description="why",
+        create_pr=True,
+    )
     assert done.pr_num == 1 and done.pr_revision == "refs/pr/1" and done.pr_url.endswith("/discussions/1")
     assert work.content_of("pr.txt", revision="refs/pr/1") == b"x" and not work.api.file_exists(work.repo, "pr.txt")
 
@@ -108,7 +125,9 @@ def upload_folder_as_pull_request(work):
 @step
 def snapshot_download(work):
     folder = pathlib.Path(work.hub.snapshot_download(work.repo))
-    assert {"README.md", "small.txt", "sub/0.txt", "weights.bin"} <= {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    assert {"README.md", "small.txt", "sub/0.txt", "weights.bin"} <= {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*")
+    }
     assert (pathlib.Path(work.hub.snapshot_download(work.repo, revision="refs/pr/1")) / "pr.txt").read_text() == "x"
 
 
@@ -117,7 +136,9 @@ def list_repo_tree(work):
     entries = {entry.path: entry for entry in work.api.list_repo_tree(work.repo, recursive=True, expand=True)}
     assert entries["twelve.bin"].size == 12_000_000 and entries["twelve.bin"].lfs.size == 12_000_000
     assert entries["small.txt"].lfs is None and entries["small.txt"].last_commit.title and "sub" in entries
-    assert {entry.path for entry in work.api.list_repo_tree(work.repo, "sub", revision="refs/pr/1")} == {f"sub/{number}.txt" for number in range(5)}
+    assert {entry.path for entry in work.api.list_repo_tree(work.repo, "sub", revision="refs/pr/1")} == {
+        f"sub/{number}.txt" for number in range(5)
+    }
 
 
 @step
@@ -129,10 +150,15 @@ def get_paths_info(work):
 @step
 def list_refs_and_commits(work):
     refs = work.api.list_repo_refs(work.repo, include_pull_requests=True)
-    assert [branch.name for branch in refs.branches] == ["main"] and {"refs/pr/1", "refs/pr/2"} <= {request.ref for request in refs.pull_requests}
+    assert [branch.name for branch in refs.branches] == ["main"] and {"refs/pr/1", "refs/pr/2"} <= {
+        request.ref for request in refs.pull_requests
+    }
     commits = work.api.list_repo_commits(work.repo)
     assert commits[0].commit_id == work.api.model_info(work.repo).sha and commits[0].authors
-    assert [commit.title for commit in work.api.list_repo_commits(work.repo, revision="refs/pr/1")[:2]] == ["a title", commits[0].title]
+    assert [commit.title for commit in work.api.list_repo_commits(work.repo, revision="refs/pr/1")[:2]] == [
+        "a title",
+        commits[0].title,
+    ]
 
 
 @step
@@ -140,8 +166,12 @@ def discussions(work):
     found = {found.num: found for found in work.api.get_repo_discussions(work.repo)}
     assert found[1].title == "a title" and found[1].is_pull_request and found[1].status == "open"
     details = work.api.get_discussion_details(work.repo, 1)
-    assert [event.type for event in details.events][:2].count("commit") == 1 and details.target_branch == "refs/heads/main" and "pr.txt" in details.diff
-    assert work.api.comment_discussion(work.repo, 1, "well done").content == "well done"
+    assert (
+        [event.type for event in details.events][:2].count("commit") == 1
+        and details.target_branch == "refs/heads/main"
+        and "pr.txt" in details.diff
+    )
+    assert work.api.comment_discussion(work.repo, 1, "a comment").content == "a comment"
     assert work.api.rename_discussion(work.repo, 1, "a better title").new_title == "a better title"
     talk = work.api.create_discussion(work.repo, title="talk", description="about it")
     assert not talk.is_pull_request and talk.num == 3
@@ -177,7 +207,11 @@ def file_system(work):
 @step
 def safetensors_metadata(work):
     header = b'{"w":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}'
-    work.api.upload_file(path_or_fileobj=len(header).to_bytes(8, "little") + header + bytes(12), path_in_repo="model.safetensors", repo_id=work.repo)
+    work.api.upload_file(
+        path_or_fileobj=len(header).to_bytes(8, "little") + header + bytes(12),
+        path_in_repo="model.safetensors",
+        repo_id=work.repo,
+    )
     assert work.api.get_safetensors_metadata(work.repo).parameter_count == {"F32": 3}
 
 
@@ -199,20 +233,28 @@ def delete_and_copy(work):
     work.api.delete_file("small.txt", work.repo)
     assert not work.api.file_exists(work.repo, "small.txt")
     work.raises("EntryNotFoundError", lambda: work.api.delete_file("small.txt", work.repo))
-    copies = [work.hub.CommitOperationCopy("twelve.bin", "copy.bin"), work.hub.CommitOperationCopy("README.md", "copy.md")]
+    copies = [
+        work.hub.CommitOperationCopy("twelve.bin", "copy.bin"),
+        work.hub.CommitOperationCopy("README.md", "copy.md"),
+    ]
     work.api.create_commit(work.repo, copies, commit_message="copy")
     assert work.content_of("copy.bin") == work.content["twelve.bin"] and b"# A model" in work.content_of("copy.md")
 
 
 @step
-def a_branch_that_moved_is_a_conflict(work):
+def commit_with_an_old_parent_is_a_conflict(work):
     old = work.api.list_repo_commits(work.repo)[1].commit_id
-    work.raises("HfHubHTTPError", lambda: work.api.create_commit(work.repo, [work.hub.CommitOperationAdd("late.txt", b"x")], commit_message="late", parent_commit=old))
+    work.raises(
+        "HfHubHTTPError",
+        lambda: work.api.create_commit(
+            work.repo, [work.hub.CommitOperationAdd("late.txt", b"x")], commit_message="late", parent_commit=old
+        ),
+    )
     assert not work.api.file_exists(work.repo, "late.txt")
 
 
 @step
-def what_is_missing_has_its_own_exception(work):
+def missing_items_raise_their_exceptions(work):
     work.raises("RepositoryNotFoundError", lambda: work.api.model_info("me/none"))
     work.raises("RepositoryNotFoundError", lambda: work.hub.hf_hub_download("me/none", "config.json"))
     work.raises("RevisionNotFoundError", lambda: work.api.model_info(work.repo, revision="none"))
@@ -226,7 +268,7 @@ def rename_and_delete_repo(work):
     work.api.create_repo(old)
     work.api.upload_file(path_or_fileobj=b"1", path_in_repo="a.txt", repo_id=old)
     work.api.move_repo(old, new)
-    assert pathlib.Path(work.hub.hf_hub_download(old, "a.txt")).read_bytes() == b"1", "by its old name"
+    assert pathlib.Path(work.hub.hf_hub_download(old, "a.txt")).read_bytes() == b"1", "the old name must redirect"
     assert [model.id for model in work.api.list_models(search=new.split("/")[1])] == [new]
     work.api.delete_repo(new)
     work.raises("RepositoryNotFoundError", lambda: work.api.model_info(new))
@@ -239,21 +281,24 @@ def private_and_gated(work):
     info = work.api.model_info(work.repo)
     assert info.private is True and info.gated == "manual"
     work.api.auth_check(work.repo)
-    nobody = work.hub.HfApi(token=False)
-    work.raises("RepositoryNotFoundError", lambda: nobody.model_info(work.repo))
+    anonymous = work.hub.HfApi(token=False)
+    work.raises("RepositoryNotFoundError", lambda: anonymous.model_info(work.repo))
     work.api.update_repo_settings(work.repo, private=False)
-    work.raises("GatedRepoError", lambda: work.hub.hf_hub_download(work.repo, "pr.txt", token=False, cache_dir=work.folder / "cache"))
+    work.raises(
+        "GatedRepoError",
+        lambda: work.hub.hf_hub_download(work.repo, "pr.txt", token=False, cache_dir=work.folder / "cache"),
+    )
 
 
 def main(repo, folder):
-    work, said = Work(repo, folder), {}
-    for name, take in STEPS.items():
+    work, outcomes = Work(repo, folder), {}
+    for name, run in STEPS.items():
         try:
-            take(work)
-            said[name] = "ok"
+            run(work)
+            outcomes[name] = "ok"
         except Exception:
-            said[name] = traceback.format_exc()[-3000:]
-    print(json.dumps(said))
+            outcomes[name] = traceback.format_exc()[-3000:]
+    print(json.dumps(outcomes))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tests against the embedded Hub, with real clients."""
+"""Tests of the embedded Hub with real clients."""
 import pytest
 
 from embedded_hub import Hub, Server

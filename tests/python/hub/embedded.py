@@ -1,4 +1,5 @@
-"""A Hub of its own for each test, and what tests of repositories do with it."""
+"""A new Hub for each test, and helpers for tests of repositories."""
+
 import io
 import json
 import subprocess
@@ -17,39 +18,56 @@ class Hub(embedded_hub.Hub):
     def endpoint(self):
         return self.url
 
-    def run(self, *words, user="me", **more):
-        """`depickle WORDS…` as a user, None for nobody. No token is ever printed."""
-        done = self.depickle(*words, user=user, **more)
+    def run(self, *arguments, user="me", **more):
+        """Runs `depickle ARGUMENTS…` as a user (None: anonymous), and asserts that it prints no token."""
+        done = self.depickle(*arguments, user=user, **more)
         assert not any(token in done.out + done.err for token in self.server.tokens.values())
         return done
 
-    def start(self, *words, user="me"):
-        return subprocess.Popen([str(PROGRAM), *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.environment(user))
+    def start(self, *arguments, user="me"):
+        return subprocess.Popen(
+            [str(PROGRAM), *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(user),
+        )
 
     def api(self, user="me"):
         from huggingface_hub import HfApi
+
         return HfApi(endpoint=self.endpoint, token=self.server.token(user))
 
     def make(self, repo, files, **options):
-        """A repository with these files on main, uploaded by the real client."""
+        """Creates a repository with these files on main, with huggingface_hub."""
         self.api().create_repo(repo, **options)
         return self.commit(repo, files)
 
     def commit(self, repo, files, user="me", title="change", description=None, delete=(), **options):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
-        operations = [CommitOperationAdd(path, content) for path, content in files.items()] + [CommitOperationDelete(path) for path in delete]
-        return self.api(user).create_commit(repo, operations, commit_message=title, commit_description=description, **options)
+
+        operations = [CommitOperationAdd(path, content) for path, content in files.items()] + [
+            CommitOperationDelete(path) for path in delete
+        ]
+        return self.api(user).create_commit(
+            repo, operations, commit_message=title, commit_description=description, **options
+        )
 
     def pull_request(self, repo, files, user="other", **options):
         return int(self.commit(repo, files, user, create_pr=True, **options).pr_num)
 
     def open_requests(self, repo):
-        return [request.num for request in self.api().get_repo_discussions(repo, discussion_type="pull_request", discussion_status="open")]
+        return [
+            request.num
+            for request in self.api().get_repo_discussions(
+                repo, discussion_type="pull_request", discussion_status="open"
+            )
+        ]
 
     def metric(self, name):
-        """A counter of the server's /metrics."""
-        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as answer:
-            lines = answer.read().decode().splitlines()
+        """Returns a counter of the server's /metrics."""
+        with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as response:
+            lines = response.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
 
 
@@ -68,13 +86,19 @@ def pickled(tensors):
 
 
 def tied_model():
-    """Tensors as a language model ties them: lm_head.weight is wte.weight."""
+    """Returns tensors with a tied pair: lm_head.weight is wte.weight."""
     embedding = torch.randn(20, 10)
-    return {"wte.weight": embedding, "lm_head.weight": embedding, "h.a": torch.randn(8, 8), "h.b": torch.randn(8, 8), "steps": torch.tensor(3)}
+    return {
+        "wte.weight": embedding,
+        "lm_head.weight": embedding,
+        "h.a": torch.randn(8, 8),
+        "h.b": torch.randn(8, 8),
+        "steps": torch.tensor(3),
+    }
 
 
 def safe(tensors, alias="wte.weight"):
-    """What an honest converter makes of tied_model()."""
+    """Returns the correct safetensors file of tied_model()."""
     kept = {name: tensor.contiguous() for name, tensor in tensors.items() if name != "lm_head.weight"}
     return save(kept, {"format": "pt"} | ({"lm_head.weight": alias} if alias else {}))
 
@@ -84,6 +108,12 @@ def files_of(tensors):
 
 
 def sharded_files():
-    shards = {f"pytorch_model-0000{number}-of-00002.bin": pickled({name: torch.randn(3)}) for number, name in ((1, "a"), (2, "b"))}
-    index = {"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}}
+    shards = {
+        f"pytorch_model-0000{number}-of-00002.bin": pickled({name: torch.randn(3)})
+        for number, name in ((1, "a"), (2, "b"))
+    }
+    index = {
+        "metadata": {"total_size": 24},
+        "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"},
+    }
     return shards | {"config.json": b"{}", "pytorch_model.bin.index.json": json.dumps(index).encode()}

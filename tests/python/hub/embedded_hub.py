@@ -1,4 +1,5 @@
-"""The embedded Hub as a process, and real clients that are pointed at it."""
+"""Runs the embedded Hub, and real clients with it as their endpoint."""
+
 import pathlib
 import subprocess
 import sys
@@ -11,56 +12,95 @@ CODES = {0, 1, 2, 3, 4, 75, 130}
 
 
 class Server:
-    """`depickle serve` on a port of its own, over `data`."""
+    """`depickle serve` on a free port, with the data folder `data`."""
 
     def __init__(self, data, *options):
         self.data = data
-        self.process = subprocess.Popen([str(PROGRAM), "serve", "--port", "0", "--data", str(data), *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        self.process = subprocess.Popen(
+            [str(PROGRAM), "serve", "--port", "0", "--data", str(data), *map(str, options)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=ENVIRONMENT,
+        )
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), line + self.process.stderr.read()
         self.url = line.split()[-1]
         self.tokens = {}
 
     def token(self, user, *options):
-        """The token of a user, who is made when first asked for."""
+        """Returns the token of a user, who is created at the first call."""
         if user not in self.tokens:
-            done = subprocess.run([str(PROGRAM), "user", "add", user, "--data", str(self.data), *options], capture_output=True, text=True, env=ENVIRONMENT)
+            done = subprocess.run(
+                [str(PROGRAM), "user", "add", user, "--data", str(self.data), *options],
+                capture_output=True,
+                text=True,
+                env=ENVIRONMENT,
+            )
             assert done.returncode == 0, done.stderr
             self.tokens[user] = done.stdout.strip()
         return self.tokens[user]
 
     def stop(self):
         self.process.terminate()
-        _, said = self.process.communicate(timeout=30)
-        assert self.process.returncode == 0 and "Sanitizer" not in said, said
+        _, err = self.process.communicate(timeout=30)
+        assert self.process.returncode == 0 and "Sanitizer" not in err, err
 
 
 class Hub:
-    """A server seen from one machine: its own home, hence its own cache, and a user."""
+    """A server and a client with its own home folder, and so with its own cache."""
 
     def __init__(self, server, home):
         self.server, self.url, self.home = server, server.url, home
 
     def environment(self, user="me", **more):
-        kept = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("HF_", "HUGGING"))}
-        return kept | {
-            "HF_ENDPOINT": self.url, "HF_HOME": str(self.home), "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        } | ({"HF_TOKEN": self.server.token(user)} if user else {}) | more
+        inherited = {name: value for name, value in ENVIRONMENT.items() if not name.startswith(("HF_", "HUGGING"))}
+        return (
+            inherited
+            | {
+                "HF_ENDPOINT": self.url,
+                "HF_HOME": str(self.home),
+                "HF_HUB_DISABLE_TELEMETRY": "1",
+                "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            }
+            | ({"HF_TOKEN": self.server.token(user)} if user else {})
+            | more
+        )
 
-    def depickle(self, *words, user="me", timeout=240, **more):
-        """Runs `depickle WORDS…` against this Hub."""
-        done = subprocess.run([str(PROGRAM), *map(str, words)], capture_output=True, text=True, errors="backslashreplace", timeout=timeout, env=self.environment(user, **more))
-        assert done.returncode in CODES and "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, done.stderr
+    def depickle(self, *arguments, user="me", timeout=240, **more):
+        """Runs `depickle ARGUMENTS…` with this Hub."""
+        done = subprocess.run(
+            [str(PROGRAM), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+            timeout=timeout,
+            env=self.environment(user, **more),
+        )
+        assert done.returncode in CODES and "Sanitizer" not in done.stderr and "runtime error:" not in done.stderr, (
+            done.stderr
+        )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def python(self, code, *words, python=PYTHON, user="me", timeout=240, **more):
-        """Runs Python with the real huggingface_hub; what it prints."""
-        done = subprocess.run([python, "-c", code, *map(str, words)], capture_output=True, text=True, timeout=timeout, env=self.environment(user, **more))
+    def python(self, code, *arguments, python=PYTHON, user="me", timeout=240, **more):
+        """Runs Python code for huggingface_hub and returns its output."""
+        done = subprocess.run(
+            [python, "-c", code, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=self.environment(user, **more),
+        )
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
 
     def upload(self, repo, folder, **options):
-        """A new repository with the folder's files, by the real client as it is."""
+        """Creates a repository with the files of the folder, with huggingface_hub."""
         self.python(
             "import sys; from huggingface_hub import HfApi; api = HfApi(); api.create_repo(sys.argv[1], exist_ok=True);"
-            "api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])", repo, folder, **options)
+            "api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])",
+            repo,
+            folder,
+            **options,
+        )

@@ -1,7 +1,8 @@
-"""What real transformers and diffusers load: a digest of every tensor, and of the outputs. HF_ENDPOINT names the Hub.
+"""Loads a model with transformers or diffusers and prints digests of its tensors and outputs. HF_ENDPOINT is the Hub.
 
-    python load.py CLASS ID REVISION SAFETENSORS(true|false|any)    ->  one JSON object
+python load.py CLASS ID REVISION SAFETENSORS(true|false|any)    ->  one JSON object
 """
+
 import hashlib
 import json
 import sys
@@ -14,7 +15,7 @@ def digest(tensor):
 
 
 def at_aligned_memory(model):
-    """Copies: kernels take other paths for memory that is mapped at odd places, and the last bit then differs."""
+    """Copies the tensors, because kernels round differently for tensors at unaligned addresses."""
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data = tensor.data.clone()
     return model.eval()
@@ -44,9 +45,12 @@ def main(cls, repo, revision, safetensors):
         from diffusers import StableDiffusionPipeline as factory
     else:
         import transformers
+
         factory = getattr(transformers, cls)
     parts = parts_of(factory.from_pretrained(repo, **options))
-    tensors = {f"{name}.{key}": digest(tensor) for name, part in parts.items() for key, tensor in part.state_dict().items()}
+    tensors = {
+        f"{name}.{key}": digest(tensor) for name, part in parts.items() for key, tensor in part.state_dict().items()
+    }
     outputs = {name: digest(output_of(at_aligned_memory(part))) for name, part in parts.items()}
     print(json.dumps({"tensors": tensors, "outputs": outputs}))
 

@@ -1,4 +1,5 @@
-"""Pull requests of every kind of dishonesty, each caught with the right word."""
+"""check finds each kind of tampered pull request and reports the right finding."""
+
 import io
 import json
 
@@ -25,11 +26,13 @@ def tensors(hub):
 
 
 @pytest.mark.parametrize("alias", ["wte.weight", None], ids=["recorded", "not recorded"])
-def test_anybodys_honest_pull_request_is_identical(hub, tensors, alias):
+def test_a_correct_pull_request_of_another_user_is_identical(hub, tensors, alias):
     number = hub.pull_request("me/m", {MODEL: safe(tensors, alias)})
     code, report, findings = check(hub, number)
     assert (code, report["verdict"], report["tensors_identical"], findings) == (0, "identical", 5, [])
-    assert hub.run("check", f"{hub.endpoint}/me/m/discussions/{number}").out.startswith("identical: It adds only weights, and all 5 tensors are identical")
+    assert hub.run("check", f"{hub.endpoint}/me/m/discussions/{number}").out.startswith(
+        "identical: It adds only weights, and all 5 tensors are identical"
+    )
 
 
 def flipped(tensors):
@@ -42,14 +45,23 @@ TAMPERED = {
     "one bit": (lambda t: safe(flipped(t)), [("different", "h.a")]),
     "missing": (lambda t: safe({name: tensor for name, tensor in t.items() if name != "h.b"}), [("missing", "h.b")]),
     "extra": (lambda t: safe(t | {"new": torch.ones(2)}), [("extra", "new")]),
-    "renamed": (lambda t: safe({name.replace("h.b", "h.c"): tensor for name, tensor in t.items()}), [("missing", "h.b"), ("renamed", "h.c")]),
+    "renamed": (
+        lambda t: safe({name.replace("h.b", "h.c"): tensor for name, tensor in t.items()}),
+        [("missing", "h.b"), ("renamed", "h.c")],
+    ),
     "swapped": (lambda t: safe(t | {"h.a": t["h.b"], "h.b": t["h.a"]}), [("swapped", "h.a"), ("swapped", "h.b")]),
     "dtype": (lambda t: safe(t | {"h.a": t["h.a"].half()}), [("dtype", "h.a")]),
     "shape": (lambda t: safe(t | {"h.a": t["h.a"].view(4, 16)}), [("shape", "h.a")]),
     "alias": (lambda t: safe(t, "h.a"), [("alias", "lm_head.weight")]),
-    "head kept": (lambda t: save({name: tensor for name, tensor in t.items() if name != "wte.weight"}, {"format": "pt", "wte.weight": "lm_head.weight"}), [("alias", "lm_head.weight")]),
+    "head kept": (
+        lambda t: save(
+            {name: tensor for name, tensor in t.items() if name != "wte.weight"},
+            {"format": "pt", "wte.weight": "lm_head.weight"},
+        ),
+        [("alias", "lm_head.weight")],
+    ),
     "no safetensors": (lambda t: pickled(t | {"more": torch.ones(1)}), [("unreadable", "")]),
-    "cut short": (lambda t: safe(t)[:-1], [("unreadable", "")]),
+    "truncated": (lambda t: safe(t)[:-1], [("unreadable", "")]),
 }
 
 
@@ -59,20 +71,28 @@ def test_tampered_weights(hub, tensors, make, expected):
     assert (code, report["verdict"], findings) == (1, "different", expected)
 
 
-@pytest.mark.parametrize("files, delete, change, kind", [({"modeling.py": b"import os"}, (), "added", "code"), ({"config.json": b'{"a": 1}'}, (), "changed", "config"),
-                                                         ({}, ("pytorch_model.bin",), "deleted", "pickle"), ({"README.md": b"hi"}, (), "added", "other")], ids=["code", "config", "deleted", "other"])
+@pytest.mark.parametrize(
+    "files, delete, change, kind",
+    [
+        ({"modeling.py": b"import os"}, (), "added", "code"),
+        ({"config.json": b'{"a": 1}'}, (), "changed", "config"),
+        ({}, ("pytorch_model.bin",), "deleted", "pickle"),
+        ({"README.md": b"hi"}, (), "added", "other"),
+    ],
+    ids=["code", "config", "deleted", "other"],
+)
 def test_more_than_weights(hub, tensors, files, delete, change, kind):
     code, report, findings = check(hub, hub.pull_request("me/m", {MODEL: safe(tensors)} | files, delete=delete))
     assert (code, report["verdict"], findings) == (1, "more-than-weights", [])
     assert [(file["change"], file["kind"]) for file in report["files"] if not file["expected"]] == [(change, kind)]
 
 
-def test_nothing_to_compare_and_nothing_to_compare_with(hub, tensors):
+def test_pull_requests_without_comparable_weights(hub, tensors):
     assert check(hub, hub.pull_request("me/m", {"x.safetensors": save({"a": torch.ones(2)})}))[2] == [("unmatched", "")]
     assert check(hub, hub.pull_request("me/m", {"NOTES.md": b"x"}))[:2][0] == 1
 
 
-def test_a_branch_that_moved_on_makes_the_weights_stale_only_with_its_pickle(hub, tensors):
+def test_weights_are_stale_only_after_their_pickle_changed(hub, tensors):
     number = hub.pull_request("me/m", {MODEL: safe(tensors)})
     hub.commit("me/m", {"README.md": b"moved"})
     code, report, _ = check(hub, number)
@@ -84,12 +104,23 @@ def test_a_branch_that_moved_on_makes_the_weights_stale_only_with_its_pickle(hub
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 
 
-@pytest.mark.parametrize("weight_map, expected", [({"a": FIRST, "b": SECOND}, []), ({"a": SECOND, "b": SECOND}, [("unmatched", ""), ("missing", "a"), ("index", "a")]), ({"a": FIRST}, None),
-                                                  ({"a": FIRST, "b": SECOND, "c": FIRST}, [("index", "c")])], ids=["honest", "wrong shard", "dropped", "invented"])
-def test_an_index_is_held_to_its_shards(hub, weight_map, expected):
+@pytest.mark.parametrize(
+    "weight_map, expected",
+    [
+        ({"a": FIRST, "b": SECOND}, []),
+        ({"a": SECOND, "b": SECOND}, [("unmatched", ""), ("missing", "a"), ("index", "a")]),
+        ({"a": FIRST}, None),
+        ({"a": FIRST, "b": SECOND, "c": FIRST}, [("index", "c")]),
+    ],
+    ids=["correct", "wrong shard", "missing name", "extra name"],
+)
+def test_an_index_is_compared_with_its_shards(hub, weight_map, expected):
     files = sharded_files()
     hub.make("me/m", files)
-    shards = {new: save(torch.load(io.BytesIO(files[old])), {"format": "pt"}) for old, new in (("pytorch_model-00001-of-00002.bin", FIRST), ("pytorch_model-00002-of-00002.bin", SECOND))}
+    shards = {
+        new: save(torch.load(io.BytesIO(files[old])), {"format": "pt"})
+        for old, new in (("pytorch_model-00001-of-00002.bin", FIRST), ("pytorch_model-00002-of-00002.bin", SECOND))
+    }
     index = json.dumps({"metadata": {"total_size": 24}, "weight_map": weight_map}).encode()
     code, _, findings = check(hub, hub.pull_request("me/m", shards | {"model.safetensors.index.json": index}))
     assert code == (0 if expected == [] else 1) and (expected is None or findings == expected), findings

@@ -1,4 +1,5 @@
-"""download takes what a library would load, into the cache that the library looks in."""
+"""download stores the files that a library would load in the library's cache."""
+
 import pathlib
 
 import torch
@@ -11,13 +12,18 @@ def folder(done):
     return pathlib.Path(done.out.strip())
 
 
-def test_safetensors_first_and_no_other_weights(hub):
+def test_only_safetensors_are_downloaded_if_they_exist(hub):
     tensors = tied_model()
     hub.make("me/m", files_of(tensors) | {"model.safetensors": safe(tensors), "tokenizer.model": b"t"})
-    assert {path.name for path in folder(hub.run("download", "me/m")).iterdir()} == {".gitattributes", "config.json", "model.safetensors", "tokenizer.model"}
+    assert {path.name for path in folder(hub.run("download", "me/m")).iterdir()} == {
+        ".gitattributes",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.model",
+    }
 
 
-def test_a_pickle_is_refused_by_paranoid_with_the_request_that_helps(hub):
+def test_paranoid_refuses_a_pickle_and_names_the_pull_request(hub):
     tensors = tied_model()
     hub.make("me/m", files_of(tensors))
     done = hub.run("download", "me/m", "--paranoid")
@@ -30,7 +36,14 @@ def test_a_pickle_is_refused_by_paranoid_with_the_request_that_helps(hub):
 
 
 def test_variants_subfolders_files_and_patterns(hub):
-    hub.make("me/m", {"unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}), "model.fp16.safetensors": safe({"a": torch.ones(2)}, None), "config.json": b"{}"})
+    hub.make(
+        "me/m",
+        {
+            "unet/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}),
+            "model.fp16.safetensors": safe({"a": torch.ones(2)}, None),
+            "config.json": b"{}",
+        },
+    )
     assert (folder(hub.run("download", "me/m", "--variant", "fp16")) / "model.fp16.safetensors").exists()
     assert hub.run("download", "me/m", "--variant", "bf16").code == 2
     assert (folder(hub.run("download", "me/m", "--subfolder", "unet")) / "unet/diffusion_pytorch_model.bin").exists()
@@ -39,15 +52,18 @@ def test_variants_subfolders_files_and_patterns(hub):
     assert hub.run("download", "me/m", "--include", "*.zip").code == 2
 
 
-def test_what_the_real_client_finds_afterwards(hub):
+def test_huggingface_hub_finds_downloaded_files(hub):
     from huggingface_hub import hf_hub_download
+
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("download", "me/m").code == 0
-    found = hf_hub_download("me/m", "pytorch_model.bin", endpoint=hub.endpoint, cache_dir=hub.home / "hub", local_files_only=True)
+    found = hf_hub_download(
+        "me/m", "pytorch_model.bin", endpoint=hub.endpoint, cache_dir=hub.home / "hub", local_files_only=True
+    )
     assert pathlib.Path(found).exists()
 
 
-def test_what_the_cache_has_is_not_fetched_again(hub):
+def test_cached_files_are_not_downloaded_again(hub):
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("download", "me/m", "--json").json["downloaded_bytes"] > 0
     assert hub.run("download", "me/m", "--json").json["downloaded_bytes"] == 0

@@ -1,4 +1,8 @@
-"""Who sees a private or gated repository: its owner, another user, nobody; through huggingface_hub's exceptions, plain HTTP and git."""
+"""Access of the owner, another user and anonymous clients to private and gated repositories.
+
+Tested with huggingface_hub, plain HTTP and git.
+"""
+
 import base64
 import json
 import subprocess
@@ -7,9 +11,9 @@ import pytest
 
 from embedded_hub import Hub
 from program import ENVIRONMENT
-from wire import Repo, ask, file_line
+from wire import Repo, file_line, request
 
-# Prints what each call comes to: "ok", or the name of the exception.
+# Prints the outcome of each call: "ok" or the name of the exception.
 CALLS = """
 import json, sys
 import huggingface_hub
@@ -31,25 +35,39 @@ calls = {
     "upload": lambda: api.upload_file(path_or_fileobj=b"new", path_in_repo="new.txt", repo_id=repo),
     "pull request": lambda: api.upload_file(path_or_fileobj=b"pr", path_in_repo="pr.txt", repo_id=repo, create_pr=True),
 }
-said = {}
+outcomes = {}
 for name, call in calls.items():
     try:
         call()
-        said[name] = "ok"
-    except Exception as problem:
-        said[name] = type(problem).__name__
-print(json.dumps(said))
+        outcomes[name] = "ok"
+    except Exception as error:
+        outcomes[name] = type(error).__name__
+print(json.dumps(outcomes))
 """
-NAMES = ["info", "info of a commit", "tree", "commits", "refs", "paths", "discussions", "auth", "download", "download of a commit", "snapshot", "upload", "pull request"]
-SEEN = {"info", "info of a commit", "discussions"}  # of a gated repository, as on the public Hub
+NAMES = [
+    "info",
+    "info of a commit",
+    "tree",
+    "commits",
+    "refs",
+    "paths",
+    "discussions",
+    "auth",
+    "download",
+    "download of a commit",
+    "snapshot",
+    "upload",
+    "pull request",
+]
+VISIBLE = {"info", "info of a commit", "discussions"}  # of a gated repository, as on the public Hub
 
 
-def said_to(hub, repo, user):
-    """What a user hears on a machine of his own: what a cache holds, the client gives to anybody."""
+def outcomes_for(hub, repo, user):
+    """Returns the outcomes for a user with an empty cache, because the client returns cached files to every user."""
     return json.loads(Hub(hub.server, hub.home / str(user)).python(CALLS, repo.name, repo.head(), user=user))
 
 
-def made(server, name, **settings):
+def create(server, name, **settings):
     repo = Repo(server, name)
     assert repo.commit(file_line("a.txt", b"secret")).status == 200
     assert repo.api("PUT", "{repo}/settings", json.dumps(settings).encode()).status == 200
@@ -58,93 +76,176 @@ def made(server, name, **settings):
 
 def test_a_private_repository(server, hub):
     server.token("other")
-    repo = made(server, "private", private=True)
-    assert said_to(hub, repo, "me") == dict.fromkeys(NAMES, "ok")
+    repo = create(server, "private", private=True)
+    assert outcomes_for(hub, repo, "me") == dict.fromkeys(NAMES, "ok")
     for user in ("other", None):
-        assert said_to(hub, repo, user) == dict.fromkeys(NAMES, "RepositoryNotFoundError"), "as if there were nothing"
-    # Not a word of it, and the same words as for one that does not exist.
-    for target in ("/{0}/resolve/main/a.txt", "/{0}/raw/main/a.txt", "/api/models/{0}", "/api/models/{0}/tree/main", "/api/models/{0}/refs", "/api/models/{0}/commits/main", "/api/models/{0}/discussions", "/api/models/{0}/discussions/1", "/api/models/{0}/xet-write-token/main"):
+        assert outcomes_for(hub, repo, user) == dict.fromkeys(NAMES, "RepositoryNotFoundError")
+    # The response is the same as for a repository that does not exist.
+    for target in (
+        "/{0}/resolve/main/a.txt",
+        "/{0}/raw/main/a.txt",
+        "/api/models/{0}",
+        "/api/models/{0}/tree/main",
+        "/api/models/{0}/refs",
+        "/api/models/{0}/commits/main",
+        "/api/models/{0}/discussions",
+        "/api/models/{0}/discussions/1",
+        "/api/models/{0}/xet-write-token/main",
+    ):
         for user in ("other", None):
-            hidden, missing = (ask(server.url, "GET", target.format(name), token=user and server.token(user)) for name in (repo.name, "me/nothing"))
-            assert (hidden.status, hidden.code, hidden.body) == (404, "RepoNotFound", missing.body) and missing.status == 404
-    assert repo.name not in [model["id"] for model in ask(server.url, "GET", "/api/models", token=server.token("other")).json]
-    assert repo.name not in [model["id"] for model in ask(server.url, "GET", "/api/models").json]
-    assert repo.name in [model["id"] for model in ask(server.url, "GET", "/api/models", token=server.token("me")).json]
+            hidden, missing = (
+                request(server.url, "GET", target.format(name), token=user and server.token(user))
+                for name in (repo.name, "me/nothing")
+            )
+            assert (hidden.status, hidden.code, hidden.body) == (
+                404,
+                "RepoNotFound",
+                missing.body,
+            ) and missing.status == 404
+    assert repo.name not in [
+        model["id"] for model in request(server.url, "GET", "/api/models", token=server.token("other")).json
+    ]
+    assert repo.name not in [model["id"] for model in request(server.url, "GET", "/api/models").json]
+    assert repo.name in [
+        model["id"] for model in request(server.url, "GET", "/api/models", token=server.token("me")).json
+    ]
 
 
 @pytest.mark.parametrize("gate", ["auto", "manual"])
 def test_a_gated_repository(server, hub, gate):
     server.token("other")
-    repo = made(server, f"gated-{gate}", gated=gate)
-    assert said_to(hub, repo, "me") == dict.fromkeys(NAMES, "ok")
+    repo = create(server, f"gated-{gate}", gated=gate)
+    assert outcomes_for(hub, repo, "me") == dict.fromkeys(NAMES, "ok")
     for user, status in (("other", 403), (None, 401)):
-        said = said_to(hub, repo, user)
-        assert {name for name, word in said.items() if word == "ok"} == SEEN
-        assert {word for name, word in said.items() if name not in SEEN} == {"GatedRepoError"}, said
-        answer = ask(server.url, "GET", f"/{repo.name}/resolve/main/a.txt", token=user and server.token(user))
-        assert (answer.status, answer.code) == (status, "GatedRepo") and b"secret" not in answer.body
-        info = ask(server.url, "GET", f"/api/models/{repo.name}", token=user and server.token(user))
+        outcomes = outcomes_for(hub, repo, user)
+        assert {name for name, outcome in outcomes.items() if outcome == "ok"} == VISIBLE
+        assert {outcome for name, outcome in outcomes.items() if name not in VISIBLE} == {"GatedRepoError"}, outcomes
+        response = request(server.url, "GET", f"/{repo.name}/resolve/main/a.txt", token=user and server.token(user))
+        assert (response.status, response.code) == (status, "GatedRepo") and b"secret" not in response.body
+        info = request(server.url, "GET", f"/api/models/{repo.name}", token=user and server.token(user))
         assert info.json["gated"] == gate
         for target in ("discussions/1", "discussions/1?diff=1"):
-            told = ask(server.url, "GET", f"/api/models/{repo.name}/{target}", token=user and server.token(user))
-            assert b"pr.txt" not in told.body and b"+pr" not in told.body, "a change is content"
+            discussion = request(
+                server.url, "GET", f"/api/models/{repo.name}/{target}", token=user and server.token(user)
+            )
+            assert b"pr.txt" not in discussion.body and b"+pr" not in discussion.body, "the diff is content"
 
 
 def test_a_read_only_token(server, hub):
     server.token("reader", "--read-only")
-    repo = made(server, "for-readers", private=False)
-    said = said_to(hub, repo, "reader")
-    assert {name for name, word in said.items() if word != "ok"} == {"upload", "pull request"}
-    assert {said["upload"], said["pull request"]} == {"HfHubHTTPError"} or {said["upload"], said["pull request"]} == {"ForbiddenError"}, said
+    repo = create(server, "for-readers", private=False)
+    outcomes = outcomes_for(hub, repo, "reader")
+    assert {name for name, outcome in outcomes.items() if outcome != "ok"} == {"upload", "pull request"}
+    assert {outcomes["upload"], outcomes["pull request"]} == {"HfHubHTTPError"} or {
+        outcomes["upload"],
+        outcomes["pull request"],
+    } == {"ForbiddenError"}, outcomes
 
 
 def clone(server, repo, folder, user, name="x"):
-    """git clone with a user's token; git asks nobody at a terminal."""
+    """Runs git clone with a user's token and without prompts."""
     url = f"{server.url}/{repo}"
-    options = ["-c", f"http.extraHeader=Authorization: Basic {base64.b64encode(f'{name}:{server.token(user)}'.encode()).decode()}"] if user else []
-    return subprocess.run(["git", "-c", "credential.helper=", "-c", "filter.lfs.smudge=", "-c", "filter.lfs.process=", "-c", "filter.lfs.required=false", *options, "clone", "-q", url, str(folder)], capture_output=True, text=True, timeout=60,
-                          env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_LFS_SKIP_SMUDGE": "1"})
+    credentials = base64.b64encode(f"{name}:{server.token(user)}".encode()).decode() if user else ""
+    options = (
+        [
+            "-c",
+            f"http.extraHeader=Authorization: Basic {credentials}",
+        ]
+        if user
+        else []
+    )
+    return subprocess.run(
+        [
+            "git",
+            "-c",
+            "credential.helper=",
+            "-c",
+            "filter.lfs.smudge=",
+            "-c",
+            "filter.lfs.process=",
+            "-c",
+            "filter.lfs.required=false",
+            *options,
+            "clone",
+            "-q",
+            url,
+            str(folder),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_LFS_SKIP_SMUDGE": "1"},
+    )
 
 
 @pytest.mark.parametrize("settings", [{"private": True}, {"gated": "manual"}], ids=str)
 def test_git_clone(server, tmp_path, settings):
     server.token("other")
-    repo = made(server, f"cloned-{next(iter(settings))}", **settings)
+    repo = create(server, f"cloned-{next(iter(settings))}", **settings)
     for number, address in enumerate((repo.name, repo.name + ".git")):
         done = clone(server, address, tmp_path / f"mine{number}", "me")
         assert done.returncode == 0 and (tmp_path / f"mine{number}/a.txt").read_bytes() == b"secret", done.stderr
-        head = subprocess.run(["git", "-C", str(tmp_path / f"mine{number}"), "rev-parse", "HEAD"], capture_output=True, text=True)
+        head = subprocess.run(
+            ["git", "-C", str(tmp_path / f"mine{number}"), "rev-parse", "HEAD"], capture_output=True, text=True
+        )
         assert head.stdout.strip() == repo.head()
     for user in ("other", None):
         done = clone(server, repo.name, tmp_path / f"{user}", user)
         assert done.returncode == 128 and not (tmp_path / f"{user}/a.txt").exists() and "secret" not in done.stderr
     service = f"/{repo.name}.git/info/refs?service=git-upload-pack"
-    anonymous = ask(server.url, "GET", service)
-    assert anonymous.status == 401 and anonymous.fields["WWW-Authenticate"].startswith("Basic"), "so that git asks for a token"
-    theirs = ask(server.url, "GET", service, token=server.token("other"))
+    anonymous = request(server.url, "GET", service)
+    assert anonymous.status == 401 and anonymous.fields["WWW-Authenticate"].startswith("Basic"), (
+        "git asks for a token only after this header"
+    )
+    theirs = request(server.url, "GET", service, token=server.token("other"))
     assert (theirs.status, theirs.code) == ((404, "RepoNotFound") if "private" in settings else (403, "GatedRepo"))
-    wants = ask(server.url, "POST", f"/{repo.name}.git/git-upload-pack", f"0032want {repo.head()}\n00000009done\n".encode(), server.token("other"))
+    wants = request(
+        server.url,
+        "POST",
+        f"/{repo.name}.git/git-upload-pack",
+        f"0032want {repo.head()}\n00000009done\n".encode(),
+        server.token("other"),
+    )
     assert (wants.status, wants.code) == (theirs.status, theirs.code)
-    nothing = ask(server.url, "GET", "/me/nothing.git/info/refs?service=git-upload-pack")
-    assert nothing.status == 401, "the same words as for one that does not exist"
+    nothing = request(server.url, "GET", "/me/nothing.git/info/refs?service=git-upload-pack")
+    assert nothing.status == 401, "the response must equal that of a private repository"
 
 
-def test_nobody_pushes(server, tmp_path):
-    repo = made(server, "pushed", private=False)
+def test_git_push_is_refused(server, tmp_path):
+    repo = create(server, "pushed", private=False)
     assert clone(server, repo.name, tmp_path / "mine", "me").returncode == 0
-    for command in (["commit", "-q", "--allow-empty", "-m", "x"], ["push", "-q", f"http://x:{server.token('me')}@{server.url.removeprefix('http://')}/{repo.name}", "HEAD:main"]):
-        done = subprocess.run(["git", "-C", str(tmp_path / "mine"), "-c", "user.name=x", "-c", "user.email=x@x", *command], capture_output=True, text=True, timeout=60, env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0"})
+    for command in (
+        ["commit", "-q", "--allow-empty", "-m", "x"],
+        ["push", "-q", f"http://x:{server.token('me')}@{server.url.removeprefix('http://')}/{repo.name}", "HEAD:main"],
+    ):
+        done = subprocess.run(
+            ["git", "-C", str(tmp_path / "mine"), "-c", "user.name=x", "-c", "user.email=x@x", *command],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=ENVIRONMENT | {"GIT_TERMINAL_PROMPT": "0"},
+        )
     assert done.returncode != 0 and repo.api("GET", "{repo}/commits/main").fields["X-Total-Count"] == "2"
 
 
-def test_hooks_and_configuration_of_a_repository_are_never_its_users(server, tmp_path):
-    """A file named like git's own in the work tree is a file of the tree, nothing more."""
-    repo = made(server, "hooks", private=False)
-    assert repo.commit(file_line("hooks/post-update", b"#!/bin/sh\ntouch /tmp/owned\n"), file_line("config", b"[core]\n"), file_line("HEAD", b"ref: x\n"), file_line(".gitmodules", b'[submodule "x"]\n\tpath=x\n\turl=../secret\n')).status == 200
+def test_files_named_like_those_of_git_are_plain_files(server, tmp_path):
+    """Files in the work tree with names such as HEAD and hooks/post-update have no special meaning."""
+    repo = create(server, "hooks", private=False)
+    assert (
+        repo.commit(
+            file_line("hooks/post-update", b"#!/bin/sh\ntouch /tmp/owned\n"),
+            file_line("config", b"[core]\n"),
+            file_line("HEAD", b"ref: x\n"),
+            file_line(".gitmodules", b'[submodule "x"]\n\tpath=x\n\turl=../secret\n'),
+        ).status
+        == 200
+    )
     assert clone(server, repo.name, tmp_path / "mine", None).returncode == 0
     assert (tmp_path / "mine/HEAD").read_bytes() == b"ref: x\n"
     for protocol in ("version=2:--upload-pack=touch", "$(touch x)", "version=2\x01"):
-        assert ask(server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack", Git_Protocol=protocol).status in (200, 400)
+        assert request(
+            server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack", Git_Protocol=protocol
+        ).status in (200, 400)
 
 
 MOVED = """
@@ -154,27 +255,37 @@ from huggingface_hub import HfApi
 
 pytestmark = pytest.mark.hostile
 old, new = sys.argv[1:]
-print(open(huggingface_hub.hf_hub_download(old, "a.txt")).read(), HfApi().model_info(old).id, huggingface_hub.hf_hub_download(old, "a.txt").count("/models--" + old.replace("/", "--") + "/"))
+path = huggingface_hub.hf_hub_download(old, "a.txt")
+print(open(path).read(), HfApi().model_info(old).id, path.count("/models--" + old.replace("/", "--") + "/"))
 """
 
 
 def test_a_renamed_repository(server, hub, tmp_path):
     server.token("other")
-    repo = made(server, "old-name", private=False)
+    repo = create(server, "old-name", private=False)
     sha = repo.head()
-    assert repo.api("POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "me/new-name"}).encode()).status == 200
-    for old, new in (("/me/old-name/resolve/main/a.txt?download=true", "/me/new-name/resolve/main/a.txt?download=true"), ("/api/models/me/old-name/tree/refs%2Fheads%2Fmain", "/api/models/me/new-name/tree/refs%2Fheads%2Fmain"), ("/me/old-name.git/info/refs?service=git-upload-pack", "/me/new-name.git/info/refs?service=git-upload-pack")):
-        answer = ask(server.url, "GET", old)
-        assert (answer.status, answer.fields["Location"]) == (307, new), "relative: to the host that the client knows"
+    assert (
+        repo.api(
+            "POST", "/api/repos/move", json.dumps({"fromRepo": repo.name, "toRepo": "me/new-name"}).encode()
+        ).status
+        == 200
+    )
+    for old, new in (
+        ("/me/old-name/resolve/main/a.txt?download=true", "/me/new-name/resolve/main/a.txt?download=true"),
+        ("/api/models/me/old-name/tree/refs%2Fheads%2Fmain", "/api/models/me/new-name/tree/refs%2Fheads%2Fmain"),
+        ("/me/old-name.git/info/refs?service=git-upload-pack", "/me/new-name.git/info/refs?service=git-upload-pack"),
+    ):
+        response = request(server.url, "GET", old)
+        assert (response.status, response.fields["Location"]) == (307, new), "the redirect must be relative"
     assert hub.python(MOVED, "me/old-name", "me/new-name").split() == ["secret", "me/new-name", "1"]
     done = clone(server, "me/old-name", tmp_path / "cloned", None)
     assert done.returncode == 0 and (tmp_path / "cloned/a.txt").exists(), done.stderr
     commit = repo.commit(file_line("b.txt"))
     assert commit.status == 307 and commit.fields["Location"] == "/api/models/me/new-name/commit/main"
-    # What is private keeps its new name to itself.
+    # A redirect does not reveal the new name of a private repository.
     assert repo.api("PUT", "/api/models/me/new-name/settings", b'{"private":true}').status == 200
     for token in (None, server.token("other")):
-        hidden = ask(server.url, "GET", "/me/old-name/resolve/main/a.txt", token=token)
+        hidden = request(server.url, "GET", "/me/old-name/resolve/main/a.txt", token=token)
         assert (hidden.status, hidden.code, hidden.fields["Location"]) == (404, "RepoNotFound", None)
-    # A new repository of the old name stands before the old one.
+    # A new repository with the old name replaces the redirect.
     assert Repo(server, "old-name").head() != sha

@@ -1,11 +1,12 @@
-"""What a client of bad will sends to the receiver of xet uploads, and two users of good will who share one cache."""
+"""Hostile xet uploads, and two users who share one cache."""
+
 import hashlib
 import os
 import time
 
 import pytest
 
-from wire import Repo, ask, grows_by_less_than, lfs_line
+from wire import Repo, request, grows_by_less_than, lfs_line
 
 XORB, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 
@@ -23,19 +24,19 @@ def chunk(data, scheme=0, raw=None):
 
 
 def lz4_frame_of_zeros(blocks):
-    """An LZ4 frame of `blocks` × 4 MiB of zeros: a literal, and then one match that copies it again and again."""
+    """Returns an LZ4 frame of `blocks` × 4 MiB of zeros: a literal, and a match that repeats it."""
     more = (4 << 20) - 1 - 5 - 4 - 15
     block = b"\x1f\0\x01\0" + b"\xff" * (more // 255) + little(more % 255, 1) + b"\x50" + bytes(5)
     return b"\x04\x22\x4d\x18\x60\x70\x73" + blocks * (little(len(block), 4) + block) + bytes(4)
 
 
 def field(digits):
-    """A hash as a shard has it: each of its four numbers the other way round."""
+    """Returns a hash in the byte order of a shard: each of its four 64-bit numbers is reversed."""
     return b"".join(bytes.fromhex(digits[at : at + 16])[::-1] for at in range(0, 64, 16))
 
 
 def shard_file(oid, *segments, count=None):
-    """One file: `segments` are (xorb, raw bytes, first chunk, end chunk)."""
+    """Returns the entry of a file: `segments` are (xorb, raw bytes, first chunk, end chunk)."""
     out = bytes(32) + little(0x40000000, 4) + little(len(segments) if count is None else count, 4) + bytes(8)
     for xorb, raw, begin, end in segments:
         out += field(xorb) + bytes(4) + little(raw, 4) + little(begin, 4) + little(end, 4)
@@ -43,21 +44,23 @@ def shard_file(oid, *segments, count=None):
 
 
 def shard(*files, version=2):
-    return b"HFRepoMetaData\0".ljust(32, b"U") + little(version, 8) + bytes(8) + b"".join(files) + b"\xff" * 32 + bytes(16)
+    return (
+        b"HFRepoMetaData\0".ljust(32, b"U") + little(version, 8) + bytes(8) + b"".join(files) + b"\xff" * 32 + bytes(16)
+    )
 
 
 class Cas:
-    """The receiver as one user sees it."""
+    """The xet endpoints with the token of one user."""
 
     def __init__(self, repo, user):
-        given = repo.api("GET", "{repo}/xet-write-token/main", user=user).json
-        self.url, self.path, self.token = repo.url, given["casUrl"].removeprefix(repo.url), given["accessToken"]
+        access = repo.api("GET", "{repo}/xet-write-token/main", user=user).json
+        self.url, self.path, self.token = repo.url, access["casUrl"].removeprefix(repo.url), access["accessToken"]
 
     def post(self, target, body, **fields):
         begin = time.monotonic()
-        answer = ask(self.url, "POST", self.path + target, body, self.token, **fields)
-        assert time.monotonic() - begin < 10, "a client waits for this"
-        return answer
+        response = request(self.url, "POST", self.path + target, body, self.token, **fields)
+        assert time.monotonic() - begin < 10, "the request took too long"
+        return response
 
     def xorb(self, body, name=XORB):
         return self.post(f"/v1/xorbs/default/{name}", body)
@@ -68,7 +71,7 @@ class Cas:
 
 @pytest.fixture(scope="module")
 def repo(server):
-    """A repository; after all that was done an upload goes through."""
+    """A repository. After all tests, a valid upload to it succeeds."""
     repo = Repo(server, "attacked-xet")
     yield repo
     content, name, cas = os.urandom(70_000), os.urandom(32).hex(), Cas(repo, "me")
@@ -81,78 +84,80 @@ def repo(server):
 @pytest.fixture
 def cas(repo):
     yield Cas(repo, "me")
-    assert ask(repo.url, "GET", "/healthz").json == {"status": "ok"}
+    assert request(repo.url, "GET", "/healthz").json == {"status": "ok"}
 
 
-def refused(answer, status=400, code="BadRequest"):
-    assert (answer.status, answer.code) == (status, code), answer
+def refused(response, status=400, code="BadRequest"):
+    assert (response.status, response.code) == (status, code), response
 
 
 BAD_XORBS = {
-    "nothing": b"",
-    "half a head": chunk(b"abc")[:5],
+    "an empty body": b"",
+    "half a header": chunk(b"abc")[:5],
     "half a chunk": chunk(b"abc")[:-1],
-    "a second chunk that is cut": chunk(b"abc") + chunk(b"abc")[:-1],
+    "a truncated second chunk": chunk(b"abc") + chunk(b"abc")[:-1],
     "a chunk without bytes": chunk(b""),
-    "a version of tomorrow": b"\x01" + chunk(b"abc")[1:],
-    "a scheme of tomorrow": chunk(b"abc", 3),
+    "an unknown version": b"\x01" + chunk(b"abc")[1:],
+    "an unknown scheme": chunk(b"abc", 3),
     "a stored chunk with two sizes": chunk(b"abc", 0, 4),
-    "noise": bytes(range(1, 256)) * 10,
+    "random bytes": bytes(range(1, 256)) * 10,
 }
 
 
 @pytest.mark.parametrize("name", BAD_XORBS)
-def test_a_xorb_that_is_broken(cas, name):
+def test_an_invalid_xorb_is_refused(cas, name):
     refused(cas.xorb(BAD_XORBS[name], sha256(name.encode())))
     refused(cas.shard(shard(shard_file(sha256(b"abc"), (sha256(name.encode()), 3, 0, 1)))))
 
 
-@pytest.mark.parametrize("name", ["", "x", "..", "%2e%2e", "0" * 63, "0" * 65, "g" * 64, "..%2f" + "0" * 59, "0" * 62 + "%2f0"])
-def test_a_xorb_with_a_name_that_is_none(cas, name):
+@pytest.mark.parametrize(
+    "name", ["", "x", "..", "%2e%2e", "0" * 63, "0" * 65, "g" * 64, "..%2f" + "0" * 59, "0" * 62 + "%2f0"]
+)
+def test_a_xorb_with_an_invalid_name_is_refused(cas, name):
     assert cas.xorb(chunk(b"abc"), name).status in (400, 404)
 
 
-def test_a_xorb_that_is_too_large(cas):
+def test_a_xorb_that_is_too_large_is_refused(cas):
     refused(cas.xorb([chunk(bytes(1 << 20))] * 70, "1" * 64), 413, "TooLarge")
     refused(cas.post("/v1/xorbs/default/" + "1" * 64, b"", Content_Length=str(1 << 40)), 413, "TooLarge")
 
 
 BAD_CHUNKS = {
-    "inflates to more": chunk(lz4_frame_of_zeros(1), 1, 100),
-    "inflates to less": chunk(lz4_frame_of_zeros(1), 1, (4 << 20) + 1),
-    "is cut": chunk(lz4_frame_of_zeros(1)[:-100], 1, 4 << 20),
-    "has a tail": chunk(lz4_frame_of_zeros(1) + b"tail", 1, 4 << 20),
-    "is no LZ4": chunk(b"hello hello", 1, 100),
-    "is no LZ4, grouped": chunk(b"hello hello", 2, 100),
-    "is an LZ4 head": chunk(lz4_frame_of_zeros(1)[:7], 1, 100),
+    "decompresses to more bytes": chunk(lz4_frame_of_zeros(1), 1, 100),
+    "decompresses to fewer bytes": chunk(lz4_frame_of_zeros(1), 1, (4 << 20) + 1),
+    "truncated": chunk(lz4_frame_of_zeros(1)[:-100], 1, 4 << 20),
+    "extra bytes at the end": chunk(lz4_frame_of_zeros(1) + b"tail", 1, 4 << 20),
+    "not LZ4": chunk(b"hello hello", 1, 100),
+    "not LZ4, grouped": chunk(b"hello hello", 2, 100),
+    "only an LZ4 header": chunk(lz4_frame_of_zeros(1)[:7], 1, 100),
 }
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
-def test_a_chunk_that_lies(cas, name):
+def test_an_invalid_chunk_is_refused(cas, name):
     xorb, raw = sha256(name.encode()), int.from_bytes(BAD_CHUNKS[name][5:8], "little")
-    assert cas.xorb(BAD_CHUNKS[name], xorb).status == 200, "it is unpacked only when a shard names it"
+    assert cas.xorb(BAD_CHUNKS[name], xorb).status == 200, "chunks are decompressed only for a shard"
     refused(cas.shard(shard(shard_file(sha256(bytes(raw)), (xorb, raw, 0, 1)))))
 
 
-def test_a_frame_of_zeros_is_what_the_tests_above_take_it_for(cas):
+def test_the_helper_s_frame_of_zeros_is_valid(cas):
     xorb, zeros = sha256(b"zeros"), bytes(12 << 20)
     assert cas.xorb(chunk(lz4_frame_of_zeros(3), 1, len(zeros)), xorb).status == 200
     assert cas.shard(shard(shard_file(sha256(zeros), (xorb, len(zeros), 0, 1)))).status == 200
 
 
 BAD_SHARDS = {
-    "nothing": b"",
+    "an empty body": b"",
     "half a header": shard()[:40],
     "another magic": b"X" + shard()[1:],
-    "a version of tomorrow": shard(version=3),
-    "no end": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-48],
-    "cut in a record": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-60],
+    "an unknown version": shard(version=3),
+    "a missing footer": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-48],
+    "truncated in a record": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)))[:-60],
     "four billion segments": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1), count=0xFFFFFFFF)),
-    "no SHA-256": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)).replace(little(0x40000000, 4), bytes(4))),
+    "a missing SHA-256": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 1)).replace(little(0x40000000, 4), bytes(4))),
     "a wrong SHA-256": shard(shard_file(sha256(b"abd"), (XORB, 3, 0, 1))),
     "an unknown xorb": shard(shard_file(sha256(b"abc"), (OTHER, 3, 0, 1))),
-    "more bytes than there are": shard(shard_file(sha256(b"abc"), (XORB, 4, 0, 1))),
+    "more bytes than the chunks contain": shard(shard_file(sha256(b"abc"), (XORB, 4, 0, 1))),
     "fewer bytes than there are": shard(shard_file(sha256(b"abc"), (XORB, 2, 0, 1))),
     "no chunks": shard(shard_file(sha256(b"abc"), (XORB, 3, 0, 0))),
     "chunks backwards": shard(shard_file(sha256(b"abc"), (XORB, 3, 1, 0))),
@@ -163,20 +168,20 @@ BAD_SHARDS = {
 
 
 @pytest.mark.parametrize("name", BAD_SHARDS)
-def test_a_shard_that_is_forged(repo, cas, name):
+def test_an_invalid_shard_is_refused(repo, cas, name):
     assert cas.xorb(chunk(b"abc")).status == 200
     refused(cas.shard(BAD_SHARDS[name]))
     refused(repo.commit(lfs_line("x.bin", sha256(b"abc"), 3)))
 
 
-def test_a_small_shard_of_petabytes(cas):
+def test_a_small_shard_of_a_huge_file_is_refused(cas):
     assert cas.xorb(chunk(b"abc")).status == 200
     segments = [(XORB, 0xFFFFFFFF, 0, 1)] * 100
     refused(cas.shard(shard(shard_file(sha256(b"abc"), *segments))), 413, "TooLarge")
 
 
 @pytest.mark.release
-def test_a_shard_of_many_files_is_read_in_bounded_memory(server, cas):
+def test_a_shard_of_many_files_uses_bounded_memory(server, cas):
     assert cas.xorb(chunk(b"abc")).status == 200
     files = b"".join(shard_file(sha256(b"abd"), (XORB, 3, 0, 1)) for _ in range(300_000))
     assert 40 << 20 < len(files) < 64 << 20
@@ -185,35 +190,51 @@ def test_a_shard_of_many_files_is_read_in_bounded_memory(server, cas):
         refused(cas.shard([b"x" * (1 << 20)] * 65), 413, None)
 
 
-def test_another_users_xorb_is_unknown(server, repo, cas):
+def test_xorbs_of_another_user_are_not_visible(server, repo, cas):
     secret = os.urandom(5000)
     server.token("other")
     theirs = Cas(Repo(server, "theirs", "other", private=True), "other")
     assert theirs.xorb(chunk(secret), OTHER).status == 200
-    assert theirs.path != cas.path, "clients remember by the address which xorbs a store has"
+    assert theirs.path != cas.path, "clients cache the known xorbs by URL"
     refused(cas.shard(shard(shard_file(sha256(secret), (OTHER, len(secret), 0, 1)))))
     refused(repo.commit(lfs_line("x.bin", sha256(secret), len(secret))))
-    # Another's xorb of the same name takes nothing away: each has his own.
+    # A xorb of another user with the same name does not replace it.
     assert cas.xorb(chunk(b"evil" * 1250), OTHER).status == 200
     assert theirs.shard(shard(shard_file(sha256(secret), (OTHER, len(secret), 0, 1)))).status == 200
 
 
-def test_a_token_that_is_not_for_this(server, repo, cas):
+def test_wrong_tokens_are_refused(server, repo, cas):
     server.token("other"), server.token("reader", "--read-only")
     target, body = f"{cas.path}/v1/xorbs/default/{XORB}", chunk(b"abc")
     claim, _, signature = cas.token.rpartition("~")
-    forged = ["", "x", "~~~", claim, claim + "~", claim + "~" + "0" * 64, claim.replace("me", "other") + "~" + signature, claim[:-1] + ("8" if claim[-1] == "9" else "9") + "~" + signature, server.token("me")]
+    forged = [
+        "",
+        "x",
+        "~~~",
+        claim,
+        claim + "~",
+        claim + "~" + "0" * 64,
+        claim.replace("me", "other") + "~" + signature,
+        claim[:-1] + ("8" if claim[-1] == "9" else "9") + "~" + signature,
+        server.token("me"),
+    ]
     for token in forged:
-        for answer in (ask(repo.url, "POST", target, body, token or None), ask(repo.url, "POST", f"{cas.path}/v1/shards", shard(), token or None), ask(repo.url, "POST", f"{cas.path}/v2/shards", shard(), token or None)):
-            assert answer.status == 401, (token, answer)
-    assert ask(repo.url, "GET", f"{cas.path}/v1/chunks/default/{XORB}").status == 401
-    assert ask(repo.url, "GET", "/api/whoami-v2", token=cas.token).status == 401, "it is for uploads only"
-    # One user's token at another's address, and at the address of another store.
+        for response in (
+            request(repo.url, "POST", target, body, token or None),
+            request(repo.url, "POST", f"{cas.path}/v1/shards", shard(), token or None),
+            request(repo.url, "POST", f"{cas.path}/v2/shards", shard(), token or None),
+        ):
+            assert response.status == 401, (token, response)
+    assert request(repo.url, "GET", f"{cas.path}/v1/chunks/default/{XORB}").status == 401
+    assert request(repo.url, "GET", "/api/whoami-v2", token=cas.token).status == 401, (
+        "the token is valid only for uploads"
+    )
+    # One user's token at the URL of another user, and of another store.
     theirs = Cas(Repo(server, "mine-xet", "other"), "other")
-    assert ask(repo.url, "POST", f"{theirs.path}/v1/xorbs/default/{XORB}", body, cas.token).status == 404
-    assert ask(repo.url, "POST", f"/cas/x/v1/xorbs/default/{XORB}", body, cas.token).status == 404
+    assert request(repo.url, "POST", f"{theirs.path}/v1/xorbs/default/{XORB}", body, cas.token).status == 404
+    assert request(repo.url, "POST", f"/cas/x/v1/xorbs/default/{XORB}", body, cas.token).status == 404
     refused(repo.api("GET", "{repo}/xet-write-token/main", user="reader"), 403, "Forbidden")
-    refused(ask(repo.url, "GET", f"/api/models/{repo.name}/xet-write-token/main"), 401, "Unauthorized")
+    refused(request(repo.url, "GET", f"/api/models/{repo.name}/xet-write-token/main"), 401, "Unauthorized")
 
 
 UPLOAD = """
@@ -226,7 +247,8 @@ repo, file = sys.argv[1:]
 api = HfApi()
 api.create_repo(repo, private=True)
 api.upload_file(path_or_fileobj=file, path_in_repo="weights.bin", repo_id=repo)
-print(pathlib.Path(api.hf_hub_download(repo, "weights.bin")).read_bytes() == pathlib.Path(file).read_bytes(), api.get_paths_info(repo, "weights.bin")[0].lfs.sha256)
+downloaded = pathlib.Path(api.hf_hub_download(repo, "weights.bin")).read_bytes()
+print(downloaded == pathlib.Path(file).read_bytes(), api.get_paths_info(repo, "weights.bin")[0].lfs.sha256)
 """
 
 
@@ -234,8 +256,13 @@ def test_two_users_share_one_cache(hub, tmp_path):
     content = os.urandom(12_000_000)
     (tmp_path / "weights.bin").write_bytes(content)
     for user in ("me", "other"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache", tmp_path / "weights.bin", user=user, timeout=60).split() == ["True", sha256(content)]
-    # Now with a part that the cache knows from before.
+        assert hub.python(UPLOAD, f"{user}/shared-cache", tmp_path / "weights.bin", user=user, timeout=60).split() == [
+            "True",
+            sha256(content),
+        ]
+    # With a part that is in the cache.
     (tmp_path / "weights.bin").write_bytes(content[:9_000_000] + os.urandom(1_000_000))
     for user in ("other", "me"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache-2", tmp_path / "weights.bin", user=user, timeout=60).startswith("True")
+        assert hub.python(UPLOAD, f"{user}/shared-cache-2", tmp_path / "weights.bin", user=user, timeout=60).startswith(
+            "True"
+        )

@@ -1,4 +1,5 @@
-"""kill -9 in the middle of an upload: the next run sends what is missing and opens the one pull request."""
+"""kill -9 during an upload: the next run uploads the missing files and opens one pull request."""
+
 import time
 
 import pytest
@@ -13,8 +14,11 @@ def objects(hub):
     return [path for path in (hub.server.data / "lfs").rglob("*") if path.is_file() and len(path.name) == 64]
 
 
-def settled(read):
-    """What `read` returns once it has stood still for a second, but for the asking: the server still counts what the dead client had sent."""
+def wait_until_stable(read):
+    """Returns the value of read() after it grew by less than 100,000 in a second.
+
+    The server still receives data of the killed client, and counts the metric requests too.
+    """
     value, since = read(), time.monotonic()
     while time.monotonic() - since < 1:
         time.sleep(0.1)
@@ -23,12 +27,17 @@ def settled(read):
     return value
 
 
-def test_an_upload_that_was_killed_is_not_begun_again(hub):
-    pipeline = b'{"_class_name": "Pipeline", "unet": ["diffusers", "UNet2DModel"], "vae": ["diffusers", "AutoencoderKL"]}'
-    parts = {f"{name}/diffusion_pytorch_model.bin": pickled({f"{name}.w": torch.rand(3000, 3000)}) for name in ("unet", "vae")}
+def test_an_upload_continues_after_kill_9(hub):
+    pipeline = (
+        b'{"_class_name": "Pipeline", "unet": ["diffusers", "UNet2DModel"], "vae": ["diffusers", "AutoencoderKL"]}'
+    )
+    parts = {
+        f"{name}/diffusion_pytorch_model.bin": pickled({f"{name}.w": torch.rand(3000, 3000)})
+        for name in ("unet", "vae")
+    }
     hub.make("me/p", {"model_index.json": pipeline, **parts})
     before = len(objects(hub))
-    assert before == 2, "the pickles"
+    assert before == 2  # the pickles
 
     running = hub.start("convert", "me/p", "--pr")
     until = time.monotonic() + 60
@@ -36,13 +45,15 @@ def test_an_upload_that_was_killed_is_not_begun_again(hub):
         time.sleep(0.002)
     running.kill()
     running.communicate()
-    assert len(objects(hub)) > before, "nothing had arrived"
+    assert len(objects(hub)) > before, "the run was killed before its first upload"
     first_run_opened = hub.open_requests("me/p")
 
-    received = settled(lambda: hub.metric("depickle_http_received_bytes_total"))
+    received = wait_until_stable(lambda: hub.metric("depickle_http_received_bytes_total"))
     done = hub.run("convert", "me/p", "--pr", "--json")
     assert done.code == (3 if first_run_opened else 0), done.err
-    assert hub.metric("depickle_http_received_bytes_total") - received < sum(map(len, parts.values())) - 30_000_000, "one of two was there already"
+    assert hub.metric("depickle_http_received_bytes_total") - received < sum(map(len, parts.values())) - 30_000_000, (
+        "both files were uploaded again"
+    )
     assert len(hub.open_requests("me/p")) == 1
     assert hub.run("check", "me/p", 1).code == 0
     assert not list((hub.home / "hub").rglob("*.depickle-tmp"))

@@ -1,4 +1,5 @@
-"""The JSON of the commands that talk to a Hub is what docs/json.md says."""
+"""The JSON of the commands for the Hub matches docs/json.md."""
+
 import torch
 from safetensors.torch import save
 
@@ -7,8 +8,15 @@ from test_json import check
 
 
 def test_convert_repo(hub):
-    hub.make("me/m", files_of(tied_model() | {"q": torch.ones(2, dtype=torch.complex128)}) | sharded_files() | {"vae/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}),
-             "vae/diffusion_pytorch_model.safetensors": save({"a": torch.ones(2)})})
+    hub.make(
+        "me/m",
+        files_of(tied_model() | {"q": torch.ones(2, dtype=torch.complex128)})
+        | sharded_files()
+        | {
+            "vae/diffusion_pytorch_model.bin": pickled({"a": torch.ones(2)}),
+            "vae/diffusion_pytorch_model.safetensors": save({"a": torch.ones(2)}),
+        },
+    )
     hub.pull_request("me/m", {"model.safetensors": save({"a": torch.zeros(3)})}, title="a part")
     for words in (["--dry-run"], ["--skip-unsupported"]):
         check("convert_repo", hub.run("convert", "me/m", "--pr", "--json", *words).json)
@@ -16,7 +24,9 @@ def test_convert_repo(hub):
 
 def test_check_download_and_pull_requests(hub):
     hub.make("me/m", files_of({"w": torch.ones(3)}))
-    number = hub.pull_request("me/m", {"model.safetensors": save({"w": torch.zeros(3)}), "NOTES.md": b"x"}, description="why")
+    number = hub.pull_request(
+        "me/m", {"model.safetensors": save({"w": torch.zeros(3)}), "NOTES.md": b"x"}, description="why"
+    )
     check("check", hub.run("check", "me/m", number, "--json").json)
     check("download", hub.run("download", "me/m", "--json").json)
     check("pr_list", hub.run("pr", "list", "me/m", "--json").json)

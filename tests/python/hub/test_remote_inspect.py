@@ -1,4 +1,5 @@
-"""Files on the Hub, looked into without being downloaded."""
+"""inspect, scan and compare of files on the Hub without a download."""
+
 import pytest
 import torch
 
@@ -9,12 +10,14 @@ from embedded import Hub, files_of, hub, safe, tied_model  # noqa: F401
 pytestmark = pytest.mark.hostile
 
 
-def test_inspect_scan_and_compare_leave_no_file_behind(hub):
+def test_inspect_scan_and_compare_download_no_file(hub):
     tensors = tied_model()
     hub.make("me/m", files_of(tensors))
     hub.pull_request("me/m", {"model.safetensors": safe(tensors)})
     listed = hub.run("inspect", "hf://me/m/pytorch_model.bin", "--json").json
-    assert {tensor["name"]: tensor["shape"] for tensor in listed["tensors"]} == {name: list(tensor.shape) for name, tensor in tensors.items()}
+    assert {tensor["name"]: tensor["shape"] for tensor in listed["tensors"]} == {
+        name: list(tensor.shape) for name, tensor in tensors.items()
+    }
     assert hub.run("inspect", "hf://me/m", "--json").json["tensors"] == listed["tensors"]
     assert hub.run("inspect", f"{hub.endpoint}/me/m/blob/refs%2Fpr%2F1/model.safetensors").code == 0
     scanned = hub.run("scan", "hf://me/m/pytorch_model.bin", "--json")
@@ -24,7 +27,7 @@ def test_inspect_scan_and_compare_leave_no_file_behind(hub):
     assert not list(hub.home.rglob("*.bin")) and not list(hub.home.rglob("*.safetensors"))
 
 
-def test_what_is_not_there_is_an_error_that_names_it(hub):
+def test_errors_name_the_missing_address(hub):
     hub.make("me/m", {"config.json": b"{}"})
     for address in ("hf://me/m/gone.bin", "hf://me/gone", "hf://me/m@gone/x.bin", "hf://me/m"):
         done = hub.run("inspect", address)
@@ -42,11 +45,11 @@ def test_a_pickle_of_4_gib_is_inspected_and_scanned_with_less_than_1_mib():
         server = embedded_hub.Server(folder / "hub", "--import", folder / "import")
         try:
             hub = Hub(server, folder / "home")
-            for verb, least in (("inspect", "tensors"), ("scan", "files")):
-                sent, asked = (hub.metric(f"depickle_http_{name}_total") for name in ("sent_bytes", "requests"))
-                done = hub.run(verb, "hf://org/big/pytorch_model.bin", "--json")
-                assert done.code == 0 and len(done.json[least]) == (160 if verb == "inspect" else 1), done.err
+            for command, key in (("inspect", "tensors"), ("scan", "files")):
+                sent, requests = (hub.metric(f"depickle_http_{name}_total") for name in ("sent_bytes", "requests"))
+                done = hub.run(command, "hf://org/big/pytorch_model.bin", "--json")
+                assert done.code == 0 and len(done.json[key]) == (160 if command == "inspect" else 1), done.err
                 assert hub.metric("depickle_http_sent_bytes_total") - sent < 1 << 20
-                assert hub.metric("depickle_http_requests_total") - asked < 20
+                assert hub.metric("depickle_http_requests_total") - requests < 20
         finally:
             server.stop()

@@ -1,4 +1,5 @@
-"""One cache for huggingface_hub and depickle: what one has downloaded, the other does not download again."""
+"""huggingface_hub and depickle share one cache: neither downloads files that the other has downloaded."""
+
 import urllib.request
 
 import pytest
@@ -7,7 +8,11 @@ import torch
 pytestmark = pytest.mark.hostile
 
 SNAPSHOT = "import sys; from huggingface_hub import snapshot_download; print(snapshot_download(sys.argv[1]))"
-WARNINGS = "from huggingface_hub import scan_cache_dir; print(len(scan_cache_dir().warnings), sum(repo.nb_files for repo in scan_cache_dir().repos))"
+WARNINGS = """
+from huggingface_hub import scan_cache_dir
+cache = scan_cache_dir()
+print(len(cache.warnings), sum(repo.nb_files for repo in cache.repos))
+"""
 
 
 def sent_bytes(hub):
@@ -39,13 +44,13 @@ def test_depickle_reads_what_python_downloaded(hub, repo):
     done = hub.depickle("download", repo, "--json")
     assert done.code == 0, done.err
     assert done.json["path"] == folder and done.json["downloaded_bytes"] == 0
-    assert sent_bytes(hub) - before < 20_000, "questions and answers, no weights"
+    assert sent_bytes(hub) - before < 20_000, "weights were downloaded"
     offline = hub.depickle("download", repo, HF_HUB_OFFLINE="1")
     assert (offline.code, offline.out.strip()) == (0, folder), offline.err
     assert hub.python(WARNINGS).split()[0] == "0"
 
 
-def test_converting_what_the_cache_holds_downloads_nothing(hub, repo):
+def test_converting_a_cached_model_downloads_nothing(hub, repo):
     hub.python(SNAPSHOT, repo)
     before = sent_bytes(hub)
     done = hub.depickle("convert", repo, "--pr", "--json")

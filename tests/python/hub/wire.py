@@ -1,4 +1,5 @@
-"""The Hub's protocol byte by byte, for what no client of good will sends."""
+"""Sends raw HTTP requests to the Hub, also invalid ones that no real client sends."""
+
 import base64
 import contextlib
 import dataclasses
@@ -10,7 +11,7 @@ import urllib.parse
 
 
 @dataclasses.dataclass
-class Answer:
+class Response:
     status: int
     fields: http.client.HTTPMessage
     body: bytes
@@ -25,7 +26,7 @@ class Answer:
 
 
 def address(url):
-    """The host and port of a Hub."""
+    """Returns the host and port of a Hub."""
     parts = urllib.parse.urlsplit(url)
     return parts.hostname, parts.port
 
@@ -34,26 +35,31 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def ask(url, method, target, body=None, token=None, timeout=60, **fields):
-    """One request over a connection of its own. A body may be bytes, or an iterable that is sent piece by piece in chunks; what cannot be
-    sent to the end still has its answer. An error must be a JSON object, and no error is the Hub's own."""
+def request(url, method, target, body=None, token=None, timeout=60, **fields):
+    """Sends a request on a new connection. An iterable body is sent in chunks.
+
+    If the server closes the connection while the body is sent, its response is still read. Asserts that an error is a
+    JSON object and not a 5xx status.
+    """
     connection = http.client.HTTPConnection(*address(url), timeout=timeout)
     try:
         try:
-            connection.request(method, target, body, bearer(token) | {name.replace("_", "-"): value for name, value in fields.items()})
+            connection.request(
+                method, target, body, bearer(token) | {name.replace("_", "-"): value for name, value in fields.items()}
+            )
         except (BrokenPipeError, ConnectionResetError):
             pass
-        return whole(connection.getresponse(), method)
+        return read_response(connection.getresponse(), method)
     finally:
         connection.close()
 
 
-def whole(response, method="GET"):
-    answer = Answer(response.status, response.headers, response.read())
-    assert answer.status < 500, answer
-    if answer.status >= 400 and answer.body and method != "HEAD":
-        assert isinstance(answer.json["error"], str), answer
-    return answer
+def read_response(response, method="GET"):
+    response = Response(response.status, response.headers, response.read())
+    assert response.status < 500, response
+    if response.status >= 400 and response.body and method != "HEAD":
+        assert isinstance(response.json["error"], str), response
+    return response
 
 
 def head(method, target, *lines, host="hub"):
@@ -61,7 +67,7 @@ def head(method, target, *lines, host="hub"):
 
 
 class Socket:
-    """A connection that sends what it is told to."""
+    """A connection that sends raw bytes."""
 
     def __init__(self, url, timeout=60):
         self.socket = socket.create_connection(address(url), timeout)
@@ -78,19 +84,24 @@ class Socket:
         self.socket.sendall(b"".join(pieces))
 
     def read(self, method="GET"):
-        """The next answer."""
+        """Reads the next response."""
         line = self.stream.readline()
         assert line.startswith(b"HTTP/1.1 "), line
         fields = http.client.parse_headers(self.stream)
-        return Answer(int(line.split()[1]), fields, b"" if method == "HEAD" else self.stream.read(int(fields["Content-Length"])))
+        return Response(
+            int(line.split()[1]), fields, b"" if method == "HEAD" else self.stream.read(int(fields["Content-Length"]))
+        )
 
     def ends(self):
-        """Whether the Hub closes the connection, with nothing more to say."""
+        """Whether the Hub closes the connection without sending more."""
         return self.stream.read(1) == b""
 
 
 def file_line(path, content=b"x", **more):
-    return {"key": "file", "value": {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"} | more}
+    return {
+        "key": "file",
+        "value": {"path": path, "content": base64.b64encode(content).decode(), "encoding": "base64"} | more,
+    }
 
 
 def lfs_line(path, oid, size):
@@ -103,15 +114,22 @@ def commit_body(*lines, header=True, **more):
 
 
 class Repo:
-    """A new repository, and what users do to it over the wire."""
+    """A new repository, and requests to it."""
 
     def __init__(self, server, name, owner="me", **options):
         self.server, self.url, self.name, self.owner = server, server.url, f"{owner}/{name}", owner
-        made = self.api("POST", "/api/repos/create", json.dumps({"name": name} | options).encode())
-        assert made.status == 200, made
+        created = self.api("POST", "/api/repos/create", json.dumps({"name": name} | options).encode())
+        assert created.status == 200, created
 
     def api(self, method, target, body=None, user=None, **fields):
-        return ask(self.url, method, target.replace("{repo}", f"/api/models/{self.name}"), body, self.server.token(user or self.owner), **fields)
+        return request(
+            self.url,
+            method,
+            target.replace("{repo}", f"/api/models/{self.name}"),
+            body,
+            self.server.token(user or self.owner),
+            **fields,
+        )
 
     def post(self, body, revision="main", user=None, **fields):
         """Sends a commit."""
@@ -124,28 +142,37 @@ class Repo:
         return self.api("GET", "{repo}/revision/" + revision).json["sha"]
 
     def files(self, revision="main"):
-        return sorted(entry["path"] for entry in self.api("GET", f"{{repo}}/tree/{revision}?recursive=true").json if entry["type"] == "file")
+        return sorted(
+            entry["path"]
+            for entry in self.api("GET", f"{{repo}}/tree/{revision}?recursive=true").json
+            if entry["type"] == "file"
+        )
 
     def content(self, path, revision="main", user=None):
         return self.api("GET", f"/{self.name}/resolve/{revision}/{urllib.parse.quote(path)}", user=user)
 
     def upload(self, content, oid, user=None):
-        """An LFS object, through the batch and its address."""
-        batch = self.api("POST", f"/{self.name}.git/info/lfs/objects/batch", json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": len(content)}]}).encode(), user).json
+        """Uploads an LFS object with a batch request."""
+        batch = self.api(
+            "POST",
+            f"/{self.name}.git/info/lfs/objects/batch",
+            json.dumps({"operation": "upload", "objects": [{"oid": oid, "size": len(content)}]}).encode(),
+            user,
+        ).json
         href = batch["objects"][0]["actions"]["upload"]["href"]
-        return ask(self.url, "PUT", href.removeprefix(self.url), content)
+        return request(self.url, "PUT", href.removeprefix(self.url), content)
 
 
 def memory_bytes(process, field="VmRSS"):
-    """Of a process: what is resident (VmRSS), or the most that was (VmHWM)."""
+    """Returns the resident memory of a process (VmRSS) or its peak (VmHWM)."""
     lines = pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(field))
 
 
 @contextlib.contextmanager
-def grows_by_less_than(process, most_bytes):
-    """At no time within the block."""
-    pathlib.Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # from here on the peak is counted anew
+def grows_by_less_than(process, max_bytes):
+    """Asserts that the peak of memory in the block is less than `max_bytes` above its start."""
+    pathlib.Path(f"/proc/{process.pid}/clear_refs").write_text("5")  # resets the peak
     before = memory_bytes(process)
     yield
-    assert memory_bytes(process, "VmHWM") - before < most_bytes
+    assert memory_bytes(process, "VmHWM") - before < max_bytes

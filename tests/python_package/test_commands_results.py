@@ -1,4 +1,4 @@
-"""The program's commands as functions: what they return."""
+"""The program's commands as functions: results."""
 import dataclasses
 import json
 import os
@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 import depickle
 from depickle import _results
-from jobs import bits, checkpoint, converted_as  # noqa: F401
+from command_helpers import bits, checkpoint, converted_as  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests/python"), str(ROOT / "tests/python/hub")]
@@ -20,7 +20,7 @@ sys.path += [str(ROOT / "tests/python"), str(ROOT / "tests/python/hub")]
 from embedded import safe  # noqa: E402
 
 
-def test_convert_says_what_it_did_and_the_tensors_are_the_same_to_the_bit(checkpoint):
+def test_convert_returns_a_report_and_the_tensors_are_identical(checkpoint):
     result = depickle.convert(checkpoint)
     (file,) = result.files
     assert result.outcome == "written" and (file.tensors, file.identical) == (2, 2)
@@ -30,7 +30,7 @@ def test_convert_says_what_it_did_and_the_tensors_are_the_same_to_the_bit(checkp
     assert converted_as(checkpoint, file.target)
 
 
-def test_the_options_of_convert_reach_the_program(checkpoint, tmp_path):
+def test_options_of_convert_are_passed_to_the_program(checkpoint, tmp_path):
     target = tmp_path / "-x.safetensors"
     options = {"align": 4096, "tied": "copy", "root": "state_dict", "checksums": False, "durable": False}
     options["receipt"] = tmp_path / "receipt.json"
@@ -46,7 +46,7 @@ def test_the_options_of_convert_reach_the_program(checkpoint, tmp_path):
         assert set(load_file(target)) == {kept}
 
 
-def test_a_receipt_that_no_longer_holds_is_false_and_names_the_flaw(checkpoint, tmp_path):
+def test_verify_is_false_after_a_change_and_names_the_file(checkpoint, tmp_path):
     depickle.convert(checkpoint, tmp_path / "x.safetensors", receipt=tmp_path / "receipt.json")
     assert depickle.verify(tmp_path / "receipt.json")
     with open(tmp_path / "x.safetensors", "r+b") as file:
@@ -56,14 +56,14 @@ def test_a_receipt_that_no_longer_holds_is_false_and_names_the_flaw(checkpoint, 
     assert not broken and not broken.proven and broken.flaws[0].file == "x.safetensors"
 
 
-def test_nothing_to_do_is_an_outcome(tmp_path):
+def test_convert_with_nothing_to_do_is_a_result(tmp_path):
     (tmp_path / "model.safetensors").write_bytes(safe({"a": torch.ones(2)}, None))
     result = depickle.convert(tmp_path / "model.safetensors")
     assert result.outcome == "nothing-to-do" and result.already[0].file == "model.safetensors"
     assert depickle.convert(tmp_path).outcome == "nothing-to-do"
 
 
-def test_compare_is_true_for_the_same_model_and_lists_what_differs(checkpoint, tmp_path):
+def test_compare_is_true_for_identical_models_and_lists_differences(checkpoint, tmp_path):
     depickle.convert(checkpoint, tmp_path / "same.safetensors")
     assert depickle.compare(checkpoint, tmp_path / "same.safetensors")
     torch.save({"weight": torch.ones(20, 30, dtype=torch.float16), "new": torch.ones(1)}, tmp_path / "other.pt")
@@ -81,7 +81,7 @@ class Evil:
         return os.system, (f"touch '{self.marker}'",)
 
 
-def test_scan_tells_code_and_runs_nothing(checkpoint, tmp_path):
+def test_scan_reports_code_and_does_not_run_it(checkpoint, tmp_path):
     assert depickle.scan(checkpoint) and depickle.scan(checkpoint).verdict == "tensors-only"
     torch.save({"w": torch.ones(3), "evil": Evil(tmp_path / "marker")}, tmp_path / "evil.pt")
     (tmp_path / "noise.bin").write_bytes(b"\x80\x04noise")
@@ -96,8 +96,8 @@ def test_scan_tells_code_and_runs_nothing(checkpoint, tmp_path):
 
 
 def test_inspect_lists_the_tensors(checkpoint):
-    seen = depickle.inspect(str(checkpoint))
-    assert [(each.name, each.dtype, each.shape) for each in seen.tensors][0] == ("weight", "F32", [20, 30])
+    result = depickle.inspect(str(checkpoint))
+    assert [(each.name, each.dtype, each.shape) for each in result.tensors][0] == ("weight", "F32", [20, 30])
     assert depickle.inspect(checkpoint, root=".").leftovers[0].description == "int 3"
 
 
@@ -115,24 +115,24 @@ def test_results_have_the_fields_of_json_md():
     }
     for form, kind in kinds.items():
         assert fields(kind) == set(documented[form]) - {"schema"}, form
-        assert_same_fields(_results.made(kind, documented[form]), documented[form])
+        assert_same_fields(_results.from_json(kind, documented[form]), documented[form])
 
 
 def fields(kind):
     return {field.name.rstrip("_") for field in dataclasses.fields(kind)} - {"json"}
 
 
-def assert_same_fields(made, written):
-    """Lists of objects are compared by the union of their keys."""
-    for name in fields(type(made)):
-        value = getattr(made, name, None)
+def assert_same_fields(result, documented):
+    """Compares lists of objects by the union of their keys."""
+    for name in fields(type(result)):
+        value = getattr(result, name, None)
         if isinstance(value, list) and value and dataclasses.is_dataclass(value[0]):
-            assert fields(type(value[0])) == set().union(*written[name]), name
-            for each, form in zip(value, written[name], strict=True):
+            assert fields(type(value[0])) == set().union(*documented[name]), name
+            for each, form in zip(value, documented[name], strict=True):
                 assert_same_fields(each, form)
 
 
-def test_paths_are_what_python_takes_for_paths(checkpoint, tmp_path, monkeypatch):
+def test_paths_may_be_any_path_of_python(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")
     odd = tmp_path / "ünï — 模型.pt"
     odd.write_bytes(checkpoint.read_bytes())

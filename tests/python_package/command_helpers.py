@@ -1,4 +1,4 @@
-"""What tests of the jobs (the program's commands as functions) share."""
+"""Helpers for tests of the program's commands as functions."""
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,14 +16,14 @@ def checkpoint(tmp_path):
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """Puts a shell script in the program's place."""
-    def make(script):
+    """Replaces the program by a shell script."""
+    def replace(script):
         program = tmp_path / "fake"
         program.write_text("#!/bin/sh\n" + script)
         program.chmod(0o755)
         monkeypatch.setattr(_program, "_BUNDLED", str(tmp_path / "missing"))
         monkeypatch.setenv("DEPICKLE_PROGRAM", str(program))
-    return make
+    return replace
 
 
 def bits(tensor):

@@ -1,19 +1,20 @@
-"""Many browsers at once, on one thread: just enough HTTP/1.1 for the page's API."""
+"""An asyncio client of the page's API, so that one thread can run many. Implements the required part of HTTP/1.1."""
+
 import asyncio
 import json
 import time
 
 
-class Ended(Exception):
-    """The server went away."""
+class Disconnected(Exception):
+    """The server closed the connection."""
 
 
 async def _head(reader):
     line = await reader.readline()
     if not line:
-        raise Ended
+        raise Disconnected
     status, headers = int(line.split()[1]), {}
-    while (line := (await reader.readline()).strip()):
+    while line := (await reader.readline()).strip():
         name, _, value = line.decode("latin-1").partition(":")
         headers[name.lower()] = value.strip()
     return status, headers
@@ -26,7 +27,7 @@ async def _chunks(reader):
 
 
 class Browser:
-    """A visitor with a cookie of its own. Requests go over one connection, in turn."""
+    """A visitor with its own cookie. Its requests use one connection, one after the other."""
 
     def __init__(self, port):
         self.port, self.cookie, self.connection = port, None, None
@@ -40,8 +41,8 @@ class Browser:
             lines += ["Content-Type: application/json", f"Content-Length: {len(content)}"]
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
 
-    async def ask(self, method, path, body=None):
-        """(status, the body: JSON where it is)."""
+    async def request(self, method, path, body=None):
+        """Returns (status, body); a JSON body is parsed."""
         try:
             if self.connection is None:
                 self.connection = await asyncio.open_connection("127.0.0.1", self.port)
@@ -53,19 +54,19 @@ class Browser:
             else:
                 content = await reader.readexactly(int(headers.get("content-length", 0)))
         except (OSError, EOFError):
-            raise Ended from None
+            raise Disconnected from None
         if "set-cookie" in headers:
             self.cookie = headers["set-cookie"].split(";")[0]
         if headers.get("connection", "").lower() == "close":
-            self.leave()
+            self.close()
         return status, json.loads(content) if "json" in headers.get("content-type", "") else content
 
     async def watch(self, job, opened=lambda: None):
-        """Each event of a job as (name, data, time of arrival), until its end. `opened` is called when the stream is there."""
+        """Yields each event of a job as (name, data, time), until its end. Calls opened() when the stream starts."""
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 22)
         except OSError:
-            raise Ended from None
+            raise Disconnected from None
         try:
             writer.write(self._request("GET", f"/api/v1/jobs/{job}/events"))
             status, headers = await _head(reader)
@@ -74,17 +75,21 @@ class Browser:
             text = b""
             async for piece in _chunks(reader):
                 text += piece
-                *whole, text = text.split(b"\n\n")
-                for event in whole:
-                    fields = dict(line.split(": ", 1) for line in event.decode().splitlines() if line and line[0] != ":" and ": " in line)
+                *complete, text = text.split(b"\n\n")
+                for event in complete:
+                    fields = dict(
+                        line.split(": ", 1)
+                        for line in event.decode().splitlines()
+                        if line and line[0] != ":" and ": " in line
+                    )
                     if "data" in fields:
                         yield fields["event"], json.loads(fields["data"]), time.monotonic()
         except (OSError, EOFError):
-            raise Ended from None
+            raise Disconnected from None
         finally:
             writer.close()
 
-    def leave(self):
+    def close(self):
         if self.connection:
             self.connection[1].close()
         self.connection = None

@@ -1,4 +1,4 @@
-"""The program's commands as functions: their progress, and what is left when work is broken off."""
+"""The program's commands as functions: progress and interruption."""
 import os
 import pathlib
 import signal
@@ -12,7 +12,7 @@ import torch
 
 import depickle
 import fresh
-from jobs import checkpoint, converted_as  # noqa: F401
+from command_helpers import checkpoint, converted_as  # noqa: F401
 
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests/python"), str(ROOT / "tests/python/hub")]
@@ -28,18 +28,18 @@ def large():
         yield folder
 
 
-def processes_about(folder):
-    """Running programs that name the folder in their words; this one does not."""
+def processes_with_argument(folder):
+    """Returns the ids of processes with the folder in their arguments."""
     found = []
-    for words in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    for cmdline in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found += [words.parent.name] if os.fsencode(folder) in words.read_bytes() else []
+            found += [cmdline.parent.name] if os.fsencode(folder) in cmdline.read_bytes() else []
         except OSError:
-            pass  # it has ended
+            pass  # the process has exited
     return found
 
 
-def test_a_function_hears_each_phase_to_its_end(checkpoint, tmp_path):
+def test_a_function_receives_all_phases(checkpoint, tmp_path):
     steps = []
     depickle.convert(checkpoint, tmp_path / "x.safetensors", progress=steps.append)
     assert {step.phase for step in steps} >= {"write", "compare"} and steps[-1].done_bytes == steps[-1].total_bytes > 0
@@ -48,24 +48,24 @@ def test_a_function_hears_each_phase_to_its_end(checkpoint, tmp_path):
     assert steps[-1].phase == "compare" and steps[-1].done_bytes == steps[-1].total_bytes > 0
 
 
-def test_bars_of_tqdm(checkpoint, tmp_path, capfd):
+def test_progress_bars_of_tqdm(checkpoint, tmp_path, capfd):
     from tqdm import tqdm
     with tqdm(total=None, disable=False) as bar:
         depickle.convert(checkpoint, tmp_path / "x.safetensors", progress=bar)
         assert bar.n == bar.total > 0 and not bar.disable
-    made = []
+    created = []
 
     class Bar(tqdm):
-        def __init__(self, *words, **options):
-            super().__init__(*words, **options)
-            made.append(self)
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            created.append(self)
 
         def close(self):
             self.closed = True
             super().close()
 
     depickle.convert(checkpoint, tmp_path / "x.safetensors", force=True, progress=Bar)
-    assert len(made) == 1 and made[0].closed and made[0].n == made[0].total > 0
+    assert len(created) == 1 and created[0].closed and created[0].n == created[0].total > 0
     capfd.readouterr()
     depickle.convert(checkpoint, tmp_path / "x.safetensors", force=True, progress=True)
     assert "100%" in capfd.readouterr().err
@@ -81,21 +81,21 @@ def test_bars_of_tqdm(checkpoint, tmp_path, capfd):
     assert simple.n == simple.total > 0
 
 
-def test_an_exception_in_a_callback_stops_the_work_and_comes_back(large):
-    class Mine(Exception):
+def test_an_exception_in_a_callback_stops_the_program_and_is_raised(large):
+    class CallbackError(Exception):
         pass
 
-    def refuse(step):
-        raise Mine(step.phase)
+    def fail(step):
+        raise CallbackError(step.phase)
 
     (large / "out.safetensors").write_text("the old file")
     descriptors = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(Mine, match="write"):
-        depickle.convert(large / "large.pt", large / "out.safetensors", force=True, progress=refuse)
+    with pytest.raises(CallbackError, match="write"):
+        depickle.convert(large / "large.pt", large / "out.safetensors", force=True, progress=fail)
     assert (large / "out.safetensors").read_text() == "the old file"
     (large / "out.safetensors").unlink()
     assert [path.name for path in large.iterdir()] == ["large.pt"]
-    assert processes_about(large) == [] and len(os.listdir("/proc/self/fd")) == descriptors
+    assert processes_with_argument(large) == [] and len(os.listdir("/proc/self/fd")) == descriptors
 
 
 SCRIPT = """
@@ -107,24 +107,26 @@ except KeyboardInterrupt:
 """
 
 
-@pytest.mark.parametrize("interrupt", [os.kill, os.killpg], ids=["the process", "its group, as a terminal does"])
-def test_ctrl_c_is_keyboard_interrupt_and_leaves_nothing(large, interrupt):
-    words = [sys.executable, "-c", SCRIPT, large / "large.pt", large / "out.safetensors"]
-    script = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True, env=fresh.environment())
+@pytest.mark.parametrize("interrupt", [os.kill, os.killpg], ids=["process", "process group"])
+def test_ctrl_c_raises_keyboard_interrupt_and_leaves_no_files(large, interrupt):
+    command = [sys.executable, "-c", SCRIPT, large / "large.pt", large / "out.safetensors"]
+    script = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, start_new_session=True, env=fresh.environment()
+    )
     try:
         assert script.stdout.readline() == "write\n"
-        (program,) = {int(pid) for pid in processes_about(large)} - {script.pid}
-        assert os.getpgid(program) != script.pid  # a terminal's Ctrl-C would come twice, which kills
+        (program,) = {int(pid) for pid in processes_with_argument(large)} - {script.pid}
+        assert os.getpgid(program) != script.pid  # else a terminal's Ctrl-C reaches it twice and kills it
         interrupt(script.pid, signal.SIGINT)
         out, _ = script.communicate(timeout=60)
     finally:
         script.kill()
         script.communicate()
     assert out.splitlines()[-1] == "interrupted" and script.returncode == 0
-    assert [path.name for path in large.iterdir()] == ["large.pt"] and processes_about(large) == []
+    assert [path.name for path in large.iterdir()] == ["large.pt"] and processes_with_argument(large) == []
 
 
-def test_other_threads_go_on_and_jobs_run_side_by_side(checkpoint, tmp_path):
+def test_commands_run_concurrently_in_threads(checkpoint, tmp_path):
     results, turns = {}, 0
 
     def work(number):

@@ -8,6 +8,8 @@ import pytest
 from limits_server import TEXT, bearer_line, large, own_server, repo, works_afterwards  # noqa: F401
 from wire import Socket, commit_body, file_line, head, request
 
+pytestmark = pytest.mark.hostile
+
 
 HEADS = {
     "a header of 64 KB": (head("GET", "/healthz", "X: " + "y" * 65_536), 431),

@@ -9,8 +9,6 @@ kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev
 # What the tests need beyond that.
 kTestPackages=(pkg-config:pkg-config clang-format-19:clang-format-19 ccache:ccache python3:python3 libgtest-dev
   libgmock-dev git-lfs:git-lfs chromium:chromium tsc:node-typescript mandoc)
-# What only `./test --all` needs.
-kTidyPackages=(clang-tidy-19:clang-tidy-19)
 
 is_installed() {
   if [[ $1 == *:* ]]; then

@@ -71,7 +71,7 @@ TEST(RemoteArchive, IsScannedWithoutItsStorages) {
   scan::Scan seen = scan::scan_pickles(source);
   EXPECT_EQ(seen.verdict, scan::Verdict::tensors_only);
   EXPECT_LT(source->reads(), 30u) << "not every storage";
-  EXPECT_THAT(seen.notes, testing::Contains(HasSubstr("only a download shows")));
+  EXPECT_THAT(seen.notes, testing::Contains(HasSubstr("download it to scan all of its bytes")));
   EXPECT_EQ(
       scan::scan_pickles(std::make_shared<RemoteSource>(torch_zip(call("posix", "system", {text("x")}), {}))).verdict,
       scan::Verdict::has_code);

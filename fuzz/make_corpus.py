@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the seed corpus: fuzz/corpus/TARGET/NAME, small files of every kind that the targets read. Needs torch and numpy (build/venv).
-Names and kinds are the same in every run; torch's legacy files are not, since their keys are addresses.
+"""Writes the seed corpus: fuzz/corpus/TARGET/NAME, small files of every kind that the targets read.
+
+Needs torch and numpy (build/venv). Every run writes the same files, except for torch's legacy files, whose keys are
+addresses.
 
 usage: make_corpus.py [FOLDER]   default: corpus beside this script
 """
+
 import argparse
 import collections
 import io
@@ -25,8 +28,8 @@ sys.dont_write_bytecode = True
 import pickles  # noqa: E402
 import zips  # noqa: E402
 
-
 # safetensors
+
 
 def safetensors(header, data=b"", padding=0):
     text = (header if isinstance(header, str) else json.dumps(header, separators=(",", ":"))).encode() + b" " * padding
@@ -37,8 +40,30 @@ def entry(dtype, shape, begin, end):
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-BITS = {"BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-        "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32, "F32": 32, "C64": 64, "F64": 64, "I64": 64, "U64": 64}
+BITS = {
+    "BOOL": 8,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E4M3FNUZ": 8,
+    "F8_E5M2FNUZ": 8,
+    "I16": 16,
+    "U16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "I32": 32,
+    "U32": 32,
+    "F32": 32,
+    "C64": 64,
+    "F64": 64,
+    "I64": 64,
+    "U64": 64,
+}
 
 
 def every_dtype():
@@ -46,36 +71,68 @@ def every_dtype():
     for dtype, bits in BITS.items():
         header[dtype.lower()] = entry(dtype, [2, 4], at, at + bits)
         at += bits
-    return safetensors(header, bytes(range(256)) * (at // 256 + 1))[:8 + len(json.dumps(header, separators=(",", ":"))) + at]
+    return safetensors(header, bytes(range(256)) * (at // 256 + 1))[
+        : 8 + len(json.dumps(header, separators=(",", ":"))) + at
+    ]
 
 
 def headers():
     numbers = bytes(range(120))
     one = entry("F32", [2, 3], 0, 24)
     yield "one", safetensors({"w": one}, numbers[:24])
-    yield "two-and-metadata", safetensors({"__metadata__": {"format": "pt", "b": "a"}, "a": one, "c": entry("BF16", [3], 24, 30)}, numbers[:30], padding=3)
+    yield "two-and-metadata", safetensors(
+        {"__metadata__": {"format": "pt", "b": "a"}, "a": one, "c": entry("BF16", [3], 24, 30)}, numbers[:30], padding=3
+    )
     yield "empty", safetensors({})
     yield "metadata-only", safetensors({"__metadata__": {}})
     yield "scalar-and-empty", safetensors({"s": entry("I64", [], 0, 8), "e": entry("F16", [0, 4], 8, 8)}, numbers[:8])
     yield "every-dtype", every_dtype()
-    yield "three-dimensions", safetensors({"x": entry("I16", [2, 3, 5], 0, 60), "y": entry("U8", [3, 4, 5], 60, 120)}, numbers)
-    yield "escapes", safetensors('{"\\u00e9\\n\\ud83d\\ude00":{"shape":[1],"dtype":"U8","data_offsets":[0,1]}, "\\u0000":{"data_offsets":[1,2],"dtype":"I8","shape":[1]}}', b"ab")
+    yield "three-dimensions", safetensors(
+        {"x": entry("I16", [2, 3, 5], 0, 60), "y": entry("U8", [3, 4, 5], 60, 120)}, numbers
+    )
+    yield "escapes", safetensors(
+        '{"\\u00e9\\n\\ud83d\\ude00":{"shape":[1],"dtype":"U8","data_offsets":[0,1]},'
+        ' "\\u0000":{"data_offsets":[1,2],"dtype":"I8","shape":[1]}}',
+        b"ab",
+    )
     yield "as-array", safetensors('{"w":["F32",[1],[0,4]]}', numbers[:4])
-    yield "unknown-fields", safetensors('{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":[1e2,-0.5,null,{"a":[true]}]},"__metadata__":null}', numbers[:4])
+    yield "unknown-fields", safetensors(
+        '{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"more":[1e2,-0.5,null,{"a":[true]}]},'
+        '"__metadata__":null}',
+        numbers[:4],
+    )
     yield "unsorted", safetensors({"b": entry("U8", [2], 4, 6), "a": entry("F32", [1], 0, 4)}, numbers[:6])
     yield "hole", safetensors({"a": entry("U8", [2], 0, 2), "b": entry("U8", [2], 4, 6)}, numbers[:6])
-    yield "twice", safetensors('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"a")
+    yield "twice", safetensors(
+        '{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}',
+        b"a",
+    )
     yield "overflow", safetensors({"a": entry("F32", [2**32, 2**32], 0, 4)}, b"aaaa")
     yield "git-lfs", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 134\n"
-    yield "index", json.dumps({"metadata": {"total_size": 24}, "weight_map": {"a": "model-00001-of-00002.safetensors", "b.c": "sub/model-00002-of-00002.safetensors"}}, indent=2).encode() + b"\n"
-    yield "index-raw-metadata", b'{"weight_map":{"a":"x.bin"},"metadata":{"total_size":1.5e3,"k":[1,{"v":null}]},"more":0}'
+    yield (
+        "index",
+        json.dumps(
+            {
+                "metadata": {"total_size": 24},
+                "weight_map": {"a": "model-00001-of-00002.safetensors", "b.c": "sub/model-00002-of-00002.safetensors"},
+            },
+            indent=2,
+        ).encode()
+        + b"\n",
+    )
+    yield (
+        "index-raw-metadata",
+        b'{"weight_map":{"a":"x.bin"},"metadata":{"total_size":1.5e3,"k":[1,{"v":null}]},"more":0}',
+    )
     yield "index-leaves-folder", b'{"weight_map":{"a":"../x.bin"}}'
 
 
 # pickles
 
+
 class Point:
     """A class of the author's own."""
+
     def __init__(self):
         self.x = 1
 
@@ -85,10 +142,52 @@ Point.__module__, Point.__qualname__ = "model", "Point"
 
 def by_hand():
     text, integer, named, call, stream = pickles.text, pickles.integer, pickles.named, pickles.call, pickles.stream
-    yield "every-number", stream(pickles.tuple_of(b"I01\n", b"I-4\n", b"L12345678901234567890123L\n", b"F1.5\n", b"G\x7f\xf8\0\0\0\0\0\1", b"M\1\2", integer(-5), b"\x8a\2\0\x80", b"\x8b\1\0\0\0\x80", b"\x88\x89N"), 5)
-    yield "every-text", stream(pickles.tuple_of(b"S'a\\x41\\n'\n", b"V\\u00e9\n", b"T\2\0\0\0ab", b"U\1c", text("d"), b"\x8c\1e", b"\x8d\1\0\0\0\0\0\0\0f", b"B\1\0\0\0g", b"C\1h", b"\x8e\1\0\0\0\0\0\0\0i", b"\x96\1\0\0\0\0\0\0\0j\x98"), 5)
+    yield "every-number", stream(
+        pickles.tuple_of(
+            b"I01\n",
+            b"I-4\n",
+            b"L12345678901234567890123L\n",
+            b"F1.5\n",
+            b"G\x7f\xf8\0\0\0\0\0\1",
+            b"M\1\2",
+            integer(-5),
+            b"\x8a\2\0\x80",
+            b"\x8b\1\0\0\0\x80",
+            b"\x88\x89N",
+        ),
+        5,
+    )
+    yield "every-text", stream(
+        pickles.tuple_of(
+            b"S'a\\x41\\n'\n",
+            b"V\\u00e9\n",
+            b"T\2\0\0\0ab",
+            b"U\1c",
+            text("d"),
+            b"\x8c\1e",
+            b"\x8d\1\0\0\0\0\0\0\0f",
+            b"B\1\0\0\0g",
+            b"C\1h",
+            b"\x8e\1\0\0\0\0\0\0\0i",
+            b"\x96\1\0\0\0\0\0\0\0j\x98",
+        ),
+        5,
+    )
     yield "every-container", stream(b"(lp0\nK\1a(K\2K\3e0(d(K\4K\5u\x87q\2\x8f(K\6\x90(K\7\x91\x85\x94h\2\x86", 4)
-    yield "every-call", stream(pickles.tuple_of(b"(imodel\nPoint\n", b"(" + named("model", "Point") + b"K\1o", named("model", "Point") + b")R", named("model", "Point") + b")\x81}b", named("model", "Point") + b")}\x92", text("model") + text("f") + b"\x93", b"\x82\1\x83\1\0\x84\1\0\0\0", b"P0\n", b"K\1Q"), 4)
+    yield "every-call", stream(
+        pickles.tuple_of(
+            b"(imodel\nPoint\n",
+            b"(" + named("model", "Point") + b"K\1o",
+            named("model", "Point") + b")R",
+            named("model", "Point") + b")\x81}b",
+            named("model", "Point") + b")}\x92",
+            text("model") + text("f") + b"\x93",
+            b"\x82\1\x83\1\0\x84\1\0\0\0",
+            b"P0\n",
+            b"K\1Q",
+        ),
+        4,
+    )
     yield "memo", stream(b"]q\0r\1\0\0\0p7\n\x94h\0j\1\0\0\0g7\n\x87\x87", 4)
     yield "cycle", stream(b"]q\0h\0a")
     yield "object-is-its-own-state", stream(named("model", "Point") + b")\x81q\0h\0b")
@@ -106,7 +205,14 @@ def by_hand():
 
 
 def written():
-    value = {"a": [1, -1, 2**40, 2**70, 1.5, None, True], "b": ("x", b"y", "\u00e9"), "c": {1, 2}, "d": frozenset([3]), "e": bytearray(b"z"), 5: collections.OrderedDict(k=1)}
+    value = {
+        "a": [1, -1, 2**40, 2**70, 1.5, None, True],
+        "b": ("x", b"y", "\u00e9"),
+        "c": {1, 2},
+        "d": frozenset([3]),
+        "e": bytearray(b"z"),
+        5: collections.OrderedDict(k=1),
+    }
     for protocol in range(6):
         yield f"python-{protocol}", pickle.dumps(value, protocol)
         yield f"object-{protocol}", pickle.dumps([numpy.float32(1), slice(1, 2), range(3)], protocol)
@@ -114,8 +220,10 @@ def written():
 
 # torch
 
+
 class Tiny(torch.nn.Module):
     """A whole module: its class is code."""
+
     def __init__(self):
         super().__init__()
         self.a = torch.nn.Linear(2, 2)
@@ -128,24 +236,58 @@ Tiny.__module__, Tiny.__qualname__ = "model", "Tiny"
 def checkpoints():
     base = torch.arange(12, dtype=torch.float32)
     yield "state-dict", collections.OrderedDict(w=base.view(3, 4), b=torch.tensor([1, 2]))
-    yield "views", {"t": base.view(3, 4).t(), "e": base[:1].expand(3), "p": base[2:5], "s": base[::2], "whole": base, "z": base[:0], "n": torch.tensor(1.5, dtype=torch.float64)}
-    yield "flags", {"c": torch.tensor([1 + 2j, 3j]).conj(), "n": torch.tensor([1 + 2j]).conj().imag, "h": base[:2].half(), "bf": base[:2].bfloat16()}
-    yield "small-dtypes", {"f8": base[:3].to(torch.float8_e4m3fn), "f4": torch.tensor([18, 52], dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "o": torch.tensor([True]), "u": torch.tensor([7], dtype=torch.uint16)}
+    yield "views", {
+        "t": base.view(3, 4).t(),
+        "e": base[:1].expand(3),
+        "p": base[2:5],
+        "s": base[::2],
+        "whole": base,
+        "z": base[:0],
+        "n": torch.tensor(1.5, dtype=torch.float64),
+    }
+    yield "flags", {
+        "c": torch.tensor([1 + 2j, 3j]).conj(),
+        "n": torch.tensor([1 + 2j]).conj().imag,
+        "h": base[:2].half(),
+        "bf": base[:2].bfloat16(),
+    }
+    yield "small-dtypes", {
+        "f8": base[:3].to(torch.float8_e4m3fn),
+        "f4": torch.tensor([18, 52], dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+        "o": torch.tensor([True]),
+        "u": torch.tensor([7], dtype=torch.uint16),
+    }
     yield "parameter", {"p": torch.nn.Parameter(base[:2]), "tied": torch.nn.Parameter(base[:2])}
-    yield "training", {"state_dict": {"w": base[:2]}, "optimizer": {"state": {0: {"m": base[:2]}}, "param_groups": [{"lr": 0.1}]}, "epoch": 3}
-    yield "unsupported", {"q": torch.quantize_per_tensor(base[:2], 0.1, 0, torch.qint8), "s": base[:2].to_sparse(), "z": torch.tensor([1j], dtype=torch.complex128)}
+    yield "training", {
+        "state_dict": {"w": base[:2]},
+        "optimizer": {"state": {0: {"m": base[:2]}}, "param_groups": [{"lr": 0.1}]},
+        "epoch": 3,
+    }
+    yield "unsupported", {
+        "q": torch.quantize_per_tensor(base[:2], 0.1, 0, torch.qint8),
+        "s": base[:2].to_sparse(),
+        "z": torch.tensor([1j], dtype=torch.complex128),
+    }
     yield "two-models", {"model": {"w": base[:1]}, "net": {"w": base[:1]}}
     yield "list", [base[:2], {"x": (base[2:4], 1)}]
     yield "bare-tensor", base[:3]
 
 
 def numpy_pickles():
-    arrays = {"a": numpy.arange(6, dtype="<f4").reshape(2, 3), "big": numpy.array([1, 2], dtype=">i2"), "f": numpy.asfortranarray(numpy.arange(6).reshape(2, 3)), "s": numpy.float64(1), "o": numpy.array([None])}
+    arrays = {
+        "a": numpy.arange(6, dtype="<f4").reshape(2, 3),
+        "big": numpy.array([1, 2], dtype=">i2"),
+        "f": numpy.asfortranarray(numpy.arange(6).reshape(2, 3)),
+        "s": numpy.float64(1),
+        "o": numpy.array([None]),
+    }
     for protocol in (2, 4, 5):
         yield f"numpy-{protocol}", pickle.dumps(arrays, protocol)
     yield "inline-storage", pickle.dumps({"t": torch.arange(3.0)}, 2)
     old = saved(torch.arange(2.0).untyped_storage(), _use_new_zipfile_serialization=False)
-    yield "load-from-bytes", pickles.stream(pickles.call("torch.storage", "_load_from_bytes", b"B" + struct.pack("<I", len(old)) + old), 3)
+    yield "load-from-bytes", pickles.stream(
+        pickles.call("torch.storage", "_load_from_bytes", b"B" + struct.pack("<I", len(old)) + old), 3
+    )
 
 
 def saved(value, **options):
@@ -157,8 +299,15 @@ def saved(value, **options):
 def packed(file):
     """A torch zip packed again without torch's padding."""
     import zipfile
+
     with zipfile.ZipFile(io.BytesIO(file)) as archive:
-        return zips.archive([zips.Entry(info.filename, archive.read(info)) for info in archive.infolist() if not info.filename.endswith(("serialization_id", ".format_version", ".storage_alignment"))])
+        return zips.archive(
+            [
+                zips.Entry(info.filename, archive.read(info))
+                for info in archive.infolist()
+                if not info.filename.endswith(("serialization_id", ".format_version", ".storage_alignment"))
+            ]
+        )
 
 
 def containers():
@@ -169,8 +318,12 @@ def containers():
     yield "zip-protocol-5", packed(saved({"w": torch.arange(2.0)}, pickle_protocol=5))
     yield "legacy-protocol-4", saved({"w": torch.arange(2.0)}, pickle_protocol=4, _use_new_zipfile_serialization=False)
     one = pickles.one_tensor()
-    yield "zip-big-endian", zips.archive([zips.Entry("m/data.pkl", one), zips.Entry("m/byteorder", b"big"), zips.Entry("m/data/0", bytes(range(24)))])
-    yield "zip-deflated", zips.archive([zips.Entry("m/data.pkl", one, zips.DEFLATED), zips.Entry("m/data/0", bytes(24), zips.DEFLATED)])
+    yield "zip-big-endian", zips.archive(
+        [zips.Entry("m/data.pkl", one), zips.Entry("m/byteorder", b"big"), zips.Entry("m/data/0", bytes(range(24)))]
+    )
+    yield "zip-deflated", zips.archive(
+        [zips.Entry("m/data.pkl", one, zips.DEFLATED), zips.Entry("m/data/0", bytes(24), zips.DEFLATED)]
+    )
     yield "zip-system", zips.checkpoint(pickles.stream(pickles.call("os", "system", pickles.text("true"))), [])
     yield "zip-outside", zips.checkpoint(pickles.one_tensor(strides=(3, 2)), [bytes(24)])
     yield "zip-module", packed(saved_module())
@@ -180,12 +333,28 @@ def containers():
 
 def tar_checkpoint():
     """As torch 0.1 wrote in 2016, without the empty blocks at the end."""
-    integer, text, named, tuple_of, stream = pickles.integer, pickles.text, pickles.named, pickles.tuple_of, pickles.stream
+    integer, text, named, tuple_of, stream = (
+        pickles.integer,
+        pickles.text,
+        pickles.named,
+        pickles.tuple_of,
+        pickles.stream,
+    )
     members = {
-        "storages": stream(integer(1)) + stream(tuple_of(integer(1), text("cpu"), named("torch", "FloatStorage"))) + struct.pack("<q", 6) + bytes(range(24))
-        + stream(b"]" + tuple_of(integer(2), integer(1), integer(1), integer(3)) + b"a"),
-        "tensors": stream(integer(2)) + stream(tuple_of(integer(10), integer(1), named("torch", "FloatTensor"))) + struct.pack("<ii5q", 2, 0, 2, 3, 3, 1, 0)
-        + stream(tuple_of(integer(11), integer(2), named("torch", "FloatTensor"))) + struct.pack("<ii3q", 1, 0, 3, 1, 0),
+        "storages": (
+            stream(integer(1))
+            + stream(tuple_of(integer(1), text("cpu"), named("torch", "FloatStorage")))
+            + struct.pack("<q", 6)
+            + bytes(range(24))
+            + stream(b"]" + tuple_of(integer(2), integer(1), integer(1), integer(3)) + b"a")
+        ),
+        "tensors": (
+            stream(integer(2))
+            + stream(tuple_of(integer(10), integer(1), named("torch", "FloatTensor")))
+            + struct.pack("<ii5q", 2, 0, 2, 3, 3, 1, 0)
+            + stream(tuple_of(integer(11), integer(2), named("torch", "FloatTensor")))
+            + struct.pack("<ii3q", 1, 0, 3, 1, 0)
+        ),
         "pickle": stream(pickles.dict_of({"w": text("10") + b"Q", "v": text("11") + b"Q"})),
     }
     out = b""
@@ -199,6 +368,7 @@ def tar_checkpoint():
 def saved_module():
     """A module whose class is found by name only while it is written."""
     import types
+
     module = types.ModuleType("model")
     module.Tiny = Tiny
     sys.modules["model"] = module
@@ -207,13 +377,23 @@ def saved_module():
 
 # zip
 
+
 def archives():
     entry, archive = zips.Entry, zips.archive
     two = [entry("a/b", b"one"), entry("a/c", b"two" * 20, zips.DEFLATED)]
     yield "two", archive(two)
     yield "comment", archive(two, comment=b"words")
     yield "folder", archive([entry("a/"), entry("a/b", b"x")])
-    yield "descriptor", archive([entry("a", b"one" + struct.pack("<IIII", 0x08074B50, zlib.crc32(b"one"), 3, 3), local={"flags": 8, "crc": 0, "csize": 0, "usize": 0}, central={"flags": 8, "crc": zlib.crc32(b"one"), "csize": 3, "usize": 3})])
+    yield "descriptor", archive(
+        [
+            entry(
+                "a",
+                b"one" + struct.pack("<IIII", 0x08074B50, zlib.crc32(b"one"), 3, 3),
+                local={"flags": 8, "crc": 0, "csize": 0, "usize": 0},
+                central={"flags": 8, "crc": zlib.crc32(b"one"), "csize": 3, "usize": 3},
+            )
+        ]
+    )
     yield "case", archive([entry("A", b"1"), entry("a", b"2")])
     yield "two-names", archive([entry("a", b"1", local={"name": "b"})])
     yield "overlap", archive([entry("a", b"1" * 50), entry("b", b"2", central={"offset": 0})])
@@ -232,8 +412,19 @@ def archives():
 def zip64(name, data):
     """All sizes in the 64-bit forms."""
     crc, size, wide = zlib.crc32(data), len(data), 0xFFFFFFFF
-    local = struct.pack("<IHHHHHIIIHH", 0x04034B50, 45, 0, 0, 0, 0, crc, wide, wide, len(name), 20) + name + struct.pack("<HHQQ", 1, 16, size, size) + data
-    central = struct.pack("<IHHHHHHIIIHHHHHII", 0x02014B50, 45, 45, 0, 0, 0, 0, crc, wide, wide, len(name), 28, 0, 0, 0, 0, wide) + name + struct.pack("<HHQQQ", 1, 24, size, size, 0)
+    local = (
+        struct.pack("<IHHHHHIIIHH", 0x04034B50, 45, 0, 0, 0, 0, crc, wide, wide, len(name), 20)
+        + name
+        + struct.pack("<HHQQ", 1, 16, size, size)
+        + data
+    )
+    central = (
+        struct.pack(
+            "<IHHHHHHIIIHHHHHII", 0x02014B50, 45, 45, 0, 0, 0, 0, crc, wide, wide, len(name), 28, 0, 0, 0, 0, wide
+        )
+        + name
+        + struct.pack("<HHQQQ", 1, 24, size, size, 0)
+    )
     end64 = struct.pack("<IQHHIIQQQQ", 0x06064B50, 44, 45, 45, 0, 0, 1, 1, len(central), len(local))
     locator = struct.pack("<IIQI", 0x07064B50, 0, len(local) + len(central), 1)
     return local + central + end64 + locator + struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0xFFFF, 0xFFFF, wide, wide, 0)
@@ -249,7 +440,11 @@ def main():
         "zip": [*archives()],
         "pickle": [*by_hand(), *written(), *numpy_pickles()],
         "torch": [*containers(), *numpy_pickles()],
-        "convert": [*containers(), *numpy_pickles(), *(seed for seed in headers() if seed[0] not in ("index-leaves-folder", "git-lfs"))],
+        "convert": [
+            *containers(),
+            *numpy_pickles(),
+            *(seed for seed in headers() if seed[0] not in ("index-leaves-folder", "git-lfs")),
+        ],
     }
     for target, seeds in everything.items():
         (folder / target).mkdir(parents=True, exist_ok=True)

@@ -34,8 +34,8 @@ ARROWS |= {
     "server/hub/api": {"server/hub/repos", "server/hub/content", "server/hub/git", "server/http", "server/base",
                        "depickle/os", "depickle/base"},
     "server/web": {"server/http"},
-    "server/page": {"server/http", "server/base", "depickle/sandbox", "depickle/repo", "depickle/hub", "depickle/convert",
-                    "depickle/formats/detect", "depickle/base"},
+    "server/page": {"server/http", "server/base", "depickle/sandbox", "depickle/repo", "depickle/hub",
+                    "depickle/convert", "depickle/formats/detect", "depickle/base"},
 }
 ARROWS["cli"] = set(ARROWS)
 ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {

@@ -3,7 +3,7 @@
 
 say() { printf '%s\n' "$*" >&2; }
 
-# Debian packages that a build of the program needs. TOOL:PACKAGE counts as installed if the tool runs, wherever it is from.
+# Debian packages that a build of the program needs. TOOL:PACKAGE counts as installed if the tool runs.
 kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev
   libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
 # What the tests need beyond that.
@@ -36,8 +36,8 @@ install_packages() {
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# prepare_venv DIR REQUIREMENTS: makes a virtual environment with the packages that the file lists. They are installed one
-# by one in the file's order: torch comes first and by its exact version, or another package pulls in gigabytes of CUDA.
+# prepare_venv DIR REQUIREMENTS: creates a virtual environment. The lines of the file are installed one by one: torch is
+# first, with its exact version, because a dependency of another package would install a build with CUDA.
 prepare_venv() {
   local requirements=$2 line
   cmp -s "$requirements" "$1/installed.txt" && return
@@ -52,16 +52,16 @@ prepare_venv() {
   cp "$requirements" "$1/installed.txt"
 }
 
-# use_ccache: builds go through ccache if it is installed. Paths below the tree are made relative, so that the wheel, which
-# is built from a copy of the sources, finds the objects of the release build.
+# use_ccache: builds use ccache if it is installed. Paths below the tree are made relative, so that the wheel, which is
+# built from a copy of the sources, finds the objects of the release build.
 use_ccache() {
   command -v ccache >/dev/null || return 0
   export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
   export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
 }
 
-# build PRESET [OPTION...]: configures with cmake's OPTIONs and builds. The time of build/PRESET/built is the start of the
-# last build that succeeded.
+# build PRESET [OPTION...]: configures with cmake's OPTIONs and builds. The time of build/PRESET/built is the start of
+# the last successful build.
 build() {
   local preset=$1
   shift
@@ -69,6 +69,7 @@ build() {
   mkdir -p "build/$preset"
   touch "build/$preset/started"
   use_ccache
-  cmake --preset "$preset" "$@" >"build/$preset/configure.log" 2>&1 || { cat "build/$preset/configure.log" >&2; return 1; }
+  local log=build/$preset/configure.log
+  cmake --preset "$preset" "$@" >"$log" 2>&1 || { cat "$log" >&2; return 1; }
   cmake --build --preset "$preset" >&2 && mv "build/$preset/started" "build/$preset/built"
 }

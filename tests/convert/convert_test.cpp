@@ -47,8 +47,8 @@ TEST(ConvertFile, A_checkpoint_is_converted_and_reported) {
   ASSERT_THAT(file.unused, SizeIs(1));
   EXPECT_EQ(file.unused[0].path, "epoch");
   EXPECT_THAT(content_of(folder / "model.safetensors"),
-      HasSubstr(
-          R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},"bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));
+      HasSubstr(R"({"__metadata__":{"format":"pt","lm_head.weight":"wte.weight"},)"
+                R"("bias":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"));
   EXPECT_TRUE(
       compare(weights::open(folder / "pytorch_model.bin"), weights::open(folder / "model.safetensors")).is_identical());
 }
@@ -138,8 +138,8 @@ TEST(ConvertFolder, Every_weights_file_is_converted_into_its_subfolder) {
 }
 
 std::string old_index(std::string_view more = "") {
-  return R"({"metadata": {"total_size": 1}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin", "t": "pytorch_model-00001-of-00002.bin",)"
-         R"( "b": "pytorch_model-00002-of-00002.bin")" +
+  return R"({"metadata": {"total_size": 1}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin",)"
+         R"( "t": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin")" +
          std::string(more) + "}}";
 }
 

@@ -173,10 +173,11 @@ TEST(ReceiptParse, Errors_name_the_wrong_member) {
   EXPECT_EQ(parse_error(R"({"schema": "x"})"), R"(not a receipt: its schema is "x", expected "depickle.receipt/1")");
   auto with_tensor = [](std::string tensor) {
     const std::string file = R"({"file": "f", "bytes": 1, "sha256": ")" + std::string(64, '0') + "\"}";
-    return parse_error(
-        R"({"schema": "depickle.receipt/1", "tool": {"version": "0"}, "indexes": [], "conversions": [{"sources": [], "target": )" +
-        file + R"(, "container": "", "root": "", "aliases": [], "leftovers": [], "skipped": [], "tensors": [)" +
-        tensor + "]}]}");
+    return parse_error(R"({"schema": "depickle.receipt/1", "tool": {"version": "0"}, "indexes": [], "conversions": [)"
+                       R"({"sources": [], "target": )" +
+                       file +
+                       R"(, "container": "", "root": "", "aliases": [], "leftovers": [], "skipped": [], "tensors": [)" +
+                       tensor + "]}]}");
   };
   EXPECT_EQ(with_tensor(""), "");
   EXPECT_EQ(with_tensor("5"), R"(not a receipt: "tensors" contains a value that is not an object)");

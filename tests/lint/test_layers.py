@@ -27,7 +27,7 @@ CASES = [
     ("depickle/base/text.cpp", '#include "text.h"', '"text.h" is not a path from the root'),
     ("depickle/base/text.cpp", "#include <depickle/base/text.h>",
      "project header depickle/base/text.h in angle brackets"),
-    ("depickle/extra/new.cpp", '#include "depickle/base/text.h"', "module depickle/extra is not in the table of layers"),
+    ("depickle/extra/new.cpp", '#include "depickle/base/text.h"', "module depickle/extra is not in the table"),
 ]
 
 

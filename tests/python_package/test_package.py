@@ -78,7 +78,8 @@ def built(sdist, folder):
     """The wheel as the source distribution builds it; relative paths are those of build/release, which helps ccache."""
     source = pathlib.Path(os.environ.get("DEPICKLE_WHEEL_BUILD_DIR", folder / "source")).absolute()
     unpack(sdist, source)
-    options = ("--no-build-isolation", "--no-deps", "-w", folder / "built", "-C", f"build-dir={source / 'build/release'}")
+    build = source / "build/release"
+    options = ("--no-build-isolation", "--no-deps", "-w", folder / "built", "-C", f"build-dir={build}")
     call(sys.executable, "-m", "pip", "wheel", source, *options, env=TOOLS)
     (found,) = (folder / "built").iterdir()
     return found

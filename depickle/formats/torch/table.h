@@ -30,8 +30,8 @@ struct Table {
   std::shared_ptr<const void> owner;
 };
 
-/// Reads the tensors of a torch file or a pickle; detect::file_kind() decides which. Memory use depends on the number of
-/// tensors, not on declared sizes. Throws Error{malformed, truncated, unsupported, limit, not_found} with the rule
+/// Reads the tensors of a torch file or a pickle; detect::file_kind() decides which. Memory use depends on the number
+/// of tensors, not on declared sizes. Throws Error{malformed, truncated, unsupported, limit, not_found} with the rule
 /// (docs/formats/torch.md), and detect::not_a_model() if the file is of another kind.
 Table read_table(std::shared_ptr<const ByteSource> source, const TableOptions& options = {});
 

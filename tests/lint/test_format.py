@@ -1,9 +1,9 @@
-"""C++ files are formatted by clang-format; lines of every language have at most 120 columns."""
+"""C++ files are formatted by clang-format; files have at most 400 lines of at most 120 columns."""
 import pathlib
 import subprocess
 
 ROOT = pathlib.Path(__file__).parents[2]
-MAX_COLUMNS = 120
+MAX_COLUMNS, MAX_LINES = 120, 400
 
 
 def tracked(*patterns):
@@ -19,12 +19,13 @@ def test_clang_format_changes_nothing():
     assert done.returncode == 0, done.stderr[:4000]
 
 
-def test_lines_are_short():
+def test_files_and_lines_are_short():
     patterns = ["*.h", "*.cpp", "*.py", "*.js", "*.css", "*.html", "*CMakeLists.txt", "*.cmake", "*.sh", "run", "test"]
     long = []
     for name in tracked(*patterns):
         if name.startswith(("fuzz/corpus/", "fuzz/found/")):
             continue
-        lines = (ROOT / name).read_text().split("\n")
+        lines = (ROOT / name).read_text().splitlines()
         long += [f"{name}:{i}" for i, line in enumerate(lines, 1) if len(line) > MAX_COLUMNS]
+        long += [f"{name}: {len(lines)} lines"] if len(lines) > MAX_LINES else []
     assert long == []

@@ -10,7 +10,6 @@
 namespace depickle::server::git {
 namespace {
 
-constexpr int kMaxTreeDepth = 512;
 constexpr size_t kMaxRevisionBytes = 300;
 
 StoreError already_exists(std::string_view what, std::string_view name) {
@@ -24,22 +23,6 @@ void remove_ref(const Repository& git, const std::string& full_name, std::string
 
 bool is_commit_prefix(std::string_view text) {
   return text.size() >= 5 && text.size() <= 40 && text.find_first_not_of("0123456789abcdefABCDEF") == text.npos;
-}
-
-// Adds the LFS oids of a tree. Skips objects in `seen`.
-void collect_lfs_oids(const Repository& git, const git_oid& tree_oid, std::set<std::string>& seen,
-    std::set<std::string>& lfs_oids, int depth = 0) {
-  if (depth > kMaxTreeDepth || !seen.insert(hex(tree_oid)).second) return;
-  OwnedTree tree = git.tree(tree_oid);
-  for (size_t i = 0; i < git_tree_entrycount(tree.get()); ++i) {
-    const git_tree_entry* entry = git_tree_entry_byindex(tree.get(), i);
-    const git_oid& oid = *git_tree_entry_id(entry);
-    if (git_tree_entry_type(entry) == GIT_OBJECT_TREE) {
-      collect_lfs_oids(git, oid, seen, lfs_oids, depth + 1);
-    } else if (git_tree_entry_type(entry) == GIT_OBJECT_BLOB && seen.insert(hex(oid)).second) {
-      if (std::optional<LfsPointer> pointer = git.pointer(oid, git.blob_bytes(oid))) lfs_oids.insert(pointer->oid);
-    }
-  }
 }
 
 git_oid write_tag_object(const Repository& git, const std::string& name, git_oid target_oid, const std::string& message,
@@ -131,16 +114,6 @@ void create_tag(const Repository& git, std::string_view name, std::string_view r
 void delete_tag(const Repository& git, std::string_view name) {
   check_ref_name(name);
   remove_ref(git, "refs/tags/" + std::string(name), name);
-}
-
-std::set<std::string> lfs_oids_of_refs(const Repository& git) {
-  std::set<std::string> seen, lfs_oids;
-  Refs refs = list_refs(git);
-  for (const std::vector<Ref>* list : {&refs.branches, &refs.tags, &refs.converts, &refs.pull_requests}) {
-    for (const Ref& ref : *list)
-      collect_lfs_oids(git, *git_commit_tree_id(git.commit(oid_of(ref.commit)).get()), seen, lfs_oids);
-  }
-  return lfs_oids;
 }
 
 }  // namespace depickle::server::git

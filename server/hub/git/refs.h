@@ -2,7 +2,6 @@
 #pragma once
 
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +37,5 @@ void delete_branch(const Repository& git, std::string_view name);
 void create_tag(const Repository& git, std::string_view name, std::string_view revision, std::string_view message,
     std::string_view author);
 void delete_tag(const Repository& git, std::string_view name);
-
-/// Returns the oids of the LFS pointers in the trees of all refs. Reads all of these trees.
-std::set<std::string> lfs_oids_of_refs(const Repository& git);
 
 }  // namespace depickle::server::git

@@ -1,7 +1,5 @@
 #include "server/hub/repos/repo.h"
 
-#include <set>
-
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
@@ -101,18 +99,6 @@ void Repo::delete_tag(std::string_view name) { git::delete_tag(*git_, name); }
 
 std::string Repo::diff(const std::string& from_commit, const std::string& to_commit) const {
   return git::print_diff(*git_, from_commit, to_commit, parts_.limits.diff_bytes);
-}
-
-void Repo::adopt_push(std::string_view user) {
-  std::set<std::string> oids = git::lfs_oids_of_refs(*git_);
-  parts_.database->transaction([&] {
-    for (const std::string& oid : oids) {
-      parts_.database->run(
-          "INSERT OR IGNORE INTO repo_objects SELECT ?, oid FROM object_owners WHERE user = ? AND oid = ?",
-          {info_.key, user, oid});
-    }
-    parts_.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), info_.key});
-  });
 }
 
 }  // namespace depickle::server::repos

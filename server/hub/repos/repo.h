@@ -56,7 +56,7 @@ class Repo {
   std::vector<git::Commit> last_commits(const std::string& commit, std::span<const std::string> paths) const;
 
   /// Returns the file as a reader sees it: the blob, or the LFS object of a pointer. `reader` (null: anonymous) only
-  /// matters for a pointer that came by `git push`, see content::Lfs::readable. Throws StoreError{no_entry} if the
+  /// matters for a pointer that no commit of this store wrote, see content::Lfs::readable. Throws StoreError{no_entry} if the
   /// object was not uploaded.
   FileContent content(const git::Entry& file, const Caller* reader = nullptr) const;
   /// Returns the git blob: of an LFS file, its pointer.
@@ -78,10 +78,6 @@ class Repo {
 
   /// Returns what `git diff` prints between two commits, cut at StoreLimits::diff_bytes. LFS files appear as pointers.
   std::string diff(const std::string& from_commit, const std::string& to_commit) const;
-
-  /// Call it after a `git push` by `user`: gives the repository the LFS objects that its refs name and that the user
-  /// uploaded, and sets its modification time. Reads all trees of all refs.
-  void adopt_push(std::string_view user);
 
  private:
   friend class Committer;

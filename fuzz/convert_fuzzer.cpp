@@ -1,6 +1,4 @@
 // Conversion: plans, writes, compares and commits a file that depickle can open, then reads the result strictly.
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -13,31 +11,12 @@
 #include "depickle/weights/weights.h"
 #include "fuzz/fuzz.h"
 #include "fuzz/mutate.h"
+#include "tests/temporary_folder.h"
 
 namespace depickle::fuzz {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Removed when the program ends. File names are the same for every input, so an index can name itself.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "depickle-fuzz-XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, "a temporary folder can be created");
-    path_ = name;
-  }
-  ~Folder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  fs::path operator/(std::string_view name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
 
 // Applies the flags of a tensor to an element, by their definitions.
 void apply_flags(const Tensor& tensor, std::span<std::byte> element) {
@@ -106,7 +85,7 @@ void convert_and_check(
 }
 
 void run(Bytes bytes) {
-  static const Folder folder;
+  static const Folder folder;  // file names are the same for every input, so an index can name itself
   const fs::path source_path = folder / "input", target = folder / "output.safetensors";
   std::ofstream(source_path, std::ios::binary) << text(bytes);
   scan::scan(source_path);  // an exception is a bug

@@ -28,6 +28,7 @@ import pickles  # noqa: E402
 import zips  # noqa: E402
 
 from seed_headers import headers  # noqa: E402
+from seed_server import commits, git_texts, messages, receipts, uploads  # noqa: E402
 
 # pickles
 
@@ -342,6 +343,11 @@ def main():
         "zip": [*archives()],
         "pickle": [*by_hand(), *written(), *numpy_pickles()],
         "torch": [*containers(), *numpy_pickles()],
+        "receipt": [*receipts()],
+        "wire": [*messages()],
+        "commit": [*commits()],
+        "xet": [*uploads()],
+        "git_text": [*git_texts()],
         "convert": [
             *containers(),
             *numpy_pickles(),

@@ -1,0 +1,53 @@
+// Texts in git repositories that the server reads: git-lfs pointers and .gitattributes.
+#include <string>
+
+#include "fuzz/fuzz.h"
+#include "server/hub/git/attributes.h"
+#include "server/hub/git/digits.h"
+#include "server/hub/git/pointer.h"
+
+namespace depickle::fuzz {
+namespace {
+
+using namespace server::git;
+
+void check_pointer(std::string_view blob) {
+  const std::optional<LfsPointer> pointer = parse_pointer(blob);
+  if (!pointer) return;
+  require(server::is_sha256(pointer->oid), "the oid of a pointer is a SHA-256");
+  const std::optional<LfsPointer> again = parse_pointer(pointer_text(*pointer));
+  require(again && again->oid == pointer->oid && again->size_bytes == pointer->size_bytes,
+      "a pointer that is written again is the same");
+}
+
+bool is_lfs(const std::string& rules, std::string_view path) {
+  Attributes attributes([&](const std::string& name) -> std::optional<std::string> {
+    return name == ".gitattributes" ? std::optional(rules) : std::nullopt;
+  });
+  return attributes.is_lfs(path);
+}
+
+// The first line is a path, the rest are rules.
+void check_attributes(std::string_view input) {
+  const size_t end = std::min(input.find('\n'), input.size());
+  const std::string_view path = input.substr(0, end);
+  std::string rules(input.substr(std::min(end + 1, input.size())));
+  is_lfs(rules, path);
+  const bool is_plain = !path.empty() && path.find_first_of(std::string_view("\0/\r", 3)) == path.npos;
+  if (!is_plain) return;
+  if (!rules.empty() && rules.back() != '\n') rules += '\n';
+  require(is_lfs(rules + attribute_line(path), path), "the line for a path makes it an LFS file");
+}
+
+void run(Bytes bytes) {
+  check_pointer(text(bytes));
+  check_attributes(text(bytes));
+}
+
+}  // namespace
+}  // namespace depickle::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  depickle::fuzz::run(depickle::fuzz::input(data, size));
+  return 0;
+}

@@ -56,8 +56,8 @@ class Repo {
   std::vector<git::Commit> last_commits(const std::string& commit, std::span<const std::string> paths) const;
 
   /// Returns the file as a reader sees it: the blob, or the LFS object of a pointer. `reader` (null: anonymous) only
-  /// matters for a pointer that no commit of this store wrote, see content::Lfs::readable. Throws StoreError{no_entry} if the
-  /// object was not uploaded.
+  /// matters for a pointer that no commit of this store wrote, see content::Lfs::readable. Throws StoreError{no_entry}
+  /// if the object was not uploaded.
   FileContent content(const git::Entry& file, const Caller* reader = nullptr) const;
   /// Returns the git blob: of an LFS file, its pointer.
   std::string blob(const git::Entry& file) const;

@@ -153,8 +153,8 @@ def test_pages_of_the_tensor_table(hub, visitor):
 @pytest.mark.parametrize(
     "kind,address,code,text",
     [
-        ("plan", "me/gone", "not_found", "no such repository"),
-        ("convert", "me/gone", "not_found", "no such repository"),
+        ("plan", "me/gone", "not_found", "the repository does not exist"),
+        ("convert", "me/gone", "not_found", "the repository does not exist"),
         ("plan", "me/demo@no-branch", "not_found", "revision"),
         ("plan", "me/secret", "not_found", "private"),
         ("convert", "me/secret", "not_found", "private"),
@@ -194,7 +194,7 @@ def test_nothing_to_convert(visitor, hub):
     assert visitor.run("convert", "me/empty")["answer"] == "nothing"
     hub.make("me/done", {"model.safetensors": safe(tied_model()), "pytorch_model.bin": pickled(tied_model())})
     job = visitor.run("plan", "me/done")
-    assert job["answer"] == "nothing" and "safetensors already" in job["sentence"]
+    assert job["answer"] == "nothing" and "already in safetensors format" in job["sentence"]
 
 
 def test_a_file_that_is_not_a_model(visitor):

@@ -13,6 +13,8 @@ from embedded_hub import Hub
 from program import ENVIRONMENT
 from wire import Repo, file_line, request
 
+pytestmark = pytest.mark.hostile
+
 # Prints the outcome of each call: "ok" or the name of the exception.
 CALLS = """
 import json, sys
@@ -252,8 +254,6 @@ MOVED = """
 import sys
 import huggingface_hub
 from huggingface_hub import HfApi
-
-pytestmark = pytest.mark.hostile
 old, new = sys.argv[1:]
 path = huggingface_hub.hf_hub_download(old, "a.txt")
 print(open(path).read(), HfApi().model_info(old).id, path.count("/models--" + old.replace("/", "--") + "/"))

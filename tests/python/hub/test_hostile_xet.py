@@ -9,6 +9,8 @@ import pytest
 from wire import Repo, request, grows_by_less_than, lfs_line
 from xet_format import chunk, field, little, lz4_frame_of_zeros, shard, shard_file
 
+pytestmark = pytest.mark.hostile
+
 XORB, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
 
 
@@ -207,8 +209,6 @@ def test_wrong_tokens_are_refused(server, repo, cas):
 UPLOAD = """
 import pathlib, sys
 from huggingface_hub import HfApi, constants
-
-pytestmark = pytest.mark.hostile
 assert not constants.HF_HUB_DISABLE_XET
 repo, file = sys.argv[1:]
 api = HfApi()

@@ -118,7 +118,6 @@ def test_acknowledged_commits_survive_kill_9(tmp_path):
     for round_ in range(3):
         acknowledged = []
         killer = threading.Timer(0.4 + round_ / 5, server.process.kill)
-        killer.start()
         try:
             while True:
                 name = f"{round_}-{len(acknowledged)}.bin"
@@ -132,6 +131,8 @@ def test_acknowledged_commits_survive_kill_9(tmp_path):
                     == 200
                 )
                 acknowledged.append((name, content))
+                if len(acknowledged) == 1:
+                    killer.start()
         except (OSError, http.client.HTTPException):
             pass  # no response
         assert server.process.wait() == -signal.SIGKILL and acknowledged

@@ -120,7 +120,7 @@ def test_extension_codes(path):
     ({"storage": Storage(key="../0")}, "key"),
     ({"hooks": collections.OrderedDict(a=1)}, "hooks"),
     ({"hooks": Call(os.system, "true")}, "hooks"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_tensors_with_invalid_arguments(path, kwargs, message):
     write(path, [tensor(**kwargs)])
     for inert in (True, False):

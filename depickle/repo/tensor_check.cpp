@@ -202,8 +202,8 @@ class ModelCheck {
     }
   }
 
-  // A missing name is no finding if it is tied to a stored one: some tools do not record tied names, but loaders know
-  // them.
+  // A missing name is not a finding if it is tied to a stored one: some tools do not record tied names, but loaders
+  // know them.
   void classify_missing(const std::string& name, const Weights& before, const Weights& after,
       const std::set<std::string, std::less<>>& differing) {
     if (const Tensor* kept = stored_twin(before.at(name), before, after)) {

@@ -119,7 +119,7 @@ std::string error_json(const Error& error) {
   } else {
     json.null();
   }
-  json.key("hint").value(hint(error)).end();
+  json.key("hint").value(hint(error)).key("general_hint").value(error.hint()).end();
   return out;
 }
 

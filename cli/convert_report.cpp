@@ -96,10 +96,8 @@ void write_report(JsonWriter& json, const Report& report) {
   };
   write_files("already", report.up_to_date);
   write_files("left", report.skipped);
-  std::vector<convert::FailedFile> failed = report.failed;
-  for (convert::FailedFile& failure : failed) failure.error = failure.error.with_hint(hint(failure.error));
   json.key("failed");
-  write_failures(json, failed);
+  write_failures(json, report.failed, hint);
   json.key("notes");
   convert::write_texts(json, report.notes);
 }

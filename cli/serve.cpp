@@ -221,7 +221,7 @@ void add_serve(CLI::App& app, Program& program) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->type_name("N");
-  command->add_option("--most-model-bytes", options->limits.model_bytes, "Maximum size of a model")
+  command->add_option("--max-model-bytes", options->limits.model_bytes, "Maximum size of a model")
       ->capture_default_str()
       ->type_name("BYTES");
   command->add_option("--job-seconds", options->job_seconds, "Maximum time of a job")

@@ -26,11 +26,13 @@ void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes) {
   json.end();
 }
 
-void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures) {
+void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures, std::string (*hint)(const Error&)) {
   json.array();
   for (const FailedFile& failure : failures) {
+    const Error& error = failure.error;
     json.object().key("file").value(failure.file.string());
-    json.key("error").value(failure.error.what()).key("hint").value(failure.error.hint()).end();
+    json.key("error").value(error.what()).key("reason").value(name(error.reason()));
+    json.key("hint").value(hint(error)).key("general_hint").value(error.hint()).end();
   }
   json.end();
 }

@@ -14,7 +14,8 @@ void write_members(JsonWriter& json, const FileReport& file);
 
 // Each writes an array.
 void write_indexes(JsonWriter& json, const std::vector<IndexReport>& indexes);
-void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures);
+/// `hint` returns the hint of the front end, which may add its own options to the library's.
+void write_failures(JsonWriter& json, const std::vector<FailedFile>& failures, std::string (*hint)(const Error&));
 void write_unused(JsonWriter& json, const std::vector<Unused>& unused);
 void write_unsupported(JsonWriter& json, const std::vector<Unsupported>& tensors);
 void write_texts(JsonWriter& json, const std::vector<std::string>& texts);

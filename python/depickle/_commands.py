@@ -182,4 +182,4 @@ def _token_environment(token: Token) -> dict[str, str]:
 
 
 def _failure_text(file: _results.FailedFile) -> str:
-    return f"{file.error}\nhint: {file.hint}" if file.hint else file.error
+    return _program.with_hint(file.error, _program.hint_for(file.reason, file.hint, file.general_hint))

@@ -66,12 +66,13 @@ def run(
 
 def exception(error: Json, text: str) -> BaseException:
     """Returns the exception for an error of the program (docs/json.md); `text` is what it printed on stderr."""
-    code, message, file, hint = error["code"], error["message"], error["file"], _hint(error)
+    code, message, file = error["code"], error["message"], error["file"]
+    hint = hint_for(error["reason"], error["hint"], error["general_hint"])
     if code == "not_found" and file and not os.path.exists(file):  # else a part of an existing file is missing
-        return FileNotFoundError(error["errno"] or errno.ENOENT, _with_hint(message, hint), file)
+        return FileNotFoundError(error["errno"] or errno.ENOENT, with_hint(message, hint), file)
     if code == "io":
-        return OSError(error["errno"] or errno.EIO, _with_hint(message, hint), file)
-    return _EXCEPTIONS.get(code, ValueError)(_with_hint(text.partition("\nhint: ")[0], hint))
+        return OSError(error["errno"] or errno.EIO, with_hint(message, hint), file)
+    return _EXCEPTIONS.get(code, ValueError)(with_hint(text.partition("\nhint: ")[0], hint))
 
 
 _EXCEPTIONS: dict[str, type[BaseException]] = {
@@ -97,17 +98,15 @@ _HINTS = {
 }
 
 
-def _hint(error: Json) -> str:
-    """Returns the error's hint, with the program's options replaced by the arguments of Python's functions."""
-    ours = _HINTS.get(error["reason"])
+def hint_for(reason: str, hint: str, general_hint: str) -> str:
+    """Returns the hint of an error (docs/json.md), with the arguments of Python's functions instead of options."""
+    ours = _HINTS.get(reason)
     if ours is None:
-        return str(error["hint"])
-    # The program appends its options to the library's hint: "free space on the disk; choose another disk with -o".
-    general = error["hint"].rpartition("; ")[0]
-    return f"{general}; {ours}" if general else ours
+        return hint
+    return f"{general_hint}; {ours}" if general_hint else ours
 
 
-def _with_hint(text: str, hint: str) -> str:
+def with_hint(text: str, hint: str) -> str:
     return f"{text}\nhint: {hint}" if hint else text
 
 

@@ -47,7 +47,9 @@ class UntouchedFile:
 class FailedFile:
     file: str
     error: str
+    reason: str
     hint: str
+    general_hint: str
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def test_invalid_options(checkpoint):
 ])
 def test_exception_for_each_error_code(fake, code, message, kind, number):
     error = {"schema": "depickle.error/1", "code": code, "message": message, "file": "f.bin", "errno": number,
-             "reason": "", "hint": "do this"}
+             "reason": "", "hint": "do this", "general_hint": "do this"}
     err = f"note: more\nerror: f.bin: {message}\nhint: do this"
     fake(f"echo '{err}' >&2; echo '{json.dumps(error)}'; exit 2")
     with pytest.raises(kind) as raised:
@@ -81,7 +81,7 @@ def test_exception_for_each_error_code(fake, code, message, kind, number):
 @pytest.mark.parametrize("reason", _program._HINTS)
 def test_hints_name_arguments_instead_of_options(fake, reason):
     error = {"schema": "depickle.error/1", "code": "unsupported", "message": "is wrong", "file": "f.bin", "errno": None,
-             "reason": reason, "hint": "do this; or use --option"}
+             "reason": reason, "hint": "do this; or use --option", "general_hint": "do this"}
     fake(f"echo 'error: f.bin: is wrong' >&2; echo '{json.dumps(error)}'; exit 2")
     with pytest.raises(ValueError) as raised:
         depickle.inspect("f.bin")

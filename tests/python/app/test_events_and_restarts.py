@@ -141,7 +141,7 @@ def test_an_unreachable_hub(tmp_path):
 
 
 def test_a_model_over_the_size_limit(tmp_path):
-    server = PageServer(tmp_path / "data", "--most-model-bytes", "1000")
+    server = PageServer(tmp_path / "data", "--max-model-bytes", "1000")
     hub_of(server, tmp_path / "home").make("me/demo", files_of(tied_model()))
     job = server.visitor().run("convert", "me/demo")
     assert f"job {job['id']}: failed" in server.stop()

@@ -19,9 +19,11 @@ constexpr uint64_t kMaxHeapBytes = 1 << 20;
 
 }  // namespace
 
-ComputedSource::ComputedSource(std::string name, uint64_t size_bytes, std::function<void(const Sink&)> fill)
+ComputedSource::ComputedSource(
+    std::string name, uint64_t size_bytes, std::string rule, std::function<void(const Sink&)> fill)
     : ByteSource(std::move(name)),
       size_bytes_(size_bytes),
+      rule_(std::move(rule)),
       fill_(std::move(fill)) {}
 
 ComputedSource::~ComputedSource() {
@@ -41,7 +43,7 @@ void ComputedSource::compute() const {
   uint64_t filled_bytes = 0;
   fill_([&](Bytes piece) {
     if (piece.size() > size_bytes_ - filled_bytes)
-      throw Error(Code::malformed, "ZP11",
+      throw Error(Code::malformed, rule_,
           fmt::format("the content is larger than declared (more than {} bytes)", grouped(size_bytes_)),
           Where::in(name()));
     if (is_on_heap) {
@@ -52,7 +54,7 @@ void ComputedSource::compute() const {
     filled_bytes += piece.size();
   });
   if (filled_bytes != size_bytes_)
-    throw Error(Code::malformed, "ZP11",
+    throw Error(Code::malformed, rule_,
         fmt::format("the content is smaller than declared (has {} bytes, declares {})", grouped(filled_bytes),
             grouped(size_bytes_)),
         Where::in(name()));

@@ -14,8 +14,8 @@ namespace depickle::os {
 class ComputedSource final : public ByteSource {
  public:
   using Sink = std::function<void(Bytes)>;
-  /// `fill` passes exactly `size_bytes` bytes to its sink, in pieces; any other size is Error{malformed} (ZP11).
-  ComputedSource(std::string name, uint64_t size_bytes, std::function<void(const Sink&)> fill);
+  /// `fill` passes exactly `size_bytes` bytes to its sink, in pieces; any other size is Error{malformed} of `rule`.
+  ComputedSource(std::string name, uint64_t size_bytes, std::string rule, std::function<void(const Sink&)> fill);
   ~ComputedSource() override;
 
   uint64_t size_bytes() const noexcept override { return size_bytes_; }
@@ -25,6 +25,7 @@ class ComputedSource final : public ByteSource {
   void compute() const;
 
   uint64_t size_bytes_;
+  std::string rule_;
   mutable std::function<void(const Sink&)> fill_;
   mutable std::once_flag once_;
   mutable std::unique_ptr<std::byte[]> heap_;

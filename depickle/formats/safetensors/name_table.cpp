@@ -3,6 +3,11 @@
 #include <bit>
 #include <cstring>
 #include <random>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
 
 namespace depickle::safetensors {
 namespace {
@@ -13,9 +18,13 @@ struct Secret {
 
 const Secret& secret() {
   static const Secret kSecret = [] {
-    std::random_device random;
-    auto random64 = [&] { return static_cast<uint64_t>(random()) << 32 | random(); };
-    return Secret{random64(), random64() | 1};
+    try {
+      std::random_device random;
+      auto random64 = [&] { return static_cast<uint64_t>(random()) << 32 | random(); };
+      return Secret{random64(), random64() | 1};
+    } catch (const std::runtime_error& error) {
+      throw Error(Code::io, "", fmt::format("cannot read random numbers: {}", error.what()));
+    }
   }();
   return kSecret;
 }
@@ -37,7 +46,7 @@ NameTable::NameTable(uint32_t count)
     : slots_(std::bit_ceil(uint64_t{count} + count / 2 + 1)),
       mask_(slots_.size() - 1) {}
 
-uint64_t NameTable::hash(std::string_view name) noexcept {
+uint64_t NameTable::hash(std::string_view name) {
   const Secret& key = secret();
   uint64_t state = fold(name.size() ^ key.first, key.second);
   const char* at = name.data();

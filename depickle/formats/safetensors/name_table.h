@@ -44,7 +44,7 @@ class NameTable {
   static constexpr uint64_t kTag = 0xffffffff00000000;  ///< a slot is the hash's upper half and the number + 1
 
   explicit NameTable(uint32_t count);
-  static uint64_t hash(std::string_view name) noexcept;
+  static uint64_t hash(std::string_view name);
 
   template <typename NameOf>
   void insert(uint64_t hashed, uint32_t number, NameOf&& name_of) {

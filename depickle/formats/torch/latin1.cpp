@@ -31,7 +31,7 @@ std::shared_ptr<const ByteSource> latin1_bytes(
     }
     sink(Bytes(piece).first(used));
   };
-  return std::make_shared<os::ComputedSource>(std::move(name), size_bytes, std::move(fill));
+  return std::make_shared<os::ComputedSource>(std::move(name), size_bytes, "", std::move(fill));
 }
 
 }  // namespace depickle::torch

@@ -43,7 +43,7 @@ std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> arc
     }
     if (status != Z_STREAM_END) throw Error(Code::malformed, "ZP11", "the deflated data ends too early").in(name);
   };
-  return std::make_shared<os::ComputedSource>(name, record.size_bytes, std::move(fill));
+  return std::make_shared<os::ComputedSource>(name, record.size_bytes, "ZP11", std::move(fill));
 }
 
 std::vector<std::byte> inflate_prefix(Bytes deflated, uint64_t max_bytes) {

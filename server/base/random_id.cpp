@@ -8,15 +8,23 @@
 
 namespace depickle::server {
 
+std::string random_bytes(size_t length) {
+  std::string bytes(length, '\0');
+  for (size_t filled = 0; filled < length;) {
+    const ssize_t count = ::getrandom(bytes.data() + filled, length - filled, 0);
+    if (count < 0 && errno != EINTR) throw system_error(errno, "cannot read random numbers", "");
+    if (count > 0) filled += static_cast<size_t>(count);
+  }
+  return bytes;
+}
+
 std::string random_text(std::string_view alphabet, size_t length) {
   // Bytes from the last whole multiple on are skipped: they would make the first characters more likely.
   const size_t end = 256 / alphabet.size() * alphabet.size();
   std::string text;
   while (text.size() < length) {
-    unsigned char bytes[64];
-    if (::getrandom(bytes, sizeof bytes, 0) != sizeof bytes)
-      throw system_error(errno, "cannot read random numbers", "");
-    for (unsigned char byte : bytes) {
+    for (char random : random_bytes(64)) {
+      const auto byte = static_cast<unsigned char>(random);
       if (byte < end && text.size() < length) text += alphabet[byte % alphabet.size()];
     }
   }

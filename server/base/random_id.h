@@ -6,6 +6,8 @@
 
 namespace depickle::server {
 
+/// Returns random bytes. Throws Error{io}.
+std::string random_bytes(size_t length);
 /// Returns `length` characters of `alphabet` (at most 256), each with the same probability. Throws Error{io}.
 std::string random_text(std::string_view alphabet, size_t length);
 /// Returns lower-case hexadecimal digits.

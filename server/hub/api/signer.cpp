@@ -4,7 +4,6 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <openssl/rand.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "depickle/base/bytes.h"
 #include "depickle/base/error.h"
 #include "depickle/os/file_descriptor.h"
+#include "server/base/random_id.h"
 
 namespace depickle::server::api {
 namespace {
@@ -30,9 +30,7 @@ std::string read_key(const std::filesystem::path& path) {
 
 // Writes the key to a temporary file first: a kill must not leave a key that is too short.
 void create_key(const std::filesystem::path& path) {
-  std::string key(kKeyBytes, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()), kKeyBytes) != 1)
-    throw Error(Code::io, "", "cannot get random bytes from OpenSSL");
+  const std::string key = random_bytes(kKeyBytes);
   std::string temporary = path.string() + ".tmp";
   os::FileDescriptor file = os::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600, "cannot create");
   os::write_all(file.get(), bytes(key), temporary);

@@ -10,7 +10,7 @@ namespace depickle::cli {
 namespace {
 
 void write_result(JsonWriter& json, std::string_view rule, std::string_view level, const std::string& message,
-    const std::filesystem::path& path, std::optional<uint64_t> offset_bytes) {
+    const std::string& path, std::optional<uint64_t> offset_bytes) {
   json.object()
       .key("ruleId")
       .value(rule)
@@ -22,7 +22,7 @@ void write_result(JsonWriter& json, std::string_view rule, std::string_view leve
       .value(message)
       .end();
   json.key("locations").array().object().key("physicalLocation").object();
-  json.key("artifactLocation").object().key("uri").value(path.generic_string()).end();
+  json.key("artifactLocation").object().key("uri").value(path).end();
   if (offset_bytes) json.key("region").object().key("byteOffset").value(*offset_bytes).end();
   json.end().end().end().end();
 }
@@ -33,7 +33,7 @@ void write_rule(JsonWriter& json, std::string_view id, std::string_view text) {
 
 }  // namespace
 
-std::string sarif(const std::vector<ScannedFile>& files, std::string_view version) {
+std::string sarif(const std::vector<scan::ScannedFile>& files, std::string_view version) {
   std::string out;
   JsonWriter json(out);
   json.object()

@@ -9,12 +9,7 @@
 
 namespace depickle::cli {
 
-struct ScannedFile {
-  std::filesystem::path path;
-  scan::Scan scan;
-};
-
 /// One run; a result for each finding and for each file that cannot be read.
-std::string sarif(const std::vector<ScannedFile>& files, std::string_view version);
+std::string sarif(const std::vector<scan::ScannedFile>& files, std::string_view version);
 
 }  // namespace depickle::cli

@@ -90,14 +90,14 @@ std::vector<Target> targets_of(const std::vector<std::string>& addresses) {
 
 std::string_view class_of(const scan::NamedGlobal& global) { return global.inert ? "inert" : "code"; }
 
-void print_json(const Console& console, const std::vector<ScannedFile>& files) {
+void print_json(const Console& console, const std::vector<scan::ScannedFile>& files) {
   std::string out;
   JsonWriter json(out);
   json.object().key("schema").value("depickle.scan/1").key("files").array();
   for (const auto& [path, scan] : files) {
     json.object()
         .key("file")
-        .value(path.string())
+        .value(path)
         .key("verdict")
         .value(name(scan.verdict))
         .key("pickles")
@@ -149,12 +149,12 @@ std::string summary(const scan::Scan& scan) {
   return {};
 }
 
-void print_text(const Console& console, const std::vector<ScannedFile>& files) {
+void print_text(const Console& console, const std::vector<scan::ScannedFile>& files) {
   for (const auto& [path, scan] : files) {
     Color color = scan.verdict == Verdict::tensors_only ? Color::green
                   : scan.verdict == Verdict::has_code   ? Color::red
                                                         : Color::yellow;
-    std::string which = files.size() > 1 ? printable(path.string()) + ": " : "";
+    std::string which = files.size() > 1 ? printable(path) + ": " : "";
     console.out(fmt::format("{}{}: {}\n", which, console.painted(color, name(scan.verdict)), summary(scan)));
     for (const scan::Finding& finding : scan.findings) {
       std::string place = finding.record.empty() ? fmt::format("byte {}", finding.offset_bytes)
@@ -176,9 +176,9 @@ void print_text(const Console& console, const std::vector<ScannedFile>& files) {
 }
 
 // If one file has code and another is unreadable, the answer is no.
-int verdict_code(const std::vector<ScannedFile>& files) {
+int verdict_code(const std::vector<scan::ScannedFile>& files) {
   auto any = [&](Verdict verdict) {
-    return std::ranges::any_of(files, [&](const ScannedFile& file) { return file.scan.verdict == verdict; });
+    return std::ranges::any_of(files, [&](const scan::ScannedFile& file) { return file.scan.verdict == verdict; });
   };
   return any(Verdict::has_code) ? kNo : any(Verdict::unreadable) ? kCouldNot : kYes;
 }
@@ -193,11 +193,11 @@ void add_scan(CLI::App& app, Program& program) {
   command->add_flag("--sarif", options->sarif, "SARIF 2.1.0, for code scanning services")->excludes(json);
   command->callback([options, &program] {
     program.run = [options, &program] {
-      std::vector<ScannedFile> files;
+      std::vector<scan::ScannedFile> files;
       for (Target& file : targets_of(options->addresses)) {
         check_interrupted();
-        files.push_back(
-            {file.path, file.remote ? scan::scan(std::exchange(file.remote, nullptr)) : scan::scan(file.path)});
+        files.push_back({file.path.string(),
+            file.remote ? scan::scan(std::exchange(file.remote, nullptr)) : scan::scan(file.path)});
       }
       if (files.empty())
         throw Error(Code::not_found, "", "the folder contains no file that may be a pickle",

@@ -38,18 +38,13 @@ enum class Outcome {
 std::string_view name(Outcome outcome) noexcept;
 
 /// The scan of a pickle: what loading it would execute.
-struct ScannedFile {
-  std::string path;
-  scan::Scan scan;
-};
-
 struct RepoReport {
   Outcome outcome = Outcome::nothing_to_do;
   std::string repo;
   std::string commit;  ///< the converted commit
   Plan plan;
-  convert::Report report;             ///< of the conversion, with paths from the repository's root
-  std::vector<ScannedFile> scans;     ///< of the converted files; in a dry run, of those to convert
+  convert::Report report;                ///< of the conversion, with paths from the repository's root
+  std::vector<scan::ScannedFile> scans;  ///< of the converted files; in a dry run, of those to convert
   std::vector<PullRequest> previous;  ///< earlier ones that add some of the files; one if the outcome is already_open
   std::optional<uint64_t> pull_request;
   std::string url;

@@ -83,7 +83,7 @@ void fields(Wire& wire, Finding& x) {
 }
 template <class Wire>
 void fields(Wire& wire, NamedGlobal& x) {
-  wire(x.record, x.name, x.inert, x.count, x.offset_bytes);
+  wire(x.record, x.name, x.inert, x.effect, x.count, x.offset_bytes);
 }
 template <class Wire>
 void fields(Wire& wire, Scan& x) {

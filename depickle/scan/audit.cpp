@@ -63,11 +63,13 @@ class PickleAudit {
       if (!is_counted(global)) continue;
       if (is_loader(global) && passes_loader_on())
         add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, which cannot be checked");
-      bool inert = is_inert(global);
+      const bool inert = is_inert(global);
+      const std::string_view effect = inert ? "builds tensors and plain containers" : describe_risk(global);
       if (scan_.globals.size() < kMaxGlobals)
-        scan_.globals.push_back({record_, dotted(global), inert, global.count, global.offset_bytes});
+        scan_.globals.push_back(
+            {record_, dotted(global), inert, std::string(effect), global.count, global.offset_bytes});
       if (!inert && !called_.contains(dotted(global)))
-        add(global.offset_bytes, "imports " + dotted(global), std::string(describe_risk(global)), global.count);
+        add(global.offset_bytes, "imports " + dotted(global), std::string(effect), global.count);
     }
   }
 

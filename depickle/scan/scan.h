@@ -33,7 +33,8 @@ struct Finding {
 struct NamedGlobal {
   std::string record;
   std::string name;
-  bool inert;  ///< on the closed list
+  bool inert;          ///< on the closed list
+  std::string effect;  ///< "runs a command", "builds tensors and plain containers"
   uint64_t count;
   uint64_t offset_bytes;
 };
@@ -46,6 +47,11 @@ struct Scan {
   uint64_t audited_bytes = 0;        ///< sum of their sizes; bytes that were audited twice count twice
   std::optional<Error> error;        ///< why the file could not be read to the end
   std::vector<std::string> notes;
+};
+
+struct ScannedFile {
+  std::string path;
+  Scan scan;
 };
 
 /// Audits every pickle of a file. Never throws because of the file's content. If the directory of a zip archive is

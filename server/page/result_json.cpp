@@ -68,13 +68,6 @@ void write_file(JsonWriter& json, const convert::FileReport& file, const PlanCon
   json.key("target_sha256").value(file.target_sha256).end();
 }
 
-std::string_view describe(const scan::NamedGlobal& global, const scan::Scan& scan) {
-  if (global.inert) return "only builds tensors and plain containers";
-  for (const scan::Finding& finding : scan.findings)
-    if (finding.what.starts_with(global.name)) return finding.effect;
-  return "is not on the list of globals that only build tensors";
-}
-
 }  // namespace
 
 void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors) {
@@ -96,15 +89,15 @@ void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors) {
   json.end();
 }
 
-void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
+void write_scan(JsonWriter& json, const std::vector<scan::ScannedFile>& scans) {
   std::string_view verdict = scans.empty() ? "no-pickle" : "tensors-only";
-  for (const repo::ScannedFile& file : scans) {
+  for (const scan::ScannedFile& file : scans) {
     if (file.scan.verdict == scan::Verdict::has_code) verdict = "has-code";
     if (file.scan.verdict == scan::Verdict::unreadable && verdict != "has-code") verdict = "unreadable";
   }
   json.object().key("verdict").value(verdict).key("findings").array();
   size_t listed = 0;
-  for (const repo::ScannedFile& file : scans) {
+  for (const scan::ScannedFile& file : scans) {
     for (const scan::Finding& finding : file.scan.findings) {
       if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("record").value(finding.record);
@@ -114,11 +107,11 @@ void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans) {
   }
   json.end().key("globals").array();
   listed = 0;
-  for (const repo::ScannedFile& file : scans) {
+  for (const scan::ScannedFile& file : scans) {
     for (const scan::NamedGlobal& global : file.scan.globals) {
       if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("name").value(global.name).key("inert").value(global.inert);
-      json.key("count").value(global.count).key("words").value(describe(global, file.scan)).end();
+      json.key("count").value(global.count).key("words").value(global.effect).end();
     }
   }
   json.end().end();
@@ -136,11 +129,11 @@ void write_report(JsonWriter& json, const repo::RepoReport& report, const std::v
   write_indexes(json, report.report.indexes);
   const bool nothing = report.outcome == repo::Outcome::nothing_to_do;
   write_unconverted(json, "already",
-      nothing && report.report.up_to_date.empty() ? report.plan.already : report.report.up_to_date, context);
+      nothing && report.report.up_to_date.empty() ? report.plan.up_to_date : report.report.up_to_date, context);
   write_unconverted(
-      json, "left", nothing && report.report.skipped.empty() ? report.plan.left : report.report.skipped, context);
+      json, "left", nothing && report.report.skipped.empty() ? report.plan.skipped : report.report.skipped, context);
   json.key("failed");
-  write_failures(json, report.report.failed);
+  write_failures(json, report.report.failed, [](const Error& error) { return error.hint(); });
   json.key("read_bytes").value(report.plan.source_bytes).key("previous").array();
   for (const repo::PullRequest& request : report.previous) {
     const hub::Discussion& discussion = request.discussion;

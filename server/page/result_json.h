@@ -19,7 +19,7 @@ namespace depickle::server::page {
 void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors);
 
 /// Writes what loading the files would execute; at most 1000 findings and 1000 globals.
-void write_scan(JsonWriter& json, const std::vector<repo::ScannedFile>& scans);
+void write_scan(JsonWriter& json, const std::vector<scan::ScannedFile>& scans);
 
 /// Facts that a report does not contain: the sizes of the repository's files and the URLs of pull requests.
 struct PlanContext {

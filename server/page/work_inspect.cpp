@@ -112,7 +112,7 @@ class Inspection {
   JobResult result_;
   std::string files_text_;
   JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
-  std::vector<repo::ScannedFile> scans_;
+  std::vector<scan::ScannedFile> scans_;
   std::vector<Unused> leftovers_;
   std::vector<Unsupported> unsupported_;
   std::vector<std::string> notes_;

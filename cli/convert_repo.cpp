@@ -75,16 +75,16 @@ void print_json(const Console& console, const RepoReport& report, bool dry_run, 
   json.end().key("downloaded_bytes").value(report.downloaded_bytes);
   convert::Report files = report.report;
   files.notes.insert(files.notes.end(), report.notes.begin(), report.notes.end());
-  if (report.outcome == Outcome::nothing_to_do && files.up_to_date.empty()) files.up_to_date = report.plan.already;
-  if (report.outcome == Outcome::nothing_to_do && files.skipped.empty()) files.skipped = report.plan.left;
+  if (report.outcome == Outcome::nothing_to_do && files.up_to_date.empty()) files.up_to_date = report.plan.up_to_date;
+  if (report.outcome == Outcome::nothing_to_do && files.skipped.empty()) files.skipped = report.plan.skipped;
   write_report(json, files);
   json.end();
   console.out(one_line ? out + "\n" : out);
 }
 
 std::string_view why_nothing(const RepoReport& report) {
-  return report.plan.already.empty() ? "nothing to do: no pickled weights found\n"
-                                     : "nothing to do: already safetensors\n";
+  return report.plan.up_to_date.empty() ? "nothing to do: no pickled weights found\n"
+                                        : "nothing to do: already safetensors\n";
 }
 
 // With a pull request, only its URL goes to stdout; plans and file lists go to stdout too.
@@ -95,8 +95,8 @@ void print_text(const Console& console, const RepoReport& report) {
           printable(pull.discussion.author)));
   switch (report.outcome) {
     case Outcome::nothing_to_do:
-      for (const convert::SkippedFile& left : report.plan.left)
-        console.say(fmt::format("skipped  {}: {}\n", printable(left.file.string()), printable(left.reason)));
+      for (const convert::SkippedFile& file : report.plan.skipped)
+        console.say(fmt::format("skipped  {}: {}\n", printable(file.file.string()), printable(file.reason)));
       return console.say(why_nothing(report));
     case Outcome::already_open:
       console.say(fmt::format("nothing to do: pull request #{} of {} contains the same files\n", *report.pull_request,

@@ -1,4 +1,4 @@
-#include "depickle/repo/job.h"
+#include "depickle/repo/conversion.h"
 
 #include <fmt/format.h>
 
@@ -12,7 +12,7 @@ namespace depickle::repo {
 
 namespace fs = std::filesystem;
 
-Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
+RepoConversion::RepoConversion(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options)
     : client_(client),
       repo_(repo),
       options_(options),
@@ -26,7 +26,7 @@ Job::Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOption
   report_.plan = plan_at(info_.commit, files_);
 }
 
-bool Job::find_open_request(
+bool RepoConversion::find_open_request(
     const std::string& author, const std::vector<hub::RepoFile>& converted, std::optional<uint64_t> opened) {
   const Intent intent{
       .commit = info_.commit, .author = author, .new_files = report_.plan.new_files(), .converted = converted};
@@ -49,19 +49,19 @@ bool Job::find_open_request(
   return false;
 }
 
-void Job::preview() {
-  for (const convert::ModelFiles& job : report_.plan.jobs) {
+void RepoConversion::preview() {
+  for (const convert::ModelFiles& model : report_.plan.models) {
     uint64_t total_bytes = 0;
-    for (const convert::ModelFiles::File& file : job.files) total_bytes += preview_file(file);
-    if (job.index) report_.report.indexes.push_back({job.source_index, job.target_index, total_bytes, {}});
+    for (const convert::ModelFiles::File& file : model.files) total_bytes += preview_file(file);
+    if (model.index) report_.report.indexes.push_back({model.source_index, model.target_index, total_bytes, {}});
   }
-  report_.report.up_to_date = report_.plan.already;
-  report_.report.skipped.insert(report_.report.skipped.end(), report_.plan.left.begin(), report_.plan.left.end());
+  report_.report.up_to_date = report_.plan.up_to_date;
+  report_.report.skipped.insert(report_.report.skipped.end(), report_.plan.skipped.begin(), report_.plan.skipped.end());
   report_.report.failed.insert(report_.report.failed.end(), report_.plan.failed.begin(), report_.plan.failed.end());
   report_.outcome = report_.report.failed.empty() ? Outcome::planned : Outcome::failed;
 }
 
-void Job::convert(const fs::path& work, const fs::path& target, convert::Options options) {
+void RepoConversion::convert(const fs::path& work, const fs::path& target, convert::Options options) {
   const std::vector<std::string> needed = report_.plan.needed_files();
   std::vector<hub::RepoFile> wanted;
   for (const std::string& path : needed) wanted.push_back(*by_path_.at(path));
@@ -86,15 +86,15 @@ void Job::convert(const fs::path& work, const fs::path& target, convert::Options
     index.target = index.target.lexically_relative(target);
   }
   auto append = [](auto& to, const auto& more) { to.insert(to.end(), more.begin(), more.end()); };
-  append(report_.report.up_to_date, report_.plan.already);
-  append(report_.report.skipped, report_.plan.left);
+  append(report_.report.up_to_date, report_.plan.up_to_date);
+  append(report_.report.skipped, report_.plan.skipped);
   append(report_.report.failed, report_.plan.failed);
   if (!report_.report.failed.empty()) report_.outcome = Outcome::failed;
   if (report_.report.failed.empty() && report_.report.files.empty() && report_.report.indexes.empty())
     report_.outcome = Outcome::nothing_to_do;
 }
 
-void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::string& receipt_text) {
+void RepoConversion::describe(uint64_t number, const convert::Receipt* receipt, const std::string& receipt_text) {
   Description d{.repo = repo_.name(),
       .commit = info_.commit,
       .version = options_.version,
@@ -102,7 +102,7 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
       .number = number};
   d.is_pipeline = by_path_.contains("model_index.json");
   d.receipt = receipt_text;
-  d.left = report_.report.skipped;
+  d.skipped_files = report_.report.skipped;
   for (const convert::FileReport& file : report_.report.files) {
     DescribedFile described{
         .target = file.target.string(), .source = file.source.string(), .target_bytes = file.file_bytes};
@@ -124,19 +124,19 @@ void Job::describe(uint64_t number, const convert::Receipt* receipt, const std::
   report_.description = to_markdown(d);
 }
 
-bool Job::has_moved() const {
+bool RepoConversion::has_moved() const {
   return !hub::is_commit_id(options_.revision) && client_.info(repo_, options_.revision).commit != info_.commit;
 }
 
-std::string Job::branch() const {
+std::string RepoConversion::branch() const {
   return options_.revision.empty() || hub::is_commit_id(options_.revision) ? "main" : options_.revision;
 }
 
-Plan Job::plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const {
+Plan RepoConversion::plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const {
   return plan(files, [&](const std::string& path) { return read_index(client_, repo_, commit, path); });
 }
 
-uint64_t Job::preview_file(const convert::ModelFiles::File& file) {
+uint64_t RepoConversion::preview_file(const convert::ModelFiles::File& file) {
   const std::string path = file.source.string();
   try {
     auto source = open_source(client_, repo_, info_.commit, path);
@@ -156,20 +156,20 @@ uint64_t Job::preview_file(const convert::ModelFiles::File& file) {
   }
 }
 
-Error Job::in_repository(const convert::FailedFile& failure, const fs::path& work) {
+Error RepoConversion::in_repository(const convert::FailedFile& failure, const fs::path& work) {
   const Error& error = failure.error;
   Where where = error.where();
   if (where.file.starts_with(work.string())) where.file = fs::path(where.file).lexically_relative(work).string();
   return error.at(std::move(where));
 }
 
-void Job::copy_present(const fs::path& from, const fs::path& to) {
+void RepoConversion::copy_present(const fs::path& from, const fs::path& to) {
   std::error_code ignored;
   if (fs::exists(to, ignored)) return;
   copy_new_file(from, to);
 }
 
-void Job::add_scan(scan::Scan scan, const std::string& path) {
+void RepoConversion::add_scan(scan::Scan scan, const std::string& path) {
   for (const scan::NamedGlobal& global : scan.globals)
     if (global.inert) inert_.insert(global.name);
   for (const scan::Finding& finding : scan.findings)
@@ -177,7 +177,7 @@ void Job::add_scan(scan::Scan scan, const std::string& path) {
   report_.scans.push_back({path, std::move(scan)});
 }
 
-void Job::add_digests(DescribedFile& file, const convert::Receipt& receipt) {
+void RepoConversion::add_digests(DescribedFile& file, const convert::Receipt& receipt) {
   for (const convert::Conversion& conversion : receipt.conversions) {
     if (conversion.target.path != file.target) continue;
     file.target_sha256 = conversion.target.sha256;

@@ -17,9 +17,9 @@
 namespace depickle::repo {
 
 /// Resolves the revision once, in the constructor. Not thread-safe. Keeps references to its arguments.
-class Job {
+class RepoConversion {
  public:
-  Job(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options);
+  RepoConversion(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options);
 
   RepoReport& report() noexcept { return report_; }
   const std::string& commit() const noexcept { return info_.commit; }

@@ -15,8 +15,8 @@
 #include "depickle/os/atomic_file.h"
 #include "depickle/os/file_lock.h"
 #include "depickle/os/mapped_file.h"
+#include "depickle/repo/conversion.h"
 #include "depickle/repo/files.h"
-#include "depickle/repo/job.h"
 
 namespace depickle::repo {
 namespace {
@@ -97,11 +97,11 @@ class PullRequestOpener {
     const os::FileLock lock = lock_repo(client_, cache_, repo_);
     uint64_t downloaded_bytes = 0;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-      Job job(client_, repo_, options_);
-      const bool done = try_once(job, author);
-      downloaded_bytes += job.report().downloaded_bytes;
-      job.report().downloaded_bytes = downloaded_bytes;
-      if (done) return std::move(job.report());
+      RepoConversion conversion(client_, repo_, options_);
+      const bool done = try_once(conversion, author);
+      downloaded_bytes += conversion.report().downloaded_bytes;
+      conversion.report().downloaded_bytes = downloaded_bytes;
+      if (done) return std::move(conversion.report());
     }
     throw Error(Code::network, "",
         fmt::format("the branch moved {} times while its weights were converted", kMaxAttempts),
@@ -110,17 +110,17 @@ class PullRequestOpener {
 
  private:
   // Returns false if the branch has moved.
-  bool try_once(Job& job, const std::string& author) {
-    if (job.nothing_to_do()) return true;
-    if (job.find_open_request(author, {})) return true;
-    const WorkFolder work(cache_.repo_folder(repo_) / ".depickle" / job.commit());
+  bool try_once(RepoConversion& conversion, const std::string& author) {
+    if (conversion.nothing_to_do()) return true;
+    if (conversion.find_open_request(author, {})) return true;
+    const WorkFolder work(cache_.repo_folder(repo_) / ".depickle" / conversion.commit());
     convert::Options convert = options_.convert;
     convert.receipt = work.path() / "receipt.json";
     convert.force = false;
     convert.durable = os::Durable::no;  // the files are deleted after the upload
-    job.report().outcome = Outcome::opened;
-    job.convert(work.path(), work.path(), convert);
-    if (job.report().outcome != Outcome::opened) return true;
+    conversion.report().outcome = Outcome::opened;
+    conversion.convert(work.path(), work.path(), convert);
+    if (conversion.report().outcome != Outcome::opened) return true;
 
     std::error_code ignored;
     convert::Receipt receipt;
@@ -129,24 +129,24 @@ class PullRequestOpener {
       receipt = convert::read_receipt(*convert.receipt);
       receipt_text = text(os::MappedFile::open(*convert.receipt)->all());
     }
-    const std::vector<hub::Addition> additions = additions_of(job.report(), work.path(), receipt);
-    if (job.has_moved()) return false;
-    if (job.find_open_request(author, weights_of(additions))) return true;
+    const std::vector<hub::Addition> additions = additions_of(conversion.report(), work.path(), receipt);
+    if (conversion.has_moved()) return false;
+    if (conversion.find_open_request(author, weights_of(additions))) return true;
     const uint64_t number = next_number(client_, repo_);
-    job.describe(number, &receipt, receipt_text);
-    if (!push(job, additions)) return false;
-    finish(job, author, number, receipt_text);
+    conversion.describe(number, &receipt, receipt_text);
+    if (!push(conversion, additions)) return false;
+    finish(conversion, author, number, receipt_text);
     return true;
   }
 
-  bool push(Job& job, const std::vector<hub::Addition>& additions) {
-    RepoReport& report = job.report();
+  bool push(RepoConversion& conversion, const std::vector<hub::Addition>& additions) {
+    RepoReport& report = conversion.report();
     hub::CommitRequest request{
         .title = report.title, .description = report.description, .additions = additions, .deletions = {}};
-    request.parent_commit = job.commit();
+    request.parent_commit = conversion.commit();
     request.create_pull_request = true;
     try {
-      const hub::CommitResult result = hub::commit(client_, repo_, job.branch(), request, options_.progress);
+      const hub::CommitResult result = hub::commit(client_, repo_, conversion.branch(), request, options_.progress);
       report.outcome = result.is_unchanged ? Outcome::nothing_to_do : Outcome::opened;
       report.pull_request = result.pull_request;
       report.url = result.url;
@@ -158,8 +158,9 @@ class PullRequestOpener {
   }
 
   // Writes the receipt, comments, and closes older pull requests. Failed requests become notes: the new one is open.
-  void finish(Job& job, const std::string& author, uint64_t expected_number, const std::string& receipt_text) {
-    RepoReport& report = job.report();
+  void finish(RepoConversion& conversion, const std::string& author, uint64_t expected_number,
+      const std::string& receipt_text) {
+    RepoReport& report = conversion.report();
     if (!report.pull_request) return;
     if (options_.convert.receipt)
       os::write_atomically(*options_.convert.receipt, receipt_text,
@@ -179,7 +180,7 @@ class PullRequestOpener {
             fmt::format(
                 "This pull request is `refs/pr/{0}`. Check it with `depickle check {1} {0}`.", number, repo_.name()));
       });
-    for (uint64_t stale : job.stale())
+    for (uint64_t stale : conversion.stale())
       try_or_note([&] {
         hub::change_status(client_, repo_, stale, hub::DiscussionStatus::closed,
             fmt::format("Superseded by #{}, which is based on the newest commit.", number));
@@ -187,7 +188,7 @@ class PullRequestOpener {
       });
     // Another machine may have opened one between the last check and the commit: the older one stays open.
     try_or_note([&] {
-      if (!job.find_open_request(author, {}, number)) return;
+      if (!conversion.find_open_request(author, {}, number)) return;
       hub::change_status(client_, repo_, number, hub::DiscussionStatus::closed,
           fmt::format("#{} contains the same files and was opened first.", *report.pull_request));
     });
@@ -209,25 +210,25 @@ std::string_view name(Outcome outcome) noexcept {
 
 RepoReport plan_repo(
     const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request) {
-  Job job(client, repo, options);
-  if (job.nothing_to_do()) return std::move(job.report());
-  if (pull_request && job.find_open_request(client.settings().token.empty() ? "" : client.whoami().name, {}))
-    return std::move(job.report());
-  job.preview();
-  if (pull_request) job.describe(next_number(client, repo), nullptr, "");
-  return std::move(job.report());
+  RepoConversion conversion(client, repo, options);
+  if (conversion.nothing_to_do()) return std::move(conversion.report());
+  if (pull_request && conversion.find_open_request(client.settings().token.empty() ? "" : client.whoami().name, {}))
+    return std::move(conversion.report());
+  conversion.preview();
+  if (pull_request) conversion.describe(next_number(client, repo), nullptr, "");
+  return std::move(conversion.report());
 }
 
 RepoReport convert_repo(
     const hub::Client& client, const hub::RepoId& repo, const fs::path& target, const ConvertOptions& options) {
-  Job job(client, repo, options);
-  if (job.nothing_to_do()) return std::move(job.report());
+  RepoConversion conversion(client, repo, options);
+  if (conversion.nothing_to_do()) return std::move(conversion.report());
   const hub::Cache cache(client.settings().cache);
   const os::FileLock lock = lock_repo(client, cache, repo);
-  const WorkFolder work(cache.repo_folder(repo) / ".depickle" / job.commit());
-  job.report().outcome = Outcome::written;
-  job.convert(work.path(), target, options.convert);
-  return std::move(job.report());
+  const WorkFolder work(cache.repo_folder(repo) / ".depickle" / conversion.commit());
+  conversion.report().outcome = Outcome::written;
+  conversion.convert(work.path(), target, options.convert);
+  return std::move(conversion.report());
 }
 
 RepoReport open_pull_request(const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options) {

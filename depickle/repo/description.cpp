@@ -80,15 +80,15 @@ std::string remarks(const Description& d) {
   auto line = [&](std::string_view what, std::vector<std::string> items) {
     if (!items.empty()) text += fmt::format("- {}: {}\n", what, listed(items));
   };
-  std::vector<std::string> tied, left;
+  std::vector<std::string> tied, skipped_files;
   for (const convert::Tied& names : d.tied)
     tied.push_back(fmt::format("{} is {}", markdown_code(names.name), markdown_code(names.kept)));
-  for (const convert::SkippedFile& file : d.left)
-    left.push_back(fmt::format("{} ({})", markdown_code(file.file.string()), printable(file.reason)));
+  for (const convert::SkippedFile& file : d.skipped_files)
+    skipped_files.push_back(fmt::format("{} ({})", markdown_code(file.file.string()), printable(file.reason)));
   line("Tied tensors, stored once", tied);
   line("In the pickles, but not weights", coded(d.unused));
   line("Skipped tensors, which safetensors does not support", coded(d.skipped));
-  line("Files that were not converted", left);
+  line("Files that were not converted", skipped_files);
   return text.empty() ? "" : text + "\n";
 }
 

@@ -30,9 +30,9 @@ struct Description {
   std::vector<std::string> indexes;
   uint64_t tensors = 0, identical = 0;  ///< identical is 0 before the conversion
   std::vector<convert::Tied> tied;
-  std::vector<std::string> unused;         ///< "epoch (int 3)"
-  std::vector<std::string> skipped;        ///< tensors that safetensors does not support
-  std::vector<convert::SkippedFile> left;  ///< files that were not converted
+  std::vector<std::string> unused;                  ///< "epoch (int 3)"
+  std::vector<std::string> skipped;                 ///< tensors that safetensors does not support
+  std::vector<convert::SkippedFile> skipped_files;  ///< files that were not converted
   NamedInPickles named;
   std::string receipt;  ///< JSON; included if it has at most 16 KiB
 };

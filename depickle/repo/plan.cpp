@@ -72,9 +72,11 @@ class Indexes {
   std::map<std::string, Error> broken_;
 };
 
-fs::path main_source(const convert::ModelFiles& job) { return job.index ? job.source_index : job.files.front().source; }
-std::string main_target(const convert::ModelFiles& job) {
-  return (job.index ? job.target_index : job.files.front().target).string();
+fs::path main_source(const convert::ModelFiles& model) {
+  return model.index ? model.source_index : model.files.front().source;
+}
+std::string main_target(const convert::ModelFiles& model) {
+  return (model.index ? model.target_index : model.files.front().target).string();
 }
 
 class Planner {
@@ -91,17 +93,17 @@ class Planner {
       if (!is_broken_safetensors_index(name)) visible.emplace_back(name);
     convert::Survey survey = convert::survey_files(
         std::move(visible), [&](const fs::path& index) { return indexes_.at(index.string()); }, false);
-    plan_.already = std::move(survey.up_to_date);
-    plan_.left = std::move(survey.skipped);
+    plan_.up_to_date = std::move(survey.up_to_date);
+    plan_.skipped = std::move(survey.skipped);
     plan_.failed = std::move(survey.failed);
-    const bool has_standard_names = std::ranges::any_of(survey.models, [](const convert::ModelFiles& job) {
-      return is_standard_name(main_source(job).string());
-    }) || std::ranges::any_of(plan_.already, [](const convert::SkippedFile& left) {
-      return is_standard_name(left.file.string());
+    const bool has_standard_names = std::ranges::any_of(survey.models, [](const convert::ModelFiles& model) {
+      return is_standard_name(main_source(model).string());
+    }) || std::ranges::any_of(plan_.up_to_date, [](const convert::SkippedFile& file) {
+      return is_standard_name(file.file.string());
     });
-    for (convert::ModelFiles& job : survey.models) add(std::move(job), has_standard_names);
-    std::ranges::sort(plan_.already, {}, &convert::SkippedFile::file);
-    std::ranges::sort(plan_.left, {}, &convert::SkippedFile::file);
+    for (convert::ModelFiles& model : survey.models) add(std::move(model), has_standard_names);
+    std::ranges::sort(plan_.up_to_date, {}, &convert::SkippedFile::file);
+    std::ranges::sort(plan_.skipped, {}, &convert::SkippedFile::file);
     return std::move(plan_);
   }
 
@@ -121,20 +123,20 @@ class Planner {
     return !detect::is_index_name(target) || indexes_.is_loadable(target, names_);
   }
 
-  void add(convert::ModelFiles job, bool has_standard_names) {
-    const std::string source = main_source(job).string();
-    if (const std::string other = other_layout(main_target(job)); can_be_loaded(other)) {
-      plan_.already.push_back({source, fmt::format("{} already exists", printable(detect::last_part(other)))});
-    } else if (!job.index && is_shard_name(detect::last_part(source))) {
-      plan_.left.push_back({source, "a shard that no index names"});
+  void add(convert::ModelFiles model, bool has_standard_names) {
+    const std::string source = main_source(model).string();
+    if (const std::string other = other_layout(main_target(model)); can_be_loaded(other)) {
+      plan_.up_to_date.push_back({source, fmt::format("{} already exists", printable(detect::last_part(other)))});
+    } else if (!model.index && is_shard_name(detect::last_part(source))) {
+      plan_.skipped.push_back({source, "a shard that no index names"});
     } else if (has_standard_names && !is_standard_name(source)) {
-      plan_.left.push_back({source, "not a name that model libraries load"});
+      plan_.skipped.push_back({source, "not a name that model libraries load"});
     } else {
-      for (const convert::ModelFiles::File& file : job.files) {
+      for (const convert::ModelFiles::File& file : model.files) {
         plan_.source_bytes += sizes_.at(file.source.string());
         if (names_.contains(file.target.string())) plan_.present.push_back(file.target.string());
       }
-      plan_.jobs.push_back(std::move(job));
+      plan_.models.push_back(std::move(model));
     }
   }
 
@@ -148,10 +150,10 @@ class Planner {
 
 std::vector<std::string> Plan::new_files() const {
   std::vector<std::string> files;
-  for (const convert::ModelFiles& job : jobs) {
-    for (const convert::ModelFiles::File& file : job.files)
+  for (const convert::ModelFiles& model : models) {
+    for (const convert::ModelFiles::File& file : model.files)
       if (std::ranges::find(present, file.target.string()) == present.end()) files.push_back(file.target.string());
-    if (job.index) files.push_back(job.target_index.string());
+    if (model.index) files.push_back(model.target_index.string());
   }
   std::ranges::sort(files);
   return files;
@@ -159,9 +161,9 @@ std::vector<std::string> Plan::new_files() const {
 
 std::vector<std::string> Plan::needed_files() const {
   std::vector<std::string> files = present;
-  for (const convert::ModelFiles& job : jobs) {
-    for (const convert::ModelFiles::File& file : job.files) files.push_back(file.source.string());
-    if (job.index) files.push_back(job.source_index.string());
+  for (const convert::ModelFiles& model : models) {
+    for (const convert::ModelFiles::File& file : model.files) files.push_back(file.source.string());
+    if (model.index) files.push_back(model.source_index.string());
   }
   std::ranges::sort(files);
   return files;

@@ -18,18 +18,18 @@ using ReadIndex = std::function<safetensors::Index(const std::string& path)>;
 
 /// All lists are sorted by path. Paths are relative to the repository's root.
 struct Plan {
-  std::vector<convert::ModelFiles> jobs;      ///< conversions to do
-  std::vector<convert::SkippedFile> already;  ///< pickles whose safetensors exist
-  std::vector<convert::SkippedFile> left;     ///< pickles that no library loads, or that contain no weights
-  std::vector<convert::FailedFile> failed;    ///< invalid indexes, missing shards, two files with the same target
-  /// Targets of `jobs` that exist, because a conversion was interrupted. They are compared with the result.
+  std::vector<convert::ModelFiles> models;       ///< models to convert
+  std::vector<convert::SkippedFile> up_to_date;  ///< pickles whose safetensors exist
+  std::vector<convert::SkippedFile> skipped;     ///< pickles that no library loads, or that contain no weights
+  std::vector<convert::FailedFile> failed;       ///< invalid indexes, missing shards, two files with the same target
+  /// Targets of `models` that exist, because a conversion was interrupted. They are compared with the result.
   std::vector<std::string> present;
-  uint64_t source_bytes = 0;  ///< of the jobs
+  uint64_t source_bytes = 0;  ///< of the models
 
-  bool nothing_to_do() const noexcept { return jobs.empty() && failed.empty(); }
-  /// Returns the files that the jobs write, with indexes, without `present`.
+  bool nothing_to_do() const noexcept { return models.empty() && failed.empty(); }
+  /// Returns the files that the conversions write, with indexes, without `present`.
   std::vector<std::string> new_files() const;
-  /// Returns the files that the jobs read, and `present`.
+  /// Returns the files that the conversions read, and `present`.
   std::vector<std::string> needed_files() const;
 };
 

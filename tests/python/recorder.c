@@ -118,6 +118,12 @@ ssize_t send(int descriptor, const void* data, size_t size, int flags) {
   return syscall(SYS_sendto, descriptor, data, size, flags, NULL, 0);
 }
 
+// libc writes buffered output without a call that a preloaded library sees.
+size_t fwrite(const void* data, size_t size, size_t count, FILE* file) {
+  if (file == stdout) record_message("stdout", data, size * count);
+  return fwrite_unlocked(data, size, count, file);
+}
+
 // Calls with a descriptor.
 
 #define RECORD_DESCRIPTOR(name, offset, ...)                   \

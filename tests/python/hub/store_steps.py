@@ -118,7 +118,7 @@ def create_lightweight_tag(work):
 
 @step
 def open_draft(work):
-    assert work.api.create_pull_request(REPO, title="a draft").num == 1
+    work.api.create_pull_request(REPO, title="a draft")
 
 
 @step
@@ -253,6 +253,8 @@ def read_repository(read, repo):
                 assert file.get("lfs", {}).get("oid", sha256) == sha256, f"{file['path']} has a wrong content"
     numbers = [one["num"] for one in read.json(f"/api/models/{repo}/discussions")["discussions"]]
     discussions = [read.json(f"/api/models/{repo}/discussions/{number}") for number in numbers]
+    for event in (event for discussion in discussions for event in discussion["events"]):
+        del event["id"], event["createdAt"]  # new if the server completes an interrupted merge
     return {"refs": refs, "files": files, "discussions": discussions}
 
 

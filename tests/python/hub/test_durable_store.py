@@ -1,18 +1,20 @@
 """What the Hub acknowledges survives a power loss.
 
-A server works for real clients while recorder.c records its system calls, and rules check their order. The result does
-not depend on the file system of the test.
+A server works for real clients while recorder.c records its system calls. Rules check their order, and new servers are
+started with what a disk may contain after a power loss. The result does not depend on the file system of the test.
 """
 
+import concurrent.futures
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import typing
 
 import pytest
 
-from disk import broken_rules
+from disk import Disk, Link, broken_rules, is_reply
 from embedded_hub import Server
 from recorder import Recorder
 from store_steps import STEPS, Work, read_everything
@@ -116,3 +118,108 @@ def test_a_missing_sync_breaks_a_rule(events, what):
     assert len(without) < len(events), f"{what} is never synced"
     broken, _ = broken_rules(without, is_scratch, reference)
     assert broken != []
+
+
+class Crash(typing.NamedTuple):
+    step: str
+    event: object  # the last call before the power loss
+    disk: str  # a name in DISKS
+    state: dict
+    allowed: tuple  # what clients may read afterwards
+
+    def __str__(self):
+        return f"{self.step}: power loss after {self.event}, {self.disk}"
+
+
+def is_reference(path):
+    return "/refs" in path or ".sqlite" in path
+
+
+# What a disk may contain after a power loss: which names and contents, of those that were written.
+DISKS = {
+    "only what was synced": (lambda path: False, lambda path: "synced"),
+    "all names, no contents": (lambda path: True, lambda path: "synced"),
+    "all names, zeros as contents": (lambda path: True, lambda path: "zeros"),
+    "all names, half of the contents": (lambda path: True, lambda path: "half"),
+    "only references": (is_reference, lambda path: "written" if is_reference(path) else "synced"),
+    "all but references": (
+        lambda path: not is_reference(path),
+        lambda path: "synced" if is_reference(path) else "written",
+    ),
+    "everything": (lambda path: True, lambda path: "written"),
+}
+POINTS_PER_STEP = 4
+
+
+def points(events):
+    """Returns (the last reply, the events after which the power fails: some before a sync or a change of names, the
+    last reply and the end)."""
+    last = max((i for i, event in enumerate(events) if is_reply(event)), default=len(events) - 1)
+    found = [i for i in range(len(events) - 1) if events[i + 1].call in ("fsync", "rename", "link", "unlink")]
+    return last, {*found[:: max(1, len(found) // POINTS_PER_STEP)], last, len(events) - 1}
+
+
+def crashes(steps):
+    """Yields crashes with different contents of the disk."""
+    disk, seen = Disk(), set()
+    for step in steps:
+        last, chosen = points(step.events)
+        for i, event in enumerate(step.events):
+            disk.apply(event)
+            if i not in chosen:
+                continue
+            for name, (names, contents) in DISKS.items():
+                state = disk.after_power_loss(names, contents)
+                visible = (item for item in state.items() if not item[0].startswith(("data/tmp", "data/repos")))
+                key = hash(tuple(visible)), step.name, i >= last
+                if key not in seen:
+                    seen.add(key)
+                    allowed = (step.after,) if i >= last else (step.before, step.after)
+                    yield Crash(step.name, event, name, state, allowed)
+
+
+def restore(state, folder):
+    folder.mkdir()
+    for path, content in state.items():
+        if isinstance(content, Link):
+            (folder / path).symlink_to(content.text)
+        elif content is None:
+            (folder / path).mkdir()
+        else:
+            (folder / path).write_bytes(content)
+
+
+def recover(crash, folder, tokens):
+    """Starts a server after the crash. Returns what is wrong, or None."""
+    restore(crash.state, folder)
+    server = Server(folder / "data", "--no-page")
+    server.tokens = dict(tokens)
+    try:
+        found = read_everything(server)
+        if found not in crash.allowed:
+            return f"{crash}: clients read {found}, not {crash.allowed}"
+        for repository in (folder / "data/git").iterdir():
+            check = ["git", "-C", repository, "fsck", "--strict", "--full", "--no-dangling", "--no-progress"]
+            if problem := subprocess.run(check, capture_output=True, text=True).stderr:
+                return f"{crash}: {problem}"
+        if found == crash.allowed[0] and len(crash.allowed) == 2 and crash.step in STEPS:
+            STEPS[crash.step](Work(server))  # the client tries again
+    except Exception as problem:
+        return f"{crash}: {type(problem).__name__}: {problem}"
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("every", [20, pytest.param(1, marks=pytest.mark.large)])
+def test_a_power_loss_loses_nothing_that_was_acknowledged(recording, folder, every):
+    steps, server = recording
+    chosen = [
+        crash
+        for number, crash in enumerate(crashes(steps))
+        if number % every == 0 or (crash.disk == "only what was synced" and len(crash.allowed) == 1)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        folders = (folder / f"crash-{number}" for number in range(len(chosen)))
+        problems = list(filter(None, pool.map(lambda *both: recover(*both, server.tokens), chosen, folders)))
+    assert len(chosen) > 50 and problems == []

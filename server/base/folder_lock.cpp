@@ -4,13 +4,12 @@
 #include <sys/file.h>
 
 #include "depickle/base/error.h"
+#include "server/base/sync.h"
 
 namespace depickle::server {
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw system_error(error.value(), "cannot create the folder", folder.string());
+  create_folders(folder);
   file_ = os::open_file(folder / "lock", O_RDWR | O_CREAT, 0666, "cannot write");
   if (::flock(file_.get(), LOCK_EX | LOCK_NB) != 0)
     throw Error(

@@ -31,8 +31,4 @@ class TemporaryFile {
   uint64_t size_bytes_ = 0;
 };
 
-/// Syncs `file`, which is open as `descriptor`, renames it to `target`, and syncs the folder of `target`. Creates
-/// missing folders and replaces an existing target. Throws Error{io}.
-void sync_and_rename(int descriptor, const std::filesystem::path& file, const std::filesystem::path& target);
-
 }  // namespace depickle::server

@@ -5,9 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <time.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <charconv>
 #include <fstream>
 
@@ -17,6 +15,7 @@
 #include "depickle/base/error.h"
 #include "depickle/os/file_descriptor.h"
 #include "server/base/random_id.h"
+#include "server/base/sync.h"
 
 namespace depickle::server::api {
 namespace {
@@ -34,8 +33,7 @@ void create_key(const std::filesystem::path& path) {
   std::string temporary = path.string() + ".tmp";
   os::FileDescriptor file = os::open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600, "cannot create");
   os::write_all(file.get(), bytes(key), temporary);
-  if (::fsync(file.get()) != 0) throw system_error(errno, "cannot sync", temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) throw system_error(errno, "cannot rename to", path.string());
+  sync_and_rename(file.get(), temporary, path);
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include "depickle/base/sha256.h"
 #include "depickle/base/text.h"
 #include "server/base/random_id.h"
-#include "server/base/temporary_file.h"
+#include "server/base/sync.h"
 #include "server/hub/content/lfs.h"
 #include "server/hub/content/lfs_file.h"
 #include "server/hub/git/store_error.h"
@@ -119,10 +119,12 @@ bool Lfs::has_part(std::string_view user, std::string_view oid, uint64_t part_by
 
 void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_bytes, uint64_t part_bytes) {
   check_parts(context_, oid, size_bytes, part_bytes);
+  const fs::path file = context_.parts_file(user, oid);
   uint64_t received = static_cast<uint64_t>(context_.database
           ->number("SELECT COUNT(*) FROM parts WHERE user = ? AND oid = ? AND chunk = ?",
               {user, oid, static_cast<int64_t>(part_bytes)})
           .value_or(0));
+  if (!fs::exists(file)) received = 0;  // a power loss may lose the file, which is not synced, but not the rows
   if (received != part_count(size_bytes, part_bytes)) {
     throw StoreError(StoreReason::malformed,
         fmt::format("parts are missing (have {}, need {})", received, part_count(size_bytes, part_bytes)),
@@ -130,7 +132,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
   }
   // The parts are consumed even if the SHA-256 is wrong. The file gets another name first, so that a late part cannot
   // write to it.
-  fs::path file = context_.parts_file(user, oid), renamed = context_.temporary_folder() / random_hex(24);
+  const fs::path renamed = context_.temporary_folder() / random_hex(24);
   os::FileDescriptor fd = os::open_file(file, O_RDWR);
   context_.database->run("DELETE FROM parts WHERE user = ? AND oid = ?", {user, oid});
   if (::rename(file.c_str(), renamed.c_str()) != 0) throw system_error(errno, "cannot rename to", renamed.string());

@@ -18,7 +18,7 @@ StoreError already_exists(std::string_view what, std::string_view name) {
 
 void remove_ref(const Repository& git, const std::string& full_name, std::string_view name) {
   if (!git.find_ref(full_name)) throw_no_revision(name);
-  check_git(git_reference_remove(git.get(), full_name.c_str()), "remove a ref");
+  git.remove_ref(full_name);
 }
 
 bool is_commit_prefix(std::string_view text) {
@@ -36,6 +36,7 @@ git_oid write_tag_object(const Repository& git, const std::string& name, git_oid
   Owned<git_object, git_object_free> target(object);
   git_oid oid;
   check_git(git_tag_annotation_create(&oid, git.get(), name.c_str(), object, created, message.c_str()), "write a tag");
+  git.sync_object_folders();
   return oid;
 }
 

@@ -6,6 +6,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "server/base/sync.h"
 
 namespace depickle::server::git {
 
@@ -126,6 +127,7 @@ git_oid Repository::write_commit(
   check_git(git_commit_create(&oid, get(), nullptr, created, created, "UTF-8", text.c_str(), tree_object.get(),
                 parent ? 1 : 0, parents),
       "write a commit");
+  sync_object_folders();
   return oid;
 }
 
@@ -150,7 +152,26 @@ bool Repository::set_ref(const std::string& full_name, const git_oid& to, const 
   Owned<git_reference, git_reference_free> ref(created);
   if (result == GIT_EMODIFIED || result == GIT_EEXISTS || result == GIT_ENOTFOUND) return false;
   check_git(result, "move a ref");
+  sync_ref_folders(full_name);
   return true;
+}
+
+void Repository::remove_ref(const std::string& full_name) const {
+  check_git(git_reference_remove(get(), full_name.c_str()), "remove a ref");
+  sync_ref_folders(full_name);
+}
+
+void Repository::sync_object_folders() const {
+  sync_folder(std::filesystem::path(git_repository_path(get())) / "objects");
+}
+
+// libgit2 creates and removes folders of refs without a sync.
+void Repository::sync_ref_folders(const std::string& full_name) const {
+  const std::filesystem::path root(git_repository_path(get()));
+  for (std::filesystem::path name = std::filesystem::path(full_name).parent_path(); !name.empty();
+      name = name.parent_path()) {
+    if (std::filesystem::is_directory(root / name)) sync_folder(root / name);
+  }
 }
 
 }  // namespace depickle::server::git

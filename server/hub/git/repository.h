@@ -64,8 +64,15 @@ class Repository {
   /// Moves the ref from `from` to `to`, or creates it if `from` is null. Returns false if the ref is not at `from`,
   /// or already exists.
   bool set_ref(const std::string& full_name, const git_oid& to, const git_oid* from) const;
+  void remove_ref(const std::string& full_name) const;
+
+  /// Syncs the names of new folders of objects. (libgit2 syncs an object and its folder.) Call it after the last object
+  /// that a ref or a row will name.
+  void sync_object_folders() const;
 
  private:
+  void sync_ref_folders(const std::string& full_name) const;
+
   Owned<git_repository, git_repository_free> repository_;
 };
 

@@ -56,7 +56,7 @@ void ReservedNumber::open_pull_request(std::string_view title, std::string_view 
 void remove_reserved(StoreParts& parts, int64_t repo, uint64_t number) {
   git::Repository git(parts.git_folder(repo));
   std::string ref = "refs/pr/" + std::to_string(number);
-  if (git.find_ref(ref)) git::check_git(git_reference_remove(git.get(), ref.c_str()), "remove a ref");
+  if (git.find_ref(ref)) git.remove_ref(ref);
   parts.database->run("DELETE FROM reserved WHERE repo = ? AND number = ?", {repo, signed_number(number)});
 }
 

@@ -1,9 +1,10 @@
 #include "server/hub/repos/repos.h"
-#include "server/base/random_id.h"
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/base/random_id.h"
+#include "server/base/sync.h"
 #include "server/hub/git/attributes.h"
 #include "server/hub/git/repository.h"
 #include "server/hub/git/store_error.h"
@@ -40,6 +41,8 @@ void create_git_folder(const fs::path& folder, std::string_view by) {
   git::Repository::create(folder);
   fs::create_directories(folder / "lfs");
   fs::create_directory_symlink("../../../lfs", folder / "lfs" / "objects");
+  sync_tree(folder);
+  sync_folder(folder.parent_path());
   git::Repository git(folder);
   git::TreeEditor editor(git, nullptr);
   editor.put(".gitattributes", {git.write_blob(git::kHubAttributes), GIT_FILEMODE_BLOB});
@@ -68,6 +71,7 @@ void link_repo(const StoreParts& parts, const RepoInfo& repo) {
 void remove_repo(StoreParts& parts, int64_t key) {
   parts.database->run("UPDATE repos SET state = 2 WHERE key = ?", {key});
   fs::remove_all(parts.git_folder(key));
+  sync_folder(parts.git_folder(key).parent_path());
   parts.database->transaction([&] {
     for (const char* table : {"former_names", "grants", "repo_objects", "discussions", "events", "reserved"}) {
       parts.database->run(fmt::format("DELETE FROM {} WHERE repo = ?", table), {key});

@@ -1,6 +1,6 @@
 #include "server/hub/repos/schema.h"
 
-#include "depickle/base/error.h"
+#include "server/base/sync.h"
 
 namespace depickle::server::repos {
 namespace {
@@ -44,9 +44,7 @@ CREATE TABLE reserved(repo INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KE
 }  // namespace
 
 std::shared_ptr<Database> open_store_database(const std::filesystem::path& data_folder) {
-  std::error_code error;
-  std::filesystem::create_directories(data_folder, error);
-  if (error) throw system_error(error.value(), "cannot create the folder", data_folder.string());
+  create_folders(data_folder);
   return Database::open(data_folder / "hub.sqlite", kTables, kVersion);
 }
 

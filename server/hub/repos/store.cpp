@@ -1,7 +1,8 @@
 #include "server/hub/repos/store.h"
-#include "server/base/random_id.h"
 
 #include "depickle/base/error.h"
+#include "server/base/random_id.h"
+#include "server/base/sync.h"
 #include "server/hub/content/gc.h"
 #include "server/hub/git/repository.h"
 #include "server/hub/repos/pull_request.h"
@@ -77,7 +78,7 @@ std::unique_ptr<Store> Store::open(const fs::path& data_folder, const StoreLimit
   FolderLock lock(data_folder);
   auto parts = std::make_unique<StoreParts>(fs::canonical(data_folder), limits, std::move(lock));
   fs::remove_all(parts->temporary_folder());
-  for (const char* name : {"tmp", "git", "lfs", "parts", "xorbs"}) fs::create_directories(parts->folder / name);
+  for (const char* name : {"tmp", "git", "lfs", "parts", "xorbs"}) create_folders(parts->folder / name);
   recover(*parts);
   content::remove_expired_parts(*parts);
   link_all_repos(*parts);

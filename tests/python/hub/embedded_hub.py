@@ -14,19 +14,22 @@ CODES = {0, 1, 2, 3, 4, 75, 130}
 class Server:
     """`depickle serve` on a free port, with the data folder `data`."""
 
-    def __init__(self, data, *options):
-        self.data = data
+    def __init__(self, data, *options, environment={}):
+        self.data, self.options, self.environment = data, options, ENVIRONMENT | environment
+        self.tokens = {}
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [str(PROGRAM), "serve", "--port", "0", "--data", str(data), *map(str, options)],
+            [str(PROGRAM), "serve", "--port", "0", "--data", str(self.data), *map(str, self.options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=ENVIRONMENT,
+            env=self.environment,
         )
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), line + self.process.stderr.read()
         self.url = line.split()[-1]
-        self.tokens = {}
 
     def token(self, user, *options):
         """Returns the token of a user, who is created at the first call."""
@@ -35,7 +38,7 @@ class Server:
                 [str(PROGRAM), "user", "add", user, "--data", str(self.data), *options],
                 capture_output=True,
                 text=True,
-                env=ENVIRONMENT,
+                env=self.environment,
             )
             assert done.returncode == 0, done.stderr
             self.tokens[user] = done.stdout.strip()

@@ -113,6 +113,7 @@ def test_a_second_server_on_the_same_folder_is_refused(own_server):
 
 
 def test_acknowledged_commits_survive_kill_9(tmp_path):
+    """A kill does not lose the page cache: test_durable_store.py tests a power loss."""
     server = Server(tmp_path / "hub")
     repo = Repo(server, "killed")
     for round_ in range(3):

@@ -38,7 +38,9 @@ class KillTest : public StoreTest {
   }
 };
 
-TEST_F(KillTest, EveryAcknowledgedCommitSurvives) {
+// Killing a process does not lose the page cache, so this test shows that a killed server leaves nothing half-written
+// and recovers, not that it syncs; tests/python/hub/test_durable_store.py does.
+TEST_F(KillTest, AKilledServerRecoversWithEveryAcknowledgedCommit) {
   RepoInfo info = create_repo("me/demo");
   std::string acknowledged;
   for (int round = 0; round < 8; ++round) {

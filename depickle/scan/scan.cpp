@@ -135,8 +135,9 @@ class Scanner {
   bool scan_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
     // torch ignores case in names: it reads DATA.PKL as data.pkl, and CODE/ as code/.
     const std::string name = lower_case(record.name);
-    if (const size_t slash = name.find('/'); slash != name.npos && name.substr(slash + 1).starts_with("code/"))
-      add_torchscript(label);
+    // torch.load hands an archive with constants.pkl to torch.jit.load.
+    const std::string path = name.substr(std::min(name.size(), name.find('/') + 1));
+    if (path.starts_with("code/") || path == "constants.pkl") add_torchscript(label);
     const bool is_pkl = detect::is_pkl_name(name), is_storage = name.find("/data/") != name.npos;
     if (record.size_bytes == 0) return is_pkl;
     if (source_->is_remote() && !is_pkl && is_storage) return false;  // one request for each storage

@@ -111,8 +111,16 @@ TEST(Readers, TorchScriptInCapitals) {
   }
 }
 
+TEST(Readers, AnArchiveWithConstantsIsLoadedByTorchJit) {
+  for (const std::string name : {"constants.pkl", "CONSTANTS.PKL"}) {
+    auto members = torch_members(dict({}), {});
+    members.push_back({.name = "archive/" + name, .content = pickle("I01\n"), .described = true});
+    EXPECT_EQ(judged(zip(members)), "has-code: TorchScript code") << name;
+  }
+}
+
 TEST(Readers, InflatingIsLimitedByTheSizeOfTheFile) {
-  const std::string zeros(400 << 20, '\0');
+  const std::string zeros(270 << 20, '\0');
   std::string file = zip({{.name = "a/data.pkl", .content = zeros, .deflated = true}});
   EXPECT_LT(file.size(), 1u << 20);
   Scan scan = scan_pickles(source_of(file));

@@ -31,6 +31,15 @@ void write_rule(JsonWriter& json, std::string_view id, std::string_view text) {
   json.object().key("id").value(id).key("shortDescription").object().key("text").value(text).end().end();
 }
 
+std::string_view level(scan::Grade grade) {
+  switch (grade) {
+    case scan::Grade::inert: return "note";
+    case scan::Grade::unknown: return "warning";
+    case scan::Grade::executes: return "error";
+  }
+  return "error";
+}
+
 }  // namespace
 
 std::string sarif(const std::vector<scan::ScannedFile>& files, std::string_view version) {
@@ -62,7 +71,8 @@ std::string sarif(const std::vector<scan::ScannedFile>& files, std::string_view 
       // A region has an offset in the file. For a record of an archive, the text contains the place.
       const bool whole = finding.record.empty();
       std::string place = whole ? "" : fmt::format("{}, byte {}: ", finding.record, finding.offset_bytes);
-      write_result(json, "has-code", "error", fmt::format("{}{} ({})", place, finding.what, finding.effect), path,
+      write_result(json, "has-code", level(finding.grade),
+          fmt::format("{}{} ({})", place, finding.what, finding.effect), path,
           whole ? std::optional(finding.offset_bytes) : std::nullopt);
     }
     if (scan.verdict == scan::Verdict::unreadable && scan.error)

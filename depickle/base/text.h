@@ -28,6 +28,9 @@ std::string human_bytes(uint64_t bytes);
 /// 1, "tensor" → "1 tensor"; 2 → "2 tensors".
 std::string plural(uint64_t count, std::string_view noun);
 
+/// Returns `text` with ASCII letters in lower case.
+std::string lower_case(std::string_view text);
+
 /// Returns the length of the UTF-8 sequence at the start of `text`, which is not empty; 0 if it is invalid.
 size_t utf8_sequence(std::string_view text) noexcept;
 bool is_utf8(std::string_view text) noexcept;

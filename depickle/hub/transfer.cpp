@@ -74,8 +74,7 @@ void parse_header(Exchange& exchange, std::string_view line) {
   if (line.empty()) exchange.has_head = true;
   const size_t colon = line.find(':');
   if (colon == line.npos) return;
-  std::string name(line.substr(0, colon));
-  std::ranges::transform(name, name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
+  std::string name = lower_case(line.substr(0, colon));
   std::string_view value = line.substr(colon + 1);
   while (!value.empty() && (value.front() == ' ' || value.front() == '\t')) value.remove_prefix(1);
   exchange.response.headers.emplace_back(std::move(name), value);

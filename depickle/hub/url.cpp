@@ -25,13 +25,8 @@ std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
   return out;
 }
 
-std::string lower(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c; });
-  return text;
-}
-
 bool is_web(CURLU* url) {
-  const std::string scheme = lower(part(url, CURLUPART_SCHEME));
+  const std::string scheme = lower_case(part(url, CURLUPART_SCHEME));
   return scheme == "http" || scheme == "https";
 }
 
@@ -40,7 +35,7 @@ bool is_web(CURLU* url) {
 std::optional<std::string> origin_of(const std::string& url) {
   const Parsed parsed = parse(url);
   if (!parsed || !is_web(parsed.get())) return {};
-  return lower(part(parsed.get(), CURLUPART_SCHEME) + "://" + part(parsed.get(), CURLUPART_HOST)) + ":" +
+  return lower_case(part(parsed.get(), CURLUPART_SCHEME) + "://" + part(parsed.get(), CURLUPART_HOST)) + ":" +
          part(parsed.get(), CURLUPART_PORT, CURLU_DEFAULT_PORT);
 }
 

@@ -44,6 +44,8 @@ inline constexpr unsigned kEnumSize<Dtype> = kDtypes;
 template <>
 inline constexpr unsigned kEnumSize<scan::Verdict> = 3;
 template <>
+inline constexpr unsigned kEnumSize<scan::Grade> = 3;
+template <>
 inline constexpr unsigned kEnumSize<convert::DifferenceKind> = 5;
 template <>
 inline constexpr unsigned kEnumSize<convert::PlanOptions::Ties> = 2;
@@ -79,7 +81,7 @@ void fields(Wire& wire, OpenOptions& x) {
 namespace depickle::scan {
 template <class Wire>
 void fields(Wire& wire, Finding& x) {
-  wire(x.record, x.offset_bytes, x.what, x.effect, x.count);
+  wire(x.record, x.offset_bytes, x.global, x.what, x.effect, x.count, x.grade);
 }
 template <class Wire>
 void fields(Wire& wire, NamedGlobal& x) {

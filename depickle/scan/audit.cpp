@@ -1,6 +1,7 @@
 #include "depickle/scan/audit.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -24,20 +25,18 @@ using pickle::Handle;
 using pickle::NodeKind;
 using pickle::Op;
 
-constexpr size_t kMaxFindings = 1000, kMaxGlobals = 10'000;
+constexpr size_t kMaxGlobals = 10'000;
+constexpr size_t kMaxFindings = 1000;  // of each grade
 constexpr uint64_t kMaxPickles = 10'000;
 constexpr int kMaxCallDepth = 3;
 
 // Returns whether random bytes are unlikely to be this name. Letters of all scripts are allowed, and "my-module" is a
 // possible file name.
 bool is_plausible(std::string_view name) {
-  return !name.empty() && name.size() < 200 && is_utf8(name) &&
-         std::ranges::all_of(
-             name,
-             [](char c) {
-               return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                      c == '.' || c == '-' || static_cast<unsigned char>(c) >= 0x80;
-             });
+  return !name.empty() && is_utf8(name) && std::ranges::all_of(name, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+           c == '-' || static_cast<unsigned char>(c) >= 0x80;
+  });
 }
 
 bool is_plausible(const pickle::Global& global) { return is_plausible(global.module) && is_plausible(global.name); }
@@ -55,22 +54,26 @@ class PickleAudit {
         record_(record),
         first_byte_(first_byte),
         certainty_(certainty),
-        depth_(depth) {}
+        depth_(depth) {
+    for (const Finding& finding : scan_.findings) ++listed_[static_cast<size_t>(finding.grade)];
+  }
 
   void run() {
     for (const pickle::Event& event : graph_.events()) audit_event(event);
     for (const pickle::Global& global : graph_.globals()) {
       if (!is_counted(global)) continue;
       if (is_loader(global) && passes_loader_on())
-        add(global.offset_bytes, "passes on " + dotted(global), "unpickles more data, which cannot be checked");
+        add(global.offset_bytes, "passes on " + dotted(global),
+            {Grade::executes, "unpickles more data, which cannot be checked"});
       const bool inert = is_inert(global);
-      const std::string_view effect = inert ? "builds tensors and plain containers" : describe_risk(global);
+      const Risk risk = inert ? Risk{Grade::inert, "builds tensors and plain containers"} : risk_of(global);
       if (scan_.globals.size() < kMaxGlobals)
         scan_.globals.push_back(
-            {record_, dotted(global), inert, std::string(effect), global.count, global.offset_bytes});
-      if (!inert && !called_.contains(dotted(global)))
-        add(global.offset_bytes, "imports " + dotted(global), std::string(effect), global.count);
+            {record_, dotted(global), inert, std::string(risk.effect), global.count, global.offset_bytes});
+      if (!inert && !called_.contains(dotted(global)) && !is_torchscript(global))
+        add(global.offset_bytes, "imports " + dotted(global), risk, &global, global.count);
     }
+    add_torchscript();
   }
 
  private:
@@ -80,12 +83,13 @@ class PickleAudit {
       case Op::EXT2:
       case Op::EXT4:
         add(event.offset_bytes, fmt::format("extension code {}", graph_.extension_code(event.node)),
-            "imports through the extension registry of the interpreter");
+            {Grade::unknown, "imports through the extension registry of the interpreter"});
         break;
       case Op::BUILD:
         if (const pickle::Global* global = called_global(graph_, event.node)) {
           if (is_counted(*global))
-            add(event.offset_bytes, "sets the state of " + dotted(*global), "modifies existing code");
+            add(event.offset_bytes, "sets the state of " + dotted(*global), {Grade::executes, "modifies existing code"},
+                global);
         }
         break;
       case Op::PERSID:
@@ -99,9 +103,9 @@ class PickleAudit {
     if (!object) return;
     const pickle::Global* global = called_global(graph_, object->callable);
     if (!global) {
-      add(event.offset_bytes, "calls " + call_text(graph_, event.node), "calls a computed object");
+      add(event.offset_bytes, "calls " + call_text(graph_, event.node), {Grade::executes, "calls a computed object"});
     } else if (!is_inert(*global)) {
-      if (!is_counted(*global)) return;
+      if (!is_counted(*global) || is_torchscript(*global)) return;
       std::string name = dotted(*global);
       // All instances of one class are one finding; each other call is a finding of its own.
       bool makes_instance = object->made_by == Op::NEWOBJ || object->made_by == Op::NEWOBJ_EX;
@@ -109,7 +113,7 @@ class PickleAudit {
       if (makes_instance && !is_new && first->second < scan_.findings.size()) {
         ++scan_.findings[first->second].count;
       } else {
-        add(event.offset_bytes, call_text(graph_, event.node), std::string(describe_risk(*global)));
+        add(event.offset_bytes, call_text(graph_, event.node), risk_of(*global), global);
       }
     } else if (is_loader(*global)) {
       audit_bytes(event, *object);
@@ -144,7 +148,7 @@ class PickleAudit {
     std::string where =
         fmt::format("{}{}bytes unpickled at {}", record_, record_.empty() ? "" : ": ", event.offset_bytes);
     if (args.size() != 1 || depth_ >= kMaxCallDepth) {
-      add(event.offset_bytes, call_text(graph_, event.node), "unpickles more data");
+      add(event.offset_bytes, call_text(graph_, event.node), {Grade::executes, "unpickles more data"});
     } else if (auto bytes = graph_.bytes(args[0]); bytes && graph_.kind(args[0]) == NodeKind::bytes) {
       if (audited_.insert(bytes->data()).second) audit_loaded(event, *bytes, where);
     } else if (auto text = encoded_text(args[0])) {
@@ -156,7 +160,7 @@ class PickleAudit {
         if (!scan_.error) scan_.error = error;
       }
     } else {
-      add(event.offset_bytes, call_text(graph_, event.node), "unpickles computed data");
+      add(event.offset_bytes, call_text(graph_, event.node), {Grade::executes, "unpickles computed data"});
     }
   }
 
@@ -164,7 +168,8 @@ class PickleAudit {
     // torch.load would read the archive. torch writes no storage as one, and its first bytes may also be a harmless
     // pickle.
     if (detect::file_kind(bytes) == detect::FileKind::zip)
-      return add(event.offset_bytes, call_text(graph_, event.node), "unpickles an archive inside the pickle");
+      return add(event.offset_bytes, call_text(graph_, event.node),
+          {Grade::executes, "unpickles an archive inside the pickle"});
     audit_stream(scan_, bytes, where, Certainty::certain, depth_ + 1);
   }
 
@@ -177,9 +182,30 @@ class PickleAudit {
     return codec == "latin1" || codec == "latin-1" ? graph_.text(args[0]) : std::nullopt;
   }
 
-  void add(uint64_t offset_bytes, std::string what, std::string effect, uint64_t count = 1) {
-    if (scan_.findings.size() < kMaxFindings)
-      scan_.findings.push_back({record_, offset_bytes + first_byte_, std::move(what), std::move(effect), count});
+  // The classes of a TorchScript archive are one finding.
+  static bool is_torchscript(const pickle::Global& global) {
+    return global.module == "__torch__" || global.module.starts_with("__torch__.");
+  }
+
+  void add_torchscript() {
+    const pickle::Global* first = nullptr;
+    uint64_t classes = 0;
+    for (const pickle::Global& global : graph_.globals()) {
+      if (!is_torchscript(global) || !is_counted(global)) continue;
+      if (!first) first = &global;
+      ++classes;
+    }
+    if (first)
+      add(first->offset_bytes, fmt::format("{}{}", dotted(*first), classes > 1 ? " and other classes" : ""),
+          risk_of(*first), first, classes);
+  }
+
+  void add(
+      uint64_t offset_bytes, std::string what, Risk risk, const pickle::Global* global = nullptr, uint64_t count = 1) {
+    // Each grade has a limit of its own: many harmless findings must not hide another.
+    if (listed_[static_cast<size_t>(risk.grade)]++ < kMaxFindings)
+      scan_.findings.push_back({record_, offset_bytes + first_byte_, global ? dotted(*global) : "", std::move(what),
+          std::string(risk.effect), count, risk.grade});
   }
 
   Scan& scan_;
@@ -188,6 +214,7 @@ class PickleAudit {
   uint64_t first_byte_;
   Certainty certainty_;
   int depth_;
+  std::array<size_t, 3> listed_{};        ///< findings of each grade
   std::map<std::string, size_t> called_;  ///< called names → index of their first finding
   std::set<const void*> audited_;         ///< nested streams; one may be unpickled a million times
 };
@@ -198,6 +225,46 @@ bool is_credible(const pickle::Trace& trace) {
          std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return is_plausible(global); });
 }
 
+// torch.load reads a file that is no archive as up to five pickles: it goes on after the first if that equals its magic
+// number, and after the second if that equals 1001. Values are compared, so any opcode may spell them, and a call may
+// return them.
+constexpr uint64_t kLegacyPickles = 5;
+constexpr int64_t kProtocolVersion = 1001;
+
+bool may_equal(const Graph& graph, Handle value, std::optional<int64_t> number) {
+  if (auto object = graph.object(value)) {
+    const pickle::Global* global = graph.global(object->callable);
+    const auto builder = global ? torch::find_builder(*global) : std::nullopt;
+    return builder != torch::BuilderFunction::ordered_dict && builder != torch::BuilderFunction::dict_like;
+  }
+  switch (graph.kind(value)) {
+    case NodeKind::integer: return number && graph.integer(value) == number;
+    case NodeKind::real: return number && graph.real(value) == static_cast<double>(*number);
+    case NodeKind::none:
+    case NodeKind::boolean:
+    case NodeKind::text:
+    case NodeKind::bytes:
+    case NodeKind::list:
+    case NodeKind::tuple:
+    case NodeKind::dict:
+    case NodeKind::set: return false;
+    case NodeKind::big_integer:
+    case NodeKind::global:
+    case NodeKind::object:
+    case NodeKind::persistent:
+    case NodeKind::extension: return true;
+  }
+  return true;
+}
+
+// Returns how many pickles at the start of a stream torch may read, as far as its first pickles tell.
+uint64_t pickles_for_torch(uint64_t count, uint64_t known, const Graph& graph) {
+  const Handle root = graph.root();
+  if (count == 0 && may_equal(graph, root, std::nullopt)) return std::max<uint64_t>(known, 2);
+  if (count == 1 && known == 2 && may_equal(graph, root, kProtocolVersion)) return kLegacyPickles;
+  return known;
+}
+
 }  // namespace
 
 bool begins_with_opcode(Bytes bytes) noexcept {
@@ -205,17 +272,18 @@ bool begins_with_opcode(Bytes bytes) noexcept {
 }
 
 uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certainty certainty, int depth) {
-  // A legacy torch file begins with five pickles. Bytes after the pickle of another file need not be a pickle.
-  const bool is_legacy = detect::file_kind(stream) == detect::FileKind::torch_legacy;
-  uint64_t certain = certainty == Certainty::heuristic ? 0 : is_legacy ? 5 : 1;
+  // The pickles that are known to be ones. Other bytes, as weights, may look like a pickle by chance.
+  uint64_t known = certainty == Certainty::certain ? 1 : 0;
+  auto keep_first = [&](const Error& error) {
+    if (!scan.error) scan.error = record.empty() ? error : error.in(record);
+  };
   uint64_t at = 0;
   for (uint64_t count = 0; at < stream.size(); ++count) {
-    Certainty here = count < certain ? Certainty::certain : Certainty::heuristic;
+    Certainty here = count < known ? Certainty::certain : Certainty::heuristic;
     if (here == Certainty::heuristic && !begins_with_opcode(stream.subspan(at))) break;
     if (count == kMaxPickles) {
-      if (!scan.error)
-        scan.error = Error(Code::limit, "PK10", fmt::format("more than {} consecutive pickles", grouped(kMaxPickles)),
-            {.file = record, .tensor = {}, .offset_bytes = at});
+      keep_first(Error(
+          Code::limit, "PK10", fmt::format("more than {} consecutive pickles", grouped(kMaxPickles)), Where::at(at)));
       break;
     }
     pickle::ParseLimits limits;
@@ -227,12 +295,13 @@ uint64_t audit_stream(Scan& scan, Bytes stream, const std::string& record, Certa
     if (is_pickle) {
       PickleAudit(scan, trace, record, 0, here, depth).run();
       ++scan.pickles;
+      if (trace.divergence) keep_first(*trace.divergence);
     }
     if (trace.failure) {
-      if ((is_pickle || trace.python_may_continue) && !scan.error)
-        scan.error = record.empty() ? *trace.failure : trace.failure->in(record);
+      if (is_pickle || trace.python_may_continue) keep_first(*trace.failure);
       break;
     }
+    if (is_pickle) known = pickles_for_torch(count, known, trace.graph);
     at += trace.end_bytes;
   }
   return at;

@@ -4,7 +4,7 @@ namespace depickle::scan {
 namespace {
 
 struct Danger {
-  std::string_view module;  // also for the modules inside it
+  std::string_view module;  // of kDangers and kUnknown also the modules inside it
   std::string_view name;    // empty: every name
   std::string_view effect;
 };
@@ -59,9 +59,10 @@ constexpr Danger kDangers[] = {
     {"webbrowser", "", "opens a web page"},
     {"shutil", "", "changes files"},
     {"tempfile", "", "creates files"},
-    {"io", "", "opens files"},
-    {"_io", "", "opens files"},
-    {"pathlib", "", "refers to a path on the machine that wrote the file"},
+    {"io", "open", "opens a file"},
+    {"io", "FileIO", "opens a file"},
+    {"_io", "open", "opens a file"},
+    {"_io", "FileIO", "opens a file"},
     {"pickle", "", "unpickles more data"},
     {"_pickle", "", "unpickles more data"},
     {"cPickle", "", "unpickles more data"},
@@ -77,11 +78,70 @@ constexpr Danger kDangers[] = {
     {"torch", "load", "unpickles more data"},
     {"torch.hub", "", "downloads and runs code"},
     {"torch.jit", "", "runs TorchScript"},
+    {"torch.utils", "", "may run Python code"},
     {"numpy.f2py", "", "runs Python code"},
     {"numpy.testing", "", "runs Python code"},
-    {"torch.utils", "", "may run Python code"},
+};
+
+// Classes that are common in checkpoints. Creating one runs the code of its library, which depickle does not know.
+constexpr Danger kUnknown[] = {
+    {"torch", "", "belongs to torch, but is not known to depickle"},
     {"torch.nn", "", "creates a torch module, whose class is code"},
+    {"__torch__", "", "is a TorchScript class, whose code is in the archive"},
     {"__main__", "", "creates an object of the author's own class"},
+};
+
+constexpr std::string_view kOnlyData = "only stores data";
+constexpr Danger kData[] = {
+    {"argparse", "Namespace", kOnlyData},
+    {"types", "SimpleNamespace", kOnlyData},
+    {"pathlib", "Path", kOnlyData},
+    {"pathlib", "PurePath", kOnlyData},
+    {"pathlib", "PosixPath", kOnlyData},
+    {"pathlib", "PurePosixPath", kOnlyData},
+    {"pathlib", "WindowsPath", kOnlyData},
+    {"pathlib", "PureWindowsPath", kOnlyData},
+    {"pathlib._local", "PosixPath", kOnlyData},
+    {"pathlib._local", "PurePosixPath", kOnlyData},
+    {"pathlib._local", "WindowsPath", kOnlyData},
+    {"pathlib._local", "PureWindowsPath", kOnlyData},
+    {"datetime", "datetime", kOnlyData},
+    {"datetime", "date", kOnlyData},
+    {"datetime", "time", kOnlyData},
+    {"datetime", "timedelta", kOnlyData},
+    {"datetime", "timezone", kOnlyData},
+    {"decimal", "Decimal", kOnlyData},
+    {"fractions", "Fraction", kOnlyData},
+    {"uuid", "UUID", kOnlyData},
+    {"uuid", "SafeUUID", kOnlyData},
+    {"io", "BytesIO", kOnlyData},
+    {"_io", "BytesIO", kOnlyData},
+    {"io", "StringIO", kOnlyData},
+    {"_io", "StringIO", kOnlyData},
+    {"numpy.random._pickle", "__randomstate_ctor", kOnlyData},
+    {"numpy.random._pickle", "__generator_ctor", kOnlyData},
+    {"numpy.random._pickle", "__bit_generator_ctor", kOnlyData},
+    {"numpy.random._mt19937", "MT19937", kOnlyData},
+    {"numpy.random._pcg64", "PCG64", kOnlyData},
+    {"transformers.training_args", "TrainingArguments", kOnlyData},
+    {"transformers.training_args", "OptimizerNames", kOnlyData},
+    {"transformers.training_args", "ParallelMode", kOnlyData},
+    {"transformers.training_args_seq2seq", "Seq2SeqTrainingArguments", kOnlyData},
+    {"transformers.trainer_utils", "IntervalStrategy", kOnlyData},
+    {"transformers.trainer_utils", "SaveStrategy", kOnlyData},
+    {"transformers.trainer_utils", "EvaluationStrategy", kOnlyData},
+    {"transformers.trainer_utils", "SchedulerType", kOnlyData},
+    {"transformers.trainer_utils", "HubStrategy", kOnlyData},
+    {"transformers.trainer_utils", "FSDPOption", kOnlyData},
+    {"transformers.trainer_utils", "ShardedDDPOption", kOnlyData},
+    {"transformers.trainer_pt_utils", "AcceleratorConfig", kOnlyData},
+    {"transformers.debug_utils", "DebugOption", kOnlyData},
+    {"accelerate.state", "PartialState", kOnlyData},
+    {"accelerate.state", "AcceleratorState", kOnlyData},
+    {"accelerate.utils.dataclasses", "DistributedType", kOnlyData},
+    {"accelerate.utils.dataclasses", "DeepSpeedPlugin", kOnlyData},
+    {"accelerate.utils.dataclasses", "DynamoBackend", kOnlyData},
+    {"accelerate.utils.dataclasses", "PrecisionType", kOnlyData},
 };
 
 bool is_inside(std::string_view module, std::string_view parent) {
@@ -90,12 +150,21 @@ bool is_inside(std::string_view module, std::string_view parent) {
 
 }  // namespace
 
-std::string_view describe_risk(const pickle::Global& global) noexcept {
-  std::string_view module = global.module == "__builtin__" ? "builtins" : global.module;
-  for (const Danger& danger : kDangers) {
-    if (is_inside(module, danger.module) && (danger.name.empty() || danger.name == global.name)) return danger.effect;
-  }
-  return "is not known to depickle";
+Risk risk_of(const pickle::Global& global) noexcept {
+  const std::string_view module = global.module == "__builtin__" ? "builtins" : global.module;
+  for (const Danger& data : kData)
+    if (data.module == module && data.name == global.name) return {Grade::inert, data.effect};
+  auto matches = [&](const Danger& danger) {
+    return is_inside(module, danger.module) && (danger.name.empty() || danger.name == global.name);
+  };
+  for (const Danger& danger : kDangers)
+    if (matches(danger)) return {Grade::executes, danger.effect};
+  // A dotted name is a chain of attributes: os and sys are attributes of most modules.
+  if (global.name.find('.') != global.name.npos)
+    return {Grade::executes, "can access any attribute of a module, and so any function"};
+  for (const Danger& danger : kUnknown)
+    if (matches(danger)) return {Grade::unknown, danger.effect};
+  return {Grade::unknown, "is not known to depickle"};
 }
 
 }  // namespace depickle::scan

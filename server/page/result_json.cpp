@@ -102,7 +102,8 @@ void write_scan(JsonWriter& json, const std::vector<scan::ScannedFile>& scans) {
       if (++listed > kMaxListed) break;
       json.object().key("file").value(file.path).key("record").value(finding.record);
       json.key("offset").value(finding.offset_bytes).key("what").value(finding.what);
-      json.key("words").value(finding.effect).key("count").value(finding.count).end();
+      json.key("grade").value(name(finding.grade)).key("words").value(finding.effect);
+      json.key("count").value(finding.count).end();
     }
   }
   json.end().key("globals").array();

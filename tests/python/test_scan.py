@@ -1,15 +1,18 @@
 """scan finds every way to name or call something, with its offset."""
 import io
+import os
+import pathlib
 import struct
 import zipfile
 
+import numpy as np
 import pytest
 import torch
 
 import pickles
 import zips
 from pickles import call, dict_of, integer, named, storage, stream, tensor, text
-from program import NO, YES, run, scan, verdict
+from program import COULD_NOT, NO, YES, run, scan, verdict
 
 pytestmark = pytest.mark.hostile
 
@@ -186,3 +189,73 @@ def test_no_command_runs_the_code_of_a_file(tmp_path):
     for verb in ("scan", "inspect", "convert"):
         run(verb, path)
     assert not target.exists()
+
+
+NAMESPACE = call("argparse", "Namespace")
+OWN_CLASS = call("my.models", "Net")
+
+
+@pytest.mark.parametrize("value, grade", [(SYSTEM, "executes"), (OWN_CLASS, "unknown"), (NAMESPACE, "inert")],
+                         ids=["executes", "unknown", "inert"])
+def test_fail_on_a_grade_or_a_worse_one(value, grade, tmp_path):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(stream(value))
+    grades = ["inert", "unknown", "executes"]
+    codes = [run("scan", path, "--fail-on", least).code for least in grades]
+    assert codes == [NO if grades.index(least) <= grades.index(grade) else YES for least in grades]
+    (file,) = run("scan", "--json", path).json["files"]
+    assert [finding["grade"] for finding in file["findings"]] == [grade]
+    level = {"executes": "error", "unknown": "warning", "inert": "note"}[grade]
+    assert run("scan", "--sarif", path).json["runs"][0]["results"][0]["level"] == level
+
+
+def test_findings_of_one_package_are_one_line(tmp_path):
+    path = tmp_path / "training_args.bin"
+    names = ["TrainingArguments", "OptimizerNames", "ParallelMode"]
+    value = b"(" + b"".join(call("transformers.training_args", name) for name in names) + SYSTEM + b"t"
+    path.write_bytes(stream(value))
+    lines = run("scan", path).out.splitlines()
+    assert len(lines) == 3 and "posix.system" in lines[1]
+    assert "transformers.training_args.TrainingArguments() and 2 more of transformers   inert: only stores" in lines[2]
+
+
+def test_a_hint_to_convert_only_if_there_are_tensors(tmp_path):
+    (tmp_path / "code.pkl").write_bytes(stream(SYSTEM))
+    assert "depickle convert" not in run("scan", tmp_path / "code.pkl").err
+    (tmp_path / "model.pt").write_bytes(zips.checkpoint(
+        stream(dict_of({"w": tensor(storage("0", 6), [6], [1]), "x": SYSTEM})), [DATA]))
+    assert "depickle convert" in run("scan", tmp_path / "model.pt").err
+
+
+def test_a_folder_with_hostile_arrays(tmp_path):
+    torch.save({"w": torch.ones(2)}, tmp_path / "good.pt")
+    np.save(tmp_path / "good.npy", np.ones(3))
+    assert run("scan", tmp_path).code == YES
+    evil = np.empty(1, object)
+    evil[0] = os.getcwd
+    np.save(tmp_path / "evil.npy", evil)
+    np.savez(tmp_path / "evil.npz", w=np.ones(2), x=evil)
+    np.save(tmp_path / "renamed.npy", evil)
+    (tmp_path / "renamed.npy").rename(tmp_path / "renamed.dat")
+    verdicts = {pathlib.Path(file["file"]).name: file["verdict"] for file in run("scan", tmp_path, "--json").json["files"]}
+    assert verdicts == {"good.pt": "tensors-only", "good.npy": "tensors-only", "evil.npy": "has-code",
+                        "evil.npz": "has-code", "renamed.dat": "has-code"}
+
+
+def test_a_folder_with_unreadable_entries_is_scanned_to_the_end(tmp_path):
+    (tmp_path / "evil.pkl").write_bytes(stream(SYSTEM))
+    torch.save({"w": torch.ones(2)}, tmp_path / "good.pt")
+    (tmp_path / "loop.pt").symlink_to("loop.pt")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "up").symlink_to("..")
+    (tmp_path / "empty.bin").write_bytes(b"")
+    (tmp_path / "gone.bin").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo.bin")
+    done = run("scan", tmp_path, "--json")
+    files = {pathlib.Path(file["file"]).name: file for file in done.json["files"]}
+    assert {name: file["verdict"] for name, file in files.items()} == {
+        "evil.pkl": "has-code", "good.pt": "tensors-only", "loop.pt": "unreadable", "empty.bin": "unreadable"}
+    assert "symbolic links" in files["loop.pt"]["error"]
+    assert done.code == NO
+    (tmp_path / "evil.pkl").unlink()
+    assert run("scan", tmp_path).code == COULD_NOT

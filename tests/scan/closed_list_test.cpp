@@ -11,7 +11,7 @@ pickle::Global global(std::string_view module, std::string_view name) {
   return {.module = module, .name = name, .count = 1, .offset_bytes = 0};
 }
 bool inert(std::string_view module, std::string_view name) { return is_inert(global(module, name)); }
-std::string_view risk(std::string_view module, std::string_view name) { return describe_risk(global(module, name)); }
+std::string_view risk(std::string_view module, std::string_view name) { return risk_of(global(module, name)).effect; }
 
 TEST(IsInert, MatchesExactPairsOnly) {
   EXPECT_TRUE(inert("collections", "OrderedDict"));

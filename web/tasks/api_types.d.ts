@@ -49,6 +49,7 @@ export interface Finding {
   file: string;
   record: string;
   offset: number;
+  grade: "inert" | "unknown" | "executes";
   what: string;
   words: string;
   count: number;

@@ -55,10 +55,11 @@ function mergeByName(globals, inertOnly) {
 const countCell = (count) => numberCell(`${formatNumber(count)} ×`);
 
 /** @param {Finding} finding @param {boolean} showFile */
-function findingRow({ file, record, offset, what, words, count }, showFile) {
+function findingRow({ file, record, offset, what, grade, words, count }, showFile) {
   const place = [showFile ? file : "", record, `byte ${formatNumber(offset)}`].filter(Boolean).join(", ");
-  return element("tr", {}, element("td.name.alarm", {}, nameNode(truncate(what, 400))), countCell(count),
-    element("td.alarm", {}, `${visible(words)}. Not executed, not copied.`,
+  const alarm = grade === "inert" ? "" : ".alarm";
+  return element("tr", {}, element(`td.name${alarm}`, {}, nameNode(truncate(what, 400))), countCell(count),
+    element(`td${alarm}`, {}, `${visible(words)}. Not executed, not copied.`,
       element("span.detail", {}, visible(place))));
 }
 

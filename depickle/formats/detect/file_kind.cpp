@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <string>
 #include <string_view>
+
+#include "depickle/base/text.h"
+#include "depickle/formats/detect/tar_header.h"
 
 namespace depickle::detect {
 namespace {
@@ -61,17 +63,6 @@ bool is_torch_legacy(std::string_view head) {
   return head.starts_with("L119547037146038801333356L\n.");
 }
 
-// "ustar", and the sum of the block's bytes with blanks in place of the checksum.
-bool is_tar(std::string_view head) {
-  if (head.size() < 512 || head.substr(257, 5) != "ustar") return false;
-  unsigned sum = 0, stated_sum = 0;
-  for (size_t i = 0; i < 512; ++i) sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(head[i]);
-  std::string_view field = head.substr(148, 8);
-  field.remove_prefix(std::min(field.find_first_not_of(' '), field.size()));
-  std::from_chars(field.data(), field.data() + field.size(), stated_sum, 8);
-  return sum == stated_sum;
-}
-
 // The first character that is not white space; '\0' if none follows.
 char first_character(std::string_view text) {
   const size_t begin = text.find_first_not_of(kWhiteSpace);
@@ -85,9 +76,7 @@ bool is_safetensors(Bytes head) {
 
 bool is_web_page(std::string_view head) {
   head.remove_prefix(std::min(head.find_first_not_of(kWhiteSpace), head.size()));
-  std::string start(head.substr(0, 14));
-  std::ranges::transform(
-      start, start.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  const std::string start = lower_case(head.substr(0, 14));
   return start.starts_with("<!doctype html") || start.starts_with("<html") || start.starts_with("<head");
 }
 
@@ -115,8 +104,9 @@ FileKind file_kind(Bytes head) {
   const std::string_view start = text(head);
   if (start.empty()) return FileKind::empty;
   if (start.starts_with("PK\x03\x04")) return FileKind::zip;
+  // torch.load tries every other file as a tar archive first.
+  if (is_tar_header(head)) return FileKind::tar;
   if (is_torch_legacy(start)) return FileKind::torch_legacy;
-  if (is_tar(start)) return FileKind::tar;
   // A header of 128 or 640 bytes has a length that begins as a pickle does.
   if (is_safetensors(head)) return FileKind::safetensors;
   if (has_protocol(start, 0, 5)) return FileKind::pickle;

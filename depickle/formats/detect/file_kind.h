@@ -5,6 +5,7 @@
 
 #include "depickle/base/bytes.h"
 #include "depickle/base/source.h"
+#include "depickle/formats/detect/tar_header.h"
 
 namespace depickle::detect {
 
@@ -14,7 +15,7 @@ enum class FileKind : uint8_t {
   safetensors,   ///< a header length of at most 100,000,000 bytes, then a JSON object
   zip,           ///< torch ≥ 1.6, TorchScript, or any other zip archive
   torch_legacy,  ///< torch 0.1.10 to 1.5
-  tar,           ///< a ustar archive; torch before 0.1.10 wrote them
+  tar,           ///< begins with a header that Python's tarfile accepts; torch before 0.1.10 wrote such files
   pickle,        ///< begins with the opcode PROTO and a protocol up to 5
   plain_pickle,  ///< protocols 0 and 1 have no magic number: the first bytes may begin a pickle
   json_object,   ///< "{", maybe after white space
@@ -39,7 +40,7 @@ enum class FileKind : uint8_t {
 };
 
 /// The first bytes of a file that decide its kind: one block of a tar archive.
-inline constexpr uint64_t kHeadBytes = 512;
+inline constexpr uint64_t kHeadBytes = kTarBlockBytes;
 
 /// Returns the kind of a file that begins with `head`. Uses at most kHeadBytes; pass fewer only if the file is shorter.
 FileKind file_kind(Bytes head);

@@ -35,6 +35,8 @@ bool is_pickle_name(std::string_view path) noexcept {
 
 bool is_pkl_name(std::string_view path) noexcept { return ends_with(path, ".pkl"); }
 
+bool is_numpy_name(std::string_view path) noexcept { return ends_with(path, ".npy") || ends_with(path, ".npz"); }
+
 bool is_index_name(std::string_view path) noexcept {
   const std::string_view name = last_part(path);
   return name.ends_with(".json") &&

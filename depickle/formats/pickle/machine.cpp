@@ -13,14 +13,14 @@ namespace {
 
 constexpr int64_t kSharedIntegers = 256;
 
-// Python reads past the end of a frame, calls with any iterable as arguments, and stores items in objects of any class.
-constexpr std::array<std::string_view, 3> kRulesThatPythonDoesNotEnforce = {"PK03", "PK06", "PK07"};
+// Python calls with any iterable as arguments, and stores items in objects of any class.
+constexpr std::array<std::string_view, 2> kRulesThatPythonDoesNotEnforce = {"PK06", "PK07"};
 
 }  // namespace
 
-Machine::Machine(Bytes stream, uint64_t first_byte, const ParseLimits& limits)
+Machine::Machine(Bytes stream, uint64_t first_byte, const ParseLimits& limits, std::optional<Error>* divergence)
     : limits_(limits),
-      stream_(stream, first_byte),
+      stream_(stream, first_byte, divergence),
       recent_integers_(256, kNothing) {
   graph_.add({.kind = NodeKind::none});
   graph_.add({.kind = NodeKind::boolean, .value = {.integer = 0}});
@@ -48,7 +48,9 @@ void Machine::run() {
     execute(opcode_);
   }
   graph_.root_ = pop();
-  if (stream_.in_frame()) fail("PK03", "the pickle stops before its frame ends");
+  if (stream_.in_frame())
+    stream_.diverge(
+        Error(Code::malformed, "PK03", "STOP: the pickle stops before its frame ends", Where::at(opcode_offset_)));
 }
 
 void Machine::push(Handle handle) {
@@ -153,9 +155,9 @@ void Machine::execute(Op op) {
     case Op::BININT2: push(make_integer(stream_.number<uint16_t>())); break;
     case Op::LONG1: push(integer_of_bytes(stream_.take(stream_.number<uint8_t>()))); break;
     case Op::LONG4: push(integer_of_bytes(stream_.take(read_length()))); break;
-    case Op::INT: push(integer_or_boolean_of_line(stream_.line(limits_.line_bytes))); break;
-    case Op::LONG: push(long_of_line(stream_.line(limits_.line_bytes))); break;
-    case Op::FLOAT: push(real_of_line(stream_.line(limits_.line_bytes))); break;
+    case Op::INT: push(integer_or_boolean_of_line(stream_.number_line(limits_.line_bytes))); break;
+    case Op::LONG: push(long_of_line(stream_.number_line(limits_.line_bytes))); break;
+    case Op::FLOAT: push(real_of_line(stream_.number_line(limits_.line_bytes))); break;
     case Op::BINFLOAT: push(make_real(std::bit_cast<double>(__builtin_bswap64(stream_.number<uint64_t>())))); break;
 
     case Op::STRING: push(make_decoded_text(decode_quoted(stream_.line(limits_.text_bytes)))); break;
@@ -268,8 +270,8 @@ void Machine::execute_call(Op op) {
 }
 
 Trace trace(Bytes stream, uint64_t first_byte, const ParseLimits& limits) {
-  Machine machine(stream, first_byte, limits);
   Trace trace;
+  Machine machine(stream, first_byte, limits, &trace.divergence);
   try {
     machine.run();
   } catch (const Error& error) {

@@ -17,7 +17,8 @@ constexpr Handle kNone = 0, kFalse = 1, kTrue = 2, kEmptyTuple = 3, kFirstIntege
 /// REDUCE or STACK_GLOBAL are those that Python would use.
 class Machine {
  public:
-  Machine(Bytes stream, uint64_t first_byte, const ParseLimits& limits);
+  /// `divergence`: see Stream.
+  Machine(Bytes stream, uint64_t first_byte, const ParseLimits& limits, std::optional<Error>* divergence = nullptr);
 
   /// Executes the opcodes up to STOP. Throws Error; the graph then contains everything before the error.
   void run();

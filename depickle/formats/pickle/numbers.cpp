@@ -101,13 +101,14 @@ Handle Machine::real_of_line(std::string_view line) {
 }
 
 uint64_t Machine::read_index_line() {
-  std::string_view line = trimmed(stream_.line(limits_.line_bytes)), digits = line;
-  if (digits.starts_with('+')) digits.remove_prefix(1);
+  std::string_view line = trimmed(stream_.number_line(limits_.line_bytes)), digits = line;
+  const bool is_negative = digits.starts_with('-');
+  if (is_negative || digits.starts_with('+')) digits.remove_prefix(1);
   std::string kept;
   digits = without_underscores(digits, kept);
   uint64_t index = 0;
   auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-  if (error != std::errc() || end != digits.data() + digits.size())
+  if (error != std::errc() || end != digits.data() + digits.size() || (is_negative && index != 0))
     fail("PK08", fmt::format("{} is not a memo index", quoted(line, 40)));
   return index;
 }

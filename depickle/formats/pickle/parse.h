@@ -25,7 +25,10 @@ struct Trace {
   Graph graph;
   uint64_t end_bytes = 0;            ///< the end of the bytes read, from the start of the stream
   std::optional<Error> failure;      ///< nullopt if STOP was reached; its offset includes `first_byte`
-  bool python_may_continue = false;  ///< failure: a limit, or a rule that Python does not enforce (PK03, PK06, PK07)
+  bool python_may_continue = false;  ///< failure: a limit, or a rule that Python does not enforce (PK06, PK07)
+  /// The first violation of a rule that only some versions of Python enforce: frames (PK02, PK03), a NUL in a number
+  /// (PK05). The graph continues as in the versions that do not.
+  std::optional<Error> divergence;
 };
 
 /// Reads the pickle at the start of `stream` up to STOP or to the first error. The graph contains every global and call

@@ -56,57 +56,80 @@ char simple_escape(char c) {
 
 }  // namespace
 
-void Stream::too_short(uint64_t begin, uint64_t length) const {
-  if (framed_ && length <= bytes_.size() - begin) {
-    throw Error(Code::malformed, "PK03",
-        fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, limit_ - begin),
-        at(first_byte_ + begin), "Python versions read such a file differently; do not trust it");
+void Stream::diverge(Error error) const {
+  if (!divergence_) throw error;
+  if (!*divergence_) *divergence_ = std::move(error);
+}
+
+void Stream::leave_frame() noexcept {
+  framed_ = false;
+  limit_ = bytes_.size();
+}
+
+void Stream::extend(uint64_t begin, uint64_t length) {
+  if (!framed_ || length > bytes_.size() - begin) {
+    throw Error(Code::truncated, "PK02",
+        fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length),
+        at(first_byte_ + begin));
   }
-  throw Error(Code::truncated, "PK02",
-      fmt::format("the pickle ends inside an argument (have {} bytes, need {})", bytes_.size() - begin, length),
-      at(first_byte_ + begin));
+  diverge(Error(Code::malformed, "PK03",
+      fmt::format("an argument of {} bytes crosses the end of its frame (have {})", length, limit_ - begin),
+      at(first_byte_ + begin), "Python versions read such a file differently; do not trust it"));
+  leave_frame();
 }
 
 uint8_t Stream::opcode() {
-  if (position_ == limit_ && framed_) {
-    framed_ = false;
-    limit_ = bytes_.size();
-  }
+  if (position_ == limit_ && framed_) leave_frame();
   if (position_ == bytes_.size()) throw Error(Code::truncated, "PK02", "the pickle ends without STOP", at(offset()));
   return static_cast<uint8_t>(bytes_[position_++]);
 }
 
 Bytes Stream::take(uint64_t length) {
-  if (length > limit_ - position_) too_short(position_, length);
+  if (length > limit_ - position_) extend(position_, length);
   Bytes taken = bytes_.subspan(position_, length);
   position_ += length;
   return taken;
 }
 
 std::string_view Stream::line(uint64_t max_bytes) {
-  uint64_t searched_bytes = std::min(limit_ - position_, max_bytes + 1);
-  std::string_view ahead = text(bytes_.subspan(position_, searched_bytes));
-  size_t length = ahead.find('\n');
-  if (length == std::string_view::npos) {
-    // The caller's budget counts the bytes that were searched.
-    uint64_t begin = std::exchange(position_, position_ + searched_bytes);
-    if (position_ == limit_) too_short(begin, searched_bytes + 1);
-    throw Error(Code::limit, "PK10", fmt::format("a line has more than {} bytes", max_bytes), at(first_byte_ + begin));
+  const uint64_t begin = position_;
+  while (true) {
+    uint64_t searched_bytes = std::min(limit_ - begin, max_bytes + 1);
+    std::string_view ahead = text(bytes_.subspan(begin, searched_bytes));
+    if (size_t length = ahead.find('\n'); length != std::string_view::npos) {
+      position_ = begin + length + 1;
+      return ahead.substr(0, length);
+    }
+    position_ = begin + searched_bytes;  // the caller's budget counts the bytes that were searched
+    if (position_ != limit_)
+      throw Error(
+          Code::limit, "PK10", fmt::format("a line has more than {} bytes", max_bytes), at(first_byte_ + begin));
+    extend(begin, searched_bytes + 1);
   }
-  position_ += length + 1;
-  return ahead.substr(0, length);
+}
+
+std::string_view Stream::number_line(uint64_t max_bytes) {
+  const uint64_t begin = offset();
+  const std::string_view whole = line(max_bytes), number = whole.substr(0, whole.find('\0'));
+  if (number.size() < whole.size())
+    diverge(Error(Code::malformed, "PK05", "a NUL byte follows the digits of a number", at(begin),
+        "Python versions read such a file differently; do not trust it"));
+  return number;
 }
 
 void Stream::frame(uint64_t length) {
-  if (in_frame()) throw Error(Code::malformed, "PK03", "a frame begins inside another frame", at(offset()));
-  if (length > bytes_.size() - position_) {
-    throw Error(Code::truncated, "PK02",
-        fmt::format("a frame is longer than the rest of the pickle (have {} bytes, need {})", bytes_.size() - position_,
-            length),
-        at(offset()));
+  const uint64_t rest = bytes_.size() - position_;
+  if (in_frame()) {
+    diverge(Error(Code::malformed, "PK03", "a frame begins inside another frame", at(offset())));
+    leave_frame();
+  } else if (length > rest) {
+    diverge(Error(Code::truncated, "PK02",
+        fmt::format("a frame is longer than the rest of the pickle (have {} bytes, need {})", rest, length),
+        at(offset())));
+  } else {
+    framed_ = true;
+    limit_ = position_ + length;
   }
-  framed_ = true;
-  limit_ = position_ + length;
 }
 
 std::string decode_quoted(std::string_view line) {

@@ -1,17 +1,25 @@
 // Reads the arguments, lines and frames of a pickle. Private to the module.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "depickle/base/bytes.h"
+#include "depickle/base/error.h"
 
 namespace depickle::pickle {
 
 /// A position in the stream that passes neither the end of the stream nor the end of the current frame.
 class Stream {
  public:
-  Stream(Bytes bytes, uint64_t first_byte) : bytes_(bytes), first_byte_(first_byte), limit_(bytes.size()) {}
+  /// If `divergence` is not nullptr, violations of rules that not every version of Python enforces are not thrown: the
+  /// first is put there, and reading continues as in the versions that accept it.
+  Stream(Bytes bytes, uint64_t first_byte, std::optional<Error>* divergence = nullptr)
+      : bytes_(bytes),
+        first_byte_(first_byte),
+        divergence_(divergence),
+        limit_(bytes.size()) {}
 
   uint64_t position() const noexcept { return position_; }
   /// Returns the position as an offset in the file, for errors.
@@ -28,15 +36,21 @@ class Stream {
   }
   /// Reads up to the next newline, which is not returned. PK10 if the line is longer than `max_bytes`.
   std::string_view line(uint64_t max_bytes);
+  /// Reads a line that spells a number. PK05 if it contains a NUL, which ends the number in CPython's C unpickler.
+  std::string_view number_line(uint64_t max_bytes);
   /// Begins a frame of `length` bytes. PK03 inside another frame, PK02 if it is longer than the stream.
   void frame(uint64_t length);
+  /// Throws the error, or records it as the divergence.
+  void diverge(Error error) const;
 
  private:
-  /// Throws for an argument of `length` bytes at `begin`.
-  [[noreturn]] void too_short(uint64_t begin, uint64_t length) const;
+  /// Throws for an argument of `length` bytes at `begin`, or leaves the frame that is too short for it.
+  void extend(uint64_t begin, uint64_t length);
+  void leave_frame() noexcept;
 
   Bytes bytes_;
   uint64_t first_byte_;
+  std::optional<Error>* divergence_;
   uint64_t position_ = 0;
   uint64_t limit_;  ///< the end of the frame, or of the stream
   bool framed_ = false;

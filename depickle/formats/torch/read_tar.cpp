@@ -5,6 +5,7 @@
 //   tensors:  pickle: M │ M × (pickle: (key, storage key, class) │ rank, i32 │ 4 bytes │ sizes, strides, offset, i64)
 //
 // The persistent ids of the object are the keys of tensors, spelled as str; the keys are ints.
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -12,6 +13,7 @@
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
+#include "depickle/formats/detect/tar_header.h"
 #include "depickle/formats/pickle/parse.h"
 #include "depickle/formats/torch/contents.h"
 
@@ -21,7 +23,11 @@ namespace {
 using pickle::Graph;
 using pickle::Handle;
 
-constexpr uint64_t kBlockBytes = 512;
+using detect::kTarBlockBytes;
+
+constexpr std::string_view kMembers[] = {"sys_info", "pickle", "tensors", "storages"};
+constexpr std::string_view kExtractHint = "if it contains one, extract it first";
+constexpr std::string_view kTarHint = "torch and other readers may see different contents; do not load it";
 constexpr int64_t kMaxCount = 10'000'000;
 
 class TarReader {
@@ -47,33 +53,81 @@ class TarReader {
     uint64_t begin, end;
   };
 
-  // TA01. Members are never extracted, so paths and links in names have no effect.
+  // TA01. Members are never extracted.
   void find_members() {
-    for (uint64_t at = 0; at + kBlockBytes <= source_->size_bytes();) {
-      Bytes header = source_->view(at, kBlockBytes);
-      std::string_view name = text(header.first(100)), digits = text(header.subspan(124, 11));
-      name = name.substr(0, name.find('\0'));
-      if (name.empty()) break;
-      uint64_t size = 0;
-      if (std::from_chars(digits.data(), digits.data() + digits.size(), size, 8).ec != std::errc())
-        fail("TA01", fmt::format("tar member {} has an invalid size", quoted(name, 60)), at);
-      at += kBlockBytes;
+    uint64_t at = 0;
+    while (source_->size_bytes() - at >= kTarBlockBytes) {
+      Bytes block = source_->view(at, kTarBlockBytes);
+      if (is_zero(block)) break;
+      auto [name, size] = read_header(block, at);
+      at += kTarBlockBytes;
       if (size > source_->size_bytes() - at)
         throw Error(Code::truncated, "TA01",
             fmt::format("the file ends inside tar member {} (have {} bytes, need {})", quoted(name, 60),
                 source_->size_bytes() - at, size));
       if (!members_.emplace(name, MemberRange{at, at + size}).second)
         fail("TA01", fmt::format("two tar members are named {}", quoted(name, 60)), at);
-      at += (size + kBlockBytes - 1) / kBlockBytes * kBlockBytes;
+      at = std::min(at + (size + kTarBlockBytes - 1) / kTarBlockBytes * kTarBlockBytes, source_->size_bytes());
     }
+    check_end(at);
+  }
+
+  struct Header {
+    std::string_view name;
+    uint64_t size_bytes;
+  };
+
+  // TA03. There are several dialects of tar (long names in extra members, prefixes, links, other spellings of numbers),
+  // and readers disagree about them. Only the headers that torch wrote are accepted: Python's tarfile reads them in the
+  // same way, and none of the names is the start of a pickle, so torch cannot read the file as one either.
+  Header read_header(Bytes block, uint64_t at) {
+    auto field = [&](size_t begin, size_t length) { return text(block.subspan(begin, length)); };
+    auto refuse = [&](std::string_view what) {
+      throw Error(Code::malformed, "TA03", fmt::format("a tar header that torch does not write: {}", what),
+          Where::at(at), std::string(kTarHint));
+    };
+    const std::string_view name = field(0, 100).substr(0, field(0, 100).find('\0'));
+    if (std::ranges::find(kMembers, name) == std::end(kMembers))
+      throw Error(Code::unsupported, "TA01",
+          fmt::format("a tar archive that contains {}: not a torch checkpoint", quoted(name, 60)), Where::at(at),
+          std::string(kExtractHint));
+    if (field(0, 100).find_first_not_of('\0', name.size()) != std::string_view::npos) refuse("bytes after the name");
+    if (field(156, 1) != "0") refuse(fmt::format("member {} is not a regular file", quoted(name, 60)));
+    if (field(257, 8) != std::string_view("ustar\00000", 8)) refuse("the magic is not \"ustar\" of POSIX");
+    if (!is_zero(block.subspan(157, 100)) || !is_zero(block.subspan(345))) refuse("a link or a prefix");
+    unsigned sum = 8 * ' ';
+    for (size_t i = 0; i < block.size(); ++i)
+      if (i < 148 || i >= 156) sum += std::to_integer<unsigned>(block[i]);
+    if (field(148, 8) != fmt::format("{:06o}{}{}", sum, '\0', ' ')) refuse("the spelling of the checksum");
+    const std::string_view digits = field(124, 11);
+    uint64_t size = 0;
+    auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size, 8);
+    if (error != std::errc() || end != digits.data() + digits.size() || field(135, 1)[0] != '\0')
+      refuse(fmt::format("the spelling of the size of {}", quoted(name, 60)));
+    return {name, size};
+  }
+
+  // TA03. Python ends at the first block that is not a header; other readers continue.
+  void check_end(uint64_t at) const {
+    constexpr uint64_t kPieceBytes = 1 << 20;
+    for (const uint64_t size = source_->size_bytes(); at < size;) {
+      const uint64_t piece = std::min(kPieceBytes, size - at);
+      if (!is_zero(source_->view(at, piece)))
+        throw Error(Code::malformed, "TA03", "the tar archive has other bytes than zeros after its last member",
+            Where::at(at), std::string(kTarHint));
+      at += piece;
+    }
+  }
+
+  static bool is_zero(Bytes bytes) {
+    return std::ranges::all_of(bytes, [](std::byte byte) { return byte == std::byte{0}; });
   }
 
   MemberRange member(std::string_view name) const {
     auto found = members_.find(name);
     if (found == members_.end())
       throw Error(Code::unsupported, "TA01",
-          fmt::format("a tar archive without {}: not a torch checkpoint", quoted(name)), {},
-          "if it contains one, extract it first");
+          fmt::format("a tar archive without {}: not a torch checkpoint", quoted(name)), {}, std::string(kExtractHint));
     return found->second;
   }
 

@@ -159,19 +159,18 @@ class ZipReader {
     } else {
       contents_.notes.push_back(
           "the storages have no checksums, but data.pkl has one: torch.serialization.skip_data writes such files "
-          "without "
-          "the weights");
+          "without the weights");
     }
   }
 
   void note_other_records(const Record& pickle_record) {
     for (const Record& record : archive_.records()) {
-      std::string_view name = record.name.substr(root_.size() + 1);
+      const std::string name = lower_case(record.name.substr(root_.size() + 1));
       contents_.has_code |= name.starts_with("code/") || name == "constants.pkl";
       bool expected = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
                       name == "byteorder" || name.starts_with(".");
       if (expected || &record == &pickle_record || contents_.unused_records.size() >= 100) continue;
-      contents_.unused_records.emplace_back(name);
+      contents_.unused_records.emplace_back(record.name.substr(root_.size() + 1));
     }
     if (contents_.has_code) contents_.notes.push_back("a TorchScript archive: its code is ignored");
   }

@@ -42,6 +42,7 @@ class Archive {
   /// Throws Error{malformed, truncated, unsupported, limit}.
   static Archive read(std::shared_ptr<const ByteSource> source);
 
+  const ByteSource& source() const noexcept { return *source_; }
   const std::vector<Record>& records() const noexcept { return records_; }
   /// Returns the record with this name, compared without ASCII case as in torch, or nullptr. O(log n).
   const Record* find(std::string_view name) const noexcept;

@@ -234,5 +234,46 @@ TEST(Describe, Is_empty_for_the_expected_formats_and_for_weak_signs) {
     EXPECT_EQ(described(content), "") << testing::PrintToString(content);
 }
 
+// A block without "ustar", with a name and a checksum field.
+std::string tar_block(std::string name, std::string_view checksum, char other = '\0') {
+  std::string block(512, '\0');
+  block.replace(0, name.size(), name);
+  block[300] = other;
+  return block.replace(148, checksum.size(), checksum);
+}
+
+TEST(TarHeader, EverySpellingThatPythonAccepts) {
+  // The name "x" is 120; with the 8 blanks of the checksum, the sum is 376, octal 570.
+  for (std::string_view checksum : {"000570\0 "sv, "570"sv, "  570 "sv, "0o570"sv, "+570"sv, "5_7_0"sv, "0o_570"sv,
+           "\t\x1c\x0b"
+           "570"sv,
+           "\x80\0\0\0\0\0\1\x78"sv})
+    EXPECT_TRUE(is_tar_header(bytes(tar_block("x", checksum)))) << checksum;
+  for (std::string_view checksum : {"571"sv, "5__70"sv, "_570"sv, "570_"sv, "578"sv, "+ 570"sv, "0x178"sv, ""sv,
+           "\x81\0\0\0\0\0\1\x78"sv, "57\xa0"sv})
+    EXPECT_FALSE(is_tar_header(bytes(tar_block("x", checksum)))) << checksum;
+}
+
+TEST(TarHeader, SumsOfSignedAndUnsignedBytes) {
+  EXPECT_TRUE(is_tar_header(bytes(tar_block("x", "1167", '\xff'))));  // 376 + 255
+  EXPECT_TRUE(is_tar_header(bytes(tar_block("x", "567", '\xff'))));   // 376 - 1
+  EXPECT_FALSE(is_tar_header(bytes(tar_block("x", "570", '\xff'))));
+  std::string zero = tar_block(std::string(2, '\x80'), "");  // 256 - 2 * 128: an empty field is 0
+  EXPECT_TRUE(is_tar_header(bytes(zero)));
+  EXPECT_FALSE(is_tar_header(bytes(std::string(512, '\0')))) << "the end of an archive";
+  EXPECT_FALSE(is_tar_header(bytes(zero.substr(0, 511))));
+}
+
+TEST(FileKind, ATarHeaderComesBeforeEveryOtherKindButZip) {
+  const std::string safetensors = "\x80\2\0\0\0\0\0\0{\"a\""s;
+  for (const std::string& begin : {safetensors, "\x80\2N."s, "\x93NUMPY"s}) {
+    unsigned sum = 256;
+    for (char c : begin) sum += static_cast<unsigned char>(c);
+    char digits[8];
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    EXPECT_EQ(file_kind(bytes(tar_block(begin, digits))), FileKind::tar) << begin;
+  }
+}
+
 }  // namespace
 }  // namespace depickle::detect

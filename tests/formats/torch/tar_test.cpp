@@ -1,4 +1,4 @@
-// Rules TA01 and TA02: the tar container of torch 0.1.
+// Rules TA01 to TA03: the tar container of torch 0.1.
 #include <gmock/gmock.h>
 
 #include "tests/scan/judged.h"
@@ -17,6 +17,14 @@ std::string octal(size_t value, size_t digits) {
   return out;
 }
 
+// A block whose checksum field, the 8 bytes from byte 148 on, fits to the other bytes.
+std::string with_checksum(std::string block) {
+  block.replace(148, 8, "        ");
+  unsigned sum = 0;
+  for (char c : block.substr(0, 512)) sum += static_cast<unsigned char>(c);
+  return block.replace(148, 7, octal(sum, 6) + '\0');
+}
+
 std::string tar(const std::vector<std::pair<std::string, std::string>>& members) {
   std::string out;
   for (const auto& [name, content] : members) {
@@ -24,10 +32,9 @@ std::string tar(const std::vector<std::pair<std::string, std::string>>& members)
     header.replace(0, name.size(), name)
         .replace(124, 11, octal(content.size(), 11))
         .replace(148, 8, "        ")
-        .replace(257, 5, "ustar");
-    unsigned sum = 0;
-    for (char c : header) sum += static_cast<unsigned char>(c);
-    out += header.replace(148, 7, octal(sum, 6) + '\0') + content;
+        .replace(156, 1, "0")
+        .replace(257, 8, std::string("ustar\00000", 8));
+    out += with_checksum(header) + content;
     out.resize((out.size() + 511) / 512 * 512);
   }
   return out + std::string(1024, '\0');
@@ -73,6 +80,33 @@ TEST(Tar, TA01_missing_repeated_and_truncated_members) {
       HasSubstr("[TA01] two tar members are named \"pickle\""));
   EXPECT_THAT(refusal(tar({{"pickle", std::string(2000, 'x')}}).substr(0, 1000)),
       HasSubstr("[TA01] the file ends inside tar member \"pickle\" (have 488 bytes, need 2000)"));
+}
+
+TEST(Tar, TA03_headers_and_ends_that_torch_does_not_write) {
+  const std::string good = made_of(kObject, kStorages, kTensors);
+  const size_t storages = good.rfind("storages");
+  auto with = [&](size_t at, std::string_view bytes) {
+    std::string file = good;
+    file.replace(storages + at, bytes.size(), bytes);
+    file.replace(storages, 512, with_checksum(file.substr(storages, 512)));
+    return refusal(file);
+  };
+  const std::string prefix = "[TA03] a tar header that torch does not write: ";
+  EXPECT_THAT(with(156, "5"), HasSubstr(prefix + "member \"storages\" is not a regular file"));
+  EXPECT_THAT(with(156, std::string_view("\0", 1)), HasSubstr(prefix));
+  EXPECT_THAT(with(257, "ustar  "), HasSubstr(prefix + "the magic is not \"ustar\" of POSIX"));
+  EXPECT_THAT(with(345, "dir"), HasSubstr(prefix + "a link or a prefix"));
+  EXPECT_THAT(with(157, "link"), HasSubstr(prefix + "a link or a prefix"));
+  EXPECT_THAT(with(20, "x"), HasSubstr(prefix + "bytes after the name"));
+  EXPECT_THAT(with(124, "0o000000247"), HasSubstr(prefix + "the spelling of the size of \"storages\""));
+  EXPECT_THAT(with(0, "storage2"), HasSubstr("[TA01] a tar archive that contains \"storage2\""));
+  std::string spaced = good;
+  spaced.replace(storages + 148, 1, " ");
+  EXPECT_THAT(refusal(spaced), HasSubstr(prefix + "the spelling of the checksum"));
+
+  const std::string end = "[TA03] the tar archive has other bytes than zeros after its last member";
+  EXPECT_THAT(refusal(good + tar({{"storages", kStorages}})), HasSubstr(end));
+  EXPECT_THAT(refusal(good + "x"), HasSubstr(end));
 }
 
 TEST(Tar, TA02_values_that_torch_does_not_write) {

@@ -49,6 +49,7 @@ std::string quoted_for_shell(std::string text) {
 
 std::vector<std::string> names_of(const std::vector<Declared>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const Declared& command : commands) names.push_back(command.name);
   return names;
 }
@@ -57,6 +58,7 @@ std::string bash(const std::vector<Declared>& commands) {
   std::string cases;
   for (const Declared& command : commands) {
     std::vector<std::string> options;
+    options.reserve(command.options.size());
     for (const auto& [name, what] : command.options) options.push_back(name);
     cases += fmt::format(
         "    {}) words='{}' verbs='{}' ;;\n", command.name, fmt::join(options, " "), fmt::join(command.verbs, " "));

@@ -107,8 +107,8 @@ std::string error_json(const Error& error) {
       .key("tensor")
       .value(error.where().tensor);
   json.key("offset");
-  if (error.where().offset_bytes) {
-    json.value(*error.where().offset_bytes);
+  if (const std::optional<uint64_t>& offset_bytes = error.where().offset_bytes) {
+    json.value(*offset_bytes);
   } else {
     json.null();
   }

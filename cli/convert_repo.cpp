@@ -99,8 +99,8 @@ void print_text(const Console& console, const RepoReport& report) {
         console.say(fmt::format("skipped  {}: {}\n", printable(file.file.string()), printable(file.reason)));
       return console.say(why_nothing(report));
     case Outcome::already_open:
-      console.say(fmt::format("nothing to do: pull request #{} of {} contains the same files\n", *report.pull_request,
-          printable(report.previous.front().discussion.author)));
+      console.say(fmt::format("nothing to do: pull request #{} of {} contains the same files\n",
+          report.pull_request.value_or(0), printable(report.previous.front().discussion.author)));
       return console.out(report.url + "\n");
     case Outcome::planned:
       console.out(fmt::format("at commit {}\n", report.commit));

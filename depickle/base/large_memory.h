@@ -18,7 +18,7 @@ struct LargeAllocator {
   using value_type = Value;
   LargeAllocator() = default;
   template <typename Other>
-  LargeAllocator(const LargeAllocator<Other>&) noexcept {}
+  explicit LargeAllocator(const LargeAllocator<Other>&) noexcept {}
 
   Value* allocate(size_t count) {
     return static_cast<Value*>(allocate_large(count > SIZE_MAX / sizeof(Value) ? SIZE_MAX : count * sizeof(Value)));

@@ -15,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Where at(const fs::path& file) { return Where::in(file.string()); }
-
 // Returns all files in `folder` and its subfolders, as relative paths.
 std::vector<fs::path> list_files(const fs::path& folder, const fs::path& skip) {
   std::error_code error, ignored;
@@ -73,7 +71,7 @@ class FileSurvey {
       fail(file, Error(Code::unsupported, Reason::target_taken,
                      fmt::format("its target {} is also the target of {}", printable(target.string()),
                          printable(first->second.string())),
-                     at(file)));
+                     Where::in(file.string())));
     }
     return is_new;
   }
@@ -102,12 +100,12 @@ class FileSurvey {
     if (!target) {
       fail(index, Error(Code::unsupported, "",
                       fmt::format("names the shard {}, which does not have a weights file extension", quoted(shard)),
-                      at(index)));
+                      Where::in(index.string())));
       return false;
     }
     if (!exists(source)) {
       fail(index, Error(Code::not_found, "", fmt::format("names the shard {}, which does not exist", quoted(shard)),
-                      at(index), "download all shards of the model"));
+                      Where::in(index.string()), "download all shards of the model"));
       return false;
     }
     if (!claim_target(source, *target)) return false;

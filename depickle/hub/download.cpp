@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kLargeBytes = 64 << 20;  // files of this size are downloaded one at a time, with all connections
 
-std::string_view revision_of(std::string_view revision) { return revision.empty() ? "main" : revision; }
+std::string_view revision_or_main(std::string_view revision) { return revision.empty() ? "main" : revision; }
 
 // For a request whose answer is also in the cache.
 Client without_retries(const Client& client) {
@@ -68,7 +68,7 @@ void check_file(const RepoFile& file) {
 }  // namespace
 
 FileMetadata file_metadata(const Client& client, const RepoId& repo, std::string_view revision, std::string_view path) {
-  revision = revision_of(revision);
+  revision = revision_or_main(revision);
   check_revision(revision);
   check_repo_path(path);
   const std::string about = hf_address(repo, revision, path);
@@ -124,7 +124,7 @@ Snapshot download_files(const Client& client, const RepoId& repo, std::string_vi
 
 fs::path download_file(const Client& client, const RepoId& repo, std::string_view revision, std::string_view path,
     const Progress& progress) {
-  revision = revision_of(revision);
+  revision = revision_or_main(revision);
   check_revision(revision);
   check_repo_path(path);
   const Cache cache(client.settings().cache);
@@ -142,8 +142,9 @@ fs::path download_file(const Client& client, const RepoId& repo, std::string_vie
 
 std::string resolve_commit(const Client& client, const RepoId& repo, std::string_view revision) {
   if (is_commit_id(revision)) return std::string(revision);
-  check_revision(revision_of(revision));
-  const std::optional<std::string> cached = Cache(client.settings().cache).find_commit(repo, revision_of(revision));
+  check_revision(revision_or_main(revision));
+  const std::optional<std::string> cached =
+      Cache(client.settings().cache).find_commit(repo, revision_or_main(revision));
   try {
     return (cached ? without_retries(client) : client).info(repo, revision).commit;
   } catch (const Error& error) {

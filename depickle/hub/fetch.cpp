@@ -28,7 +28,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMinParallelBytes = 64 << 20, kPieceBytes = 8 << 20, kHashBytes = 1 << 20;
+constexpr uint64_t kMinParallelBytes = 64 << 20, kPieceBytes = 8 << 20, kHashPieceBytes = 1 << 20;
 constexpr unsigned kMaxConnections = 8;
 
 bool is_large(uint64_t size_bytes) { return size_bytes >= kMinParallelBytes; }
@@ -90,7 +90,7 @@ class FollowingHash {
       : target_(target),
         hash_(file.etag(), file.size_bytes),
         on_bytes_(on_bytes),
-        buffer_(std::make_unique_for_overwrite<std::byte[]>(kHashBytes)) {}
+        buffer_(std::make_unique_for_overwrite<std::byte[]>(kHashPieceBytes)) {}
 
   uint64_t done_bytes() const noexcept { return done_bytes_; }
   void update(Bytes bytes) {
@@ -100,7 +100,7 @@ class FollowingHash {
   }
   void read_to(uint64_t end) {
     while (done_bytes_ < end) {
-      const MutableBytes out(buffer_.get(), std::min(kHashBytes, end - done_bytes_));
+      const MutableBytes out(buffer_.get(), std::min(kHashPieceBytes, end - done_bytes_));
       target_.read(done_bytes_, out);
       update(out);
     }

@@ -47,7 +47,7 @@ awaitable<void> Server::State::Connection::serve(std::shared_ptr<Connection> sel
       if (more) more = co_await self->answer();
     }
   } catch (const std::exception&) {
-    // The connection failed, or a body did after its head was sent. The client cannot be told.
+    co_return;  // the connection failed, or a body did after its head was sent: the client cannot be told
   }
 }
 

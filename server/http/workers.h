@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include <exception>
-#include <optional>
+#include <memory>
 #include <utility>
 
 #include <boost/asio/async_result.hpp>
@@ -22,13 +22,7 @@ namespace asio = boost::asio;
 /// too many gets status 503.
 class Workers {
  public:
-  explicit Workers(unsigned count) {
-    sigset_t all, before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    pool_.emplace(count);
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
+  explicit Workers(unsigned count) : pool_(start(count)) {}
   /// Runs the tasks in the queue first.
   ~Workers() { pool_->join(); }
 
@@ -51,7 +45,16 @@ class Workers {
   }
 
  private:
-  std::optional<asio::thread_pool> pool_;
+  static std::unique_ptr<asio::thread_pool> start(unsigned count) {
+    sigset_t all, before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    auto pool = std::make_unique<asio::thread_pool>(count);
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return pool;
+  }
+
+  std::unique_ptr<asio::thread_pool> pool_;
 };
 
 }  // namespace depickle::server::http

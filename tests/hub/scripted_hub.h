@@ -76,7 +76,7 @@ class ScriptedHub {
       throw std::runtime_error("cannot listen on a port");
     ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
-    thread_ = std::jthread([this](std::stop_token stop) { run(stop); });
+    thread_ = std::jthread([this](const std::stop_token& stop) { run(stop); });
   }
   ~ScriptedHub() {
     thread_.request_stop();

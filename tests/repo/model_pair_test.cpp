@@ -20,8 +20,6 @@ std::vector<std::string> pairs(
   return lines;
 }
 
-const std::string kBinIndex = "pytorch_model.bin.index.json", kNewIndex = "model.safetensors.index.json";
-
 TEST(OtherLayout, Maps_a_single_file_to_its_index_and_back) {
   for (auto [single, index] : {std::pair("model.safetensors", "model.safetensors.index.json"),
            std::pair("unet/diffusion_pytorch_model.fp16.safetensors",

@@ -25,7 +25,7 @@ std::vector<std::string> picked_of_pipeline(const Names& names, const PickOption
   return paths;
 }
 
-Code refusal(const Names& names, const PickOptions& options = {}) {
+Code refusal_code(const Names& names, const PickOptions& options = {}) {
   try {
     pick(names, std::nullopt, options);
   } catch (const Error& error) {
@@ -44,7 +44,7 @@ TEST(Pick, Prefers_safetensors_then_its_index_then_the_pickle_then_its_index) {
 TEST(Pick, Selects_only_names_with_the_variant_before_the_last_extension) {
   const Names names = {"model.safetensors", "model.safetensors.index.fp16.json", "pytorch_model.fp16.bin"};
   EXPECT_EQ(picked(names, {.variant = "fp16"}), "model.safetensors.index.fp16.json");
-  EXPECT_EQ(refusal(names, {.variant = "bf16"}), Code::not_found);
+  EXPECT_EQ(refusal_code(names, {.variant = "bf16"}), Code::not_found);
 }
 
 TEST(Pick, Selects_the_model_of_a_subfolder) {
@@ -56,8 +56,8 @@ TEST(Pick, Selects_the_model_of_a_subfolder) {
 
 TEST(Pick, Selects_the_only_weights_file_whatever_its_name) {
   EXPECT_EQ(picked({"best.pt", "optimizer.pt", "config.json", "sub/other.pt"}), "best.pt");
-  EXPECT_EQ(refusal({"a.pt", "b.pt"}), Code::not_found);
-  EXPECT_EQ(refusal({"config.json"}), Code::not_found);
+  EXPECT_EQ(refusal_code({"a.pt", "b.pt"}), Code::not_found);
+  EXPECT_EQ(refusal_code({"config.json"}), Code::not_found);
 }
 
 TEST(Pick, Names_the_pickle_that_is_not_allowed) {

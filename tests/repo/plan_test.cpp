@@ -17,9 +17,7 @@ std::vector<std::string> described(const std::vector<convert::SkippedFile>& file
   return lines;
 }
 
-const std::string kBinIndex = "pytorch_model.bin.index.json";
 const std::string kShard1 = "pytorch_model-00001-of-00002.bin", kShard2 = "pytorch_model-00002-of-00002.bin";
-const std::string kNewIndex = "model.safetensors.index.json";
 const std::string kNew1 = "model-00001-of-00002.safetensors", kNew2 = "model-00002-of-00002.safetensors";
 const ReadIndex kNoIndex = indexes({});
 

@@ -9,6 +9,8 @@
 
 namespace depickle::repo {
 
+inline const std::string kBinIndex = "pytorch_model.bin.index.json", kNewIndex = "model.safetensors.index.json";
+
 /// Returns files with these names. `ids` overrides the content ids.
 inline std::vector<hub::RepoFile> files_named(
     const std::vector<std::string>& names, const std::map<std::string, std::string>& ids = {}) {

@@ -17,10 +17,6 @@ using torch::made::pickle;
 using torch::made::text;
 using torch::made::zip;
 
-const std::vector<std::pair<std::string, std::string>> kData{{"0", floats({1, 2, 3, 4})}};
-const std::string kGood = dict({{"w", vector("0", 4)}}), kSystem = call("os", "system", {text("id")});
-const std::string kFound = "has-code: os.system(\"id\")";
-
 // A valid safetensors file that is also a pickle. Its length is also the first opcodes, whose last argument ends inside
 // the tensor's name; there a UNICODE line begins, which ends before the header's last brace; the data are opcodes.
 std::string polyglot(uint64_t header_bytes, std::string_view name, const std::string& opcodes) {

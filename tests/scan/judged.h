@@ -18,4 +18,10 @@ inline std::string judged(std::string file) {
   return out;
 }
 
+/// A harmless pickle with its storages, a call, and the verdict on a file with this call.
+inline const torch::made::Items kData{{"0", torch::made::floats({1, 2, 3, 4})}};
+inline const std::string kGood = torch::made::dict({{"w", torch::made::vector("0", 4)}});
+inline const std::string kSystem = torch::made::call("os", "system", {torch::made::text("id")});
+inline const std::string kFound = "has-code: os.system(\"id\")";
+
 }  // namespace depickle::scan

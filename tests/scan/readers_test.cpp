@@ -18,8 +18,6 @@ using torch::made::pickle;
 using torch::made::text;
 using torch::made::zip;
 
-const std::string kSystem = call("os", "system", {text("id")});
-const std::string kFound = "has-code: os.system(\"id\")";
 const std::string kMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"s;
 const std::string kDigits = "119547037146038801333356";
 
@@ -31,7 +29,6 @@ std::string legacy_with(const std::string& magic, const std::string& version) {
 }
 
 TEST(Readers, LegacyFilesWhoseNumbersAreSpelledInAnotherWay) {
-  const std::string called = "builtins";
   for (const std::string& magic :
       {kMagic, "\x8b\x0a\0\0\0"s + kMagic.substr(2), "\x8a\x0c"s + kMagic.substr(2) + "\0\0"s, "L" + kDigits + "L\n",
           "I" + kDigits + "\n", "L" + kDigits + "\0x\n"s, call("builtins", "int", {text(kDigits)}),

@@ -16,10 +16,6 @@ using torch::made::pickle;
 using torch::made::text;
 using torch::made::zip;
 
-const std::vector<std::pair<std::string, std::string>> kData{{"0", floats({1, 2, 3, 4})}};
-const std::string kGood = dict({{"w", vector("0", 4)}}), kSystem = call("os", "system", {text("id")});
-const std::string kFound = "has-code: os.system(\"id\")";
-
 TEST(Scan, TensorsAndPlainContainersAreTensorsOnly) {
   EXPECT_EQ(judged(torch_zip(kGood, kData)), "tensors-only");
   EXPECT_EQ(judged(legacy(dict({{"w", tensor(storage("FloatStorage", "9", 4, kNone), {4}, {1})}}),

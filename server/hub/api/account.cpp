@@ -35,7 +35,7 @@ repos::RepoId id_in(const Call& call, const JsonValue& body) {
 
 void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
   if (auto visibility = body["visibility"].text()) is_private = *visibility == "private";
-  if (auto flag = body["private"].boolean()) is_private = *flag;
+  if (auto flag = body["private"].boolean()) is_private = flag;
 }
 
 void write_created(JsonWriter& json, const Call& call, const repos::RepoInfo& info) {

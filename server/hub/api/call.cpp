@@ -53,8 +53,9 @@ const repos::Caller& Call::signed_in_caller() const {
 }
 
 const repos::Caller& Call::writer() const {
-  if (!signed_in_caller().may_write) refuse(403, "Forbidden", "this token has no write permission");
-  return *caller;
+  const repos::Caller& signed_in = signed_in_caller();
+  if (!signed_in.may_write) refuse(403, "Forbidden", "this token has no write permission");
+  return signed_in;
 }
 
 std::string Call::origin() const {

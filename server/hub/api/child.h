@@ -1,7 +1,6 @@
 // A child process whose output is streamed: git upload-pack.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +23,14 @@ class Child {
   size_t read(MutableBytes into);
 
  private:
+  struct Pipe {
+    os::FileDescriptor read_end, write_end;
+  };
+  Child(const std::vector<std::string>& arguments, const std::vector<std::string>& environment, int input, Pipe output);
+  static Pipe open_pipe(const std::string& program);
+
   os::FileDescriptor output_;
-  std::optional<os::Process> process_;
+  os::Process process_;
 };
 
 }  // namespace depickle::server::api

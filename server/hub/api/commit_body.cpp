@@ -61,9 +61,9 @@ void CommitBody::take_string_character(char c) {
 
 void CommitBody::begin_string() {
   if (after_colon_ && depth_ == 2 && last_string_ == "content") {
-    if (content_) malformed("a line of the commit has two contents");
-    content_.emplace(spool_.following());
-    in_content_ = true;
+    if (has_content_) malformed("a line of the commit has two contents");
+    content_ = spool_.following();
+    has_content_ = in_content_ = true;
   } else {
     in_string_ = true;
     string_start_ = line_.size();
@@ -105,12 +105,12 @@ void CommitBody::append_content(std::string_view bytes) {
   if (inline_bytes_ > limits_.commit_inline_bytes)
     throw StoreError(StoreReason::too_large, "the files in the body of the commit are too large",
         "upload large files with git-lfs, or make several commits");
-  content_->append(std::as_bytes(std::span(bytes.data(), bytes.size())));
+  content_.append(std::as_bytes(std::span(bytes.data(), bytes.size())));
 }
 
 void CommitBody::add_file(const JsonValue& value) {
   std::string path = required(value, "path");
-  if (!content_) malformed("a file of the commit has no content");
+  if (!has_content_) malformed("a file of the commit has no content");
   std::string encoding = value["encoding"].text().value_or("utf-8");
   if (encoding == "base64") {
     if (!is_base64_ || !decoder_.is_complete()) malformed("a file of the commit is not Base64");
@@ -119,13 +119,13 @@ void CommitBody::add_file(const JsonValue& value) {
       throw StoreError(
           StoreReason::too_large, "a file in plain text is too large (at most 1 MiB)", "send it in Base64");
     JsonValue text = parse_body("{\"content\":\"" + raw_ + "\"}");
-    inline_bytes_ -= content_->size_bytes();
-    content_.emplace(spool_.following());
+    inline_bytes_ -= content_.size_bytes();
+    content_ = spool_.following();
     append_content(required(text, "content"));
   } else {
     malformed("a file of the commit has an unknown encoding");
   }
-  request_.operations.push_back(repos::AddFile{std::move(path), std::move(*content_)});
+  request_.operations.push_back(repos::AddFile{std::move(path), std::move(content_)});
 }
 
 void CommitBody::add_operation(std::string_view key, const JsonValue& value) {
@@ -169,7 +169,7 @@ void CommitBody::end_line() {
   depth_ = 0;
   last_string_.clear();
   if (line.find_first_not_of(" \t\r") != std::string::npos) read_line(line);
-  content_.reset();
+  has_content_ = false;
   decoder_ = {};
   raw_.clear();
   is_base64_ = true;

@@ -1,7 +1,6 @@
 // Parses the body of a commit (NDJSON: one JSON object per line, file contents in Base64) while it arrives.
 #pragma once
 
-#include <optional>
 #include <string>
 
 #include "depickle/base/base64.h"
@@ -15,7 +14,10 @@ namespace depickle::server::api {
 /// Keeps the lines in memory without the file contents, which go to a Spool. Throws StoreError{malformed, too_large}.
 class CommitBody {
  public:
-  CommitBody(content::Spool spool, const StoreLimits& limits) : spool_(std::move(spool)), limits_(limits) {}
+  CommitBody(content::Spool spool, const StoreLimits& limits)
+      : spool_(std::move(spool)),
+        limits_(limits),
+        content_(spool_.following()) {}
 
   void take(Bytes block);
   /// Call it at the end of the body.
@@ -48,7 +50,8 @@ class CommitBody {
   bool after_colon_ = false;
 
   // The content of the current line.
-  std::optional<content::Spool> content_;
+  bool has_content_ = false;
+  content::Spool content_;
   Base64Decoder decoder_;
   std::string decoded_;
   std::string raw_;        ///< the first kMaxRawBytes, undecoded, for an encoding other than Base64

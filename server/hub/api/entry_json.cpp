@@ -35,6 +35,7 @@ void write_entries(JsonWriter& json, const repos::Repo& repo, const std::string&
   std::vector<git::Commit> last;
   if (expand && !entries.empty()) {
     std::vector<std::string> paths;
+    paths.reserve(entries.size());
     for (const git::Entry& entry : entries) paths.push_back(entry.path);
     last = repo.last_commits(commit, paths);
   }

@@ -40,7 +40,7 @@ std::shared_ptr<Child> upload_pack(
 http::Response streamed(std::string content_type, std::string first, std::shared_ptr<Child> child) {
   http::Response answer;
   answer.with("Content-Type", std::move(content_type)).with("Cache-Control", "no-cache");
-  answer.body = [first = std::move(first), child](MutableBytes into) mutable -> size_t {
+  answer.body = [first = std::move(first), child = std::move(child)](MutableBytes into) mutable -> size_t {
     if (first.empty()) return child->read(into);
     size_t count = std::min(first.size(), into.size());
     std::copy_n(first.data(), count, reinterpret_cast<char*>(into.data()));
@@ -126,7 +126,8 @@ class UploadPackReceiver final : public http::Receiver {
 void add_git_routes(http::Router& router, Hub& hub) {
   for (std::string type : {"datasets", "spaces", ""})
     for (std::string suffix : {".git", ""}) {
-      std::string repo = (type.empty() ? "" : "/" + type) + "/{ns}/{name}" + suffix;
+      std::string repo = (type.empty() ? "" : "/" + type) + "/{ns}/{name}";
+      repo += suffix;
       auto typed = [type](http::Request& request) -> http::Request& {
         if (!type.empty()) request.captures.emplace_back("type", type);
         return request;

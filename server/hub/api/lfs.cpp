@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
 constexpr size_t kMaxObjects = 1000;
 constexpr uint64_t kPartsFromBytes = 100 << 20, kPartBytes = 32 << 20, kMaxParts = 9'999;
-constexpr uint64_t kHrefSeconds = 24 * 3600;
+constexpr uint64_t kHrefSeconds = uint64_t{24} * 3600;
 
 // The permission in an address. All members are signed: whoever has the address may use it.
 struct Ticket {
@@ -199,8 +199,9 @@ http::Response verify(Hub& hub, const http::Request& request) {
 http::Response download(Hub& hub, const http::Request& request) {
   Ticket ticket = ticket_of(hub, request, "download");
   size_t slash = ticket.repo.find('/');
-  repos::RepoInfo info = hub.store.repos().at(
-      repos::RepoId::parse(repos::repo_type(ticket.repo.substr(0, slash)).value(), ticket.repo.substr(slash + 1)));
+  auto type = repos::repo_type(ticket.repo.substr(0, slash));
+  if (!type) refuse(404, "RepoNotFound", "Repository not found");
+  repos::RepoInfo info = hub.store.repos().at(repos::RepoId::parse(*type, ticket.repo.substr(slash + 1)));
   auto user = hub.store.users().find(ticket.user);
   auto path = hub.store.lfs().readable(info.key, ticket.oid, user ? user->name : std::string());
   if (!path) refuse(404, "EntryNotFound", "the repository does not contain this object");

@@ -5,7 +5,7 @@ namespace depickle::server::api {
 namespace {
 
 constexpr std::string_view kPurpose = "xet";
-constexpr uint64_t kTokenSeconds = 12 * 3600;
+constexpr uint64_t kTokenSeconds = uint64_t{12} * 3600;
 
 // Clients cache by this id which xorbs a store contains. It includes the user: only the uploader can use a xorb, and
 // two users of a machine share a cache.

@@ -21,6 +21,10 @@ struct SharedFile {
   std::optional<TemporaryFile> file;
 
   uint64_t size_bytes() const { return file ? file->size_bytes() : 0; }
+  TemporaryFile& opened() {
+    if (!file) file.emplace(folder);
+    return *file;
+  }
 };
 
 }  // namespace
@@ -53,15 +57,14 @@ void Spool::append(Bytes bytes) {
         fmt::format("a file in the body of the commit is too large (at most {})", human_bytes(state_->max_bytes)));
   }
   if (bytes.empty()) return;
-  if (!state_->shared->file) state_->shared->file.emplace(state_->shared->folder);
-  state_->shared->file->append(bytes);
+  state_->shared->opened().append(bytes);
   state_->size_bytes += bytes.size();
 }
 
 Bytes Spool::read(uint64_t offset, std::string& buffer) const {
   buffer.resize(std::min(kPieceBytes, state_->size_bytes - offset));
   MutableBytes out = std::as_writable_bytes(std::span(buffer));
-  state_->shared->file->read(state_->start + offset, out);
+  state_->shared->opened().read(state_->start + offset, out);
   return out;
 }
 

@@ -90,8 +90,8 @@ std::vector<Commit> last_commits(const Repository& git, const std::string& commi
     for (size_t i : indexes) names.push_back(paths[i]);
     std::vector<std::optional<git_oid>> parents = unchanged_parents(git, git.commit(oid_of(id)).get(), names);
     for (size_t k = 0; k < indexes.size(); ++k) {
-      if (parents[k]) {
-        pending[hex(*parents[k])].push_back(indexes[k]);
+      if (const std::optional<git_oid>& parent = parents[k]) {
+        pending[hex(*parent)].push_back(indexes[k]);
       } else {
         result[indexes[k]] = read_commit(git, id);
       }

@@ -96,26 +96,29 @@ bool TreeEditor::remove(std::string_view path, bool is_folder) {
 bool TreeEditor::remove_file(std::string_view path) { return remove(path, false); }
 bool TreeEditor::remove_folder(std::string_view path) { return remove(path, true); }
 
-std::optional<git_oid> TreeEditor::write(Folder& folder) {
+static git_oid write_tree(git_treebuilder* builder) {
+  git_oid oid;
+  check_git(git_treebuilder_write(&oid, builder), "write a tree");
+  return oid;
+}
+
+TreeEditor::OwnedBuilder TreeEditor::build(Folder& folder) {
   git_treebuilder* created = nullptr;
   check_git(git_treebuilder_new(&created, git_.get(), nullptr), "build a tree");
-  Owned<git_treebuilder, git_treebuilder_free> builder(created);
+  OwnedBuilder builder(created);
   for (auto& [name, item] : folder.items) {
     if (item.folder && item.folder->changed) {
-      std::optional<git_oid> oid = write(*item.folder);
-      if (!oid) continue;
-      item.object.oid = *oid;
+      OwnedBuilder child = build(*item.folder);
+      if (git_treebuilder_entrycount(child.get()) == 0) continue;  // git has no empty folders
+      item.object.oid = write_tree(child.get());
     }
     if (git_treebuilder_insert(nullptr, created, name.c_str(), &item.object.oid, item.object.mode) != 0) {
       throw StoreError(StoreReason::malformed, fmt::format("git does not accept the file name {}", quoted(name)));
     }
   }
-  if (git_treebuilder_entrycount(created) == 0 && &folder != root_.get()) return std::nullopt;
-  git_oid oid;
-  check_git(git_treebuilder_write(&oid, created), "write a tree");
-  return oid;
+  return builder;
 }
 
-git_oid TreeEditor::write() { return *write(*root_); }
+git_oid TreeEditor::write() { return write_tree(build(*root_).get()); }
 
 }  // namespace depickle::server::git

@@ -40,7 +40,8 @@ class TreeEditor {
   // and `create` is false.
   Folder* parent_of(std::string_view path, bool create, std::string_view& name);
   bool remove(std::string_view path, bool folder);
-  std::optional<git_oid> write(Folder& folder);
+  using OwnedBuilder = Owned<git_treebuilder, git_treebuilder_free>;
+  OwnedBuilder build(Folder& folder);
 
   const Repository& git_;
   std::shared_ptr<Folder> root_;

@@ -10,13 +10,14 @@
 namespace depickle::server::repos {
 
 uint64_t next_number(StoreParts& parts, int64_t repo) {
-  std::optional<int64_t> number;
+  int64_t number = 0;
   parts.database->transaction([&] {
-    number = parts.database->number("SELECT next_number FROM repos WHERE key = ?", {repo});
-    if (!number) throw StoreError(StoreReason::no_repo, "Repository not found");
+    std::optional<int64_t> next = parts.database->number("SELECT next_number FROM repos WHERE key = ?", {repo});
+    if (!next) throw StoreError(StoreReason::no_repo, "Repository not found");
+    number = *next;
     parts.database->run("UPDATE repos SET next_number = next_number + 1 WHERE key = ?", {repo});
   });
-  return static_cast<uint64_t>(*number);
+  return static_cast<uint64_t>(number);
 }
 
 ReservedNumber::ReservedNumber(StoreParts& parts, int64_t repo) : parts_(parts), repo_(repo) {
@@ -31,7 +32,7 @@ ReservedNumber::~ReservedNumber() {
   try {
     remove_reserved(parts_, repo_, number_);
   } catch (const std::exception&) {
-    // Opening the store removes it.
+    return;  // opening the store removes it
   }
 }
 

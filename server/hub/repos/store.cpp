@@ -64,7 +64,7 @@ void link_all_repos(StoreParts& parts) {
 
 }  // namespace
 
-StoreParts::StoreParts(fs::path data_folder, const StoreLimits& store_limits, FolderLock lock)
+StoreParts::StoreParts(const fs::path& data_folder, const StoreLimits& store_limits, FolderLock lock)
     : Context{data_folder, store_limits, open_store_database(data_folder)},
       folder_lock(std::move(lock)),
       users(database) {

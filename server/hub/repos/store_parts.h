@@ -33,7 +33,7 @@ class RepoLocks {
 };
 
 struct StoreParts : content::Context {
-  StoreParts(std::filesystem::path data_folder, const StoreLimits& store_limits, FolderLock lock);
+  StoreParts(const std::filesystem::path& data_folder, const StoreLimits& store_limits, FolderLock lock);
   StoreParts(const StoreParts&) = delete;
   StoreParts& operator=(const StoreParts&) = delete;
 

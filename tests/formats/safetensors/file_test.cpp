@@ -10,8 +10,6 @@ namespace {
 using testing::HasSubstr;
 using namespace std::string_view_literals;
 
-const std::string kOne = "{\"a\":" + info("F32", "[1]", "[0,4]") + "}";
-
 Header read(const std::filesystem::path& path) { return Header::read(*os::MappedFile::open(path)); }
 
 Error refusal_of_file(const Folder& folder, std::string_view content) {

@@ -28,6 +28,10 @@ inline std::string info(
       .append("}");
 }
 
+/// The header of one tensor of four bytes, "a".
+inline const std::string kInfo = info("F32", "[1]", "[0,4]");
+inline const std::string kOne = "{\"a\":" + kInfo + "}";
+
 /// Returns the content of a file: length, header, `data_bytes` zeros.
 inline std::string file_of(std::string_view header, size_t data_bytes = 0) {
   uint64_t length = header.size();

@@ -13,9 +13,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
-const std::string kInfo = info("F32", "[1]", "[0,4]");
-const std::string kOne = "{\"a\":" + kInfo + "}";
-
 std::string u8(std::string_view name, uint64_t begin, uint64_t end) {
   std::string offsets = "[" + std::to_string(begin) + "," + std::to_string(end) + "]";
   return "\"" + std::string(name) +

@@ -11,8 +11,8 @@
 namespace depickle::safetensors {
 namespace {
 
-const std::vector<uint64_t> kTwo{2}, kFour{4};
-const std::vector<TensorSpec> kSpecs{{"a", Dtype::U8, kFour}, {"b", Dtype::F32, kTwo}};
+const std::vector<uint64_t> kTwoElements{2}, kFourElements{4};
+const std::vector<TensorSpec> kSpecs{{"a", Dtype::U8, kFourElements}, {"b", Dtype::F32, kTwoElements}};
 
 const Place& place_of(const FilePlan& plan, uint32_t spec) {
   return *std::ranges::find(plan.places, spec, &Place::spec);
@@ -68,7 +68,7 @@ TEST(WrittenFile, AnUncommittedFileIsRemoved) {
 
 TEST(WrittenFile, EveryByteBelongsToTheHeadOrToOneTensor) {
   std::vector<TensorSpec> specs = kSpecs;
-  specs.insert(specs.end(), {{"c", Dtype::BF16, kTwo}, {"d", Dtype::U8, {}}, {"e", Dtype::U64, kFour}});
+  specs.insert(specs.end(), {{"c", Dtype::BF16, kTwoElements}, {"d", Dtype::U8, {}}, {"e", Dtype::U64, kFourElements}});
   const FilePlan plan = plan_file(specs);
   uint64_t next = plan.head.size();
   for (const Place& place : plan.places) {

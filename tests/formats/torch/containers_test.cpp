@@ -10,8 +10,6 @@ using namespace made;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::string kFour = floats({1, 2, 3, 4});
-
 std::string renamed(std::vector<Member> members, std::string_view from, std::string_view to) {
   for (Member& member : members) {
     if (member.name == from) member.name = to;

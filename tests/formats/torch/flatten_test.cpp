@@ -10,8 +10,6 @@ using namespace made;
 using testing::HasSubstr;
 
 const std::vector<std::pair<std::string, std::string>> kData{{"0", floats({1, 2, 3, 4})}};
-const std::string kTensor = vector("0", 4);
-
 Table table_around(const std::string& value, const TableOptions& options = {}) {
   return table_of(torch_zip(value, kData), options);
 }

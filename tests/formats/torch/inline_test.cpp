@@ -9,8 +9,6 @@ namespace {
 using namespace made;
 using testing::HasSubstr;
 
-const std::string kSix = floats({0, 1, 2, 3, 4, 5});
-
 std::string dtype(std::string_view code, std::string_view order = "<") {
   return call("numpy", "dtype", {text(code), kFalse, kTrue}) +
          tuple({number(3), text(order), kNone, kNone, kNone, number(-1), number(-1), number(0)}) + "b";

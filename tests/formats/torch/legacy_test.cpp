@@ -10,7 +10,7 @@ using namespace made;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::string kFour = floats({1, 2, 3, 4}), kTwo = floats({5, 6});
+const std::string kTwo = floats({5, 6});
 std::string legacy_storage(
     std::string_view type, std::string_view key, int64_t numel, const std::string& view = kNone) {
   return storage(type, key, numel, view);

@@ -11,9 +11,8 @@ using namespace made;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::string kSix = floats({0, 1, 2, 3, 4, 5});
 const std::string kStorage = storage("FloatStorage", "0", 6), kHooks = call("collections", "OrderedDict", {});
-const std::string kTensor = tensor(kStorage, {2, 3}, {3, 1});
+const std::string kMatrix = tensor(kStorage, {2, 3}, {3, 1});
 
 std::string built(const std::string& value) { return listed_zip(dict({{"w", value}}), {{"0", kSix}}); }
 std::string refused(const std::string& value) { return refused_zip(dict({{"w", value}}), {{"0", kSix}}); }
@@ -24,7 +23,7 @@ std::string found_unsupported(const std::string& value, const TableOptions& opti
 TEST(Rebuild, EveryFormOfATensor) {
   std::vector<std::string> geometry{kStorage, number(1), sizes({2, 2}), sizes({1, 2})};
   EXPECT_EQ(built(rebuild("_rebuild_tensor", geometry)), "w F32[2,2]@4 by [1,2]");
-  EXPECT_EQ(built(kTensor), "w F32[2,3]");
+  EXPECT_EQ(built(kMatrix), "w F32[2,3]");
   EXPECT_EQ(built(tensor(kStorage, {}, {}, 5)), "w F32[]@20");
   EXPECT_EQ(built(tensor(kStorage, {0, 7}, {7, 1})), "w F32[0,7]");
   EXPECT_EQ(built(tensor(kStorage, {2, 3}, {1, 2})), "w F32[2,3] by [1,2]");
@@ -92,18 +91,18 @@ TEST(Rebuild, ConjugateAndNegativeBitsAreKept) {
 }
 
 TEST(Rebuild, ParametersAreTheirData) {
-  EXPECT_EQ(built(rebuild("_rebuild_parameter", {kTensor, kTrue, kHooks})), "w F32[2,3]");
-  EXPECT_EQ(built(rebuild("_rebuild_parameter_with_state", {kTensor, kTrue, kHooks, dict({{"a", number(1)}})})),
+  EXPECT_EQ(built(rebuild("_rebuild_parameter", {kMatrix, kTrue, kHooks})), "w F32[2,3]");
+  EXPECT_EQ(built(rebuild("_rebuild_parameter_with_state", {kMatrix, kTrue, kHooks, dict({{"a", number(1)}})})),
       "w F32[2,3]");
   EXPECT_EQ(built(rebuild(
-                "_rebuild_device_tensor_from_cpu_tensor", {kTensor, named("torch", "float32"), text("xla"), kFalse})),
+                "_rebuild_device_tensor_from_cpu_tensor", {kMatrix, named("torch", "float32"), text("xla"), kFalse})),
       "w F32[2,3]");
-  EXPECT_EQ(built(call("torch.nn.parameter", "Parameter", {kTensor, kTrue})), "w F32[2,3]");
-  EXPECT_EQ(built(named("torch.nn.parameter", "Parameter") + tuple({kTensor}) + "\x81"), "w F32[2,3]");
-  EXPECT_EQ(built(call("torch.autograd.variable", "Variable", {kTensor}) + tuple({kTrue, kFalse, kHooks}) + "b"),
+  EXPECT_EQ(built(call("torch.nn.parameter", "Parameter", {kMatrix, kTrue})), "w F32[2,3]");
+  EXPECT_EQ(built(named("torch.nn.parameter", "Parameter") + tuple({kMatrix}) + "\x81"), "w F32[2,3]");
+  EXPECT_EQ(built(call("torch.autograd.variable", "Variable", {kMatrix}) + tuple({kTrue, kFalse, kHooks}) + "b"),
       "w F32[2,3]");
   const std::string kEmpty = named("torch.nn.parameter", "Parameter") + ")\x81";
-  EXPECT_EQ(built(kEmpty + tuple({kTensor, kNone, kHooks, kTrue, kFalse}) + "b"), "w F32[2,3]")
+  EXPECT_EQ(built(kEmpty + tuple({kMatrix, kNone, kHooks, kTrue, kFalse}) + "b"), "w F32[2,3]")
       << "the state of a variable";
   EXPECT_EQ(built(kEmpty + tuple({kStorage, number(0), sizes({6}), sizes({1})}) + "b"), "w F32[6]")
       << "the state of a tensor";
@@ -124,7 +123,7 @@ TEST(Rebuild, FromTypeAcceptsOnlyBuilders) {
   EXPECT_EQ(built(from_type(named("os", "system"), {text("id")})), "") << "not a tensor";
   EXPECT_EQ(built(from_type(text("os.system"), {text("id")})), "");
   std::string wrapper = from_type(named("torch._utils", "_rebuild_wrapper_subclass"),
-      {kNone, named("torch", "float32"), sizes({2, 3})}, tuple({kNone, dict({{"_local_tensor", kTensor}})}));
+      {kNone, named("torch", "float32"), sizes({2, 3})}, tuple({kNone, dict({{"_local_tensor", kMatrix}})}));
   EXPECT_EQ(found_unsupported(wrapper), "w: a tensor subclass without a storage of its own, shape [2, 3]");
   EXPECT_EQ(
       listed(table_of(torch_zip(dict({{"w", wrapper}}), {{"0", kSix}}), {.root = "."})), "w._local_tensor F32[2,3]")
@@ -138,19 +137,19 @@ TEST(Rebuild, UnsupportedTensorsAreDescribed) {
   EXPECT_EQ(found_unsupported(scale), "w: quantized qint8, shape [4, 6]");
   std::string layout = call("torch.serialization", "_get_layout", {text("torch.sparse_coo")});
   std::string sparse = rebuild("_rebuild_sparse_tensor",
-      {layout, tuple({tensor(storage("FloatStorage", "0", 6), {2, 2}, {2, 1}), kTensor, sizes({5, 5}), kTrue})});
+      {layout, tuple({tensor(storage("FloatStorage", "0", 6), {2, 2}, {2, 1}), kMatrix, sizes({5, 5}), kTrue})});
   EXPECT_EQ(found_unsupported(sparse), "w: sparse, shape [5, 5]");
   EXPECT_EQ(listed(table_of(torch_zip(dict({{"w", sparse}}), {{"0", kSix}}), {.root = "."})),
       "w.indices F32[2,2]; w.values F32[2,3]");
-  EXPECT_EQ(found_unsupported(rebuild("_rebuild_nested_tensor", {kTensor, kTensor, kTensor, kTensor})), "w: nested");
+  EXPECT_EQ(found_unsupported(rebuild("_rebuild_nested_tensor", {kMatrix, kMatrix, kMatrix, kMatrix})), "w: nested");
   EXPECT_EQ(found_unsupported(rebuild(
-                "_rebuild_device_tensor_from_numpy", {kTensor, named("torch", "bfloat16"), text("xla"), kFalse})),
+                "_rebuild_device_tensor_from_numpy", {kMatrix, named("torch", "bfloat16"), text("xla"), kFalse})),
       "w: bfloat16 saved as F32 by another device");
 }
 
 TEST(Rebuild, TensorsWithoutDataAreUnused) {
   auto unused = [](const std::string& value) {
-    return unused_in(table_of(torch_zip(dict({{"w", value}, {"v", kTensor}}), {{"0", kSix}})));
+    return unused_in(table_of(torch_zip(dict({{"w", value}, {"v", kMatrix}}), {{"0", kSix}})));
   };
   EXPECT_EQ(unused(rebuild(
                 "_rebuild_meta_tensor_no_storage", {named("torch", "float32"), sizes({2, 2}), sizes({2, 1}), kFalse})),
@@ -187,7 +186,7 @@ TEST(Rebuild, TT02_invalid_geometry) {
 }
 
 TEST(Rebuild, TT03_builders_nested_too_deep) {
-  std::string deep = kTensor;
+  std::string deep = kMatrix;
   for (int i = 0; i < 10; ++i) deep = rebuild("_rebuild_parameter", {deep, kTrue, kHooks});
   EXPECT_EQ(built(deep), "w F32[2,3]");
   for (int i = 0; i < 10; ++i) deep = rebuild("_rebuild_parameter", {deep, kTrue, kHooks});

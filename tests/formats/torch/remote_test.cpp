@@ -37,7 +37,7 @@ std::string checkpoint() {
   return file.zip();
 }
 
-std::string error_of(const Storage& storage) {
+std::string error_of_bytes(const Storage& storage) {
   try {
     storage.bytes();
   } catch (const Error& error) {
@@ -92,8 +92,8 @@ TEST(RemoteArchive, RefusesAWrongLocalHeaderWhenItsRecordIsRead) {
   Table remote_table = read_table(std::make_shared<RemoteSource>(file));
   auto wrong = std::ranges::find(remote_table.storages, "7", &Storage::key);
   ASSERT_NE(wrong, remote_table.storages.end());
-  EXPECT_THAT(error_of(*wrong), HasSubstr("remote.bin"));
-  EXPECT_THAT(error_of(*wrong), HasSubstr("[ZP05]")) << "on every read";
+  EXPECT_THAT(error_of_bytes(*wrong), HasSubstr("remote.bin"));
+  EXPECT_THAT(error_of_bytes(*wrong), HasSubstr("[ZP05]")) << "on every read";
 }
 
 }  // namespace

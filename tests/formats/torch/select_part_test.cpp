@@ -9,7 +9,7 @@ namespace {
 using namespace made;
 using testing::HasSubstr;
 
-const std::string kTensor = vector("0", 4), kWeights = dict({{"w", kTensor}});
+const std::string kWeights = dict({{"w", kTensor}});
 std::string checkpoint(const std::string& value) { return torch_zip(value, {{"0", floats({1, 2, 3, 4})}}); }
 
 // "state_dict: w F32[4]"
@@ -17,7 +17,7 @@ std::string chosen(const std::string& value, const std::string& root = "") {
   Table table = table_of(checkpoint(value), {.root = root});
   return table.root + ": " + listed(table);
 }
-std::string refused(const std::string& value, const std::string& root = "") {
+std::string refused_part(const std::string& value, const std::string& root = "") {
   return error_of_file(checkpoint(value), {.root = root}).message();
 }
 
@@ -63,7 +63,7 @@ TEST(SelectPart, TF03_several_possible_models) {
   EXPECT_EQ(error.reason(), Reason::ambiguous_root);
   EXPECT_EQ(chosen(two, "net"), "net: a F32[4]; b F32[4]");
   EXPECT_EQ(chosen(two, "."), ": model.w F32[4]; net.a F32[4]; net.b F32[4]");
-  EXPECT_THAT(refused(dict({{"generator", kWeights}, {"ema", kWeights}})),
+  EXPECT_THAT(refused_part(dict({{"generator", kWeights}, {"ema", kWeights}})),
       HasSubstr("\"ema\" (1 tensor), \"generator\" (1 tensor)"));
 }
 

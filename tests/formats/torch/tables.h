@@ -82,4 +82,9 @@ inline std::string refused_zip(
   return (error.rule().empty() ? "" : "[" + error.rule() + "] ") + error.message();
 }
 
+/// Contents of storages.
+inline const std::string kFour = made::floats({1, 2, 3, 4}), kSix = made::floats({0, 1, 2, 3, 4, 5});
+/// A float32 tensor of four elements in storage "0".
+inline const std::string kTensor = made::vector("0", 4);
+
 }  // namespace depickle::torch

@@ -9,8 +9,6 @@ namespace {
 using namespace made;
 using testing::HasSubstr;
 
-const std::string kFour = floats({1, 2, 3, 4});
-
 std::string octal(size_t value, size_t digits) {
   std::string out(digits, '0');
   for (; value > 0; value /= 8) out[--digits] = static_cast<char>('0' + value % 8);
@@ -54,7 +52,7 @@ const std::string kObject = pickle(dict({{"a", text("1") + "Q"}, {"b", text("2")
 std::string made_of(const std::string& object, const std::string& storages, const std::string& tensors) {
   return tar({{"sys_info", ""}, {"pickle", object}, {"tensors", tensors}, {"storages", storages}});
 }
-std::string refused(const std::string& object, const std::string& storages, const std::string& tensors) {
+std::string refused_tar(const std::string& object, const std::string& storages, const std::string& tensors) {
   return error_of_file(made_of(object, storages, tensors)).message();
 }
 
@@ -110,24 +108,24 @@ TEST(Tar, TA03_headers_and_ends_that_torch_does_not_write) {
 }
 
 TEST(Tar, TA02_values_that_torch_does_not_write) {
-  EXPECT_EQ(refused(kObject, pickle(text("x")), kTensors), "a tar member does not begin with a count");
-  EXPECT_EQ(refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), text("x")})), kTensors),
+  EXPECT_EQ(refused_tar(kObject, pickle(text("x")), kTensors), "a tar member does not begin with a count");
+  EXPECT_EQ(refused_tar(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), text("x")})), kTensors),
       "a storage has an unknown class");
   EXPECT_THAT(
-      refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(5) + kFour,
-          kTensors),
+      refused_tar(kObject,
+          pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(5) + kFour, kTensors),
       HasSubstr("storage 7 does not fit into its member"));
   EXPECT_THAT(
-      refused(kObject, pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(-1) + kFour,
-          kTensors),
+      refused_tar(kObject,
+          pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(-1) + kFour, kTensors),
       HasSubstr("storage 7 does not fit into its member"));
-  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 9, {0})),
+  EXPECT_EQ(refused_tar(kObject, kStorages, pickle(number(1)) + tensor_of(1, 9, {0})),
       "a tensor refers to a storage that does not exist");
-  EXPECT_EQ(refused(kObject, kStorages, pickle(number(1)) + tensor_of(1, 7, {-1, 1, 0})),
+  EXPECT_EQ(refused_tar(kObject, kStorages, pickle(number(1)) + tensor_of(1, 7, {-1, 1, 0})),
       "a size, stride or offset is negative (-1)");
-  EXPECT_EQ(refused(pickle(dict({{"a", text("3") + "Q"}})), kStorages, kTensors),
+  EXPECT_EQ(refused_tar(pickle(dict({{"a", text("3") + "Q"}})), kStorages, kTensors),
       "the object names tensor 3, which does not exist");
-  EXPECT_EQ(refused(kObject, kStorages,
+  EXPECT_EQ(refused_tar(kObject, kStorages,
                 pickle(number(1)) + pickle(tuple({number(1), number(7), kNone})) + raw<int32_t>({100, 0})),
       "a tensor has 100 dimensions (at most 64)");
 }
@@ -135,7 +133,7 @@ TEST(Tar, TA02_values_that_torch_does_not_write) {
 TEST(Tar, TS04_views_that_reach_outside) {
   std::string storages = pickle(number(1)) + pickle(tuple({number(7), text("cpu"), kClass})) + raw<int64_t>(4) + kFour +
                          pickle(list({tuple({number(8), number(7), number(3), number(2)})}));
-  EXPECT_EQ(refused(kObject, storages, kTensors), "a view reaches outside its storage");
+  EXPECT_EQ(refused_tar(kObject, storages, kTensors), "a view reaches outside its storage");
 }
 
 }  // namespace

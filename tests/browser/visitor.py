@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 JOB_TIMEOUT_MS = 60_000
+SCROLL_WIDTH = "document.documentElement.scrollWidth"
 
 LOG_VIOLATIONS = """
 document.addEventListener('securitypolicyviolation', (event) =>
@@ -12,15 +13,36 @@ document.addEventListener('securitypolicyviolation', (event) =>
 """
 
 
+AXE = Axe().axe_script
+RUN_AXE = """
+async (options) => (await axe.run({resultTypes: ['violations'], ...options})).violations
+  .filter(({impact}) => impact === 'serious' || impact === 'critical')
+  .flatMap(({id, help, nodes}) => nodes.map(({html}) => `${id}: ${help}: ${html.slice(0, 200)}`))
+"""
+# Only colors differ between light and dark mode.
+AXE_OPTIONS = {"light": {}, "dark": {"runOnly": ["cat.color"]}}
+NEXT_FRAME = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
+
+
+def new_context(browser, url, **options):
+    context = browser.new_context(base_url=url, **options)
+    context.set_default_timeout(15_000)
+    return context
+
+
 class Visitor:
-    def __init__(self, browser, url, *, width=1200, height=900, **options):
+    """A window without cookies. `context` is one that visitors share one after the other."""
+
+    def __init__(self, browser, url, *, width=1200, height=900, context=None, **options):
         self.url, self.problems, self.allowed_texts = url, [], []
-        self.context = browser.new_context(base_url=url, viewport={"width": width, "height": height}, **options)
-        self.context.set_default_timeout(15_000)
+        self.size = {"width": width, "height": height}
+        self.is_shared = context is not None
+        self.context = context or new_context(browser, url, **options)
         self.page = self.open_tab()
 
     def open_tab(self):
         page = self.context.new_page()
+        page.set_viewport_size(self.size)
         page.add_init_script(LOG_VIOLATIONS)
         page.on("console", self.on_console)
         page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
@@ -46,7 +68,12 @@ class Visitor:
         self.allowed_texts += texts
 
     def close(self):
-        self.context.close()
+        if self.is_shared:
+            for page in self.context.pages:
+                page.close()
+            self.context.clear_cookies()
+        else:
+            self.context.close()
         assert [text for text in self.problems if not any(allowed in text for allowed in self.allowed_texts)] == []
 
     def plan(self, address):
@@ -79,14 +106,20 @@ class Visitor:
         expect(sentence).to_be_visible(timeout=JOB_TIMEOUT_MS)
         return sentence.inner_text()
 
-    def axe_violations(self):
-        """The serious and critical violations that axe finds in light and dark mode."""
+    def axe_violations(self, widths):
+        """Returns the serious and critical violations that axe finds in windows of these widths, in light and dark mode.
+
+        Content that is wider than the window counts as a violation.
+        """
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE)
         found = []
-        for scheme in ("light", "dark"):
-            self.page.emulate_media(color_scheme=scheme)
-            for violation in Axe().run(self.page).response["violations"]:
-                if violation["impact"] not in ("serious", "critical"):
-                    continue
-                text = f"{scheme}: {violation['id']}: {violation['help']}"
-                found += [f"{text}: {node['html'][:200]}" for node in violation["nodes"]]
+        for width in widths:
+            self.page.set_viewport_size(self.size | {"width": width})
+            self.page.evaluate(NEXT_FRAME)
+            if (content_width := self.page.evaluate(SCROLL_WIDTH)) > width:
+                found.append(f"{width}: the content is {content_width} pixels wide")
+            for scheme, options in AXE_OPTIONS.items():
+                self.page.emulate_media(color_scheme=scheme)
+                found += [f"{width}, {scheme}: {text}" for text in self.page.evaluate(RUN_AXE, options)]
         return found

@@ -20,39 +20,46 @@ async (options) => (await axe.run({resultTypes: ['violations'], ...options})).vi
   .flatMap(({id, help, nodes}) => nodes.map(({html}) => `${id}: ${help}: ${html.slice(0, 200)}`))
 """
 # Only colors differ between light and dark mode.
-AXE_OPTIONS = {"light": {}, "dark": {"runOnly": ["cat.color"]}}
+AXE_OPTIONS = {"light": {}, "dark": {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}}
 NEXT_FRAME = "new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))"
 
 
 def new_context(browser, url, **options):
     context = browser.new_context(base_url=url, **options)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
+    context.add_init_script(LOG_VIOLATIONS)
     return context
 
 
 class Visitor:
-    """A window without cookies. `context` is one that visitors share one after the other."""
+    """A window without cookies. `context` is one that visitors share, one after the other, with its first tab."""
 
     def __init__(self, browser, url, *, width=1200, height=900, context=None, **options):
         self.url, self.problems, self.allowed_texts = url, [], []
         self.size = {"width": width, "height": height}
         self.is_shared = context is not None
         self.context = context or new_context(browser, url, **options)
-        self.page = self.open_tab()
+        self.page = self.listen(self.context.pages[0]) if self.context.pages else self.open_tab()
 
     def open_tab(self):
-        page = self.context.new_page()
+        return self.listen(self.context.new_page())
+
+    def listen(self, page):
         page.set_viewport_size(self.size)
-        page.add_init_script(LOG_VIOLATIONS)
-        page.on("console", self.on_console)
-        page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
-        page.on("dialog", self.on_dialog)
-        page.on("request", self.on_request)
+        for event, listener in self.listeners().items():
+            page.on(event, listener)
         return page
+
+    def listeners(self):
+        return {"console": self.on_console, "pageerror": self.on_error, "dialog": self.on_dialog,
+                "request": self.on_request}
 
     def on_console(self, message):
         if message.type in ("error", "warning"):
             self.problems.append(f"console: {message.text} ({message.location['url']})")
+
+    def on_error(self, error):
+        self.problems.append(f"script: {error}")
 
     def on_dialog(self, dialog):
         self.problems.append(f"dialog: {dialog.message}")
@@ -69,12 +76,20 @@ class Visitor:
 
     def close(self):
         if self.is_shared:
-            for page in self.context.pages:
-                page.close()
-            self.context.clear_cookies()
+            self.reset()
         else:
             self.context.close()
         assert [text for text in self.problems if not any(allowed in text for allowed in self.allowed_texts)] == []
+
+    def reset(self):
+        """Leaves one empty tab to the next visitor: a new tab costs a second of processor time."""
+        first, *others = self.context.pages
+        for page in others:
+            page.close()
+        first.goto("about:blank")
+        for event, listener in self.listeners().items():
+            first.remove_listener(event, listener)
+        self.context.clear_cookies()
 
     def plan(self, address):
         self.page.goto("/")
@@ -122,4 +137,5 @@ class Visitor:
             for scheme, options in AXE_OPTIONS.items():
                 self.page.emulate_media(color_scheme=scheme)
                 found += [f"{width}, {scheme}: {text}" for text in self.page.evaluate(RUN_AXE, options)]
+        self.page.emulate_media(color_scheme="null")
         return found

@@ -122,7 +122,7 @@ class Visitor:
         return sentence.inner_text()
 
     def axe_violations(self, widths):
-        """Returns the serious and critical violations that axe finds in windows of these widths, in light and dark mode.
+        """Returns the serious and critical violations that axe finds at these widths, in light and dark mode.
 
         Content that is wider than the window counts as a violation.
         """

@@ -1,5 +1,6 @@
 """Tests of the page in Chromium. The server is an embedded Hub whose model files were written by torch."""
 import pathlib
+import shutil
 import sys
 
 import pytest
@@ -11,9 +12,10 @@ sys.path[:0] = [str(PYTHON_TESTS), str(PYTHON_TESTS / "hub")]
 
 import embedded_hub  # noqa: E402
 from embedded import Hub  # noqa: E402
-from visitor import Visitor  # noqa: E402
+from visitor import Visitor, new_context  # noqa: E402
 
-CHROMIUM = "/usr/bin/chromium"
+# The shell has no user interface and needs half of the processor time.
+CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
 
 
 @pytest.fixture(autouse=True)
@@ -39,18 +41,30 @@ def server(tmp_path_factory):
     server.stop()
 
 
-@pytest.fixture
-def hub(server, tmp_path):
-    return Hub(server, tmp_path / "home")
+@pytest.fixture(scope="session")
+def hub(server, tmp_path_factory):
+    return Hub(server, tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture(scope="session")
+def contexts(browser):
+    """The browser contexts that tests share, one for each set of options."""
+    contexts = {}
+    yield contexts
+    for context in contexts.values():
+        context.close()
 
 
 @pytest.fixture
-def visit(browser, server):
-    """visit(**options) returns a new Visitor with its own browser context."""
+def visit(browser, server, contexts):
+    """visit(**options) returns a new Visitor without cookies. Files of the page that did not change stay cached."""
     visitors = []
 
-    def make(**options):
-        visitors.append(Visitor(browser, server.url, **options))
+    def make(width=1200, height=900, **options):
+        key = repr(options)
+        if key not in contexts:
+            contexts[key] = new_context(browser, server.url, **options)
+        visitors.append(Visitor(browser, server.url, width=width, height=height, context=contexts[key]))
         return visitors[-1]
 
     yield make

@@ -6,6 +6,7 @@ import pytest
 import torch
 from embedded import pickled
 from playwright.sync_api import expect
+from visitor import Visitor
 
 COUNT = 100_000
 MAX_TASK_MS = 50  # of the page's main thread
@@ -21,13 +22,22 @@ new PerformanceObserver((list) => {
 TRACE_CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "__metadata"]
 
 
-@pytest.fixture
-def table(visitor, hub):
-    if not hub.api().repo_exists("big/table"):
-        one = torch.ones(1)
-        tensors = {f"model.layers.{number // 8}.part.{number % 8}.weight": one for number in range(COUNT)}
-        hub.make("big/table", {"config.json": b"{}", "pytorch_model.bin": pickled(tensors)})
+@pytest.fixture(scope="module")
+def inspected(browser, server, hub):
+    """The URL of the result of an inspection."""
+    one = torch.ones(1)
+    tensors = {f"model.layers.{number // 8}.part.{number % 8}.weight": one for number in range(COUNT)}
+    hub.make("big/table", {"config.json": b"{}", "pytorch_model.bin": pickled(tensors)})
+    visitor = Visitor(browser, server.url)
     visitor.inspect("big/table")
+    url = visitor.page.url
+    visitor.close()
+    return url
+
+
+@pytest.fixture
+def table(visitor, inspected):
+    visitor.page.goto(inspected)
     table = visitor.page.get_by_role("table", name="Tensors")
     expect(table.locator(".rows .row").first).to_contain_text("model.layers.")
     return table

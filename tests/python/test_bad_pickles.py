@@ -14,6 +14,7 @@ pytestmark = pytest.mark.hostile
 DATA = struct.pack("<6f", *range(6))
 # Stops bombs early: one GiB of address space. Sanitizers need more.
 LIMIT = [] if SANITIZED else ["prlimit", f"--as={1 << 30}"]
+MANY = 100_000 if SANITIZED else 1_000_000  # sanitizers are slow
 
 
 def write(folder, pickle, *storages):
@@ -105,18 +106,20 @@ BOMBS = {
     "memo": with_tensor(doubling("memo", 5000)),
     "dict": with_tensor(doubling("dict", 60)),
     "as the arguments of a call": with_tensor(call("collections", "OrderedDict", doubling("DUP", 1000))),
-    "nested tuples": with_tensor(b"K\x01" + b"\x85" * 1_000_000),
-    "nested lists": with_tensor(b"]" * 500_000 + b"a" * 499_999),
-    "marks": with_tensor(b"(" * 5_000_000),
-    "marks that close": with_tensor(b"(" * 1_000_000 + b"t" * 1_000_000),
+    "nested tuples": with_tensor(b"K\x01" + b"\x85" * MANY),
+    "nested lists": with_tensor(b"]" * (MANY // 2) + b"a" * (MANY // 2 - 1)),
+    "marks": with_tensor(b"(" * (5 * MANY)),
+    "marks that close": with_tensor(b"(" * MANY + b"t" * MANY),
     "dict in itself": with_tensor(b"}q\x00" + text("self") + b"h\x00s"),
     "list in itself": with_tensor(b"]q\x00h\x00a"),
     "memo index 2^32 - 1": with_tensor(b"N" + b"r\xff\xff\xff\xff"),
-    "sparse memo indices": with_tensor(b"N" + b"".join(b"r" + struct.pack("<I", n << 16) for n in range(60000))),
+    "sparse memo indices": with_tensor(b"N" + b"".join(b"r" + struct.pack("<I", n << 16) for n in range(60_000))),
     "integer of 10^6 digits": with_tensor(b"L" + b"9" * 1_000_000 + b"L\n"),
-    "call of a call of a call": with_tensor(b"cbuiltins\nlist\n" + b")R" * 300_000),
-    "two million Nones": with_tensor(b"(" + b"N" * 2_000_000 + b"t"),
-    "builders that build builders": with_tensor((REBUILD + b"(" + REBUILD + b"N(") * 20_000 + b"N" + b"tNtR" * 20_000),
+    "call of a call of a call": with_tensor(b"cbuiltins\nlist\n" + b")R" * (MANY // 3)),
+    "a tuple of Nones": with_tensor(b"(" + b"N" * (2 * MANY) + b"t"),
+    "builders that build builders": with_tensor(
+        (REBUILD + b"(" + REBUILD + b"N(") * (MANY // 50) + b"N" + b"tNtR" * (MANY // 50)
+    ),
 }
 
 

@@ -54,17 +54,29 @@ class Visitor:
         assert response.status in (200, 201), response.body
         return response.json["id"]
 
+    def stream(self, job, after=None):
+        """Yields the events of a job as (id, event name, data) when they arrive, until the stream ends."""
+        address = urllib.parse.urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+        headers = {"Cookie": self.cookie} | ({"Last-Event-ID": str(after)} if after is not None else {})
+        try:
+            connection.request("GET", f"/api/v1/jobs/{job}/events", headers=headers)
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+            fields = {}
+            for line in response:
+                name, separator, value = line.decode().rstrip("\n").partition(": ")
+                if name and separator:
+                    fields[name] = value
+                elif not name and "event" in fields:
+                    yield int(fields["id"]), fields["event"], json.loads(fields["data"])
+                    fields = {}
+        finally:
+            connection.close()
+
     def events(self, job, after=None):
         """Returns all events until the stream ends: [(id, event name, data)]."""
-        text = self.get(
-            f"/api/v1/jobs/{job}/events", **({"Last_Event_ID": str(after)} if after is not None else {})
-        ).body.decode()
-        events = []
-        for block in text.split("\n\n"):
-            lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
-            if "event" in lines:
-                events.append((int(lines["id"]), lines["event"], json.loads(lines["data"])))
-        return events
+        return list(self.stream(job, after))
 
     def wait(self, job):
         """Returns the job in its last event."""

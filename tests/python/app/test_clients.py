@@ -1,11 +1,13 @@
 """Third-party clients: the automatic conversion of transformers, and schemathesis with openapi.json."""
 
+import os
 import shutil
 import subprocess
 import sys
 
-import models
-from page_server import PageServer, hub_of
+import pytest
+
+from embedded import files_of, tied_model
 
 AUTO = """
 import sys
@@ -27,28 +29,25 @@ print(revision, sharded, file)
 """
 
 
-def test_transformers_auto_conversion_uses_the_server(tmp_path):
-    server = PageServer(tmp_path / "data")
-    hub = hub_of(server, tmp_path / "home")
-    models.single(tmp_path / "model")
-    hub.upload("me/bert", tmp_path / "model")
+def test_transformers_auto_conversion_uses_the_server(server, hub):
+    hub.make("me/bert", files_of(tied_model()))
     revision, sharded, file = hub.python(AUTO, "me/bert", server.url).split()[-3:]
     assert (revision, sharded) == ("refs/pr/1", "False") and file.endswith("model.safetensors")
     call = server.visitor().post("/call/run", {"data": ["me/gone", False, None]})
     text = server.visitor().get(f"/call/run/{call.json['event_id']}").body.decode()
     assert "event: complete" in text and "### Error" in text
-    server.stop()
 
 
-def test_the_server_matches_its_openapi_document(server, hub, tmp_path):
-    program = shutil.which("schemathesis", path=str(__import__("pathlib").Path(sys.executable).parent))
+@pytest.mark.parametrize("examples", [3, pytest.param(25, marks=pytest.mark.large)])
+def test_the_server_matches_its_openapi_document(server, hub, tmp_path, examples):
+    program = shutil.which("schemathesis", path=os.path.dirname(sys.executable))
     assert program, "pip install -r tests/python/requirements.txt"
     command = [
         program,
         "run",
         f"{server.url}/api/v1/openapi.json",
         "--max-examples",
-        "25",
+        str(examples),
         "--workers",
         "1",
         "--seed",

@@ -1,10 +1,8 @@
 """A sandboxed process with a bug that a file triggers: it is stopped, its job fails, and the server continues."""
-import subprocess
-
 import pytest
 
 from embedded import files_of, tied_model
-from page_server import PageServer
+from page_server import PageServer, hub_of
 from program import PROGRAM
 
 # The action that a file triggers, and the code and the message of the failed job.
@@ -22,14 +20,14 @@ ACTIONS = {
 
 @pytest.fixture(scope="module")
 def worker():
-    build = PROGRAM.parents[1]
-    subprocess.run(["cmake", "--build", str(build), "--target", "misbehaving_worker"], check=True, capture_output=True)
-    return build / "bin/misbehaving_worker"
+    worker = PROGRAM.with_name("misbehaving_worker")
+    assert worker.exists(), f"{worker} is not built: ./test builds it"
+    return worker
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, worker):
-    server = PageServer(tmp_path_factory.mktemp("server"), "--worker", worker, "--job-seconds", 20)
+    server = PageServer(tmp_path_factory.mktemp("server"), "--worker", worker)
     yield server
     server.stop()
 
@@ -54,10 +52,12 @@ def test_a_misbehaving_process_is_stopped_and_its_job_fails(hub, server, visitor
     assert visitor.run("inspect", "me/healthy")["answer"] == "yes", "the next job failed"
 
 
-def test_an_endless_process_is_stopped_after_the_time_limit(hub, server, visitor):
-    hub.make("me/loop", {"pytorch_model.bin": b"MISBEHAVE:loop"})
-    job = visitor.run("inspect", "me/loop")
-    assert job["state"] == "failed" and "20 seconds" in job["error"]["message"], job
+def test_an_endless_process_is_stopped_after_the_time_limit(tmp_path, worker):
+    server = PageServer(tmp_path / "data", "--worker", worker, "--job-seconds", 2)
+    hub_of(server, tmp_path / "home").make("me/loop", {"pytorch_model.bin": b"MISBEHAVE:loop"})
+    job = server.visitor().run("inspect", "me/loop")
+    server.stop()
+    assert job["state"] == "failed" and "2 seconds" in job["error"]["message"], job
 
 
 def test_an_endless_process_can_be_cancelled(hub, server, visitor):

@@ -29,6 +29,7 @@ class ForkServer:
         with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
             request = {
                 "code": code,
+                "finalizes": False,
                 "arguments": [str(argument) for argument in arguments],
                 "folder": ".",
                 "environment": self.environment | more,

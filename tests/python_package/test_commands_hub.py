@@ -16,7 +16,7 @@ from command_helpers import bits, checkpoint, fake  # noqa: F401
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path += [str(ROOT / "tests/python"), str(ROOT / "tests/python/hub")]
 
-from embedded import files_of, hub, pickled, safe, tied_model  # noqa: E402, F401
+from embedded import files_of, hub, pickled, safe, server, tied_model  # noqa: E402, F401
 
 
 @pytest.fixture

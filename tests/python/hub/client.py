@@ -30,7 +30,7 @@ class Work:
         self.content = {
             "small.txt": b"hello",
             "twelve.bin": os.urandom(12_000_000),
-            "large.safetensors": os.urandom(150_000_000),
+            "large.safetensors": os.urandom(105_000_000),  # more than the 100 MiB from which LFS sends parts
         }
         for name, content in self.content.items():
             (self.folder / name).write_bytes(content)
@@ -48,10 +48,11 @@ class Work:
         return pathlib.Path(self.hub.hf_hub_download(self.repo, name, **options)).read_bytes()
 
     def raises(self, name, call):
-        expected = getattr(self.hub.errors, name)
+        """Asserts that a call raises this exception of huggingface_hub, and not a subclass such as GatedRepoError."""
         try:
             call()
-        except expected:
+        except getattr(self.hub.errors, name) as error:
+            assert type(error).__name__ in (name, f"Remote{name}"), f"{type(error).__name__} instead of {name}"
             return
         raise AssertionError(f"{name} was not raised")
 
@@ -81,7 +82,7 @@ def upload_file_12_mb(work):
 
 
 @step
-def upload_file_150_mb(work):
+def upload_file_105_mb(work):
     work.upload("large.safetensors")
     assert work.content_of("large.safetensors") == work.content["large.safetensors"]
 

@@ -1,4 +1,4 @@
-"""A new Hub for each test, and helpers for tests of repositories."""
+"""A Hub for tests, and helpers for tests of repositories."""
 
 import io
 import json
@@ -14,6 +14,10 @@ from program import PROGRAM
 
 
 class Hub(embedded_hub.Hub):
+    def __init__(self, server, home):
+        super().__init__(server, home)
+        self.made = set()
+
     @property
     def endpoint(self):
         return self.url
@@ -34,14 +38,30 @@ class Hub(embedded_hub.Hub):
         )
 
     def api(self, user="me"):
+        """Returns a client of huggingface_hub for a user (None: anonymous)."""
         from huggingface_hub import HfApi
+        from huggingface_hub.utils import disable_progress_bars
 
-        return HfApi(endpoint=self.endpoint, token=self.server.token(user))
+        disable_progress_bars()
+        return HfApi(endpoint=self.endpoint, token=user is not None and self.server.token(user))
 
     def make(self, repo, files, **options):
         """Creates a repository with these files on main, with huggingface_hub."""
         self.api().create_repo(repo, **options)
+        self.made.add(repo)
         return self.commit(repo, files)
+
+    def upload(self, repo, folder):
+        """Creates a repository with the files of a folder, with huggingface_hub."""
+        self.api().create_repo(repo)
+        self.made.add(repo)
+        self.api().upload_folder(repo_id=repo, folder_path=folder)
+
+    def delete_made(self):
+        """Deletes the repositories of make() and upload(), so that the next test can create one with the same name."""
+        for repo in self.made:
+            self.api().delete_repo(repo)
+        self.made.clear()
 
     def commit(self, repo, files, user="me", title="change", description=None, delete=(), **options):
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
@@ -68,15 +88,25 @@ class Hub(embedded_hub.Hub):
         """Returns a counter of the server's /metrics."""
         with urllib.request.urlopen(f"{self.endpoint}/metrics", timeout=60) as response:
             lines = response.read().decode().splitlines()
-        return sum(float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name)
+        values = [float(line.split()[-1]) for line in lines if line.split("{")[0].split(" ")[0] == name]
+        assert values, f"/metrics has no {name}"
+        return sum(values)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    server = embedded_hub.Server(tmp_path_factory.mktemp("server") / "hub")
+    server.token("other")
+    yield server
+    server.stop()
 
 
 @pytest.fixture
-def hub(tmp_path):
-    server = embedded_hub.Server(tmp_path / "hub")
-    server.token("other")
-    yield Hub(server, tmp_path / "home")
-    server.stop()
+def hub(server, tmp_path):
+    """The Hub without repositories of earlier tests, and a client with an empty cache."""
+    hub = Hub(server, tmp_path / "home")
+    yield hub
+    hub.delete_made()
 
 
 def pickled(tensors):

@@ -97,13 +97,3 @@ class Hub:
         )
         assert done.returncode == 0, done.stderr[-4000:]
         return done.stdout
-
-    def upload(self, repo, folder, **options):
-        """Creates a repository with the files of the folder, with huggingface_hub."""
-        self.python(
-            "import sys; from huggingface_hub import HfApi; api = HfApi(); api.create_repo(sys.argv[1], exist_ok=True);"
-            "api.upload_folder(repo_id=sys.argv[1], folder_path=sys.argv[2])",
-            repo,
-            folder,
-            **options,
-        )

@@ -1,11 +1,14 @@
 """convert --pr converts a repository and opens one pull request."""
 
+import contextlib
+import http.server
 import json
+import threading
 
 import torch
 from safetensors.torch import load
 
-from embedded import files_of, hub, pickled, safe, sharded_files, tied_model  # noqa: F401
+from embedded import files_of, pickled, safe, sharded_files, tied_model
 
 TITLE = "Adding `safetensors` variant of this model"
 
@@ -137,6 +140,28 @@ def test_to_a_folder_without_a_pull_request(hub, tmp_path):
     assert torch.equal(load((tmp_path / "out/model.safetensors").read_bytes())["h.a"], tensors["h.a"])
 
 
+@contextlib.contextmanager
+def busy_hub():
+    """Yields the URL of a server that asks every client to retry after an hour, which is too long to wait."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(503)
+            self.send_header("Retry-After", "3600")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
 def test_exit_codes_of_errors(hub):
     hub.make("me/m", files_of(tied_model()))
     assert hub.run("convert", "me/gone", "--pr").code == 2
@@ -144,4 +169,7 @@ def test_exit_codes_of_errors(hub):
     assert hub.run("convert", "me/m", "--pr", user=None).code == 4
     assert hub.run("convert", "me/m", "--pr", HF_TOKEN="hf_wrong").code == 4
     assert hub.run("check", "me/m", 7).code == 2
-    assert hub.run("check", "me/m", 7, HF_ENDPOINT="http://127.0.0.1:9").code == 75
+    assert hub.run("check", "me/m", 7, HF_HUB_OFFLINE="1").code == 75
+    with busy_hub() as url:
+        done = hub.run("check", "me/m", 7, HF_ENDPOINT=url)
+    assert done.code == 75 and "status 503" in done.err, done.err

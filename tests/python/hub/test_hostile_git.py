@@ -33,7 +33,7 @@ def children(server):
 @pytest.fixture(autouse=True)
 def no_child_process_remains(server, repo):
     yield
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while children(server) and time.monotonic() < until:
         time.sleep(0.05)
     assert not children(server)
@@ -74,12 +74,12 @@ def test_invalid_fetch_requests_are_refused(repo, body):
                 body,
             )
             output = socket.stream.read()
-        assert b"PACK" not in output and not output.startswith(b"HTTP/1.1 5")
+        assert output.startswith(b"HTTP/1.1 200") and b"PACK" not in output, output
 
 
 def test_an_invalid_gzip_body_or_a_bomb_is_refused(repo):
     target = f"/{repo.name}/git-upload-pack"
-    bomb = gzip.compress(bytes(200 << 20), 6)
+    bomb = gzip.compress(bytes((64 << 20) + 1), 1)  # a request has at most 64 MiB
     response = request(repo.url, "POST", target, bomb, Content_Encoding="gzip")
     assert (response.status, response.code) == (413, "TooLarge")
     for body in (b"hello", gzip.compress(b"0000")[:5] + b"\xff" * 20):

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from forks import ForkServer
 from wire import Repo, request, grows_by_less_than, lfs_line
-from xet_format import chunk, field, little, lz4_frame_of_zeros, shard, shard_file
+from xet_format import chunk, little, lz4_frame_of_zeros, shard, shard_file
 
 pytestmark = pytest.mark.hostile
 
@@ -152,7 +153,7 @@ def test_a_small_shard_of_a_huge_file_is_refused(cas):
 @pytest.mark.release
 def test_a_shard_of_many_files_uses_bounded_memory(server, cas):
     assert cas.xorb(chunk(b"abc")).status == 200
-    files = b"".join(shard_file(sha256(b"abd"), (XORB, 3, 0, 1)) for _ in range(300_000))
+    files = shard_file(sha256(b"abd"), (XORB, 3, 0, 1)) * 300_000
     assert 40 << 20 < len(files) < 64 << 20
     with grows_by_less_than(server.process, 256 << 20):
         refused(cas.shard(shard(files)))
@@ -219,17 +220,25 @@ print(downloaded == pathlib.Path(file).read_bytes(), api.get_paths_info(repo, "w
 """
 
 
-def test_two_users_share_one_cache(hub, tmp_path):
-    content = os.urandom(12_000_000)
-    (tmp_path / "weights.bin").write_bytes(content)
+@pytest.fixture
+def upload(hub):
+    """Returns a function that uploads and downloads a file in a new process, which shares the cache of the others."""
+    forks = ForkServer("huggingface_hub.hf_api", "hf_xet", environment=hub.environment(user=None))
+
+    def run(user, repo, file):
+        return forks.run(UPLOAD, f"{user}/{repo}", file, timeout=60, HF_TOKEN=hub.server.token(user)).split()
+
+    yield run
+    forks.stop()
+
+
+def test_two_users_share_one_cache(upload, tmp_path):
+    content, file = os.urandom(3_000_000), tmp_path / "weights.bin"
+    file.write_bytes(content)
     for user in ("me", "other"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache", tmp_path / "weights.bin", user=user, timeout=60).split() == [
-            "True",
-            sha256(content),
-        ]
+        assert upload(user, "shared-cache", file) == ["True", sha256(content)]
     # With a part that is in the cache.
-    (tmp_path / "weights.bin").write_bytes(content[:9_000_000] + os.urandom(1_000_000))
+    content = content[:2_000_000] + os.urandom(1_000_000)
+    file.write_bytes(content)
     for user in ("other", "me"):
-        assert hub.python(UPLOAD, f"{user}/shared-cache-2", tmp_path / "weights.bin", user=user, timeout=60).startswith(
-            "True"
-        )
+        assert upload(user, "shared-cache-2", file) == ["True", sha256(content)]

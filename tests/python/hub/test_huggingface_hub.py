@@ -54,7 +54,7 @@ def test_the_client_has_the_expected_version(hub, client):
     version = subprocess.run(
         [python, "-c", "import huggingface_hub; print(huggingface_hub.__version__)"], capture_output=True, text=True
     ).stdout.strip()
-    assert client.startswith(version)
+    assert client.split()[0] == version
 
 
 def test_the_hf_command(hub, tmp_path):
@@ -72,7 +72,7 @@ def test_the_hf_command(hub, tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f/config.json").write_text("{}")
     (tmp_path / "f/w.bin").write_bytes(bytes(range(256)) * 100)
-    assert "me" in hf("auth", "whoami")
+    assert "user: me\n" in hf("auth", "whoami")
     hf("upload", "me/by-hf", tmp_path / "f")
     hf("download", "me/by-hf", "--local-dir", tmp_path / "back")
     assert (tmp_path / "back/w.bin").read_bytes() == (tmp_path / "f/w.bin").read_bytes()
@@ -82,7 +82,7 @@ def test_the_hf_command(hub, tmp_path):
 def test_git_and_git_lfs_clone(hub, tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f/config.json").write_text("{}")
-    content = bytes(range(256)) * 50_000
+    content = bytes(range(256)) * 5_000
     (tmp_path / "f/w.bin").write_bytes(content)
     hub.upload("me/cloned", tmp_path / "f")
     lfs = [

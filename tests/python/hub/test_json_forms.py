@@ -3,7 +3,7 @@
 import torch
 from safetensors.torch import save
 
-from embedded import files_of, hub, pickled, sharded_files, tied_model  # noqa: F401
+from embedded import files_of, pickled, sharded_files, tied_model
 from test_json import check
 
 

@@ -18,6 +18,8 @@ target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wn
 if(DEPICKLE_SANITIZE)
   add_compile_options(-fsanitize=${DEPICKLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${DEPICKLE_SANITIZE})
+  # The dev preset leaves out vptr, null and object-size, which add 8 to 21 % to the time that g++ 12 takes per file. The
+  # fuzz preset has them.
   if(DEPICKLE_SANITIZE_EXCEPT)
     add_compile_options(-fno-sanitize=${DEPICKLE_SANITIZE_EXCEPT})
   endif()
@@ -29,14 +31,16 @@ if(DEPICKLE_BUILD_FUZZERS AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 
 # depickle_precompile(TARGET header... | TARGET REUSE_FROM other): precompiles headers that most files of the target
-# include. Only in the dev preset: the other presets detect missing includes, and at -O3 g++ 12 warns of memcpy inside a
-# precompiled std::string.
+# include, in the presets with sanitizers and for tests. The release build of the library and the programs does not: it
+# detects missing includes, and at -O3 g++ 12 warns of memcpy inside a precompiled std::string.
 function(depickle_precompile target)
-  if(DEPICKLE_PRECOMPILE AND ARGV1 STREQUAL REUSE_FROM)
+  if(NOT DEPICKLE_PRECOMPILE OR CMAKE_DISABLE_PRECOMPILE_HEADERS)
+    return()
+  elseif(ARGV1 STREQUAL REUSE_FROM)
     target_precompile_headers(${target} REUSE_FROM ${ARGV2})
     # g++ rejects a precompiled header if its definitions are missing: that of depickle_base has those of simdjson.
     target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:simdjson::simdjson,INTERFACE_COMPILE_DEFINITIONS>)
-  elseif(DEPICKLE_PRECOMPILE)
+  else()
     target_precompile_headers(${target} PRIVATE ${ARGN})
   endif()
 endfunction()

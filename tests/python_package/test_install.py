@@ -26,14 +26,24 @@ importlib.metadata.MetadataPathFinder.find_distributions = classmethod(
 
 
 def run(code, *arguments, before=""):
-    return fresh.run(before + textwrap.dedent(code), *arguments).stdout
+    return fresh.fork(before + textwrap.dedent(code), *arguments).stdout
+
+
+def test_install_imports_no_framework():
+    fresh.run("""
+        import sys
+        import depickle.safetensors
+        depickle.safetensors.install()
+        import safetensors
+        assert safetensors is depickle.safetensors
+        assert "torch" not in sys.modules and "numpy" not in sys.modules, "a framework was imported"
+    """)
 
 
 def test_later_imports_get_our_modules():
     run("""
         import depickle.safetensors
         depickle.safetensors.install()
-        assert "torch" not in sys.modules and "numpy" not in sys.modules, "a framework was imported"
         import safetensors
         from safetensors import safe_open, torch
         from safetensors.torch import load_file
@@ -211,6 +221,8 @@ def test_a_missing_framework_raises_import_error():
                 __import__(wanted)
             except ImportError as error:
                 assert missing in str(error), error
+            else:
+                raise AssertionError(wanted)
             assert wanted not in sys.modules
         import safetensors
         assert safetensors is depickle.safetensors

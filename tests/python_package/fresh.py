@@ -39,19 +39,25 @@ def run(code, *arguments, timeout=120, **more):
     return assert_succeeded(done)
 
 
-def fork(code, *arguments, imports=("torch",), folder=".", timeout=120):
-    """Does the same as `run` in a process that has imported modules already: a fork of one that imported them once."""
-    return assert_succeeded(fork_unchecked(code, *arguments, imports=imports, folder=folder, timeout=timeout))
+def fork(code, *arguments, **options):
+    """Does the same in a process that has imported modules already. Options are those of `fork_unchecked`."""
+    return assert_succeeded(fork_unchecked(code, *arguments, **options))
 
 
-def assert_runs_silently(code, *arguments, imports=("torch",)):
+def assert_runs_silently(code, *arguments, **options):
     """Asserts that `code`, run by `fork`, ends normally and prints nothing, not even an exception of a thread."""
-    done = fork(code, *arguments, imports=imports)
+    done = fork(code, *arguments, **options)
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def fork_unchecked(code, *arguments, imports=("torch",), folder=".", timeout=120):
-    return _server(tuple(imports)).run(textwrap.dedent(code), list(map(str, arguments)), str(folder), timeout)
+def fork_unchecked(code, *arguments, imports=("torch",), folder=".", finalizes=False, timeout=120):
+    """Runs `code` in a fork of a process that imported the modules once, and returns the completed process.
+
+    `finalizes` is whether the interpreter is finalized at the end of the code, as by a normal exit.
+    """
+    request = {"code": textwrap.dedent(code), "arguments": list(map(str, arguments)), "environment": environment()}
+    request |= {"folder": os.path.abspath(folder), "finalizes": finalizes}
+    return _server(tuple(imports)).run(request, timeout)
 
 
 @functools.cache
@@ -66,13 +72,11 @@ class _Server:
         self.command = [sys.executable, str(SERVER), *imports]
         self.process = None
 
-    def run(self, code, arguments, folder, timeout):
+    def run(self, request, timeout):
         with tempfile.NamedTemporaryFile() as out, tempfile.NamedTemporaryFile() as err:
-            request = {"code": code, "arguments": arguments, "folder": os.path.abspath(folder)}
-            request |= {"environment": environment(), "stdout": out.name, "stderr": err.name}
-            exit_code = self._ask(json.dumps(request), timeout)
+            exit_code = self._ask(json.dumps(request | {"stdout": out.name, "stderr": err.name}), timeout)
             texts = (pathlib.Path(file.name).read_text() for file in (out, err))
-            return subprocess.CompletedProcess(["-c", *arguments], exit_code, *texts)
+            return subprocess.CompletedProcess(request["arguments"], exit_code, *texts)
 
     def _ask(self, request, timeout):
         if self.process is None:

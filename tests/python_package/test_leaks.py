@@ -167,9 +167,9 @@ EVERYTHING = """
 
 
 def test_the_extension_frees_its_objects_at_exit(files):
-    assert "nanobind" not in fresh.fork(EVERYTHING, *files).stderr
+    assert "nanobind" not in fresh.fork(EVERYTHING, *files, finalizes=True).stderr
 
 
 def test_a_leak_at_exit_is_detected(files):
     leaking = EVERYTHING + "\n    import ctypes; ctypes.pythonapi.Py_IncRef(ctypes.py_object(handle))"
-    assert "nanobind: leaked" in fresh.fork(leaking, *files).stderr
+    assert "nanobind: leaked" in fresh.fork(leaking, *files, finalizes=True).stderr

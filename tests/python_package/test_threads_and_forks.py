@@ -111,7 +111,7 @@ def test_a_forked_child_reads_and_exits_normally(path, framework, backend):
             sys.exit(17)               # a normal exit, which finalizes the interpreter
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
         assert sums() == expected
-        """, path, framework, backend, imports=[framework])
+        """, path, framework, backend, imports=[framework], finalizes=True)
     assert not load_numpy(f"{path}.child")["mine"].any()
 
 

@@ -125,6 +125,13 @@ def load(folder, kind):
     return {"tensors": tensors, "tied": tied, "output": digest(output_of(at_aligned_memory(model)))}
 
 
+def save_and_load_with_huggingface_hub(folder):
+    import huggingface_hub
+
+    huggingface_hub.save_torch_state_dict({"a": torch.arange(4)}, folder)
+    return huggingface_hub.load_state_dict_from_file(folder / "model.safetensors")["a"].tolist()
+
+
 def proof():
     """Reports for each function of the libraries whether it is ours, and whether upstream's extension is loaded."""
     maps = pathlib.Path("/proc/self/maps").read_text()
@@ -148,7 +155,7 @@ def proof():
 
 
 def import_libraries():
-    for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils"):
+    for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils", "huggingface_hub.serialization"):
         __import__(name)
 
 
@@ -161,10 +168,11 @@ def work(install, root, all_saved):
             depickle.safetensors.install()
         import_libraries()
         save(root / install)
-        proofs = [proof()]
+        report = {"hub": save_and_load_with_huggingface_hub(root / install / "hub"), "proofs": [proof()]}
         all_saved.wait(300)
-        models = {f"{writer}/{kind}": load(root / writer, kind) for writer in INSTALL for kind in KINDS}
-        (root / f"{install}.json").write_text(json.dumps({"models": models, "proofs": [*proofs, proof()]}))
+        report["models"] = {f"{writer}/{kind}": load(root / writer, kind) for writer in INSTALL for kind in KINDS}
+        report["proofs"].append(proof())
+        (root / f"{install}.json").write_text(json.dumps(report))
     except BaseException:
         all_saved.abort()
         raise

@@ -60,6 +60,12 @@ def test_tied_weights_share_memory(loaded):
         assert embeddings in models["before/t5-tied"]["tied"]
 
 
+@pytest.mark.parametrize("install", INSTALL)
+def test_huggingface_hub_saves_and_loads_a_state_dict(root, loaded, install):
+    assert loaded[install]["hub"] == [0, 1, 2, 3]
+    assert files_of(root / install / "hub") == files_of(root / "never/hub")
+
+
 def test_our_functions_were_used_after_install(loaded):
     after_saving, after_loading = loaded["before"]["proofs"]
     for proof in (after_saving, after_loading, *loaded["after"]["proofs"]):

@@ -29,7 +29,7 @@ def assert_succeeded(done):
     return done
 
 
-def run(code, *arguments, timeout=120, **more):
+def run(code, *arguments, timeout=300, **more):
     """Runs `code` in a new interpreter, with `arguments` as sys.argv[1:].
 
     Asserts exit code 0 and returns the completed process.
@@ -40,7 +40,7 @@ def run(code, *arguments, timeout=120, **more):
 
 
 def fork(code, *arguments, **options):
-    """Does the same in a process that has imported modules already. Options are those of `fork_unchecked`."""
+    """Calls `fork_unchecked`, asserts exit code 0 and returns the completed process."""
     return assert_succeeded(fork_unchecked(code, *arguments, **options))
 
 
@@ -50,7 +50,7 @@ def assert_runs_silently(code, *arguments, **options):
     assert (done.stdout, done.stderr) == ("", "")
 
 
-def fork_unchecked(code, *arguments, imports=("torch",), folder=".", finalizes=False, timeout=120):
+def fork_unchecked(code, *arguments, imports=("torch",), folder=".", finalizes=False, timeout=300):
     """Runs `code` in a fork of a process that imported the modules once, and returns the completed process.
 
     `finalizes` is whether the interpreter is finalized at the end of the code, as by a normal exit.

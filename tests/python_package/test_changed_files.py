@@ -132,10 +132,7 @@ def test_a_closed_handle(path, backend):
     for call in calls:
         with pytest.raises(SafetensorError, match="File is closed"):
             call()
-    try:
-        assert torch.equal(part[:], TENSORS["layer.0"])
-    except SafetensorError as error:
-        assert str(error) == "File is closed"
+    assert torch.equal(part[:], TENSORS["layer.0"])  # a slice keeps the file open
     assert torch.equal(tensor, TENSORS["layer.0"])
 
 

@@ -121,7 +121,7 @@ def test_threads(path):
     original = torch.load
 
     def work(_):
-        for _ in range(50):
+        for _ in range(12):
             with depickle.forbid_pickle():
                 with raises_forbidden():
                     torch.load(path)

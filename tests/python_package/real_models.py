@@ -1,18 +1,21 @@
-"""Saves or loads tiny models with transformers and diffusers. Prints one JSON object.
+"""Saves and loads tiny models with transformers and diffusers, in three processes.
 
-    python real_models.py save INSTALL FOLDER              saves each kind of model to FOLDER/KIND
-    python real_models.py load INSTALL FOLDER [FOLDER…]    prints digests of each model's tensors and output
+    python real_models.py FOLDER    saves to FOLDER/INSTALL/KIND, loads all of them, and writes FOLDER/INSTALL.json
 
-INSTALL is the time of depickle.safetensors.install(): never, before (the import of the libraries) or after.
+INSTALL is the time of depickle.safetensors.install(): never, before (the import of the libraries) or after. A report
+contains digests of the tensors and the output of each loaded model.
 """
 
 import hashlib
 import json
+import multiprocessing
 import os
 import pathlib
 import sys
 
 import torch
+
+INSTALL = ["never", "before", "after"]
 
 BERT = {
     "vocab_size": 60,
@@ -107,7 +110,6 @@ def output_of(model):
 def save(folder):
     for kind in KINDS:
         make(kind).save_pretrained(folder / kind, **KINDS[kind][4])
-    return {}
 
 
 def load(folder, kind):
@@ -121,6 +123,13 @@ def load(folder, kind):
         for tensor in state.values()
     )
     return {"tensors": tensors, "tied": tied, "output": digest(output_of(at_aligned_memory(model)))}
+
+
+def save_and_load_with_huggingface_hub(folder):
+    import huggingface_hub
+
+    huggingface_hub.save_torch_state_dict({"a": torch.arange(4)}, folder)
+    return huggingface_hub.load_state_dict_from_file(folder / "model.safetensors")["a"].tolist()
 
 
 def proof():
@@ -145,24 +154,42 @@ def proof():
     }
 
 
-def main(action, install, *folders):
-    def import_libraries():
-        return [__import__(name) for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils")]
+def import_libraries():
+    for name in ("transformers.modeling_utils", "diffusers.models.modeling_utils", "huggingface_hub.serialization"):
+        __import__(name)
 
-    if install == "after":
+
+def work(install, root, all_saved):
+    """Saves the models, waits until all processes have saved theirs, loads the models of all, and writes a report."""
+    try:
+        if install != "never":
+            import depickle.safetensors
+
+            depickle.safetensors.install()
         import_libraries()
-    if install != "never":
-        import depickle.safetensors
+        save(root / install)
+        report = {"hub": save_and_load_with_huggingface_hub(root / install / "hub"), "proofs": [proof()]}
+        all_saved.wait(300)
+        report["models"] = {f"{writer}/{kind}": load(root / writer, kind) for writer in INSTALL for kind in KINDS}
+        report["proofs"].append(proof())
+        (root / f"{install}.json").write_text(json.dumps(report))
+    except BaseException:
+        all_saved.abort()
+        raise
 
-        depickle.safetensors.install()
-    import_libraries()
+
+def main(root):
     os.umask(0o022)
-    folders = list(map(pathlib.Path, folders))
-    if action == "save":
-        models = save(*folders)
-    else:
-        models = {f"{folder.name}/{kind}": load(folder, kind) for folder in folders for kind in KINDS}
-    print(json.dumps({"models": models, "proof": proof()}))
+    context = multiprocessing.get_context("fork")
+    all_saved = context.Barrier(len(INSTALL))
+    processes = {name: context.Process(target=work, args=(name, pathlib.Path(root), all_saved)) for name in INSTALL}
+    processes["before"].start()
+    import_libraries()
+    processes["never"].start()
+    processes["after"].start()
+    for process in processes.values():
+        process.join()
+    sys.exit(any(process.exitcode != 0 for process in processes.values()))
 
 
 if __name__ == "__main__":

@@ -4,14 +4,9 @@ import json
 import os
 import pickle
 import signal
-import subprocess
-import sys
-import textwrap
 
-import numpy as np
 import pytest
 import safetensors
-import safetensors.numpy
 
 import fresh
 from depickle._core import SafetensorError, TensorSpec, deserialize, safe_open, serialize, serialize_file
@@ -83,7 +78,7 @@ def test_an_unreadable_file_raises_permission_error(tmp_path):
     path = tmp_path / "m"
     path.write_bytes(raw({}))
     path.chmod(0)
-    done = fresh.run("""
+    done = fresh.fork("""
         import os, sys
         from depickle.safetensors import safe_open
         if os.geteuid() == 0:
@@ -92,7 +87,7 @@ def test_an_unreadable_file_raises_permission_error(tmp_path):
             safe_open(sys.argv[1], "np")
         except PermissionError as error:
             print(error.filename)
-        """, path)
+        """, path, imports=["numpy"])
     assert done.stdout == f"{path}\n"
 
 
@@ -153,53 +148,9 @@ def test_the_error_class_belongs_to_the_package():
     assert pickle.loads(pickle.dumps(SafetensorError("x"))).args == ("x",)
 
 
-TRUNCATE = """
-    import os, sys
-    import numpy
-    from depickle._core import safe_open, serialize_file, TensorSpec
-    path, framework, backend = sys.argv[1:]
-    file = safe_open(path, framework, backend=backend)
-    tensor = file.get_tensor("a")
-    os.truncate(path, 100_000)
-    def raises_os_error(use):
-        try:
-            use()
-        except OSError as error:
-            return error.filename == path and ("truncated" in str(error) or "shrank" in str(error))
-    if backend == "mmap":
-        assert raises_os_error(lambda: tensor.sum())
-        assert tensor.reshape(-1)[-1] == 0
-    assert raises_os_error(lambda: file.get_tensor("a"))
-    assert raises_os_error(lambda: file.get_slice("a")[-3:])
-    assert raises_os_error(lambda: file.get_slice("a")[::-1])
-    assert raises_os_error(file.get_tensors)
-    print("done")
-"""
-
-
-def run(script, *arguments, options=()):
-    return subprocess.run(
-        [sys.executable, *options, "-c", textwrap.dedent(script), *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=fresh.environment(),
-        timeout=60,
-    )
-
-
-@pytest.mark.parametrize("options", [(), ("-X", "faulthandler")])
-@pytest.mark.parametrize("framework", ["np", "pt"])
-@pytest.mark.parametrize("backend", ["mmap", "pread"])
-def test_a_truncated_file_raises_os_error(tmp_path, framework, backend, options):
-    safetensors.numpy.save_file({"a": np.ones((1000, 1000), "f4")}, tmp_path / "m")
-    done = run(TRUNCATE, tmp_path / "m", framework, backend, options=options)
-    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)
-
-
 def test_other_bus_errors_kill_the_process(tmp_path):
     (tmp_path / "m").write_bytes(raw(entry(), b"1234"))
-    done = run(
-        """
+    code = """
         import mmap, os, sys
         from depickle._core import safe_open
         file = safe_open(sys.argv[1], "np")
@@ -208,8 +159,6 @@ def test_other_bus_errors_kill_the_process(tmp_path):
         seen = mmap.mmap(other.fileno(), 1 << 20)
         other.truncate(0)
         seen[1 << 19]
-        """,
-        tmp_path / "m",
-        tmp_path / "other",
-    )
+    """
+    done = fresh.fork_unchecked(code, tmp_path / "m", tmp_path / "other", imports=["numpy"])
     assert done.returncode == -signal.SIGBUS

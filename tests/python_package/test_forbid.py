@@ -3,7 +3,6 @@
 import io
 import pickle
 import sys
-import threading
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import torch
 import depickle
 import depickle.torch
 import fresh
+from threads import in_threads
 
 
 @pytest.fixture
@@ -120,17 +120,13 @@ def test_nested_and_repeated(path):
 def test_threads(path):
     original = torch.load
 
-    def work():
-        for _ in range(50):
+    def work(_):
+        for _ in range(12):
             with depickle.forbid_pickle():
                 with raises_forbidden():
                     torch.load(path)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, 4)
     torch.load(path)
     assert torch.load is original
 

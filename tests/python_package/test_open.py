@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import threading
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 import depickle
+from threads import in_threads
 
 
 @pytest.fixture
@@ -156,20 +156,12 @@ def test_a_truncated_file(tmp_path):
 def test_threads(tmp_path, state):
     torch.save(state, tmp_path / "w.pt")
     weights = depickle.open(tmp_path / "w.pt")
-    failures = []
 
-    def work():
+    def work(_):
         for _ in range(20):
-            for name, tensor in state.items():
-                if not torch.equal(weights[name], tensor):
-                    failures.append(name)
+            assert_equal(weights, state)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
+    in_threads(work, 4)
 
 
 def test_addresses_on_the_hub(tmp_path, monkeypatch):

@@ -1,5 +1,4 @@
 """transformers and diffusers write and load the same files and tensors with and without depickle.safetensors."""
-import concurrent.futures
 import json
 import pathlib
 import stat
@@ -9,38 +8,26 @@ import sys
 import pytest
 
 import fresh
-from real_models import KINDS
-
-pytestmark = pytest.mark.large
+from real_models import INSTALL, KINDS
 
 PROGRAM = pathlib.Path(__file__).with_name("real_models.py")
-INSTALL = ["never", "before", "after"]
-
-
-def real_models(*arguments):
-    command = [sys.executable, PROGRAM, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=fresh.environment())
-    assert done.returncode == 0, done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def for_each_install(call):
-    with concurrent.futures.ThreadPoolExecutor(2) as workers:
-        return dict(zip(INSTALL, workers.map(call, INSTALL)))
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
-    """install -> (folder, report of the writer)."""
+def root(tmp_path_factory):
+    """The folder with the models and the reports of all processes."""
     root = tmp_path_factory.mktemp("models")
-    return for_each_install(lambda install: (root / install, real_models("save", install, root / install)))
+    command = [sys.executable, PROGRAM, root]
+    environment = fresh.environment(OMP_NUM_THREADS="1")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return root
 
 
 @pytest.fixture(scope="module")
-def loaded(saved):
-    """install -> report of a reader about the files of all writers."""
-    folders = [folder for folder, _ in saved.values()]
-    return for_each_install(lambda install: real_models("load", install, *folders))
+def loaded(root):
+    """install -> report of a process that has loaded the files of all."""
+    return {install: json.loads((root / f"{install}.json").read_text()) for install in INSTALL}
 
 
 def files_of(folder):
@@ -49,8 +36,8 @@ def files_of(folder):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("install", INSTALL[1:])
-def test_files_are_identical(saved, install, kind):
-    theirs, ours = (files_of(saved[name][0] / kind) for name in ("never", install))
+def test_files_are_identical(root, install, kind):
+    theirs, ours = (files_of(root / name / kind) for name in ("never", install))
     assert ours == theirs
     weights = [path for path in ours if path.suffix == ".safetensors"]
     assert len(weights) > 1 if "sharded" in kind else len(weights) == 1
@@ -73,21 +60,29 @@ def test_tied_weights_share_memory(loaded):
         assert embeddings in models["before/t5-tied"]["tied"]
 
 
-def test_our_functions_were_used_after_install(saved, loaded):
-    for report in (saved["before"][1], saved["after"][1], loaded["before"], loaded["after"]):
-        assert all(report["proof"]["ours"].values()), report["proof"]
-    assert not saved["before"][1]["proof"]["upstream mapped"] and not loaded["before"]["proof"]["upstream mapped"]
+@pytest.mark.parametrize("install", INSTALL)
+def test_huggingface_hub_saves_and_loads_a_state_dict(root, loaded, install):
+    assert loaded[install]["hub"] == [0, 1, 2, 3]
+    assert files_of(root / install / "hub") == files_of(root / "never/hub")
 
 
-def test_upstreams_functions_were_used_without_install(saved, loaded):
-    for proof in (saved["never"][1]["proof"], loaded["never"]["proof"]):
+def test_our_functions_were_used_after_install(loaded):
+    after_saving, after_loading = loaded["before"]["proofs"]
+    for proof in (after_saving, after_loading, *loaded["after"]["proofs"]):
+        assert all(proof["ours"].values()), proof
+    assert not after_saving["upstream mapped"] and not after_loading["upstream mapped"]
+
+
+def test_upstreams_functions_were_used_without_install(loaded):
+    after_saving, after_loading = loaded["never"]["proofs"]
+    for proof in (after_saving, after_loading):
         assert proof["upstream mapped"] and not any(proof["ours"].values()), proof
 
 
-def test_file_modes_follow_the_umask(saved):
+def test_file_modes_follow_the_umask(root):
     """Upstream 0.8.0 ignores the umask; ours applies it."""
     modes = {
-        install: {stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.safetensors")}
-        for install, (folder, _) in saved.items()
+        install: {stat.S_IMODE(path.stat().st_mode) for path in (root / install).rglob("*.safetensors")}
+        for install in INSTALL
     }
     assert modes == {"never": {0o600}, "before": {0o644}, "after": {0o644}}

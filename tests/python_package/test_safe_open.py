@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import torch
 
 from depickle import _core
 from depickle._core import SafetensorError, safe_open
+from threads import in_threads
 
 DTYPES = [
     getattr(torch, name)
@@ -163,15 +163,12 @@ def test_safe_open_handle_reads_the_descriptor(path):
 def test_threads_share_one_handle(tmp_path):
     arrays = {str(i): np.full((512, 1024), i, "f4") for i in range(24)}
     safetensors.numpy.save_file(arrays, tmp_path / "m.safetensors")
-    wrong = []
     for backend in BACKENDS:
         file = safe_open(tmp_path / "m.safetensors", "np", backend=backend)
 
-        def read():
+        def read(_):
             for name, array in arrays.items():
-                if not (file.get_tensor(name) == array).all() or not (file.get_slice(name)[:, 5] == array[:, 5]).all():
-                    wrong.append(name)
+                assert np.array_equal(file.get_tensor(name), array)
+                assert np.array_equal(file.get_slice(name)[:, 5], array[:, 5])
 
-        threads = [threading.Thread(target=read) for _ in range(4)]
-        [thread.start() for thread in threads], [thread.join() for thread in threads]
-    assert not wrong
+        in_threads(read, 4)

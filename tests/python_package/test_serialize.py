@@ -2,7 +2,8 @@
 
 import os
 import stat
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 import depickle._core as ours
 from depickle._core import SafetensorError, deserialize, serialize, serialize_file
+from threads import in_threads
 
 TORCH_DTYPES = (
     "bool uint8 int8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 bfloat16 "
@@ -130,14 +132,25 @@ def test_deserialize_returns_the_order_of_the_bytes(tensors, kind):
 
 
 def test_other_threads_run_while_a_file_is_written(tmp_path):
+    """This thread runs in the middle of a write, which it could not if the writer kept the interpreter's lock."""
     array = np.ones(32 << 20, "u1")
     spec = {"a": ours.TensorSpec(dtype="uint8", shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes)}
-    writer = threading.Thread(target=lambda: [serialize_file(spec, tmp_path / "m") for _ in range(5)])
-    writer.start()
-    steps = 0
-    while writer.is_alive():
-        steps += 1
-    assert steps > 1000
+
+    def write():
+        begin = time.perf_counter()
+        serialize_file(spec, tmp_path / "m")
+        return begin, time.perf_counter()
+
+    def runs_meanwhile(writer):
+        written, steps = writer.submit(write), []
+        while not written.done():
+            steps.append(time.perf_counter())
+        begin, end = written.result()
+        quarter = (end - begin) / 4
+        return any(begin + quarter < step < end - quarter for step in steps)
+
+    with ThreadPoolExecutor(1) as writer:
+        assert any(runs_meanwhile(writer) for _ in range(10))
 
 
 def test_concurrent_writes_leave_a_complete_file(tmp_path):
@@ -146,16 +159,17 @@ def test_concurrent_writes_leave_a_complete_file(tmp_path):
         {"a": ours.TensorSpec(dtype="int32", shape=array.shape, data_ptr=array.ctypes.data, data_len=array.nbytes)}
         for array in arrays
     ]
-    threads = [threading.Thread(target=serialize_file, args=(spec, tmp_path / "m")) for spec in given * 3]
-    [thread.start() for thread in threads], [thread.join() for thread in threads]
+    in_threads(lambda number: serialize_file(given[number % 3], tmp_path / "m"), 9)
     assert (tmp_path / "m").read_bytes() in [serialize(spec) for spec in given]
     assert os.listdir(tmp_path) == ["m"]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_small_and_large_tensors_in_any_order_equal_upstream(tmp_path, seed):
+    """The writer combines tensors up to 256 KiB in a buffer, and splits tensors above 4 MiB."""
     random = np.random.default_rng(seed)
-    sizes = random.choice([0, 1, 1000, 200_000, 262_144, 262_145, 900_000, 9_000_000], random.integers(1, 60))
+    sizes = random.choice([0, 1, 1000, 200_000, 262_144, 262_145, 900_000], random.integers(1, 60))
+    sizes[random.integers(len(sizes), size=2)] = 4 << 20, (8 << 20) + 1
     arrays = {f"k{i}": random.integers(0, 255, size, np.uint8) for i, size in enumerate(sizes)}
     specs = {name: {"dtype": "uint8", "shape": list(a.shape), "data": a.tobytes()} for name, a in arrays.items()}
     serialize_file(specs, tmp_path / "ours")

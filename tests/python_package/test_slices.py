@@ -108,12 +108,12 @@ def test_errors_for_numpy_match_upstream(path, backend, index):
     assert str(ours.value) == str(theirs.value)
 
 
-def test_torch_clamps_slices_on_both_backends(path):
-    for backend in BACKENDS:
-        taken = part(path, "pt", backend)
-        assert taken[:20, -9:].tolist() == ARRAY[:20, -9:].tolist()
-        with pytest.raises((IndexError, SafetensorError)):
-            taken[11]
+@pytest.mark.parametrize(("backend", "error"), [("mmap", IndexError), ("pread", SafetensorError)])
+def test_torch_clamps_slices_on_both_backends(path, backend, error):
+    taken = part(path, "pt", backend)
+    assert taken[:20, -9:].tolist() == ARRAY[:20, -9:].tolist()
+    with pytest.raises(error, match="index 11 (is )?out of bounds"):
+        taken[11]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -1,8 +1,5 @@
 """Threads and forked processes that load and save at the same time get the right bits."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import pytest
 import torch
 
@@ -11,18 +8,7 @@ from depickle.safetensors import SafetensorError, safe_open
 from depickle.safetensors.numpy import load_file as load_numpy
 from depickle.safetensors.torch import load_file, save_file
 from saved_model import BACKENDS, TENSORS, path, same  # noqa: F401
-
-
-def in_threads(work, count=8):
-    """Runs work(number) in `count` threads that start together, and returns the results."""
-    barrier = threading.Barrier(count)
-
-    def start(number):
-        barrier.wait()
-        return work(number)
-
-    with ThreadPoolExecutor(count) as workers:
-        return list(workers.map(start, range(count)))
+from threads import in_threads
 
 
 # Threads
@@ -90,6 +76,8 @@ def test_a_handle_is_closed_by_another_thread(path, backend):
                 return str(error)
 
         assert set(in_threads(work, 4)) <= {None, "File is closed"}
+        with pytest.raises(SafetensorError, match="^File is closed$"):
+            file.get_tensor("layer.0")
 
 
 # Forks
@@ -97,7 +85,7 @@ def test_a_handle_is_closed_by_another_thread(path, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("framework", ["torch", "numpy"])
 def test_a_forked_child_reads_and_exits_normally(path, framework, backend):
-    done = fresh.run("""
+    fresh.assert_runs_silently("""
         import os, sys, zlib
         from depickle.safetensors import safe_open
         from depickle.safetensors.numpy import save_file
@@ -123,14 +111,12 @@ def test_a_forked_child_reads_and_exits_normally(path, framework, backend):
             sys.exit(17)               # a normal exit, which finalizes the interpreter
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 17
         assert sums() == expected
-        print("done")
-        """, path, framework, backend)
-    assert done.stdout == "done\n" and done.stderr == ""
+        """, path, framework, backend, imports=[framework], finalizes=True)
     assert not load_numpy(f"{path}.child")["mine"].any()
 
 
 def test_a_forked_pool_uses_the_handle_of_the_parent(path):
-    done = fresh.run("""
+    fresh.assert_runs_silently("""
         import multiprocessing, sys
         from depickle.safetensors import safe_open
         handle = safe_open(sys.argv[1], "pt")
@@ -142,17 +128,15 @@ def test_a_forked_pool_uses_the_handle_of_the_parent(path):
 
         with multiprocessing.get_context("fork").Pool(4) as pool:
             assert pool.map(total, names) == [total(name) for name in names]
-        print("done")
         """, path)
-    assert done.stdout == "done\n" and done.stderr == ""
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_fork_while_threads_read_does_not_hang(tmp_path, backend):
-    """The file is so large that reads start threads, which a child does not inherit."""
+    """Reads of 16 MiB and more start threads, which a child does not inherit."""
     large = tmp_path / "large.safetensors"
-    save_file({"large": torch.arange(24 << 20, dtype=torch.int32)}, large)
-    done = fresh.run("""
+    save_file({"large": torch.arange(8 << 20, dtype=torch.int32)}, large)
+    fresh.assert_runs_silently("""
         import os, sys, threading
         from depickle.safetensors.numpy import load_file
         path, backend = sys.argv[1:]
@@ -172,6 +156,4 @@ def test_a_fork_while_threads_read_does_not_hang(tmp_path, backend):
             assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         ended.set()
         [thread.join() for thread in threads]
-        print("done")
-        """, large, backend)
-    assert done.stdout == "done\n"
+        """, large, backend, imports=["numpy"])

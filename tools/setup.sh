@@ -8,7 +8,7 @@ kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev
   libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
 # What the tests need beyond that.
 kTestPackages=(pkg-config:pkg-config clang-format-19:clang-format-19 ccache:ccache python3:python3 libgtest-dev
-  libgmock-dev git-lfs:git-lfs chromium:chromium tsc:node-typescript mandoc)
+  libgmock-dev git-lfs:git-lfs chromium-headless-shell tsc:node-typescript mandoc)
 
 is_installed() {
   if [[ $1 == *:* ]]; then

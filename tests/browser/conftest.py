@@ -1,6 +1,5 @@
 """Tests of the page in Chromium. The server is an embedded Hub whose model files were written by torch."""
 import pathlib
-import shutil
 import sys
 
 import pytest
@@ -14,8 +13,8 @@ import embedded_hub  # noqa: E402
 from embedded import Hub  # noqa: E402
 from visitor import Visitor, new_context  # noqa: E402
 
-# The shell has no user interface and needs half of the processor time.
-CHROMIUM = shutil.which("chromium-headless-shell") or "/usr/bin/chromium"
+# Without a user interface, Chromium needs half of the processor time.
+CHROMIUM = "/usr/bin/chromium-headless-shell"
 
 
 @pytest.fixture(autouse=True)

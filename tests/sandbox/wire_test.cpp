@@ -36,8 +36,8 @@ convert::FileReport report() {
 scan::Scan scan() {
   scan::Scan scan;
   scan.verdict = scan::Verdict::has_code;
-  scan.findings = {{"data.pkl", 7, "os.system(\"x\")", "runs a command", 2}};
-  scan.globals = {{"data.pkl", "os.system", false, 2, 7}};
+  scan.findings = {{"data.pkl", 7, "os.system", "os.system(\"x\")", "runs a command", 2, scan::Grade::executes}};
+  scan.globals = {{"data.pkl", "os.system", false, "runs a command", 2, 7}};
   scan.error = Error(Code::truncated, "PK01", "ends too early", {"model.bin", "w", 9}, "download it again");
   return scan;
 }

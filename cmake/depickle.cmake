@@ -18,8 +18,8 @@ target_compile_options(depickle_options INTERFACE $<$<CXX_COMPILER_ID:Clang>:-Wn
 if(DEPICKLE_SANITIZE)
   add_compile_options(-fsanitize=${DEPICKLE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${DEPICKLE_SANITIZE})
-  # The dev preset leaves out vptr, null and object-size, which add 8 to 21 % to the time that g++ 12 takes per file. The
-  # fuzz preset has them.
+  # The dev preset leaves out vptr, null and object-size, which add 8 to 21 % to the time that g++ 12 takes per file.
+  # The fuzz preset has them.
   if(DEPICKLE_SANITIZE_EXCEPT)
     add_compile_options(-fno-sanitize=${DEPICKLE_SANITIZE_EXCEPT})
   endif()

@@ -18,7 +18,7 @@ using torch::made::pickle;
 using torch::made::text;
 using torch::made::zip;
 
-const std::string kMagic = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"s;
+const std::string kMagicValue = "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"s;
 const std::string kDigits = "119547037146038801333356";
 
 // A legacy file with these values as its first two pickles, whose fourth names a function in a long chain.
@@ -30,21 +30,21 @@ std::string legacy_with(const std::string& magic, const std::string& version) {
 
 TEST(Readers, LegacyFilesWhoseNumbersAreSpelledInAnotherWay) {
   for (const std::string& magic :
-      {kMagic, "\x8b\x0a\0\0\0"s + kMagic.substr(2), "\x8a\x0c"s + kMagic.substr(2) + "\0\0"s, "L" + kDigits + "L\n",
+      {kMagicValue, "\x8b\x0a\0\0\0"s + kMagicValue.substr(2), "\x8a\x0c"s + kMagicValue.substr(2) + "\0\0"s, "L" + kDigits + "L\n",
           "I" + kDigits + "\n", "L" + kDigits + "\0x\n"s, call("builtins", "int", {text(kDigits)}),
           "(" + text(kDigits) + "ibuiltins\nint\n", "(" + named("builtins", "int") + text(kDigits) + "o",
           named("builtins", "int") + tuple({text(kDigits)}) + "\x81"})
     EXPECT_THAT(judged(legacy_with(magic, "M\xe9\3")), HasSubstr("has-code: os.path.os.")) << magic;
   for (const std::string& version : {"F1001.0\n"s, "F1001\0\n"s, "G\x40\x8f\x48\0\0\0\0\0"s, "I0x3e9\n"s, "I1001\0.\n"s,
            "\x8a\x0a\xe9\3\0\0\0\0\0\0\0\0"s, call("builtins", "int", {text("1001")})})
-    EXPECT_THAT(judged(legacy_with(kMagic, version)), HasSubstr("has-code: os.path.os.")) << version;
+    EXPECT_THAT(judged(legacy_with(kMagicValue, version)), HasSubstr("has-code: os.path.os.")) << version;
 }
 
 TEST(Readers, AStreamOfOtherPicklesIsNotALegacyFile) {
   EXPECT_EQ(judged(pickle("}") + "\x80\2\xff\xff"), "tensors-only");
   EXPECT_EQ(judged(pickle(call("collections", "OrderedDict", {})) + "\x80\2\xff\xff"), "tensors-only");
   EXPECT_EQ(judged(pickle(number(7)) + "\x80\2\xff\xff"), "tensors-only");
-  EXPECT_THAT(judged(pickle(kMagic) + "\x80\2\xff\xff"), StartsWith("unreadable"));
+  EXPECT_THAT(judged(pickle(kMagicValue) + "\x80\2\xff\xff"), StartsWith("unreadable"));
 }
 
 TEST(Readers, ANulEndsTheNumberOfALine) {

@@ -29,11 +29,11 @@ std::string legacy_with(const std::string& magic, const std::string& version) {
 }
 
 TEST(Readers, LegacyFilesWhoseNumbersAreSpelledInAnotherWay) {
-  for (const std::string& magic :
-      {kMagicValue, "\x8b\x0a\0\0\0"s + kMagicValue.substr(2), "\x8a\x0c"s + kMagicValue.substr(2) + "\0\0"s, "L" + kDigits + "L\n",
-          "I" + kDigits + "\n", "L" + kDigits + "\0x\n"s, call("builtins", "int", {text(kDigits)}),
-          "(" + text(kDigits) + "ibuiltins\nint\n", "(" + named("builtins", "int") + text(kDigits) + "o",
-          named("builtins", "int") + tuple({text(kDigits)}) + "\x81"})
+  for (const std::string& magic : {kMagicValue, "\x8b\x0a\0\0\0"s + kMagicValue.substr(2),
+           "\x8a\x0c"s + kMagicValue.substr(2) + "\0\0"s, "L" + kDigits + "L\n", "I" + kDigits + "\n",
+           "L" + kDigits + "\0x\n"s, call("builtins", "int", {text(kDigits)}), "(" + text(kDigits) + "ibuiltins\nint\n",
+           "(" + named("builtins", "int") + text(kDigits) + "o",
+           named("builtins", "int") + tuple({text(kDigits)}) + "\x81"})
     EXPECT_THAT(judged(legacy_with(magic, "M\xe9\3")), HasSubstr("has-code: os.path.os.")) << magic;
   for (const std::string& version : {"F1001.0\n"s, "F1001\0\n"s, "G\x40\x8f\x48\0\0\0\0\0"s, "I0x3e9\n"s, "I1001\0.\n"s,
            "\x8a\x0a\xe9\3\0\0\0\0\0\0\0\0"s, call("builtins", "int", {text("1001")})})

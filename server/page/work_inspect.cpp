@@ -52,7 +52,7 @@ class Inspection {
     files_.key("file_bytes").value(file_bytes).key("metadata").object();
     for (const auto& [key, value] : summary.metadata) files_.key(key).value(value);
     files_.end().end();
-    append(leftovers_, summary.unused);
+    append(unused_, summary.unused);
     append(unsupported_, summary.unsupported);
     append(notes_, summary.notes);
     count_traffic();
@@ -74,7 +74,7 @@ class Inspection {
     json.key("scan");
     write_scan(json, scans_);
     json.key("leftovers");
-    convert::write_unused(json, leftovers_);
+    convert::write_unused(json, unused_);
     json.key("unsupported");
     convert::write_unsupported(json, unsupported_);
     json.key("notes");
@@ -113,7 +113,7 @@ class Inspection {
   std::string files_text_;
   JsonWriter files_{JsonWriter(files_text_, JsonWriter::Style::compact).array()};
   std::vector<scan::ScannedFile> scans_;
-  std::vector<Unused> leftovers_;
+  std::vector<Unused> unused_;
   std::vector<Unsupported> unsupported_;
   std::vector<std::string> notes_;
   uint64_t requests_ = 0, read_bytes_ = 0;

@@ -225,9 +225,9 @@ bool is_credible(const pickle::Trace& trace) {
          std::ranges::any_of(trace.graph.globals(), [](const pickle::Global& global) { return is_plausible(global); });
 }
 
-// torch.load reads a file that is not an archive as up to five pickles: it goes on after the first if that equals its magic
-// number, and after the second if that equals 1001. Values are compared, so any opcode may spell them, and a call may
-// return them.
+// torch.load reads a file that is not an archive as up to five pickles: it goes on after the first if that equals its
+// magic number, and after the second if that equals 1001. Values are compared, so any opcode may spell them, and a call
+// may return them.
 constexpr uint64_t kLegacyPickles = 5;
 constexpr int64_t kProtocolVersion = 1001;
 

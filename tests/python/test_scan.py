@@ -251,7 +251,8 @@ def test_a_folder_with_hostile_arrays(tmp_path):
     np.savez(tmp_path / "evil.npz", w=np.ones(2), x=evil)
     np.save(tmp_path / "renamed.npy", evil)
     (tmp_path / "renamed.npy").rename(tmp_path / "renamed.dat")
-    verdicts = {pathlib.Path(file["file"]).name: file["verdict"] for file in run("scan", tmp_path, "--json").json["files"]}
+    files = run("scan", tmp_path, "--json").json["files"]
+    verdicts = {pathlib.Path(file["file"]).name: file["verdict"] for file in files}
     assert verdicts == {"good.pt": "tensors-only", "good.npy": "tensors-only", "evil.npy": "has-code",
                         "evil.npz": "has-code", "renamed.dat": "has-code"}
 

@@ -190,7 +190,8 @@ class Draw:
         if self.chance(0.3):
             entries[f"{root}/{self.one('code', 'CODE', 'Code')}/collections.py"] = b"class deque(Module): ..."
         if self.chance(0.3):
-            entries[f"{root}/{self.one('constants.pkl', 'CONSTANTS.PKL')}"] = self.pickle(self.one(b")", self.payload()))
+            name = self.one("constants.pkl", "CONSTANTS.PKL")
+            entries[f"{root}/{name}"] = self.pickle(self.one(b")", self.payload()))
         if self.chance(0.3):
             entries[f"{root}/{self.one('x.npy', 'data/0', 'extra')}"] = self.npy()
         if self.chance(0.2):
@@ -202,7 +203,9 @@ class Draw:
         return self.one(data, data, data, b"junk" + data, data + self.pickle(self.payload()), self.legacy() + data)
 
     def npy(self):
-        descr = self.one("'|O'", "'O'", "'object'", "'\\x4f'", "'obj' 'ect'", "[('a', '|O')]", "'<f4'", "'O8'", "'i4,O'")
+        descr = self.one(
+            "'|O'", "'O'", "'object'", "'\\x4f'", "'obj' 'ect'", "[('a', '|O')]", "'<f4'", "'O8'", "'i4,O'"
+        )
         header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': ({self.one('', '1,')}), }}"
         header = (header + " " * self.one(0, 5, 40) + "\n").encode()
         version, size = self.one((b"\1\0", "<H"), (b"\2\0", "<I"), (b"\3\0", "<I"))

@@ -128,6 +128,7 @@ def load(folder, kind):
 def save_and_load_with_huggingface_hub(folder):
     import huggingface_hub
 
+    folder.mkdir()
     huggingface_hub.save_torch_state_dict({"a": torch.arange(4)}, folder)
     return huggingface_hub.load_state_dict_from_file(folder / "model.safetensors")["a"].tolist()
 

@@ -3,12 +3,12 @@
 namespace depickle::scan {
 namespace {
 
-struct Danger {
-  std::string_view module;  // of kDangers and kUnknown also the modules inside it
+struct KnownGlobal {
+  std::string_view module;  // in kDangers and kUnknown, also the modules inside it
   std::string_view name;    // empty: every name
   std::string_view effect;
 };
-constexpr Danger kDangers[] = {
+constexpr KnownGlobal kDangers[] = {
     {"builtins", "eval", "runs Python code"},
     {"builtins", "exec", "runs Python code"},
     {"builtins", "compile", "compiles Python code"},
@@ -84,7 +84,7 @@ constexpr Danger kDangers[] = {
 };
 
 // Classes that are common in checkpoints. Creating one runs the code of its library, which depickle does not know.
-constexpr Danger kUnknown[] = {
+constexpr KnownGlobal kUnknown[] = {
     {"torch", "", "belongs to torch, but is not known to depickle"},
     {"torch.nn", "", "creates a torch module, whose class is code"},
     {"__torch__", "", "is a TorchScript class, whose code is in the archive"},
@@ -92,7 +92,7 @@ constexpr Danger kUnknown[] = {
 };
 
 constexpr std::string_view kOnlyData = "only stores data";
-constexpr Danger kData[] = {
+constexpr KnownGlobal kData[] = {
     {"argparse", "Namespace", kOnlyData},
     {"types", "SimpleNamespace", kOnlyData},
     {"pathlib", "Path", kOnlyData},
@@ -152,18 +152,18 @@ bool is_inside(std::string_view module, std::string_view parent) {
 
 Risk risk_of(const pickle::Global& global) noexcept {
   const std::string_view module = global.module == "__builtin__" ? "builtins" : global.module;
-  for (const Danger& data : kData)
-    if (data.module == module && data.name == global.name) return {Grade::inert, data.effect};
-  auto matches = [&](const Danger& danger) {
-    return is_inside(module, danger.module) && (danger.name.empty() || danger.name == global.name);
+  for (const KnownGlobal& known : kData)
+    if (known.module == module && known.name == global.name) return {Grade::inert, known.effect};
+  auto matches = [&](const KnownGlobal& known) {
+    return is_inside(module, known.module) && (known.name.empty() || known.name == global.name);
   };
-  for (const Danger& danger : kDangers)
-    if (matches(danger)) return {Grade::executes, danger.effect};
+  for (const KnownGlobal& known : kDangers)
+    if (matches(known)) return {Grade::executes, known.effect};
   // A dotted name is a chain of attributes: os and sys are attributes of most modules.
   if (global.name.find('.') != global.name.npos)
     return {Grade::executes, "can access any attribute of a module, and so any function"};
-  for (const Danger& danger : kUnknown)
-    if (matches(danger)) return {Grade::unknown, danger.effect};
+  for (const KnownGlobal& known : kUnknown)
+    if (matches(known)) return {Grade::unknown, known.effect};
   return {Grade::unknown, "is not known to depickle"};
 }
 

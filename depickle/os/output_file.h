@@ -24,11 +24,17 @@ class OutputFile {
   OutputFile& operator=(const OutputFile&) = delete;
   OutputFile& operator=(OutputFile&&) = delete;
 
+  /// Sets the size of the file and allocates it on the disk if the file system supports that. Throws Error{io}
+  /// (no_space) with the sizes.
+  void allocate(uint64_t size_bytes) const;
   /// Writes all of `bytes` at `offset`. If `durable`, starts writing them to the disk without waiting. Thread-safe.
   /// Throws Error{io}; Error{integrity} if the bytes are in a mapped file that was truncated.
   void write(uint64_t offset, Bytes bytes, Durable durable = Durable::yes) const;
   /// Waits until everything written is on the disk.
   void sync() const;
+  /// Throws Error{io} if the file system reports a failed write when a descriptor is closed, as NFS does. Does not wait
+  /// for the disk.
+  void check_written() const;
   /// Returns a new mapping of the file's current content.
   std::shared_ptr<const MappedFile> read_back() const;
 

@@ -1,7 +1,10 @@
 #include "depickle/os/atomic_file.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <csignal>
 
@@ -124,10 +127,86 @@ TEST(AtomicFile, RefusesATargetThatAnotherProcessWrites) {
   EXPECT_EQ(content_of(folder / "out"), "first");
 }
 
+// The target of each kind that is not a regular file, and links to it.
+class IrregularTarget : public testing::TestWithParam<IfExists> {
+ protected:
+  IrregularTarget() {
+    ::mkfifo((folder / "fifo").c_str(), 0600);
+    make_socket();
+    fs::create_symlink("fifo", folder / "link");
+    fs::create_symlink("link", folder / "link to a link");
+  }
+
+  void make_socket() const {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    (folder / "socket").string().copy(address.sun_path, sizeof address.sun_path - 1);
+    const FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  }
+
+  Folder folder;
+};
+
+TEST_P(IrregularTarget, IsRefusedBeforeAnythingIsWritten) {
+  for (const auto& [name, kind] : {std::pair("fifo", "a FIFO"), std::pair("socket", "a socket"),
+           std::pair("link", "a FIFO"), std::pair("link to a link", "a FIFO")}) {
+    EXPECT_EQ(refusal([&] { AtomicFile(folder / name, 1, GetParam()); }),
+        (folder / name).string() + ": is " + kind + ", not a regular file");
+    EXPECT_EQ(folder.entries(), 4u);
+  }
+  EXPECT_TRUE(fs::is_fifo(folder / "fifo"));
+  EXPECT_TRUE(fs::is_socket(folder / "socket"));
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+}
+INSTANTIATE_TEST_SUITE_P(AtomicFile, IrregularTarget, testing::Values(IfExists::refuse, IfExists::replace));
+
+TEST(AtomicFile, DoesNotReplaceAFifoThatAppearsBeforeTheCommit) {
+  Folder folder;
+  AtomicFile file(folder / "out", 0, IfExists::replace);
+  ::mkfifo((folder / "out").c_str(), 0600);
+  EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("out: is a FIFO, not a regular file"));
+  EXPECT_TRUE(fs::is_fifo(folder / "out"));
+}
+
+TEST(AtomicFile, RefusesALinkToAnOpenFileWithoutAName) {
+  Folder folder;
+  const FileDescriptor open(::open(folder.write("gone", "old").c_str(), O_RDWR));
+  fs::remove(folder / "gone");
+  const fs::path link = "/proc/self/fd/" + std::to_string(open.get());
+  EXPECT_EQ(write_refusal(link, IfExists::replace), link.string() + ": is a link to an open file without a name");
+  EXPECT_EQ(folder.entries(), 0u);
+}
+
+// The temporary file of a process may be removed or replaced only by a program that does not lock it.
+TEST(AtomicFile, DoesNotPublishTheTemporaryFileOfAnotherProgram) {
+  Folder folder;
+  {
+    AtomicFile file(folder / "out", 0, IfExists::replace);
+    fs::remove(file.temporary_path());
+    folder.write(".out.depickle-tmp", "the other's first half");
+    EXPECT_THAT(refusal([&] { file.commit(); }), HasSubstr("out: the temporary file was removed or replaced"));
+  }
+  EXPECT_FALSE(fs::exists(folder / "out"));
+  EXPECT_EQ(content_of(folder / ".out.depickle-tmp"), "the other's first half");
+}
+
+TEST(AtomicFile, WritersOfTheSameTargetHaveTheirOwnTemporaryFiles) {
+  Folder folder;
+  AtomicFile first(folder / "out", 0, IfExists::replace, Writers::many);
+  AtomicFile second(folder / "out", 0, IfExists::replace, Writers::many);
+  first.write(0, bytes("first"));
+  second.write(0, bytes("second"));
+  second.commit();
+  first.commit();
+  EXPECT_EQ(content_of(folder / "out"), "first");
+  EXPECT_EQ(folder.entries(), 1u);
+}
+
 TEST(AtomicFile, ErrorsNameTheTarget) {
   Folder folder;
   fs::create_directory(folder / "taken");
-  EXPECT_THAT(write_refusal(folder / "taken", IfExists::replace), HasSubstr("taken: is a folder"));
+  for (IfExists if_exists : {IfExists::refuse, IfExists::replace})
+    EXPECT_THAT(write_refusal(folder / "taken", if_exists), HasSubstr("taken: is a folder"));
   EXPECT_THAT(
       write_refusal(folder / "missing/out", IfExists::refuse), HasSubstr("cannot write: No such file or directory"));
 }

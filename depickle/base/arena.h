@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <memory>
+#include <new>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -15,13 +17,15 @@
 namespace depickle {
 
 /// Allocates memory that is valid as long as the arena; moving the arena does not invalidate it. Blocks are never
-/// copied to grow. When the total exceeds 1 MiB, new blocks are in huge pages.
+/// copied to grow. When the total exceeds 1 MiB, new blocks are in huge pages. Throws std::bad_alloc, also for sizes
+/// that overflow.
 class Arena {
  public:
   /// Returns uninitialized memory for `count` values.
   template <typename Value>
   std::span<Value> make(size_t count) {
     static_assert(std::is_trivially_destructible_v<Value> && alignof(Value) <= alignof(std::max_align_t));
+    if (count > SIZE_MAX / sizeof(Value)) throw std::bad_alloc();
     return {reinterpret_cast<Value*>(allocate(count * sizeof(Value), alignof(Value))), count};
   }
 
@@ -44,13 +48,14 @@ class Arena {
 
   std::byte* allocate(size_t size_bytes, size_t alignment) {
     size_t at = (used_ + alignment - 1) / alignment * alignment;
-    if (blocks_.empty() || at + size_bytes > capacity_) {
+    if (blocks_.empty() || at > capacity_ || size_bytes > capacity_ - at) {
       size_t block_bytes = blocks_.empty()                  ? kFirstBlockBytes
                            : total_bytes_ < kLargeFromBytes ? kBlockBytes
                                                             : kLargeBlockBytes;
-      capacity_ = std::max(size_bytes, block_bytes);
-      total_bytes_ += capacity_;
-      blocks_.emplace_back(static_cast<std::byte*>(allocate_large(capacity_)));
+      const size_t capacity = std::max(size_bytes, block_bytes);
+      blocks_.emplace_back(static_cast<std::byte*>(allocate_large(capacity)));
+      capacity_ = capacity;
+      total_bytes_ += capacity;
       at = 0;
     }
     used_ = at + size_bytes;

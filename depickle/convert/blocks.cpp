@@ -2,6 +2,10 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "depickle/base/error.h"
+#include "depickle/base/text.h"
 #include "depickle/weights/gather.h"
 
 namespace depickle::convert {
@@ -12,6 +16,7 @@ std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>
   for (uint32_t i = 0; i < count; ++i) {
     const auto [size, piece, file_offset] = cut_of(i);
     if (size > kBatchBytes) {
+      if (piece == 0) throw Error(Code::limit, "", "a tensor cannot be divided into pieces of 0 bytes");
       for (uint64_t begin = 0; begin < size; begin = blocks.back().end)
         blocks.push_back({i, 1, begin, std::min(size, begin + piece - (file_offset / 8 * 8 + begin) % piece)});
       continue;
@@ -33,6 +38,9 @@ Buffers::Buffers(unsigned threads)
     : each_bytes_(std::clamp<uint64_t>((16 << 20) / std::max(threads, 1u), kBatchBytes, 8 << 20)) {}
 
 MutableBytes Buffers::Lease::bytes(uint64_t size_bytes) {
+  if (size_bytes > buffers_.each_bytes_)
+    throw Error(Code::limit, "",
+        fmt::format("a buffer has {} bytes (need {})", grouped(buffers_.each_bytes_), grouped(size_bytes)));
   if (!memory_) {
     std::scoped_lock lock(buffers_.mutex_);
     if (!buffers_.free_.empty()) {

@@ -28,12 +28,12 @@ inline constexpr uint64_t kBatchBytes = uint64_t{1} << 20;
 /// How to divide one tensor if it is larger than kBatchBytes.
 struct Cut {
   uint64_t size_bytes;
-  uint64_t piece_bytes;  ///< a multiple of 8
+  uint64_t piece_bytes;  ///< not 0; a multiple of the dtype's unit_bytes(), and of 8 if file_offset is not 0
   /// The tensor's offset in a file: pieces end where the file offset is a multiple of piece_bytes.
   uint64_t file_offset = 0;
 };
 
-/// Divides tensors 0 to `count` - 1, in order. Pieces begin at multiples of 8 bytes of their tensor.
+/// Divides tensors 0 to `count` - 1, in order. Throws Error{limit} if Cut::piece_bytes is 0.
 std::vector<Block> cut_blocks(uint32_t count, const std::function<Cut(uint32_t)>& cut_of);
 
 /// A pool of buffers shared by several threads: it allocates only as many as are in use at once. Pages that were never
@@ -50,7 +50,7 @@ class Buffers {
     explicit Lease(Buffers& buffers) noexcept : buffers_(buffers) {}
     ~Lease();
     Lease(const Lease&) = delete;
-    /// The first call takes a buffer from the pool. `size_bytes` is at most each_bytes().
+    /// The first call takes a buffer from the pool. Throws Error{limit} if `size_bytes` is more than each_bytes().
     MutableBytes bytes(uint64_t size_bytes);
 
    private:

@@ -38,6 +38,17 @@ TEST(Arena, AllocatesLargeAndEmptySpans) {
   EXPECT_EQ(large.front() + large.back(), 3u);
 }
 
+TEST(Arena, RefusesSizesThatOverflow) {
+  for (bool is_used : {false, true}) {
+    Arena arena;
+    if (is_used) arena.make<char>(1);
+    EXPECT_THROW(arena.make<uint64_t>(SIZE_MAX / 8 + 2), std::bad_alloc);
+    EXPECT_THROW(arena.make<char>(SIZE_MAX), std::bad_alloc);
+    EXPECT_THROW(arena.make<uint64_t>(SIZE_MAX / 8), std::bad_alloc);
+    EXPECT_EQ(arena.copy(std::string_view("after")), "after");
+  }
+}
+
 TEST(LargeAllocator, WorksInAVector) {
   std::vector<int, LargeAllocator<int>> numbers;
   for (int i = 0; i < 1'000'000; ++i) numbers.push_back(i);

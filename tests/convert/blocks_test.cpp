@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/error_of.h"
+
 namespace depickle::convert {
 namespace {
 
@@ -34,6 +36,19 @@ TEST(Blocks, Small_adjacent_tensors_share_a_block) {
   EXPECT_EQ(blocks[2].end, 2 * kMiB);
   EXPECT_EQ(blocks[3].end, 3 * kMiB);
   EXPECT_EQ(blocks[4].first, 5u);
+}
+
+TEST(Blocks, A_piece_of_0_bytes_is_an_error) {
+  EXPECT_EQ(error_of([] { cut_blocks(1, [](uint32_t) { return Cut{2 * kMiB, 0}; }); }).code(), Code::limit);
+}
+
+TEST(Blocks, A_lease_larger_than_its_buffer_is_an_error) {
+  Buffers buffers(1);
+  Buffers::Lease lease(buffers);
+  EXPECT_EQ(lease.bytes(buffers.each_bytes()).size(), buffers.each_bytes());
+  Error error = error_of([&] { lease.bytes(buffers.each_bytes() + 1); });
+  EXPECT_EQ(error.code(), Code::limit);
+  EXPECT_EQ(error.message(), "a buffer has 8,388,608 bytes (need 8,388,609)");
 }
 
 TEST(Blocks, A_buffer_fits_a_block_with_any_number_of_threads) {

@@ -1,6 +1,7 @@
 // Names the tensors of a graph, as torch's state_dict() does. Private to the module.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,10 @@ class Tree {
   std::string key_text(pickle::Handle key) const;
   /// Returns the value of a str key; kNothing if the key does not exist.
   pickle::Handle find(const Entries& entries, std::string_view key) const;
+  /// Returns how many handles mapping(), attributes() and elements() read for this value. Takes as many steps.
+  uint64_t count_handles(pickle::Handle handle) const;
+  /// Returns whether the value is of a type that contains no other values, such as an int.
+  bool is_leaf(pickle::Handle handle) const noexcept;
   const pickle::Graph& graph() const noexcept { return graph_; }
 
  private:
@@ -34,6 +39,10 @@ class Tree {
 };
 
 /// Finds the tensors in a part of the graph and adds them to the table.
+///
+/// The work is linear in the graph and the names of the tensors: a value that several paths reach is searched once, and
+/// later paths visit only its children with tensors. Throws Error{limit} (TF01) if a pickle still requires more work,
+/// as one with 2^n paths to the same tensor does.
 class Flattener {
  public:
   /// If `with_parts`, the parts of unsupported tensors are also added.
@@ -45,27 +54,43 @@ class Flattener {
 
   /// Returns whether the value is a tensor, also an unsupported or a malformed one.
   bool is_tensor(pickle::Handle handle);
+  /// Returns the number of paths below `handle` that end at a tensor. Values in a cycle are one value with the paths
+  /// out of the cycle. O(nodes) for all calls together.
   uint64_t count_tensors(pickle::Handle handle);
+  /// Adds a value to Table::unused, unless it is full.
+  void add_unused(std::string path, pickle::Handle handle);
+  bool is_unused_full() const noexcept { return table_.unused.size() >= kMaxUnused; }
 
  private:
+  static constexpr size_t kMaxUnused = 1000;
   using Handle = pickle::Handle;
+  /// A value with its key, or with its index if `key` is kNothing.
   struct Child {
-    std::string name;
+    Handle key;
+    uint64_t index;
     Handle value;
   };
+  using Children = std::vector<Child>;
+  struct CountFrame;
 
   // The walk_ functions return the number of tensors found.
   uint64_t walk(Handle handle);
-  uint64_t walk_children(const std::vector<Child>& children);
+  uint64_t walk_children(Handle handle, bool is_repeated);
   uint64_t walk_child(std::string_view name, Handle value);
   uint64_t walk_module(const Tree::Entries& state);
   Rebuilt rebuild(Handle handle);
   void add_unregistered(const Tree::Entries& state);
-  std::vector<Child> children_of(Handle handle) const;
+  Children children_of(Handle handle);
+  Tree::Entries attributes_of(Handle handle);
+  const Children& repeated_children_of(Handle handle);
+  std::string name_of(const Child& child);
   uint64_t take(Rebuilt&& rebuilt);
   void add(Tensor tensor);
-  void add_unused(std::string path, Handle handle);
+  void add_unused(std::string path, std::string description, uint64_t tensors);
   std::string path_to(const std::string& child) const;
+  void spend(uint64_t steps);
+  CountFrame open_count(Handle handle);
+  void close_count(const CountFrame& frame, std::vector<Handle>& unassigned);
 
   Contents& contents_;
   Tree tree_;
@@ -77,7 +102,12 @@ class Flattener {
   size_t path_names_ = 0;  ///< the number of keys in path_, because keys may be empty
   std::string lone_name_;
   std::vector<Handle> ancestors_;
-  uint64_t visits_ = 0;
+  std::vector<bool> walked_;             ///< by handle
+  std::map<Handle, Children> repeated_;  ///< the children of values that were walked before
+  std::vector<uint32_t> counts_;         ///< by handle: see count_tensors()
+  uint32_t opened_ = 0;                  ///< the number of values that count_tensors() has visited
+  uint64_t steps_ = 0, max_steps_;
+  bool is_limit_known_ = false;
 };
 
 /// A part of a checkpoint.
@@ -90,7 +120,7 @@ struct Part {
 /// Error{not_found} if the path does not exist, Error{unsupported} with a list if several parts could be the model.
 Part select_part(Flattener& flattener, const Tree& tree, std::string_view root);
 
-/// Adds the values outside `part` to `unused`: the optimizer next to the model.
-void add_unselected(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused);
+/// Adds the values outside `part` to Table::unused: the optimizer next to the model.
+void add_unselected(Flattener& flattener, const Tree& tree, const Part& part);
 
 }  // namespace depickle::torch

@@ -39,6 +39,41 @@ Rebuilt unsupported(std::string what, std::vector<std::pair<std::string, Handle>
   return {.kind = RebuiltKind::unsupported, .tensor = {}, .what = std::move(what), .parts = std::move(parts)};
 }
 
+using Parts = std::vector<std::pair<std::string, Handle>>;
+
+// Returns the entries of a dict with str keys. Returns none if the dict is larger than that of any tensor subclass,
+// because many tensors may refer to the same dict.
+Parts named_parts(const pickle::Graph& graph, Handle dict) {
+  constexpr size_t kMaxParts = 256;
+  Parts parts;
+  if (graph.kind(dict) != NodeKind::dict || graph.children(dict).size() > 2 * kMaxParts) return parts;
+  for (const auto& [key, value] : graph.entries(graph.children(dict)))
+    if (auto name = graph.text(key)) parts.emplace_back(*name, value);
+  return parts;
+}
+
+// TT05: every element is inside its storage, or inside the view of it that an old file names. `strides` may be empty,
+// for C order. `element` is the unit of `shape`, `strides` and `offset`.
+void check_inside(const StorageView& storage, const ElementType& element, std::span<const uint64_t> shape,
+    std::span<const uint64_t> strides, uint64_t offset) {
+  if (std::ranges::find(shape, 0u) != shape.end()) return;
+  uint64_t last = offset, stride = 1, end_bytes = 0;
+  bool overflows = false;
+  for (size_t i = shape.size(); i-- > 0;) {
+    uint64_t reach = 0;
+    overflows |= __builtin_mul_overflow(shape[i] - 1, strides.empty() ? stride : strides[i], &reach);
+    overflows |= __builtin_add_overflow(last, reach, &last);
+    if (strides.empty()) overflows |= __builtin_mul_overflow(stride, shape[i], &stride);
+  }
+  overflows |= __builtin_add_overflow(last, uint64_t{1}, &last);
+  overflows |= __builtin_mul_overflow(last, uint64_t{element.bytes}, &end_bytes);
+  if (overflows || end_bytes > storage.size_bytes)
+    fail("TT05",
+        fmt::format("shape [{}]{} of {} at element {} reaches outside its storage (have {} bytes, need {})",
+            fmt::join(shape, ", "), strides.empty() ? "" : fmt::format(", strides [{}]", fmt::join(strides, ", ")),
+            element.name, offset, grouped(storage.size_bytes), overflows ? "more than 2^64" : grouped(end_bytes)));
+}
+
 Rebuilt no_data(std::string what) {
   return {.kind = RebuiltKind::no_data, .tensor = {}, .what = std::move(what), .parts = {}};
 }
@@ -165,9 +200,8 @@ Rebuilt Rebuilder::sparse(Args args) {
 
 Rebuilt Rebuilder::jagged(Handle state) {
   Rebuilt rebuilt = unsupported("nested (jagged)");
-  for (const auto& [key, value] : graph_.entries(graph_.children(state))) {
-    if (auto name = graph_.text(key); name == "values" || name == "offsets" || name == "lengths")
-      rebuilt.parts.emplace_back(*name, value);
+  for (auto& [name, value] : named_parts(graph_, state)) {
+    if (name == "values" || name == "offsets" || name == "lengths") rebuilt.parts.emplace_back(std::move(name), value);
   }
   return rebuilt;
 }
@@ -203,12 +237,8 @@ Rebuilt Rebuilder::from_type(Args args, int depth) {
   if (rebuilt.kind == RebuiltKind::unsupported && rebuilt.parts.empty() && args.size() > 3) {
     // The inner tensors of a wrapper are in its state: a dict, or (dict, dict of slots).
     Args both = graph_.tuple(args[3], 2);
-    for (Handle state : both.empty() ? Args(&args[3], 1) : both) {
-      if (graph_.kind(state) != NodeKind::dict) continue;
-      for (const auto& [key, value] : graph_.entries(graph_.children(state))) {
-        if (auto name = graph_.text(key)) rebuilt.parts.emplace_back(*name, value);
-      }
-    }
+    for (Handle state : both.empty() ? Args(&args[3], 1) : both)
+      std::ranges::move(named_parts(graph_, state), std::back_inserter(rebuilt.parts));
   }
   return rebuilt;
 }
@@ -220,6 +250,10 @@ Rebuilt Rebuilder::strided_tensor(Args args, const ElementType* element, Handle 
     return rebuilt;
   if (graph_.kind(metadata) != NodeKind::dict)
     fail("TT02", fmt::format("metadata is {}, not a dict", describe(graph_, metadata)));
+  constexpr size_t kMaxMetadata = 256;  // many tensors may refer to the same dict
+  if (const size_t entries = graph_.children(metadata).size() / 2; entries > kMaxMetadata)
+    throw Error(
+        Code::limit, "TT02", fmt::format("metadata has {} entries (at most {})", grouped(entries), kMaxMetadata));
   for (const auto& [key, value] : graph_.entries(graph_.children(metadata))) {
     bool is_set = graph_.integer(value) == 1;
     if (graph_.text(key) == "conj") rebuilt.tensor.conjugate = is_set;
@@ -244,20 +278,7 @@ PlacedTensor Rebuilder::geometry(
 PlacedTensor Rebuilder::place(Handle storage, const ElementType* element, Handle offset, Handle size, Handle stride) {
   StorageView view = storage_of(storage);
   PlacedTensor placed = geometry(view, element ? *element : *view.element, offset, size, stride);
-  if (std::ranges::find(placed.shape, 0u) != placed.shape.end()) return placed;
-  uint64_t last = placed.offset, end_bytes = 0;
-  bool overflows = false;
-  for (size_t i = 0; i < placed.shape.size(); ++i) {
-    uint64_t reach = 0;
-    overflows |= __builtin_mul_overflow(placed.shape[i] - 1, placed.strides[i], &reach);
-    overflows |= __builtin_add_overflow(last, reach, &last);
-  }
-  overflows |= __builtin_add_overflow(last, uint64_t{1}, &last);
-  overflows |= __builtin_mul_overflow(last, uint64_t{placed.storage.element->bytes}, &end_bytes);
-  if (overflows || end_bytes > view.size_bytes)
-    fail("TT05", fmt::format("shape [{}] with strides [{}] of {} at element {} reaches outside its storage of {} bytes",
-                     fmt::join(placed.shape, ", "), fmt::join(placed.strides, ", "), placed.storage.element->name,
-                     placed.offset, grouped(view.size_bytes)));
+  check_inside(placed.storage, *placed.storage.element, placed.shape, placed.strides, placed.offset);
   return placed;
 }
 
@@ -302,6 +323,7 @@ void Rebuilder::set_geometry(Tensor& tensor, const StorageView& storage, const E
             grouped(*size_bytes), grouped(storage.size_bytes)),
         {}, "the view repeats the bytes of a small storage; raise the limit if this is intended");
   }
+  check_inside(storage, element, shape, strides, offset_units);
   if (*size_bytes == 0) offset_bytes = std::min(offset_bytes, storage.offset_bytes + storage.size_bytes);
   tensor.shape = arena_.copy(std::span<const uint64_t>(logical));
   tensor.strides = is_c_order(tensor.dtype, logical, strides) ? std::span<const uint64_t>() : arena_.copy(strides);
@@ -309,14 +331,6 @@ void Rebuilder::set_geometry(Tensor& tensor, const StorageView& storage, const E
   tensor.size_bytes = *size_bytes;
   tensor.storage = storage.storage;
   tensor.swap = contents_.big_endian && unit_bytes(tensor.dtype) > 1;
-  // A tensor over a view must be inside the view. weights::Builder checks the storage.
-  if (*size_bytes > 0 && tensor.strides.empty() &&
-      (offset_bytes - storage.offset_bytes > storage.size_bytes ||
-          *size_bytes > storage.size_bytes - (offset_bytes - storage.offset_bytes))) {
-    fail("TT05", fmt::format("shape [{}] of {} at element {} reaches outside its storage (have {} bytes, need {})",
-                     fmt::join(shape, ", "), element.name, offset_units, grouped(storage.size_bytes),
-                     grouped(offset_bytes - storage.offset_bytes + *size_bytes)));
-  }
 }
 
 Rebuilt Rebuilder::quantized(Args args) {

@@ -4,6 +4,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "depickle/formats/torch/contents.h"
@@ -92,10 +94,17 @@ class Rebuilder {
   void set_geometry(Tensor& tensor, const StorageView& storage, const ElementType& element,
       std::span<const uint64_t> shape, std::span<const uint64_t> strides, uint64_t offset_units);
 
+  /// A storage that is a file inside the pickle.
+  struct NestedStorage {
+    StorageView view;
+    Storage storage;
+  };
   StorageView nested_storage(Handle data, int depth);
+  const NestedStorage& nested_file(const Storage& bytes);
   bool is_in_stream(Bytes bytes) const;
   uint32_t add_storage(Storage storage);
   Storage storage_over(Bytes bytes);
+  Storage storage_over_latin1(std::string_view text);
   std::optional<ArrayType> array_type(Handle dtype);
   std::string shape_text(Handle handle);
 
@@ -103,8 +112,12 @@ class Rebuilder {
   const pickle::Graph& graph_;
   Arena& arena_;
   uint64_t expand_limit_bytes_;
-  std::map<Handle, StorageView>
-      inline_storages_;  ///< by the node of their bytes: tensors that share bytes keep sharing
+  /// By the node of their bytes: tensors that share bytes keep sharing.
+  std::map<Handle, StorageView> inline_storages_;
+  // By the bytes or the text in the graph: address and size.
+  using Sources = std::map<std::pair<const void*, size_t>, std::shared_ptr<const ByteSource>>;
+  Sources copies_, decoded_;
+  std::map<std::tuple<const ByteSource*, uint64_t, uint64_t>, NestedStorage> nested_files_;  ///< by source and range
 };
 
 }  // namespace depickle::torch

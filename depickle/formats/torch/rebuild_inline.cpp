@@ -40,17 +40,30 @@ bool Rebuilder::is_in_stream(Bytes bytes) const {
   return bytes.data() >= stream.data() && bytes.data() + bytes.size() <= stream.data() + stream.size();
 }
 
-// Bytes outside the stream, which the graph owns, are copied: the graph is freed before they are read.
+// Bytes outside the stream, which the graph owns, are copied: the graph is freed before they are read. They are copied
+// once, because many objects may be built from the same bytes.
 Storage Rebuilder::storage_over(Bytes bytes) {
   if (is_in_stream(bytes)) {
     auto offset_bytes = static_cast<uint64_t>(bytes.data() - contents_.stream->all().data());
     return {.key = {}, .source = contents_.stream, .offset_bytes = offset_bytes, .size_bytes = bytes.size()};
   }
-  std::string_view copy = contents_.arena.copy(text(bytes));
-  return {.key = {},
-      .source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(copy)),
-      .offset_bytes = 0,
-      .size_bytes = copy.size()};
+  std::shared_ptr<const ByteSource>& source = copies_[{bytes.data(), bytes.size()}];
+  if (!source) {
+    std::string_view copy = contents_.arena.copy(text(bytes));
+    source = std::make_shared<MemorySource>(contents_.stream->name(), depickle::bytes(copy));
+  }
+  return {.key = {}, .source = source, .offset_bytes = 0, .size_bytes = bytes.size()};
+}
+
+// Decodes each text once, for the same reason.
+Storage Rebuilder::storage_over_latin1(std::string_view text) {
+  std::shared_ptr<const ByteSource>& source = decoded_[{text.data(), text.size()}];
+  if (!source) {
+    // The graph owns decoded text, and is freed before the bytes are read.
+    std::string_view kept = is_in_stream(bytes(text)) ? text : contents_.arena.copy(text);
+    source = latin1_bytes(contents_.stream->name(), kept, contents_.stream);
+  }
+  return {.key = {}, .source = source, .offset_bytes = 0, .size_bytes = source->size_bytes()};
 }
 
 std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
@@ -66,10 +79,7 @@ std::optional<Storage> Rebuilder::inline_bytes(Handle handle, int depth) {
     auto text = graph_.text(args[0]);
     auto codec = graph_.text(args[1]);
     if (!text || (codec != "latin1" && codec != "latin-1")) return std::nullopt;
-    // The graph owns decoded text, and is freed before the bytes are read.
-    std::string_view kept = is_in_stream(bytes(*text)) ? *text : contents_.arena.copy(*text);
-    auto source = latin1_bytes(contents_.stream->name(), kept, contents_.stream);
-    return Storage{.key = {}, .source = source, .offset_bytes = 0, .size_bytes = source->size_bytes()};
+    return storage_over_latin1(*text);
   }
   bool wraps = (global->module == "builtins" || global->module == "__builtin__") &&
                (global->name == "bytearray" || global->name == "bytes");
@@ -83,23 +93,31 @@ StorageView Rebuilder::nested_storage(Handle data, int depth) {
   if (depth > 1) throw Error(Code::limit, "TT03", "storages are pickled inside storages more than twice");
   auto bytes = inline_bytes(data);
   if (!bytes) fail("TT04", fmt::format("the argument of _load_from_bytes is {}, not bytes", describe(graph_, data)));
-  // A source of its own, because the legacy container ends at the end of its source.
-  auto source = std::make_shared<MemorySource>(contents_.stream->name(), bytes->bytes(), bytes->source);
-  if (detect::file_kind(*source) != detect::FileKind::torch_legacy)
-    throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes is not a legacy torch file");
-  Contents nested = read_legacy(source);
-  const StorageView* root = nested.find_view(nested.graph.root());
-  if (!root) throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes does not contain a storage");
-  StorageView view = *root;
-  view.location = contents_.arena.copy(view.location);  // the nested graph is freed
-  Storage storage = nested.storages[view.storage];
-  storage.key = {};
-  // Offsets count from the start of the file if the bytes are part of it.
-  storage.source = bytes->source;
-  storage.offset_bytes += bytes->offset_bytes;
-  view.storage = add_storage(std::move(storage));
+  const NestedStorage& nested = nested_file(*bytes);
+  StorageView view = nested.view;
+  view.storage = add_storage(nested.storage);
   inline_storages_.emplace(data, view);
   return view;
+}
+
+// Reads each nested file once: many objects may be built from the same bytes.
+const Rebuilder::NestedStorage& Rebuilder::nested_file(const Storage& bytes) {
+  const std::tuple place(bytes.source.get(), bytes.offset_bytes, bytes.size_bytes);
+  if (auto known = nested_files_.find(place); known != nested_files_.end()) return known->second;
+  // A source of its own, because the legacy container ends at the end of its source.
+  auto source = std::make_shared<MemorySource>(contents_.stream->name(), bytes.bytes(), bytes.source);
+  if (detect::file_kind(*source) != detect::FileKind::torch_legacy)
+    throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes is not a legacy torch file");
+  Contents contents = read_legacy(source);
+  const StorageView* root = contents.find_view(contents.graph.root());
+  if (!root) throw Error(Code::unsupported, "TT04", "the argument of _load_from_bytes does not contain a storage");
+  NestedStorage nested{*root, contents.storages[root->storage]};
+  nested.view.location = contents_.arena.copy(root->location);  // the nested graph is freed
+  nested.storage.key = {};
+  // Offsets count from the start of the file if the bytes are part of it.
+  nested.storage.source = bytes.source;
+  nested.storage.offset_bytes += bytes.offset_bytes;
+  return nested_files_.emplace(place, std::move(nested)).first->second;
 }
 
 // numpy.core.multiarray._reconstruct(ndarray, (0,), b"b") with the state (version, shape, dtype, fortran order, data).

@@ -1,6 +1,7 @@
 // Finds the model in a checkpoint.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -76,10 +77,10 @@ class Selector {
     return list.empty() ? "none" : list;
   }
 
-  // A key can contain dots, so every split of the path is tried.
+  // A key can contain dots, so every split of the path is tried, once from each value.
   Handle descend(Handle handle, std::string_view path, int level) {
     if (path.empty()) return handle;
-    if (level > 64) return pickle::kNothing;
+    if (level > 64 || !tried_.emplace(handle, path.size()).second) return pickle::kNothing;
     auto try_child = [&](std::string_view name, Handle value) {
       if (name.empty() || !path.starts_with(name)) return pickle::kNothing;
       if (path.size() == name.size()) return value;
@@ -100,6 +101,7 @@ class Selector {
 
   Flattener& flattener_;
   const Tree& tree_;
+  std::set<std::pair<Handle, size_t>> tried_;  ///< values, and the sizes of the paths that were tried from them
 };
 
 }  // namespace
@@ -111,8 +113,7 @@ Part select_part(Flattener& flattener, const Tree& tree, std::string_view root) 
   return root.empty() ? selector.find_model(whole, 0) : selector.find_path(root);
 }
 
-void add_unselected(Flattener& flattener, const Tree& tree, const Part& part, std::vector<Unused>& unused) {
-  constexpr size_t kMaxListed = 1000;
+void add_unselected(Flattener& flattener, const Tree& tree, const Part& part) {
   std::string path;
   Handle handle = tree.graph().root();
   while (handle != part.handle) {
@@ -121,13 +122,14 @@ void add_unselected(Flattener& flattener, const Tree& tree, const Part& part, st
     std::string next_path;
     if (!entries) return;  // the path continues in an object's attributes
     for (const auto& [key, value] : *entries) {
+      if (next != pickle::kNothing && flattener.is_unused_full()) break;
       std::string here = joined(path, tree.key_text(key));
       bool on_path = part.path == here || part.path.starts_with(here + ".");
       if (on_path && next == pickle::kNothing) {
         next = value;
         next_path = here;
-      } else if (unused.size() < kMaxListed) {
-        unused.push_back({here, describe(tree.graph(), value), flattener.count_tensors(value)});
+      } else {
+        flattener.add_unused(std::move(here), value);
       }
     }
     if (next == pickle::kNothing) return;

@@ -27,7 +27,7 @@ Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& o
   std::string_view last_key =
       part.path.empty() ? std::string_view("tensor") : std::string_view(part.path).substr(part.path.rfind('.') + 1);
   flattener.flatten(part.handle, last_key);
-  add_unselected(flattener, tree, part, table.unused);
+  add_unselected(flattener, tree, part);
   for (const std::string& record : contents.unused_records)
     table.unused.push_back({record, "record of the archive", 0});
   table.storages = std::move(contents.storages);

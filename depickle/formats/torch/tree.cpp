@@ -98,6 +98,28 @@ std::vector<Handle> Tree::elements(Handle handle) const {
   return all;
 }
 
+bool Tree::is_leaf(Handle handle) const noexcept {
+  switch (graph_.kind(handle)) {
+    case NodeKind::list:
+    case NodeKind::tuple:
+    case NodeKind::dict:
+    case NodeKind::set:
+    case NodeKind::object:
+    case NodeKind::persistent: return false;
+    default: return true;
+  }
+}
+
+uint64_t Tree::count_handles(Handle handle) const {
+  auto object = graph_.object(handle);
+  if (!object) return graph_.children(handle).size();
+  uint64_t count = object->items.size() + object->pairs.size();
+  for (Handle argument : graph_.children(object->args)) count += 1 + graph_.children(argument).size();
+  if (object->state == kNothing) return count;
+  for (Handle state : graph_.children(object->state)) count += 1 + graph_.children(state).size();
+  return count;
+}
+
 std::string Tree::key_text(Handle key) const {
   if (auto text = graph_.text(key)) return utf8_of(*text);
   if (graph_.kind(key) == NodeKind::integer) return fmt::format("{}", *graph_.integer(key));

@@ -87,6 +87,23 @@ TEST(Legacy, TS04_views_that_reach_outside) {
       HasSubstr("[TS04] a view of elements 2 to 5 reaches outside storage \"9\""));
 }
 
+// Regression: only contiguous tensors were kept inside the view.
+TEST(Legacy, TT05_views_of_a_view_that_reach_outside) {
+  auto view_of_view = [&](std::initializer_list<int64_t> shape, std::initializer_list<int64_t> strides, int offset) {
+    std::string view = tuple({text("v"), number(1), number(2)});  // elements 1 and 2 of 4
+    return legacy(
+        dict({{"w", tensor(legacy_storage("FloatStorage", "9", 4, view), shape, strides, offset)}}), {{"9", 4, kFour}});
+  };
+  EXPECT_EQ(refusal(view_of_view({2}, {1}, 0)), "accepted: w F32[2]@4");
+  EXPECT_EQ(refusal(view_of_view({2, 2}, {0, 1}, 0)), "accepted: w F32[2,2]@4 by [0,1]");
+  EXPECT_THAT(refusal(view_of_view({2}, {1}, 1)), HasSubstr("[TT05] shape [2], strides [1] of float32 at element 1 "
+                                                            "reaches outside its storage (have 8 bytes, need 12)"));
+  EXPECT_THAT(refusal(view_of_view({2}, {2}, 0)), HasSubstr("[TT05] shape [2], strides [2] of float32 at element 0 "
+                                                            "reaches outside its storage (have 8 bytes, need 12)"));
+  EXPECT_THAT(refusal(view_of_view({2, 2}, {1, 2}, 0)), HasSubstr("[TT05]"));
+  EXPECT_THAT(refusal(view_of_view({2, 2}, {0, 1}, 1)), HasSubstr("[TT05]"));
+}
+
 TEST(Legacy, EveryPrefixIsRefused) {
   std::string whole = legacy(kBoth, {{"9", 4, kFour}, {"10", 2, kTwo}});
   for (size_t length = 0; length < whole.size(); ++length)

@@ -200,7 +200,8 @@ TEST(Rebuild, TT04_arguments_that_are_not_storages) {
 
 TEST(Rebuild, TT05_views_that_reach_outside) {
   EXPECT_EQ(refused(tensor(kStorage, {2, 3}, {3, 1}, 1)),
-      "[TT05] shape [2, 3] of float32 at element 1 reaches outside its storage (have 24 bytes, need 28)");
+      "[TT05] shape [2, 3], strides [3, 1] of float32 at element 1 reaches outside its storage (have 24 bytes, need "
+      "28)");
   EXPECT_THAT(refused(tensor(kStorage, {1}, {1}, int64_t{1} << 62)), StartsWith("[TT05] "));
   EXPECT_EQ(refused(tensor(kStorage, {int64_t{1} << 31, int64_t{1} << 31}, {1, 1})),
       "[TT05] shape [2147483648, 2147483648] of float32 overflows");

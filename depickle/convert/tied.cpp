@@ -75,12 +75,19 @@ void narrow(std::vector<std::string_view>& names, Accepts accepts) {
   if (std::ranges::any_of(names, accepts)) std::erase_if(names, [&](std::string_view name) { return !accepts(name); });
 }
 
+// From the last name to the first, drops a name if another one that the loader can start from remains. O(names).
 void drop(std::vector<std::string_view>& names, const Tie& tie) {
+  auto is_start = [&](std::string_view name) { return has_ending(name, tie.kept); };
+  auto starts = std::ranges::count_if(names, is_start);
+  size_t first_kept = names.size();
   for (size_t i = names.size(); i-- > 0;) {
-    auto can_replace = [&](std::string_view other) { return other != names[i] && has_ending(other, tie.kept); };
-    if (has_ending(names[i], tie.dropped) && std::ranges::any_of(names, can_replace))
-      names.erase(names.begin() + static_cast<ptrdiff_t>(i));
+    if (has_ending(names[i], tie.dropped) && starts > (is_start(names[i]) ? 1 : 0)) {
+      starts -= is_start(names[i]);
+    } else {
+      names[--first_kept] = names[i];
+    }
   }
+  names.erase(names.begin(), names.begin() + static_cast<ptrdiff_t>(first_kept));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Opens files, folders and indexes: decides by content and builds the table.
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -139,6 +140,17 @@ void add_shard(Builder& builder, const Weights& shard, const std::string& shard_
   builder.append_unused(shard.unused(), shard.unsupported());
 }
 
+// Returns the metadata of all shards, in order. The first of several values of a key is kept.
+std::vector<std::pair<std::string, std::string>> merged_metadata(std::span<const std::shared_ptr<Weights>> shards) {
+  std::vector<std::pair<std::string, std::string>> merged;
+  std::set<std::string_view> keys;
+  for (const auto& shard : shards) {
+    for (const auto& entry : shard->metadata())
+      if (keys.insert(entry.first).second) merged.push_back(entry);
+  }
+  return merged;
+}
+
 // SX04
 void check_index(const safetensors::Index& index, const std::string& index_name, const Weights& weights) {
   for (const auto& [name, shard] : index.weight_map()) {
@@ -159,16 +171,11 @@ Weights open_sharded(const safetensors::Index& index, const std::string& index_n
     shards.push_back(std::make_shared<Weights>(open(open_shard(shard_name), options)));
 
   Builder builder(kind_of(shards));
-  std::vector<std::pair<std::string, std::string>> metadata;
   for (size_t i = 0; i < shards.size(); ++i) {
     add_shard(builder, *shards[i], index.shards()[i]);
-    for (const auto& entry : shards[i]->metadata()) {
-      if (std::ranges::find(metadata, entry.first, &std::pair<std::string, std::string>::first) == metadata.end())
-        metadata.push_back(entry);
-    }
     builder.own(shards[i]);
   }
-  builder.metadata(std::move(metadata)).sharded();
+  builder.metadata(merged_metadata(shards)).sharded();
   try {
     Weights weights = std::move(builder).build();
     check_index(index, index_name, weights);

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/scaling.h"
+
 namespace depickle::convert {
 namespace {
 
@@ -47,6 +49,17 @@ TEST(Tied, The_user_has_priority) {
   EXPECT_EQ(kept({"a", "b", "c"}, {.keep = {}, .discard = {"a"}}), "b");
   EXPECT_EQ(kept({"a", "b"}, {.keep = {}, .discard = {"a", "b"}}), "a");
   EXPECT_EQ(kept({"a", "b"}, {.keep = {"x"}, .discard = {"y"}}), "a");
+}
+
+TEST(Tied, A_million_names_of_one_tensor_take_linear_time) {
+  for (const char* ending : {".encoder.embed_tokens.weight", ".lm_head.weight"}) {
+    expect_linear(100'000, [&](size_t size) {
+      std::vector<std::string> names;
+      for (size_t i = 0; i < size; ++i) names.push_back(std::to_string(i) + (i % 2 ? ending : ".x"));
+      const std::vector<std::string_view> views(names.begin(), names.end());
+      EXPECT_EQ(views[kept_name(views, {})], "0.x");
+    });
+  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "depickle/weights/weights.h"
 #include "tests/error_of.h"
 #include "tests/formats/torch/zips.h"
+#include "tests/scaling.h"
 #include "tests/temporary_folder.h"
 
 namespace depickle::weights {
@@ -61,6 +62,18 @@ TEST(Open, KeepsTheMetadata) {
   EXPECT_EQ(weights.files()[0]->name(), (folder / "m").string());
 }
 
+TEST(Open, MergesAMillionMetadataKeysInLinearTime) {
+  expect_linear(50'000, [](size_t size) {
+    std::string metadata;
+    for (size_t i = 0; i < size; ++i) metadata += (i ? ",\"" : "\"") + std::to_string(i) + "\":\"v\"";
+    std::string header =
+        R"({"__metadata__":{)" + metadata + R"(},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+    Folder folder;
+    folder.write("shard", made::raw<uint64_t>(header.size()) + header + kTwo);
+    EXPECT_EQ(open(folder.write("index", index({{"a", "shard"}}))).metadata().size(), size);
+  });
+}
+
 TEST(Open, TakesTheRootOfACheckpoint) {
   Folder folder;
   std::string part = made::dict({{"a", made::vector("0", 2)}});
@@ -85,8 +98,8 @@ TEST(Open, NamesTheFileInErrors) {
       "o", made::torch_zip(made::dict({{"w", made::tensor(made::storage("FloatStorage", "0", 2), {2, 1}, {5, 1})}}),
                {{"0", kTwo}}));
   EXPECT_EQ(refusal([&] { open(outside); }), outside.string() +
-                                                 ": tensor \"w\": [WT03] shape [2, 1], strides [5, 1] and offset 0 "
-                                                 "reach outside storage \"0\" (have 8 bytes, need 24)");
+                                                 ": tensor \"w\": [TT05] shape [2, 1], strides [5, 1] of float32 at "
+                                                 "element 0 reaches outside its storage (have 8 bytes, need 24)");
   auto twice = folder.write("t",
       made::torch_zip(made::dict({{"a.b", made::vector("0", 2)}, {"a", made::dict({{"b", made::vector("0", 2)}})}}),
           {{"0", kTwo}}));

@@ -55,6 +55,7 @@ fs::path local_path(const std::string& text) {
 }
 
 hub::Client hub_client() {
+  defer_interrupts();  // requests write to the cache
   hub::Settings settings = hub_settings();
   settings.check_cancelled = check_interrupted;
   return hub::Client(std::move(settings));

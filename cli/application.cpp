@@ -24,6 +24,16 @@
 namespace depickle::cli {
 namespace {
 
+// An empty path is the value of an unset shell variable: an option with one is an error, not an option that is absent.
+void forbid_empty_paths(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    if (type != "OUT" && type != "FILE" && type != "DIR") continue;
+    option->check(CLI::Validator([](std::string& path) { return path.empty() ? "is empty" : ""; }, ""));
+  }
+  for (CLI::App* command : app.get_subcommands({})) forbid_empty_paths(*command);
+}
+
 void declare(CLI::App& app, Program& program, AddCommands* add_server_commands) {
   app.require_subcommand(1);
   add_help_flags(app);
@@ -49,6 +59,7 @@ void declare(CLI::App& app, Program& program, AddCommands* add_server_commands) 
   add_version(app, program);
   add_help(app, program);
   add_explanations(app);
+  forbid_empty_paths(app);
 }
 
 bool any_is(std::span<char* const> words, std::initializer_list<std::string_view> wanted) {

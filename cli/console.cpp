@@ -66,6 +66,7 @@ std::string Console::in_locale(std::string_view text) const {
 }
 
 void Console::out(std::string_view text) const {
+  if (out_to_stderr_) return say(text);
   std::string shown = json_ ? std::string(text) : in_locale(text);
   if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size())
     throw system_error(errno, "cannot write", "stdout");

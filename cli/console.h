@@ -20,6 +20,11 @@ class Console {
   void set_color(When when);
   void set_quiet(bool quiet) { quiet_ = quiet; }
   void set_json(bool json) { json_ = json; }
+  /// Writes results to stderr, for commands that write a file to stdout.
+  void set_out_to_stderr() {
+    out_to_stderr_ = true;
+    color_out_ = color_error_;
+  }
 
   /// Writes a part of the result to stdout. Throws Error{io}.
   void out(std::string_view text) const;
@@ -46,6 +51,7 @@ class Console {
   bool color_error_;
   bool quiet_ = false;
   bool json_ = false;
+  bool out_to_stderr_ = false;
 };
 
 /// Returns the error as JSON, schema depickle.error/1.

@@ -1,4 +1,6 @@
 // depickle convert: converts a file, a folder or a repository to safetensors and compares the result.
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -23,6 +25,8 @@ namespace {
 
 using convert::Report;
 
+constexpr const char* kStdout = "/dev/stdout";
+
 struct ConvertCommand {
   std::string source;
   std::string target;
@@ -44,6 +48,25 @@ std::string report_json(const Report& report, bool dry_run, JsonWriter::Style st
   return out;
 }
 
+// Whether `-o` names the standard output.
+bool writes_to_stdout(const ConvertCommand& options) { return options.target == "-" || options.target == kStdout; }
+
+void check_stdout(const ConvertCommand& options, bool is_repository) {
+  std::error_code ignored;
+  auto refuse = [](std::string_view what, std::string_view hint) {
+    throw Error(Code::unsupported, "", std::string(what), Where::in("stdout"), std::string(hint));
+  };
+  if (is_repository || std::filesystem::is_directory(options.source, ignored))
+    refuse("only one file can be written", "name a folder with -o");
+  if (options.dry_run) return;
+  if (std::filesystem::equivalent(options.source, kStdout, ignored))
+    throw Error(Code::io, Reason::target_is_source, "source and target are the same file", Where::in(options.source));
+  if (options.json || options.events)
+    refuse("the report and the file would both be written", "omit --json and --events");
+  if (!options.receipt.empty()) refuse("a receipt contains the name of the target", "name a file with -o");
+  if (::isatty(STDOUT_FILENO)) refuse("is a terminal", "redirect it to a file or a pipe, or name a file with -o");
+}
+
 Report convert_local(const ConvertCommand& options, const Progress& progress) {
   namespace fs = std::filesystem;
   fs::path source = local_path(options.source);
@@ -51,6 +74,10 @@ Report convert_local(const ConvertCommand& options, const Progress& progress) {
   bool folder = fs::is_directory(source, ignored);
   fs::path beside = source.has_parent_path() ? source.parent_path() : fs::path(".");
   fs::path target = !options.target.empty() ? fs::path(options.target) : folder ? source : beside;
+  if (writes_to_stdout(options)) {
+    if (options.dry_run) return convert::dry_run_stream(source, kStdout, options.convert);
+    return convert::convert_stream(source, STDOUT_FILENO, options.convert, progress);
+  }
   if (options.dry_run)
     return folder ? convert::dry_run_folder(source, target, options.convert)
                   : convert::dry_run_file(source, target, options.convert);
@@ -65,10 +92,13 @@ std::optional<hub::Address> repository_in(const ConvertCommand& options) {
   return repo_address_unless_path(options.source);
 }
 
-int run(ConvertCommand& options, const Console& console) {
+int run(ConvertCommand& options, Console& console) {
+  defer_interrupts();
   sandbox::Sandbox sandbox(sandbox_options());
   if (options.sandbox) options.convert.engine = &sandbox;
-  if (const auto repository = repository_in(options)) {
+  const std::optional<hub::Address> repository = repository_in(options);
+  if (writes_to_stdout(options)) check_stdout(options, repository.has_value());
+  if (repository) {
     return convert_repo({.repository = *repository,
                             .target = options.target,
                             .convert = options.convert,
@@ -78,6 +108,7 @@ int run(ConvertCommand& options, const Console& console) {
                             .events = options.events},
         console);
   }
+  if (writes_to_stdout(options) && !options.dry_run) console.set_out_to_stderr();
   ProgressBar bar(console, options.events);
   Report report = convert_local(options, bar.listener());
   bar.clear();
@@ -135,7 +166,9 @@ void add_convert(CLI::App& app, Program& program) {
   auto options = std::make_shared<ConvertCommand>();
   CLI::App* command = app.add_subcommand("convert", "Convert a file, a folder or a repository to safetensors");
   command->add_option("SRC", options->source, "Weights file, folder, or ORG/NAME[@REV] on the Hub")->required();
-  command->add_option("-o,--output", options->target, "File or folder to write (default: in the folder of the source)")
+  command
+      ->add_option("-o,--output", options->target,
+          "File or folder to write, - for stdout (default: in the folder of the source)")
       ->type_name("OUT");
   command->add_flag("--pr", options->pull_request, "Open a pull request and print its URL");
   command->add_flag("-f,--force", options->convert.force, "Replace existing files");

@@ -40,10 +40,12 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-void install_signal_handlers() {
+void install_signal_handlers() { std::signal(SIGBUS, on_bus_error); }
+
+void defer_interrupts() {
+  if (interrupted) return;
   std::signal(SIGINT, on_interrupt);
   std::signal(SIGTERM, on_interrupt);
-  std::signal(SIGBUS, on_bus_error);
 }
 
 void check_interrupted() {

@@ -37,10 +37,12 @@ class ProgressBar {
   Clock::time_point drawn_at_;
 };
 
-/// After Ctrl-C or SIGTERM, the work stops at its next report; a second signal ends the program at once. SIGBUS, when a
-/// mapped file shrinks, ends the program with a message.
+/// SIGBUS, when a mapped file shrinks, ends the program with a message.
 void install_signal_handlers();
-/// Throws Error{cancelled} after Ctrl-C or SIGTERM.
+/// Without this, Ctrl-C and SIGTERM end the program at once. Call it before work that creates files: the work then
+/// stops at its next report and removes its files. A second signal ends the program at once.
+void defer_interrupts();
+/// Throws Error{cancelled} after Ctrl-C or SIGTERM, if interrupts are deferred.
 void check_interrupted();
 
 }  // namespace depickle::cli

@@ -8,10 +8,12 @@
 
 #include "depickle/base/sha256.h"
 #include "depickle/base/text.h"
+#include "depickle/convert/blocks.h"
 #include "depickle/convert/names.h"
 #include "depickle/convert/receipt.h"
 #include "depickle/formats/safetensors/index.h"
 #include "depickle/os/mapped_file.h"
+#include "depickle/os/scratch_file.h"
 
 namespace depickle::convert {
 namespace {
@@ -58,6 +60,16 @@ class Converter {
     return finish();
   }
 
+  // Writes the target to an open descriptor; in a dry run, to none.
+  Report run_stream(const fs::path& source, const fs::path& name, int descriptor) {
+    convert_single({.source = source,
+        .target = name,
+        .name = source.filename().string(),
+        .is_stream = true,
+        .stream = descriptor});
+    return finish();
+  }
+
   Report run_folder(const fs::path& source, const fs::path& target) {
     Survey survey = survey_folder(source, target, options_.force);
     report_.up_to_date = std::move(survey.up_to_date);
@@ -73,6 +85,8 @@ class Converter {
     fs::path source;
     fs::path target;
     std::string name;                 // in progress and reports
+    bool is_stream = false;           // the target is a descriptor, not a file
+    int stream = -1;                  // that descriptor
     bool in_folder = false;           // an identical target is up to date, not an error
     WeightMap* weight_map = nullptr;  // gets the target's tensors, if not nullptr
   };
@@ -127,10 +141,12 @@ class Converter {
     const auto start = std::chrono::steady_clock::now();
     const weights::Model source = weights::find_model(task.source);
     std::error_code ignored;
-    const bool target_exists = !options_.force && fs::exists(task.target, ignored);
+    const bool target_exists = !options_.force && !task.is_stream && fs::exists(task.target, ignored);
     std::optional<os::AtomicFile> file;
+    std::optional<os::OutputFile> streamed;
     auto make_target = [&](uint64_t file_bytes) -> const os::OutputFile* {
       if (dry_run_ || (task.in_folder && target_exists)) return nullptr;
+      if (task.is_stream) return &streamed.emplace(temporary_file(file_bytes));
       // If this fails, AtomicFile throws the error.
       if (task.in_folder) fs::create_directories(task.target.parent_path(), ignored);
       return &file.emplace(task.target, file_bytes, if_exists_);
@@ -140,7 +156,7 @@ class Converter {
             .open = options_.open,
             .checksums = options_.checksums,
             .digests = receipt_.has_value(),
-            .durable = options_.durable,
+            .durable = task.is_stream ? os::Durable::no : options_.durable,
             .threads = options_.threads,
             .progress = progress_,
             .file = task.name});
@@ -151,8 +167,27 @@ class Converter {
     if (target_exists && task.in_folder) return compare_with_target(source, task);
     if (target_exists && dry_run_) throw target_exists_error(task.target);
     if (file) file->commit(options_.durable);
+    if (streamed) copy(*streamed, task);
     report->seconds = seconds_since(start);
     return add_report(std::move(*report), task);
+  }
+
+  static os::OutputFile temporary_file(uint64_t size_bytes) {
+    os::OutputFile file(os::FileDescriptor(os::open_scratch_file()), "a temporary file");
+    file.allocate(size_bytes);
+    return file;
+  }
+
+  // Writes the file to the task's stream.
+  void copy(const os::OutputFile& file, const Task& task) const {
+    constexpr uint64_t kStepBytes = 1 << 20;
+    const auto written = file.read_back();
+    ProgressMeter meter(progress_, "copy", task.name, written->size_bytes());
+    for (uint64_t at = 0; at < written->size_bytes(); at += kStepBytes) {
+      const Bytes step = written->view(at, std::min(kStepBytes, written->size_bytes() - at));
+      os::write_all(task.stream, step, task.target.string());
+      meter.add(step.size());
+    }
   }
 
   uint64_t add_report(FileReport report, const Task& task) {
@@ -245,6 +280,14 @@ Report convert_file(const fs::path& source, const fs::path& target, const Option
 Report convert_folder(
     const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
   return Converter(options, progress, false).run_folder(source, target);
+}
+Report convert_stream(const fs::path& source, int descriptor, const Options& options, const Progress& progress) {
+  Options without_receipt = options;
+  without_receipt.receipt.reset();
+  return Converter(without_receipt, progress, false).run_stream(source, "stdout", descriptor);
+}
+Report dry_run_stream(const fs::path& source, const fs::path& name, const Options& options) {
+  return Converter(options, {}, true).run_stream(source, name, -1);
 }
 Report dry_run_file(const fs::path& source, const fs::path& target, const Options& options) {
   return Converter(options, {}, true).run_file(source, target);

@@ -57,6 +57,12 @@ struct Report {
 Report convert_file(const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});
 
+/// Converts one file and writes the result to an open descriptor, such as that of a pipe. The file is written to an
+/// unnamed temporary file and compared there first, so after another error than one of the copy, nothing was written.
+/// Ignores Options::receipt, force and durable. Throws as convert_file().
+Report convert_stream(
+    const std::filesystem::path& source, int descriptor, const Options& options = {}, const Progress& progress = {});
+
 /// Converts every weights file in a folder and its subfolders, into the same subfolders of `target`, which may be
 /// `source`. A source that cannot be converted is reported in `failed`; the others are converted. A model with a failed
 /// shard gets no index. A target that exists with the same tensors, bit for bit, counts as converted before, so an
@@ -70,5 +76,7 @@ Report dry_run_file(
     const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
 Report dry_run_folder(
     const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
+Report dry_run_stream(
+    const std::filesystem::path& source, const std::filesystem::path& name, const Options& options = {});
 
 }  // namespace depickle::convert

@@ -2,6 +2,7 @@
 
 The program is build/release/bin/depickle, or the one in the folder DEPICKLE_BIN_DIR.
 """
+import signal
 import warnings
 
 import pytest
@@ -11,6 +12,8 @@ from program import PROGRAM
 
 
 def pytest_configure(config):
+    # A shell starts a background process with SIGINT ignored, and the programs would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     warnings.filterwarnings(
         "ignore", message=".*(TypedStorage|quantize|Sparse|nested|complex32|ComplexHalf|non-writable).*"
     )

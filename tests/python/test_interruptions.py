@@ -66,6 +66,32 @@ def test_ctrl_c_leaves_no_files(large, interrupt):
         assert set(snapshot(large)) == {"large.pt"}, err
 
 
+@pytest.fixture(scope="module")
+def slow_pickle():
+    """A pickle that takes a long time to parse: 300 million opcodes, which build nothing."""
+    with big.folder_with_space(BYTES) as folder:
+        with open(folder / "slow.pkl", "wb") as file:
+            file.write(b"\x80\2")
+            for _ in range(300):
+                file.write(b"N0" * 500_000)
+            file.write(b"N.")
+        yield folder / "slow.pkl"
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("interrupt", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("verb", ["inspect", "scan"])
+def test_ctrl_c_ends_a_command_that_parses_a_large_pickle(verb, interrupt, slow_pickle):
+    process = start(verb, slow_pickle)
+    time.sleep(0.3)
+    assert process.poll() is None, "it ended before it could be interrupted"
+    process.send_signal(interrupt)
+    sent = time.monotonic()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == -interrupt and (out, err) == ("", "")
+    assert time.monotonic() - sent < 1
+
+
 @pytest.mark.release
 def test_ctrl_c_keeps_the_old_target(large):
     (large / "out.safetensors").write_text("the old file")

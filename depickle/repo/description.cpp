@@ -35,8 +35,7 @@ std::string opening(const Description& d) {
       listed(targets), markdown_code(d.commit.substr(0, 12)), d.version);
   if (d.identical > 0)
     return text + fmt::format(
-                      "**{} of {} are identical to the pickle's.** Each new file was read back from "
-                      "the disk and compared with its "
+                      "**{} of {} are identical to the pickle's.** Each new file was read back and compared with its "
                       "source, tensor by tensor. The pickles were parsed, not executed.\n\n",
                       grouped(d.identical), plural(d.tensors, "tensor"));
   return text +

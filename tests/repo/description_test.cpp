@@ -31,7 +31,7 @@ TEST(Description, Contains_the_evidence_and_how_to_verify_it) {
       R"(depickle 0.1.0. Nothing else changes.
 
 **4 of 4 tensors are identical to the pickle's.** Each new file was read )"
-      R"(back from the disk and compared with its source, tensor by tensor. The pickles were parsed, not executed.
+      R"(back and compared with its source, tensor by tensor. The pickles were parsed, not executed.
 
 | file | bytes | sha256 |
 |---|---:|---|

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "depickle/base/error.h"
+#include "depickle/os/file_status.h"
 
 namespace depickle::os {
 namespace {
@@ -24,8 +25,7 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
 }
 
 std::shared_ptr<const MappedFile> MappedFile::adopt(FileDescriptor file, std::string name) {
-  struct stat status;
-  if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot stat", name);
+  const struct stat status = status_of(file.get(), name);
   if (!S_ISREG(status.st_mode))
     throw Error(Code::unsupported, "", S_ISDIR(status.st_mode) ? "is a folder, not a file" : "is not a regular file",
         Where::in(name));
@@ -57,8 +57,7 @@ void MappedFile::do_read(uint64_t offset, MutableBytes out) const {
 }
 
 void MappedFile::check_unchanged() const {
-  struct stat status;
-  if (::fstat(file_.get(), &status) != 0) throw system_error(errno, "cannot stat", name());
+  const struct stat status = status_of(file_.get(), name());
   if (static_cast<uint64_t>(status.st_size) != size_bytes_ || modified_ns(status) != stamp_.modified_ns)
     throw Error(Code::integrity, "", "the file changed while it was read", Where::in(name()),
         "try again when nothing writes to it");

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -68,12 +69,32 @@ void Process::kill() noexcept {
 }
 
 int Process::wait() noexcept {
-  int status = 0;
-  if (pid_ <= 0) return status;
-  while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+  reap(0);
+  return status_;
+}
+
+bool Process::wait_for(int timeout_ms) noexcept {
+  for (; !reap(WNOHANG); --timeout_ms) {
+    if (timeout_ms <= 0) return false;
+    ::usleep(1000);
   }
+  return true;
+}
+
+// Returns whether the child has ended.
+bool Process::reap(int options) noexcept {
+  if (pid_ <= 0) return true;
+  rusage usage{};
+  pid_t ended;
+  do ended = ::wait4(pid_, &status_, options, &usage);
+  while (ended < 0 && errno == EINTR);
+  if (ended == 0) return false;
+  auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  cpu_seconds_ = seconds(usage.ru_utime) + seconds(usage.ru_stime);
   pid_ = -1;
-  return status;
+  return true;
 }
 
 }  // namespace depickle::os

@@ -22,11 +22,19 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   void kill() noexcept;
-  /// Waits until the child ends. Returns its status as waitpid(2); 0 if it was waited for before.
+  /// Waits until the child ends. Returns its status as waitpid(2); may be called again.
   int wait() noexcept;
+  /// Waits at most `timeout_ms`. Returns whether the child has ended.
+  bool wait_for(int timeout_ms) noexcept;
+  /// The processor time of a child that was waited for.
+  double cpu_seconds() const noexcept { return cpu_seconds_; }
 
  private:
+  bool reap(int options) noexcept;
+
   pid_t pid_ = -1;
+  int status_ = 0;
+  double cpu_seconds_ = 0;
 };
 
 }  // namespace depickle::os

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 
@@ -33,7 +34,7 @@ void on_bus_error(int) {
 }
 
 std::string duration(double seconds) {
-  auto whole = static_cast<uint64_t>(seconds);
+  auto whole = static_cast<uint64_t>(std::min(seconds, 1e9));
   return whole < 3600 ? fmt::format("{}:{:02}", whole / 60, whole % 60)
                       : fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }

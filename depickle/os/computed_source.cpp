@@ -1,15 +1,11 @@
 #include "depickle/os/computed_source.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
 
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
-#include "depickle/os/file_descriptor.h"
 #include "depickle/os/scratch_file.h"
 
 namespace depickle::os {
@@ -26,9 +22,7 @@ ComputedSource::ComputedSource(
       rule_(std::move(rule)),
       fill_(std::move(fill)) {}
 
-ComputedSource::~ComputedSource() {
-  if (mapped_bytes_ > 0) ::munmap(data_, mapped_bytes_);
-}
+ComputedSource::~ComputedSource() = default;
 
 Bytes ComputedSource::do_view(uint64_t offset, uint64_t length) const {
   std::call_once(once_, [&] { compute(); });
@@ -38,7 +32,7 @@ Bytes ComputedSource::do_view(uint64_t offset, uint64_t length) const {
 void ComputedSource::compute() const {
   const bool is_on_heap = size_bytes_ <= kMaxHeapBytes;
   std::unique_ptr<std::byte[]> heap = is_on_heap ? std::make_unique_for_overwrite<std::byte[]>(size_bytes_) : nullptr;
-  FileDescriptor file(is_on_heap ? -1 : open_scratch_file());
+  std::unique_ptr<ScratchSpace> scratch = is_on_heap ? nullptr : std::make_unique<ScratchSpace>(size_bytes_);
 
   uint64_t filled_bytes = 0;
   fill_([&](Bytes piece) {
@@ -49,7 +43,7 @@ void ComputedSource::compute() const {
     if (is_on_heap) {
       std::ranges::copy(piece, heap.get() + filled_bytes);
     } else {
-      write_all(file.get(), piece, "a temporary file");
+      scratch->write(filled_bytes, piece);
     }
     filled_bytes += piece.size();
   });
@@ -59,15 +53,9 @@ void ComputedSource::compute() const {
             grouped(size_bytes_)),
         Where::in(name()));
 
-  if (is_on_heap) {
-    heap_ = std::move(heap);
-    data_ = heap_.get();
-  } else {
-    void* data = ::mmap(nullptr, size_bytes_, PROT_READ, MAP_SHARED, file.get(), 0);
-    if (data == MAP_FAILED) throw system_error(errno, "cannot map a temporary file", name());
-    data_ = static_cast<std::byte*>(data);
-    mapped_bytes_ = size_bytes_;
-  }
+  data_ = is_on_heap ? heap.get() : scratch->map().data();
+  heap_ = std::move(heap);
+  scratch_ = std::move(scratch);
   fill_ = nullptr;
 }
 

@@ -9,6 +9,8 @@
 
 namespace depickle::os {
 
+class ScratchSpace;
+
 /// Content that is computed once, on the first read. Up to 1 MiB it is on the heap, above that in a mapped unnamed
 /// temporary file, which bounds anonymous memory.
 class ComputedSource final : public ByteSource {
@@ -29,8 +31,8 @@ class ComputedSource final : public ByteSource {
   mutable std::function<void(const Sink&)> fill_;
   mutable std::once_flag once_;
   mutable std::unique_ptr<std::byte[]> heap_;
-  mutable std::byte* data_ = nullptr;
-  mutable uint64_t mapped_bytes_ = 0;
+  mutable std::unique_ptr<ScratchSpace> scratch_;
+  mutable const std::byte* data_ = nullptr;
 };
 
 }  // namespace depickle::os

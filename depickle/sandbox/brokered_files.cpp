@@ -29,9 +29,7 @@ class BrokeredSource final : public ByteSource {
   void do_read(uint64_t offset, MutableBytes out) const override {
     while (!out.empty()) {
       const uint64_t length = std::min<uint64_t>(out.size(), kMaxReadBytes);
-      WireWriter request;
-      request(Request::read, number_, offset, length);
-      const Message response = files_.call(request.take());
+      const Message response = files_.call<Request::read>(number_, offset, length);
       if (response.payload.size() != length)
         throw Error(Code::integrity, "",
             fmt::format("received {} bytes, requested {}", response.payload.size(), length), Where::in(name()));
@@ -62,7 +60,9 @@ Message BrokeredFiles::call(const std::string& request) {
     free_.pop_back();
   }
   Message response;
-  const bool is_answered = channel->send(request) && channel->receive(response) && !response.payload.empty();
+  const bool is_answered = channel->send(request) &&
+                           channel->receive(response, {.accepts_file = true}) == Received::message &&
+                           !response.payload.empty();
   {
     std::scoped_lock lock(mutex_);
     free_.push_back(channel);
@@ -71,37 +71,29 @@ Message BrokeredFiles::call(const std::string& request) {
   if (!is_answered) throw Error(Code::cancelled, "", "stopped");
   const bool succeeded = response.payload[0] != 0;
   response.payload.erase(0, 1);
-  if (!succeeded) throw WireReader(response.payload).error();
+  if (!succeeded) throw WireReader(response.payload, Sender::parent).error();
   return response;
 }
 
-std::shared_ptr<const ByteSource> BrokeredFiles::open(uint64_t side, const std::string& name) {
-  WireWriter request;
-  request(Request::open, side, name);
-  Message response = call(request.take());
-  WireReader wire(response.payload);
+std::shared_ptr<const ByteSource> BrokeredFiles::open(uint64_t number) {
+  Message response = call<Request::open>(number);
+  WireReader wire(response.payload, Sender::parent);
   if (!wire.value<bool>()) return nullptr;
-  uint64_t number = 0, size_bytes = 0;
   std::string shown_name;
+  uint64_t size_bytes = 0;
   bool is_remote = false;
-  wire(number, shown_name, size_bytes, is_remote);
+  wire(shown_name, size_bytes, is_remote);
   if (response.file) return os::MappedFile::adopt(std::move(response.file), std::move(shown_name));
   return std::make_shared<BrokeredSource>(*this, number, std::move(shown_name), size_bytes, is_remote);
 }
 
 std::unique_ptr<os::OutputFile> BrokeredFiles::target(uint64_t file_bytes) {
-  WireWriter request;
-  request(Request::target, file_bytes);
-  Message response = call(request.take());
-  WireReader wire(response.payload);
+  Message response = call<Request::target>(file_bytes);
+  WireReader wire(response.payload, Sender::parent);
   if (!wire.value<bool>()) return nullptr;
   return std::make_unique<os::OutputFile>(std::move(response.file), wire.value<std::string>());
 }
 
-os::FileDescriptor BrokeredFiles::scratch() {
-  WireWriter request;
-  request(Request::scratch);
-  return call(request.take()).file;
-}
+os::FileDescriptor BrokeredFiles::scratch() { return call<Request::scratch>().file; }
 
 }  // namespace depickle::sandbox

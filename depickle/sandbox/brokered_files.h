@@ -20,19 +20,27 @@ class BrokeredFiles {
  public:
   explicit BrokeredFiles(std::vector<Channel> channels);
 
-  /// Returns file `name` of side `side` (see FileBroker); nullptr if it does not exist. A local file is mapped, a
+  /// Returns file `number` of the parent's list (see FileList); nullptr if it does not exist. A local file is mapped, a
   /// remote file is read through the channels. This object must outlive the result. Throws the Error that the parent
   /// sends.
-  std::shared_ptr<const ByteSource> open(uint64_t side, const std::string& name);
+  std::shared_ptr<const ByteSource> open(uint64_t number);
   /// Returns nullptr if the task is to plan only.
   std::unique_ptr<os::OutputFile> target(uint64_t file_bytes);
+  /// Returns the scratch file; call it once.
   os::FileDescriptor scratch();
 
   /// Sends a request and returns the payload of a successful response. Throws Error{cancelled} if the parent closed the
   /// channel, or the Error that the parent sends.
-  Message call(const std::string& request);
+  template <Request request, typename... Numbers>
+  Message call(Numbers... numbers) {
+    WireWriter wire;
+    wire(request, ArgumentsOf<request>(numbers...));
+    return call(wire.take());
+  }
 
  private:
+  Message call(const std::string& request);
+
   std::vector<Channel> channels_;
   std::mutex mutex_;
   std::condition_variable freed_;

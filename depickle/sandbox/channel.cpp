@@ -16,10 +16,8 @@
 namespace depickle::sandbox {
 namespace {
 
-// A million tensors with their digests take less. A hostile worker can make its parent allocate this much, and a few
-// times as much for the decoded values.
-constexpr uint64_t kMaxMessageBytes = 256 << 20;
 constexpr uint64_t kMinStepBytes = 1 << 20;
+constexpr int kPollMs = 100;
 
 // Repeats a system call while a signal interrupts it.
 template <typename Call>
@@ -38,14 +36,6 @@ bool send_all(int socket, std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(sent));
   }
   return true;
-}
-
-bool receive_all(int socket, std::span<char> out) {
-  try {
-    return os::read_all(socket, std::as_writable_bytes(out), "") == out.size();
-  } catch (const Error&) {  // ECONNRESET: the other end was closed with unread messages
-    return false;
-  }
 }
 
 // Space for one descriptor in a message's control data.
@@ -83,38 +73,50 @@ bool Channel::send(std::string_view payload, int file) const {
   return sent == sizeof length && send_all(socket_.get(), payload);
 }
 
-bool Channel::receive(Message& message) const {
-  uint64_t length = 0;
-  iovec part{&length, sizeof length};
-  msghdr head{};
-  head.msg_iov = &part;
-  head.msg_iovlen = 1;
-  Control control{};
-  head.msg_control = control.bytes.data();
-  head.msg_controllen = control.bytes.size();
-  const ssize_t count =
-      without_interrupts([&] { return ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC | MSG_WAITALL); });
+Received Channel::receive(Message& message, const ReceiveOptions& options) const {
   message.file.reset();
-  for (cmsghdr* item = CMSG_FIRSTHDR(&head); count > 0 && item; item = CMSG_NXTHDR(&head, item)) {
-    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
-    int file = -1;
-    std::memcpy(&file, CMSG_DATA(item), sizeof file);
-    message.file.reset(file);
-  }
-  if (count != sizeof length || length > kMaxMessageBytes) return false;
   message.payload.clear();
+  uint64_t length = 0;
+  const std::span head(reinterpret_cast<char*>(&length), sizeof length);
+  if (!receive_all(head, options, options.accepts_file ? &message.file : nullptr)) return Received::closed;
+  if (length > options.max_bytes) return Received::too_large;
   while (message.payload.size() < length) {
     const size_t begin = message.payload.size();
     const size_t step = std::min<uint64_t>(length - begin, std::max<uint64_t>(begin, kMinStepBytes));
     message.payload.resize(begin + step);
-    if (!receive_all(socket_.get(), std::span(message.payload).subspan(begin, step))) return false;
+    if (!receive_all(std::span(message.payload).subspan(begin, step), options, nullptr)) return Received::closed;
   }
-  return true;
+  return Received::message;
 }
 
-bool Channel::wait(int timeout_ms) const {
-  pollfd one{socket_.get(), POLLIN, 0};
-  return ::poll(&one, 1, timeout_ms) > 0;
+// Returns false if the other end is closed.
+bool Channel::receive_all(std::span<char> out, const ReceiveOptions& options, os::FileDescriptor* file) const {
+  while (!out.empty()) {
+    if (options.check) {
+      options.check();
+      pollfd one{socket_.get(), POLLIN, 0};
+      if (::poll(&one, 1, kPollMs) <= 0) continue;
+    }
+    iovec part{out.data(), out.size()};
+    msghdr head{};
+    head.msg_iov = &part;
+    head.msg_iovlen = 1;
+    Control control{};
+    if (file) {
+      head.msg_control = control.bytes.data();
+      head.msg_controllen = control.bytes.size();
+    }
+    const ssize_t count = without_interrupts([&] { return ::recvmsg(socket_.get(), &head, MSG_CMSG_CLOEXEC); });
+    if (count <= 0) return false;  // ECONNRESET: the other end was closed with unread messages
+    out = out.subspan(static_cast<size_t>(count));
+    for (cmsghdr* item = file ? CMSG_FIRSTHDR(&head) : nullptr; item; item = CMSG_NXTHDR(&head, item)) {
+      if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+      int received = -1;
+      std::memcpy(&received, CMSG_DATA(item), sizeof received);
+      file->reset(received);
+    }
+  }
+  return true;
 }
 
 void Channel::shut_down() const noexcept { ::shutdown(socket_.get(), SHUT_RDWR); }

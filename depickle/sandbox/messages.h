@@ -1,7 +1,10 @@
 // The messages between the two processes: tasks with their options, file requests, results.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "depickle/repo/engine.h"
@@ -13,28 +16,70 @@ namespace depickle::sandbox {
 enum class Task : uint8_t { convert_model, compare_models, scan_file, summarize, check_model };
 template <>
 inline constexpr unsigned kEnumSize<Task> = 5;
+/// The results, by Task.
+using Results =
+    std::tuple<std::optional<convert::FileReport>, convert::Comparison, scan::Scan, convert::TableSummary, repo::Check>;
+template <Task task>
+using ResultOf = std::tuple_element_t<static_cast<size_t>(task), Results>;
+static_assert(std::tuple_size_v<Results> == kEnumSize<Task>);
 
 /// The first byte of each message that a worker sends on its first channel.
-enum class Reply : uint8_t { progress, result, error };
+enum class Reply : uint8_t {
+  progress,  ///< ProgressReport
+  result,    ///< ResultOf<task>
+  error,     ///< Error
+};
 template <>
 inline constexpr unsigned kEnumSize<Reply> = 3;
 
+/// The phases of Step, by their number in messages. The parent knows the file.
+inline constexpr std::string_view kPhases[] = {"write", "compare", "check", "hash"};
+struct ProgressReport {
+  uint8_t phase = 0;
+  uint64_t done_bytes = 0;
+  uint64_t total_bytes = 0;
+};
+
 /// A worker's request on the other channels. The response is `true` and the values below, or `false` and an Error.
 enum class Request : uint8_t {
-  open,     ///< side, name → found, then number, name, size_bytes, is_remote; the descriptor if the file is local
-  read,     ///< number, offset, length → the bytes
-  target,   ///< file_bytes → wanted, then name; the descriptor
-  scratch,  ///< → the descriptor
+  open,     ///< number → found, then name, size_bytes, is_remote; the descriptor if the file is local
+  read,     ///< number, offset, length → the bytes; only for an open file without a descriptor
+  target,   ///< file_bytes → wanted, then name; the descriptor; once
+  scratch,  ///< → the descriptor; once
 };
 template <>
 inline constexpr unsigned kEnumSize<Request> = 4;
-inline constexpr uint64_t kMaxReadBytes = 8 << 20;
+/// The arguments of the requests, by Request. A worker chooses files by their number in the parent's list (FileList).
+using Arguments =
+    std::tuple<std::tuple<uint64_t>, std::tuple<uint64_t, uint64_t, uint64_t>, std::tuple<uint64_t>, std::tuple<>>;
+template <Request request>
+using ArgumentsOf = std::tuple_element_t<static_cast<size_t>(request), Arguments>;
+static_assert(std::tuple_size_v<Arguments> == kEnumSize<Request>);
 
-/// The resource limits of a worker. 0: no limit.
+template <typename Values>
+inline constexpr bool kAreNumbers = false;
+template <typename... Values>
+inline constexpr bool kAreNumbers<std::tuple<Values...>> = (std::is_same_v<Values, uint64_t> && ...);
+template <typename... Requests>
+constexpr bool only_numbers(const std::tuple<Requests...>*) {
+  return (kAreNumbers<Requests> && ...);
+}
+static_assert(only_numbers(static_cast<const Arguments*>(nullptr)), "a worker must not send names");
+
+inline constexpr uint64_t kMaxReadBytes = 8 << 20;
+inline constexpr uint64_t kMaxRequestBytes = 64;
+
+/// The limits of a worker.
 struct ResourceLimits {
-  uint64_t memory_bytes = 0;
-  uint64_t file_bytes = 0;  ///< the size of each file that it writes
-  uint64_t cpu_seconds = 0;
+  uint64_t memory_bytes = 0;  ///< 0: no limit
+  uint64_t file_bytes = 0;    ///< of each of its two files: the target and the scratch file. 0: limits_for() decides
+  uint64_t cpu_seconds = 0;   ///< 0: limits_for() decides
+};
+
+/// The names of the files that the requests of one side number: 0 is the entry of a model, the others are its shards.
+struct SideNames {
+  std::vector<std::string> names = {};
+  bool has_shards = false;  ///< whether an index is allowed
 };
 
 template <>
@@ -56,6 +101,14 @@ template <class Wire>
 void fields(Wire& wire, ResourceLimits& x) {
   wire(x.memory_bytes, x.file_bytes, x.cpu_seconds);
 }
+template <class Wire>
+void fields(Wire& wire, SideNames& x) {
+  wire(exact(x.names), x.has_shards);
+}
+template <class Wire>
+void fields(Wire& wire, ProgressReport& x) {
+  wire(x.phase, x.done_bytes, x.total_bytes);
+}
 
 }  // namespace depickle::sandbox
 
@@ -63,18 +116,18 @@ void fields(Wire& wire, ResourceLimits& x) {
 namespace depickle {
 template <class Wire>
 void fields(Wire& wire, Unused& x) {
-  wire(x.path, x.description, x.tensors);
+  wire(sandbox::exact(x.path), x.description, x.tensors);
 }
 template <class Wire>
 void fields(Wire& wire, Unsupported& x) {
-  wire(x.name, x.what);
+  wire(sandbox::exact(x.name), x.what);
 }
 }  // namespace depickle
 
 namespace depickle::weights {
 template <class Wire>
 void fields(Wire& wire, OpenOptions& x) {
-  wire(x.root, x.expand_limit_bytes);
+  wire(sandbox::exact(x.root), x.expand_limit_bytes);
 }
 }  // namespace depickle::weights
 
@@ -96,7 +149,7 @@ void fields(Wire& wire, Scan& x) {
 namespace depickle::convert {
 template <class Wire>
 void fields(Wire& wire, TiedNames& x) {
-  wire(x.keep, x.discard);
+  wire(sandbox::exact(x.keep), sandbox::exact(x.discard));
 }
 template <class Wire>
 void fields(Wire& wire, PlanOptions& x) {
@@ -105,11 +158,11 @@ void fields(Wire& wire, PlanOptions& x) {
 /// All members except `progress`.
 template <class Wire>
 void fields(Wire& wire, EngineOptions& x) {
-  wire(x.plan, x.open, x.checksums, x.digests, x.durable, x.threads, x.file);
+  wire(x.plan, x.open, x.checksums, x.digests, x.durable, x.threads, sandbox::exact(x.file));
 }
 template <class Wire>
 void fields(Wire& wire, Tied& x) {
-  wire(x.name, x.kept);
+  wire(sandbox::exact(x.name), sandbox::exact(x.kept));
 }
 template <class Wire>
 void fields(Wire& wire, DigestedFile& x) {
@@ -117,16 +170,17 @@ void fields(Wire& wire, DigestedFile& x) {
 }
 template <class Wire>
 void fields(Wire& wire, DigestedTensor& x) {
-  wire(x.name, x.dtype, x.shape, x.size_bytes, x.sha256);
+  wire(sandbox::exact(x.name), x.dtype, x.shape, x.size_bytes, x.sha256);
 }
+/// All members except those that the caller sets: `source`, `target` and `seconds`.
 template <class Wire>
 void fields(Wire& wire, FileReport& x) {
-  wire(x.source, x.target, x.container, x.root, x.tensors, x.identical, x.tensor_bytes, x.file_bytes, x.seconds, x.tied,
-      x.unused, x.unsupported, x.notes, x.contents, x.digested_sources, x.target_sha256);
+  wire(x.container, sandbox::exact(x.root), x.tensors, x.identical, x.tensor_bytes, x.file_bytes, x.tied, x.unused,
+      x.unsupported, x.notes, x.contents, x.digested_sources, x.target_sha256);
 }
 template <class Wire>
 void fields(Wire& wire, Difference& x) {
-  wire(x.kind, x.name, x.a, x.b, x.element);
+  wire(x.kind, sandbox::exact(x.name), x.a, x.b, x.element);
 }
 template <class Wire>
 void fields(Wire& wire, Comparison& x) {
@@ -134,14 +188,15 @@ void fields(Wire& wire, Comparison& x) {
 }
 template <class Wire>
 void fields(Wire& wire, TableSummary& x) {
-  wire(x.container, x.is_safetensors, x.root, x.tensors, x.metadata, x.unused, x.unsupported, x.notes);
+  wire(x.container, x.is_safetensors, sandbox::exact(x.root), x.tensors, sandbox::exact(x.metadata), x.unused,
+      x.unsupported, x.notes);
 }
 }  // namespace depickle::convert
 
 namespace depickle::repo {
 template <class Wire>
 void fields(Wire& wire, ModelParts& x) {
-  wire(x.entry, x.shards);
+  wire(sandbox::exact(x.entry), sandbox::exact(x.shards));
 }
 template <class Wire>
 void fields(Wire& wire, ModelPair& x) {
@@ -149,7 +204,7 @@ void fields(Wire& wire, ModelPair& x) {
 }
 template <class Wire>
 void fields(Wire& wire, TensorFinding& x) {
-  wire(x.kind, x.file, x.tensor, x.what);
+  wire(x.kind, sandbox::exact(x.file), sandbox::exact(x.tensor), x.what);
 }
 /// The members that check_model() adds to.
 template <class Wire>

@@ -1,124 +1,157 @@
 #include "depickle/sandbox/sandbox.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include <algorithm>
 #include <chrono>
-#include <cstring>
+#include <iterator>
+#include <mutex>
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
-#include "depickle/os/process.h"
 #include "depickle/sandbox/file_broker.h"
+#include "depickle/sandbox/limits.h"
+#include "depickle/sandbox/worker_process.h"
 
 namespace depickle::sandbox {
+
+// A task, and what it may use.
+struct Sandbox::Job {
+  std::string task;
+  std::vector<FileList> sides;
+  convert::MakeTarget make_target = {};
+  Progress progress = {};
+  std::string file = {};  // in progress reports
+};
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kPollMs = 100;
+// The worker closed its channel without a result.
+struct WorkerDied {};
 
-repo::OpenFile opener(const weights::Model& model) {
-  return [&model](const std::string& name) {
-    return name.empty() || !model.open_shard ? model.entry : model.open_shard(name);
-  };
+FileList list_of(std::shared_ptr<const ByteSource> file) {
+  const uint64_t size_bytes = file->size_bytes();
+  return {.files = {.names = {""}}, .size_bytes = size_bytes, .open = [file](size_t) { return file; }};
 }
 
-// Returns the error for a process that ended without a result. `status` is waitpid's.
-Error death_error(int status, const ResourceLimits& limits) {
-  if (!WIFSIGNALED(status))
-    return Error(
-        Code::io, "", fmt::format("the sandboxed process could not be started (exit status {})", WEXITSTATUS(status)));
-  const int number = WTERMSIG(status);
-  switch (number) {
-    case SIGSYS:
-      return Error(Code::unsafe, "", "the sandboxed process made a forbidden system call and was killed", {},
-          "do not load this file with any tool; nothing outside the sandbox was changed");
-    case SIGXCPU:
-      return Error(Code::limit, "",
-          fmt::format("reading the file took more processor time than allowed (limit {} s)", limits.cpu_seconds));
-    case SIGXFSZ:
-      return Error(
-          Code::limit, "", fmt::format("the result is larger than allowed (limit {})", human_bytes(limits.file_bytes)));
-    case SIGBUS:
-      return Error(Code::integrity, "", "the file was truncated while it was read", {},
-          "try again when no program writes to the file");
-    case SIGKILL:
-      return Error(Code::limit, "", "the sandboxed process was killed, probably because memory ran out", {},
-          "try again on a machine with more memory");
-    default:
-      return Error(Code::malformed, "",
-          fmt::format(
-              "the sandboxed process crashed ({}); nothing outside the sandbox was changed", ::sigabbrev_np(number)),
-          {}, "this is a bug in depickle: please report it, with the file if you can");
+FileList list_of(const weights::Model& model) {
+  FileList list = list_of(model.entry);
+  if (!model.shards.open) return list;
+  list.files.has_shards = true;
+  list.files.names.insert(list.files.names.end(), model.shards.names.begin(), model.shards.names.end());
+  list.size_bytes += model.shards.size_bytes;
+  list.open = [&model](size_t number) { return number == 0 ? model.entry : model.shards.open(number - 1); };
+  return list;
+}
+
+// Opens the files before the worker starts, because their sizes are not known otherwise.
+FileList list_of(const std::vector<std::string>& paths, const repo::OpenFile& open) {
+  std::vector<std::shared_ptr<const ByteSource>> files;
+  FileList list{.files = {.names = paths}};
+  for (const std::string& path : paths) {
+    files.push_back(open(path));
+    if (files.back()) list.size_bytes += files.back()->size_bytes();
   }
+  list.open = [files = std::move(files)](size_t number) { return files[number]; };
+  return list;
 }
+
+// Wraps `list` so that the files it opens are added to `opened`.
+class OpenedFiles {
+ public:
+  FileList record(FileList list) {
+    list.open = [this, open = std::move(list.open)](size_t number) {
+      auto file = open(number);
+      std::scoped_lock lock(mutex_);
+      if (file) files_.push_back(file);
+      return file;
+    };
+    return list;
+  }
+  // Throws if the worker reports a file that it has not opened: the path goes into the receipt.
+  void check(const std::vector<convert::DigestedFile>& reported) const {
+    for (const convert::DigestedFile& file : reported)
+      if (std::ranges::none_of(files_, [&](const auto& opened) {
+            return opened->name() == file.path.native() && opened->size_bytes() == file.size_bytes;
+          }))
+        throw Error(Code::malformed, "", "the sandboxed process reported a file that it has not opened");
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const ByteSource>> files_;
+};
 
 // Returns the encoded result if the message contains one. Throws the error that the message contains. Reports progress.
-std::optional<std::string> result_of(const std::string& payload, const Progress& progress) {
-  WireReader wire(payload);
+std::optional<std::string> result_in(const std::string& message, const Progress& progress, std::string_view file) {
+  WireReader wire(message);
   switch (wire.value<Reply>()) {
-    case Reply::result: return payload.substr(sizeof(Reply));
+    case Reply::result: return message.substr(sizeof(Reply));
     case Reply::error: throw wire.error();
     case Reply::progress: {
-      std::string phase, file;
-      Step step{};
-      wire(phase, file, step.done_bytes, step.total_bytes);
-      step.phase = phase;
-      step.file = file;
-      if (progress) progress(step);
+      const auto report = wire.last<ProgressReport>();
+      if (report.phase >= std::size(kPhases))
+        throw Error(Code::malformed, "", "the sandboxed process sent an invalid progress report");
+      if (progress)
+        progress({kPhases[report.phase], file, std::min(report.done_bytes, report.total_bytes), report.total_bytes});
     }
   }
   return std::nullopt;
 }
 
-// The worker closed its channel without a result.
-struct WorkerDied {};
-
 }  // namespace
 
-std::string Sandbox::await_result(const Channel& channel, const Progress& progress) const {
+std::string Sandbox::await_result(const Channel& channel, const Job& job) const {
   const Clock::time_point start = Clock::now();
-  Message message;
-  while (true) {
+  const auto check = [&] {
     if (options_.check_cancelled) options_.check_cancelled();
     if (options_.max_seconds > 0 && Clock::now() - start > std::chrono::duration<double>(options_.max_seconds))
       throw Error(Code::limit, "",
           fmt::format("reading the file took longer than allowed (limit {:.1f} s)", options_.max_seconds));
-    if (!channel.wait(kPollMs)) continue;
-    if (!channel.receive(message)) throw WorkerDied{};
-    if (std::optional<std::string> result = result_of(message.payload, progress)) return std::move(*result);
+  };
+  Message message;
+  while (true) {
+    switch (channel.receive(message, {.check = check})) {
+      case Received::closed: throw WorkerDied{};
+      case Received::too_large:
+        throw Error(Code::limit, "",
+            fmt::format(
+                "the result of reading the file is larger than allowed (limit {})", human_bytes(kMaxMessageBytes)));
+      case Received::message:
+        if (std::optional<std::string> result = result_in(message.payload, job.progress, job.file))
+          return std::move(*result);
+    }
   }
 }
 
-std::string Sandbox::run(const std::string& task, std::vector<repo::OpenFile> sides,
-    const convert::MakeTarget& make_target, const Progress& progress) {
-  std::vector<Channel> ours, theirs;
-  std::vector<int> descriptors{-1, -1, STDERR_FILENO};  // standard output belongs to the program
-  for (int i = 0; i < options_.channels; ++i) {
-    auto [ours_end, theirs_end] = Channel::pair();
-    descriptors.push_back(theirs_end.descriptor());
-    ours.push_back(std::move(ours_end));
-    theirs.push_back(std::move(theirs_end));
+std::string Sandbox::run(Job job) {
+  uint64_t input_bytes = 0;
+  WireWriter message;
+  std::vector<SideNames> names;
+  for (const FileList& side : job.sides) {
+    names.push_back(side.files);
+    input_bytes += side.size_bytes;
   }
-  os::Process process(options_.program, descriptors, options_.environment);
-  theirs.clear();  // else receive() would not notice that the process ended
-  const Channel channel = std::move(ours.front());
-  ours.erase(ours.begin());
-  const FileBroker broker(std::move(ours), std::move(sides), make_target);
+  const ResourceLimits limits = limits_for(options_.limits, input_bytes);
+  message(limits, names);
+  WorkerProcess process(options_);
+  FileBroker broker(process.take_request_channels(),
+      {.sides = std::move(job.sides), .make_target = job.make_target, .max_file_bytes = limits.file_bytes},
+      [&process] { process.tasks().shut_down(); });
   try {
-    WireWriter message;
-    message(options_.limits);
-    if (!channel.send(message.take() + task)) throw WorkerDied{};
-    std::string result = await_result(channel, progress);
+    if (!process.tasks().send(message.take() + job.task)) throw WorkerDied{};
+    std::string result = await_result(process.tasks(), job);
     process.kill();
+    broker.finish();
     return result;
   } catch (const WorkerDied&) {
     ++failures_;
-    process.kill();  // it may have closed the channel without ending
-    throw death_error(process.wait(), options_.limits);
+    if (const auto violation = broker.violation()) {
+      process.kill();
+      throw *violation;
+    }
+    throw process.death(limits);
   } catch (...) {
     process.kill();
     throw;
@@ -129,9 +162,16 @@ std::optional<convert::FileReport> Sandbox::convert_model(
     const weights::Model& source, const convert::MakeTarget& make_target, const convert::EngineOptions& options) {
   WireWriter task;
   task(Task::convert_model, options);
+  OpenedFiles opened;
   try {
-    const std::string result = run(task.take(), {opener(source)}, make_target, options.progress);
-    return WireReader(result).value<std::optional<convert::FileReport>>();
+    const std::string result = run({.task = task.take(),
+        .sides = {opened.record(list_of(source))},
+        .make_target = make_target,
+        .progress = options.progress,
+        .file = options.file});
+    auto report = WireReader(result).last<ResultOf<Task::convert_model>>();
+    if (report) opened.check(report->digested_sources);
+    return report;
   } catch (const Error& error) {
     throw error.in(source.entry->name());
   }
@@ -140,17 +180,20 @@ std::optional<convert::FileReport> Sandbox::convert_model(
 convert::Comparison Sandbox::compare_models(
     const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) {
   WireWriter task;
-  task(Task::compare_models, options.threads, options.file);
-  const std::string result = run(task.take(), {opener(a), opener(b)}, {}, options.progress);
-  return WireReader(result).value<convert::Comparison>();
+  task(Task::compare_models, options.threads);
+  const std::string result = run({.task = task.take(),
+      .sides = {list_of(a), list_of(b)},
+      .progress = options.progress,
+      .file = std::string(options.file)});
+  return WireReader(result).last<ResultOf<Task::compare_models>>();
 }
 
 scan::Scan Sandbox::scan_file(std::shared_ptr<const ByteSource> file) {
   WireWriter task;
   task(Task::scan_file);
   try {
-    const std::string result = run(task.take(), {[&](const std::string&) { return file; }}, {}, {});
-    return WireReader(result).value<scan::Scan>();
+    const std::string result = run({.task = task.take(), .sides = {list_of(file)}});
+    return WireReader(result).last<ResultOf<Task::scan_file>>();
   } catch (const Error& error) {
     throw error.in(file->name());
   }
@@ -160,8 +203,8 @@ convert::TableSummary Sandbox::summarize(const weights::Model& model, const weig
   WireWriter task;
   task(Task::summarize, options);
   try {
-    const std::string result = run(task.take(), {opener(model)}, {}, {});
-    return WireReader(result).value<convert::TableSummary>();
+    const std::string result = run({.task = task.take(), .sides = {list_of(model)}});
+    return WireReader(result).last<ResultOf<Task::summarize>>();
   } catch (const Error& error) {
     throw error.in(model.entry->name());
   }
@@ -173,8 +216,11 @@ void Sandbox::check_model(repo::Check& check, const repo::ModelPair& pair, const
   if (index) index_json = index->to_json();
   WireWriter task;
   task(Task::check_model, pair, index_json, options.threads);
-  const std::string result = run(task.take(), {open_before, open_after}, {}, options.progress);
-  auto found = WireReader(result).value<repo::Check>();
+  const std::string result = run({.task = task.take(),
+      .sides = {list_of(pair.pickle.shards, open_before), list_of(pair.safetensors.shards, open_after)},
+      .progress = options.progress,
+      .file = pair.safetensors.entry});
+  auto found = WireReader(result).last<ResultOf<Task::check_model>>();
   auto append = [](auto& to, auto& more) {
     to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };

@@ -1,20 +1,34 @@
 // Encodes values as bytes and decodes them, between two processes of the same program. Decoding checks every value,
-// because a worker may send anything.
+// because a worker may send anything. Texts are escaped as they are decoded, so that they are safe to print.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "depickle/base/error.h"
+#include "depickle/base/text.h"
 
 namespace depickle::sandbox {
+
+/// A member of a struct whose texts are decoded byte for byte: names from files. Who shows such a name escapes it,
+/// because a name from a file may contain anything in the first place.
+template <typename Value>
+struct Exact {
+  Value& value;
+};
+template <typename Value>
+Exact<Value> exact(Value& value) {
+  return {value};
+}
 
 /// A struct is encoded member by member. Its namespace defines, for both directions,
 /// `template <class Wire> void fields(Wire& wire, X& x) { wire(x.a, x.b); }`.
@@ -35,6 +49,10 @@ class WireWriter {
       fields(*this, const_cast<Value&>(value));  // fields() only reads it
     }
   }
+  template <typename Value>
+  void put(const Exact<Value>& exact) {
+    put(exact.value);
+  }
   void put(std::string_view text) {
     put(uint64_t{text.size()});
     out_.append(text);
@@ -49,6 +67,10 @@ class WireWriter {
   template <typename First, typename Second>
   void put(const std::pair<First, Second>& pair) {
     (*this)(pair.first, pair.second);
+  }
+  template <typename... Values>
+  void put(const std::tuple<Values...>& values) {
+    std::apply([this](const Values&... each) { (put(each), ...); }, values);
   }
   template <typename Value>
   void put(const std::vector<Value>& values) {
@@ -71,14 +93,27 @@ inline constexpr unsigned kEnumSize<Code> = 11;
 template <>
 inline constexpr unsigned kEnumSize<Reason> = kReasons;
 
+/// Who wrote the bytes. Texts of a worker are escaped, except Exact ones.
+enum class Sender { worker, parent };
+
 class WireReader {
  public:
-  explicit WireReader(std::string_view in) : in_(in) {}
+  explicit WireReader(std::string_view in, Sender sender = Sender::worker)
+      : in_(in),
+        is_exact_(sender == Sender::parent) {}
 
   /// Throws Error{malformed} if the bytes are not valid values of these types.
   template <typename... Values>
-  void operator()(Values&... values) {
+  void operator()(Values&&... values) {
     (get(values), ...);
+  }
+  /// Returns the value that ends the message. Throws Error{malformed} also if bytes follow it.
+  template <typename Value>
+  Value last() {
+    Value value{};
+    get(value);
+    if (!in_.empty()) fail();
+    return value;
   }
   template <typename Value>
   Value value() {
@@ -92,7 +127,7 @@ class WireReader {
     const int system_errno = value<int>();
     std::string rule, message, hint;
     Where where;
-    (*this)(rule, message, where.file, where.tensor, where.offset_bytes, hint);
+    (*this)(rule, message, exact(where.file), exact(where.tensor), where.offset_bytes, hint);
     return Error(code, rule, std::move(message), std::move(where), std::move(hint))
         .with_reason(reason)
         .with_errno(system_errno);
@@ -122,7 +157,21 @@ class WireReader {
       fields(*this, value);
     }
   }
-  void get(std::string& text) { text = take(value<uint64_t>()); }
+  void get(std::string& text) {
+    text = take(value<uint64_t>());
+    const bool is_ascii = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+    if (!is_exact_ && !is_ascii) text = printable(text, SIZE_MAX);  // slow: a million digests are ASCII
+  }
+  template <typename Value>
+  void get(Exact<Value>& exact) {
+    const bool was_exact = std::exchange(is_exact_, true);
+    get(exact.value);
+    is_exact_ = was_exact;
+  }
+  template <typename... Values>
+  void get(std::tuple<Values...>& values) {
+    std::apply([this](Values&... each) { (get(each), ...); }, values);
+  }
   void get(std::filesystem::path& path) { path = std::string(take(value<uint64_t>())); }
   template <typename Value>
   void get(std::optional<Value>& out) {
@@ -146,6 +195,7 @@ class WireReader {
   }
 
   std::string_view in_;
+  bool is_exact_;
 };
 
 }  // namespace depickle::sandbox

@@ -1,6 +1,7 @@
 // Opens files, folders and indexes: decides by content and builds the table.
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <set>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "depickle/formats/torch/table.h"
 #include "depickle/os/mapped_file.h"
 #include "depickle/weights/builder.h"
+#include "depickle/weights/shard_files.h"
 
 namespace depickle::weights {
 namespace {
@@ -93,19 +95,38 @@ fs::path model_in(const fs::path& folder) {
       Where::in(folder), "name one file, or the index of a sharded model");
 }
 
+Error missing_shard(const std::string& name, const std::string& index_name) {
+  if (!detect::is_weights_name(name))
+    return Error(Code::unsupported, "",
+        fmt::format("names the shard {}, which does not have a weights file extension", quoted(name)),
+        Where::in(index_name));
+  return Error(Code::not_found, "", fmt::format("names the shard {}, which does not exist", quoted(name)),
+      Where::in(index_name), "download all shards of the model")
+      .with_errno(ENOENT);
+}
+
 }  // namespace
 
 Model find_model(const fs::path& path) {
   std::error_code ignored;
   if (fs::is_directory(path, ignored)) return find_model(model_in(path));
-  return {os::MappedFile::open(path), [folder = path.parent_path()](const std::string& shard_name) {
-            return os::MappedFile::open(folder / shard_name);
-          }};
+  Model model{.entry = os::MappedFile::open(path)};
+  std::array<std::byte, detect::kHeadBytes> head;
+  const MutableBytes read = MutableBytes(head).first(std::min<uint64_t>(model.entry->size_bytes(), head.size()));
+  model.entry->read(0, read);
+  if (detect::file_kind(read) == FileKind::json_object) model.shards = list_shard_files(path.parent_path());
+  return model;
 }
 
 Weights open(const Model& model, const OpenOptions& options) {
-  if (!model.open_shard || detect::file_kind(*model.entry) != FileKind::json_object) return open(model.entry, options);
-  return open_sharded(safetensors::Index::read(*model.entry), model.entry->name(), model.open_shard, options);
+  const ShardFiles& shards = model.shards;
+  if (!shards.open || detect::file_kind(*model.entry) != FileKind::json_object) return open(model.entry, options);
+  auto open_shard = [&](const std::string& name) {
+    const auto found = std::ranges::lower_bound(shards.names, name);
+    if (found == shards.names.end() || *found != name) throw missing_shard(name, model.entry->name());
+    return shards.open(static_cast<size_t>(found - shards.names.begin()));
+  };
+  return open_sharded(safetensors::Index::read(*model.entry), model.entry->name(), open_shard, options);
 }
 
 Weights open(const fs::path& path, const OpenOptions& options) { return open(find_model(path), options); }

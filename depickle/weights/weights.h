@@ -94,18 +94,24 @@ class Weights {
   std::vector<std::string> notes_;
 };
 
-/// Opens a shard by its name in the index. May throw what opening a file throws.
-using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
+/// The files that an index may name as shards: a closed list, made before the index is parsed. A parser that was taken
+/// over cannot extend it.
+struct ShardFiles {
+  std::vector<std::string> names = {};  ///< sorted; relative to the folder of the index, with `/`
+  uint64_t size_bytes = 0;              ///< of all files whose size is known
+  /// Opens the file `names[number]`. May throw what opening a file throws.
+  std::function<std::shared_ptr<const ByteSource>(size_t number)> open = {};
+};
 
 /// A model by the file that a reader opens first: a file with tensors, or an index of shards. The content decides
 /// which.
 struct Model {
   std::shared_ptr<const ByteSource> entry;
-  OpenShard open_shard = {};  ///< empty if an index is not allowed: it is then a file of an unsupported kind
+  ShardFiles shards = {};  ///< without `open` if an index is not allowed: it is then a file of an unsupported kind
 };
 
-/// Returns the model at a path: a file, an `*.index.json`, or the only model of a folder. Throws Error{not_found, io,
-/// unsupported}.
+/// Returns the model at a path: a file, an `*.index.json`, or the only model of a folder. If it is an index, lists the
+/// weights files of its folder as possible shards. Throws Error{not_found, io, unsupported}.
 Model find_model(const std::filesystem::path& path);
 
 /// Opens a model. Its content decides how, never its name. Throws Error{malformed, truncated, unsupported, limit} with
@@ -115,6 +121,9 @@ Weights open(const Model& model, const OpenOptions& options = {});
 Weights open(const std::filesystem::path& path, const OpenOptions& options = {});
 /// Opens one file that contains tensors, on disk, in memory or on the Hub. An index is Error{unsupported}.
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options = {});
+/// Opens a shard by its name in the index. May throw what opening a file throws.
+using OpenShard = std::function<std::shared_ptr<const ByteSource>(const std::string& shard_name)>;
+
 /// Opens a sharded model. Calls `open_shard` once for each shard, in the order of the index. `index_name` is the name
 /// of the index in errors.
 Weights open_sharded(const safetensors::Index& index, const std::string& index_name, const OpenShard& open_shard,

@@ -1,4 +1,6 @@
 // Inspections: the tensor tables of a model, read without downloading the files.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
@@ -16,13 +18,16 @@ constexpr std::string_view kModelIndex = "model_index.json";
 
 class Inspection {
  public:
-  Inspection(const Work& work, const hub::Client& client, std::string commit)
+  /// `files` are all files of the repository at `commit`.
+  Inspection(const Work& work, const hub::Client& client, std::string commit, const std::vector<std::string>& files)
       : work_(work),
         client_(client),
-        commit_(std::move(commit)) {}
+        commit_(std::move(commit)),
+        all_files_(files) {}
 
   /// Returns the file that the address names, or the files of the model that a library would load.
-  std::vector<std::string> entries(const std::vector<std::string>& files) const {
+  std::vector<std::string> entries() const {
+    const std::vector<std::string>& files = all_files_;
     if (!work_.request.path.empty()) return {work_.request.path};
     std::optional<std::string> model_index;
     if (std::ranges::find(files, kModelIndex) != files.end())
@@ -35,10 +40,8 @@ class Inspection {
   void summarize(const std::string& path) {
     work_.check();
     sources_.clear();
-    const std::string folder = path.substr(0, path.rfind('/') + 1);
-    weights::Model model{.entry = open(path), .open_shard = {}};
-    if (detect::is_index_name(path))
-      model.open_shard = [this, folder](const std::string& shard) { return open(folder + shard); };
+    weights::Model model{.entry = open(path)};
+    if (detect::is_index_name(path)) model.shards = shards_in(path.substr(0, path.rfind('/') + 1));
     const convert::TableSummary summary = work_.engine.summarize(model, {});
     append_rows(result_.tensors, summary.tensors, path, "");
     uint64_t tensor_bytes = 0, file_bytes = 0;
@@ -91,6 +94,16 @@ class Inspection {
     to.insert(to.end(), more.begin(), more.end());
   }
 
+  /// Returns the weights files below the folder, which an index may name.
+  weights::ShardFiles shards_in(const std::string& folder) {
+    weights::ShardFiles shards;
+    for (const std::string& file : all_files_)
+      if (file.starts_with(folder) && detect::is_weights_name(file)) shards.names.push_back(file.substr(folder.size()));
+    std::ranges::sort(shards.names);
+    shards.open = [this, folder, names = shards.names](size_t number) { return open(folder + names.at(number)); };
+    return shards;
+  }
+
   std::shared_ptr<const ByteSource> open(const std::string& path) {
     sources_.push_back(repo::open_source(client_, work_.repo(), commit_, path));
     return sources_.back();
@@ -108,6 +121,7 @@ class Inspection {
   const Work& work_;
   const hub::Client& client_;
   const std::string commit_;
+  const std::vector<std::string>& all_files_;
   std::vector<std::shared_ptr<const ByteSource>> sources_;  // of the current model
   JobResult result_;
   std::string files_text_;
@@ -124,9 +138,9 @@ class Inspection {
 JobResult inspect(const Work& work) {
   const hub::Client client = work.reader();
   const hub::RepoInfo info = client.info(work.repo(), work.request.revision);
-  Inspection inspection(work, client, info.commit);
+  Inspection inspection(work, client, info.commit, info.files);
   work.enter("read");
-  for (const std::string& path : inspection.entries(info.files)) inspection.summarize(path);
+  for (const std::string& path : inspection.entries()) inspection.summarize(path);
   return inspection.finish();
 }
 

@@ -4,6 +4,7 @@
 
 #include "depickle/sandbox/messages.h"
 #include "tests/error_of.h"
+#include "tests/sandbox/forge.h"
 
 namespace depickle::sandbox {
 namespace {
@@ -15,15 +16,12 @@ std::string encoded(const auto& value) {
 }
 
 convert::FileReport report() {
-  return {.source = "model.bin",
-      .target = "model.safetensors",
-      .container = "torch zip",
+  return {.container = "torch zip",
       .root = "state_dict",
       .tensors = 2,
       .identical = 2,
       .tensor_bytes = 24,
       .file_bytes = 136,
-      .seconds = 0.5,
       .tied = {{"a", "b"}},
       .unused = {{"epoch", "int 3", 0}},
       .unsupported = {{"q", "complex128"}},
@@ -49,8 +47,6 @@ TEST(Wire, DecodesWhatWasEncoded) {
   EXPECT_EQ(encoded(read), bytes);
   EXPECT_EQ(read->contents[0].dtype, Dtype::BF16);
   EXPECT_EQ(read->contents[0].shape, (std::vector<uint64_t>{2, 3}));
-  EXPECT_EQ(read->target, "model.safetensors");
-  EXPECT_EQ(read->seconds, 0.5);
   EXPECT_EQ(read->notes.size(), 2);
 }
 
@@ -95,6 +91,44 @@ TEST(Wire, EveryFlippedBitIsDecodedOrRefused) {
         EXPECT_EQ(error.code(), Code::malformed);
       }
     }
+}
+
+template <Task task>
+void expect_safe_texts() {
+  ResultOf<task> forged{};
+  forge::Forger forger;
+  forger(forged);
+  const std::string bytes = encoded(forged);
+  auto decoded = WireReader(bytes).last<ResultOf<task>>();
+  forge::TextCollector collector;
+  collector(decoded);
+  EXPECT_FALSE(collector.texts.empty());
+  for (const std::string& text : collector.texts) EXPECT_EQ(text, printable(text, SIZE_MAX));
+  // A number anywhere may be an absurd count.
+  for (size_t at = 0; at + 8 <= bytes.size(); ++at) {
+    std::string changed = bytes;
+    changed.replace(at, 8, 8, '\xff');
+    const Error error = error_of([&] { WireReader(changed).last<ResultOf<task>>(); });
+    if (error.rule() != "accepted") {
+      EXPECT_EQ(error.code(), Code::malformed) << at;
+    }
+  }
+}
+
+TEST(Wire, TextsOfForgedResultsAreSafeToPrint) {
+  [&]<size_t... task>(std::index_sequence<task...>) { (expect_safe_texts<static_cast<Task>(task)>(), ...); }(
+      std::make_index_sequence<kEnumSize<Task>>{});
+}
+
+TEST(Wire, AnEscapedTextIsDecodedUnchanged) {
+  const std::string text = printable(forge::kHostileText);
+  const std::string bytes = encoded(text);
+  EXPECT_EQ(WireReader(bytes).last<std::string>(), text);
+}
+
+TEST(Wire, ATrailingByteIsAnError) {
+  const std::string bytes = encoded(report()) + '\0';
+  EXPECT_EQ(error_of([&] { WireReader(bytes).last<convert::FileReport>(); }).code(), Code::malformed);
 }
 
 TEST(Wire, ATooLargeCountAllocatesNoMemory) {

@@ -69,8 +69,8 @@ TEST(Open, MergesAMillionMetadataKeysInLinearTime) {
     std::string header =
         R"({"__metadata__":{)" + metadata + R"(},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
     Folder folder;
-    folder.write("shard", made::raw<uint64_t>(header.size()) + header + kTwo);
-    EXPECT_EQ(open(folder.write("index", index({{"a", "shard"}}))).metadata().size(), size);
+    folder.write("a.safetensors", made::raw<uint64_t>(header.size()) + header + kTwo);
+    EXPECT_EQ(open(folder.write("index", index({{"a", "a.safetensors"}}))).metadata().size(), size);
   });
 }
 
@@ -137,12 +137,12 @@ TEST(OpenFolder, TakesTheOnlyWeightsFile) {
 
 TEST(OpenSharded, IsSafetensorsOnlyIfAllShardsAre) {
   Folder folder;
-  folder.write("1", torch_file("a"));
-  folder.write("2", safetensors_file("b"));
-  folder.write("3", safetensors_file("c"));
+  folder.write("1.bin", torch_file("a"));
+  folder.write("2.bin", safetensors_file("b"));
+  folder.write("3.bin", safetensors_file("c"));
   const auto kind_of = [&](const std::string& entries) { return open(folder.write("x.index.json", entries)).kind(); };
-  EXPECT_EQ(kind_of(index({{"a", "1"}, {"b", "2"}})), detect::FileKind::zip);
-  EXPECT_EQ(kind_of(index({{"b", "2"}, {"c", "3"}})), detect::FileKind::safetensors);
+  EXPECT_EQ(kind_of(index({{"a", "1.bin"}, {"b", "2.bin"}})), detect::FileKind::zip);
+  EXPECT_EQ(kind_of(index({{"b", "2.bin"}, {"c", "3.bin"}})), detect::FileKind::safetensors);
 }
 
 TEST(OpenSharded, JoinsShardsOfEitherKind) {
@@ -178,18 +178,68 @@ TEST(OpenSharded, WT04_two_shards_with_the_same_tensor) {
 TEST(OpenSharded, NamesTheShardThatIsMissingOrNotAModel) {
   Folder folder;
   EXPECT_THAT(refusal([&] { open(folder.write("i", index({{"a", "1.bin"}}))); }),
-      HasSubstr("1.bin: cannot open: No such file"));
+      HasSubstr("i: names the shard \"1.bin\", which does not exist"));
   folder.write("1.bin", "version https://git-lfs.github.com/spec/v1\n");
   EXPECT_THAT(refusal([&] { open(folder / "i"); }), HasSubstr("1.bin: not a model file: a git-LFS pointer"));
 }
 
 TEST(OpenSharded, RefusesAnIndexThatNamesItself) {
   Folder folder;
-  EXPECT_THAT(
-      refusal([&] { open(folder.write("i", index({{"a", "i"}}))); }), HasSubstr("not a model file: a JSON file"));
-  std::filesystem::create_directory(folder / "sub");
-  EXPECT_THAT(
-      refusal([&] { open(folder.write("j", index({{"a", "sub"}}))); }), HasSubstr("sub: is a folder, not a file"));
+  EXPECT_THAT(refusal([&] { open(folder.write("i.bin", index({{"a", "i.bin"}}))); }),
+      HasSubstr("not a model file: a JSON file"));
+  std::filesystem::create_directory(folder / "sub.bin");
+  EXPECT_THAT(refusal([&] { open(folder.write("j", index({{"a", "sub.bin"}}))); }),
+      HasSubstr("sub.bin: is a folder, not a file"));
+}
+
+TEST(OpenSharded, OpensShardsInSubfoldersButNotInHiddenFolders) {
+  Folder folder;
+  folder.write("sub/1.bin", torch_file("a"));
+  folder.write(".hidden/1.bin", torch_file("a"));
+  EXPECT_EQ(opened(folder.write("i", index({{"a", "sub/1.bin"}}))), "torch zip, sharded: a");
+  EXPECT_THAT(refusal([&] { open(folder.write("j", index({{"a", ".hidden/1.bin"}}))); }), HasSubstr("does not exist"));
+}
+
+TEST(OpenSharded, OpensOnlyFilesWithTheNameOfAWeightsFile) {
+  Folder folder;
+  folder.write("id_rsa", torch_file("a"));
+  const Error error = error_of([&] { open(folder.write("i", index({{"a", "id_rsa"}}))); });
+  EXPECT_EQ(error.code(), Code::unsupported);
+  EXPECT_THAT(error.what(), HasSubstr("i: names the shard \"id_rsa\", which does not have a weights file extension"));
+}
+
+TEST(OpenSharded, FollowsLinksOnlyBelowTheFolderAndToTheBlobsOfTheHubCache) {
+  Folder folder;
+  namespace fs = std::filesystem;
+  const auto in_cache = [&](const std::string& path) { return folder / "models--org--name" / path; };
+  put(in_cache("blobs/abc"), torch_file("a"));
+  put(in_cache("snapshots/c0ffee/unet/i.json"), index({{"a", "1.bin"}}));
+  fs::create_symlink("../../../blobs/abc", in_cache("snapshots/c0ffee/unet/1.bin"));
+  EXPECT_EQ(opened(in_cache("snapshots/c0ffee/unet/i.json")), "torch zip, sharded: a");
+
+  put(folder / "m/real/1.bin", torch_file("a"));
+  put(folder / "m/i", index({{"a", "below.bin"}}));
+  fs::create_symlink("real/1.bin", folder / "m/below.bin");
+  EXPECT_EQ(opened(folder / "m/i"), "torch zip, sharded: a");
+
+  folder.write("private.bin", torch_file("a"));
+  fs::create_symlink(folder / "private.bin", folder / "m/outside.bin");
+  put(folder / "m/j", index({{"a", "outside.bin"}}));
+  const Error error = error_of([&] { open(folder / "m/j"); });
+  EXPECT_EQ(error.code(), Code::unsafe);
+  EXPECT_THAT(error.what(), HasSubstr("outside.bin: is a link to a file outside of the model's folder"));
+}
+
+TEST(OpenSharded, OpensTheFileThatWasListed) {
+  Folder folder;
+  folder.write("1.bin", torch_file("a"));
+  folder.write("2.bin", torch_file("a"));
+  const Model model = find_model(folder.write("i", index({{"a", "1.bin"}})));
+  std::filesystem::rename(folder / "2.bin", folder / "1.bin");
+  EXPECT_THAT(refusal([&] { open(model); }), HasSubstr("1.bin: the file was replaced after the folder was listed"));
+  std::filesystem::remove(folder / "1.bin");
+  std::filesystem::create_symlink("/etc/hostname", folder / "1.bin");
+  EXPECT_EQ(error_of([&] { open(model); }).code(), Code::io) << "a link is not followed when the file is opened";
 }
 
 TEST(Scan, ReadsTheHeaderOfASafetensorsFile) {

@@ -143,10 +143,15 @@ def receipt(files, quick):
 
 
 def start_up(files, quick):
+    path = files["tiny.bin"]
     return Case(
-        "start-up", "start of the program", [], 16 << 20,
-        [Program("depickle version", PROGRAM, "version", times=10), Program("true", "true", times=10)],
-        [Goal("below", 10, "depickle version")])
+        "start-up", "start of the program", [path], 16 << 20,
+        [
+            Program("depickle version", PROGRAM, "version", times=10),
+            Program("depickle inspect", PROGRAM, "inspect", path, times=10),
+            Program("true", "true", times=10),
+        ],
+        [Goal("below", 4, "depickle version"), Goal("below", 12, "depickle inspect")])
 
 
 def hub_download(files, quick):

@@ -75,7 +75,12 @@ def make_random(path, quick):
             file.write(generator.bytes(1 << 20))
 
 
+def make_tiny(path, quick):
+    torch.save({"w": torch.ones(2, 3)}, path)
+
+
 MAKERS = {
+    "tiny.bin": make_tiny,
     "gpt2.bin": make_gpt2,
     "gpt2.safetensors": make_gpt2,
     "many.bin": make_many,

@@ -57,8 +57,9 @@ THIRD_PARTY = (
     "nanobind/",
 )
 
-# Headers that own a library's handles. Only .cpp files and internal headers include them.
+# Headers that own a library's handles or functions. Only .cpp files and internal headers include them.
 OWNERS = {
+    "depickle/hub/curl_library.h": "curl/",
     "server/hub/git/repository.h": "git2.h",
     "server/http/state.h": "boost/asio/",
     "server/http/workers.h": "boost/asio/",

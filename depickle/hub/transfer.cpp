@@ -7,10 +7,10 @@
 #include <cerrno>
 #include <exception>
 
-#include <curl/curl.h>
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/hub/curl_library.h"
 #include "depickle/hub/url.h"
 
 namespace depickle::hub {
@@ -160,11 +160,6 @@ class StallTimer {
   Clock::time_point since_ = Clock::now();
 };
 
-void global_init() {
-  static const CURLcode once = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (once != CURLE_OK) throw std::bad_alloc();
-}
-
 }  // namespace
 
 std::string_view Response::header(std::string_view name) const noexcept {
@@ -176,8 +171,8 @@ std::string_view Response::header(std::string_view name) const noexcept {
 
 // A libcurl handle and its open connection.
 struct Transfers::Connection {
-  CURL* easy = curl_easy_init();
-  CURLM* multi = curl_multi_init();
+  CURL* easy = curl().easy_init();
+  CURLM* multi = curl().multi_init();
   std::string origin;
 
   Connection() {
@@ -191,7 +186,7 @@ struct Transfers::Connection {
 
   template <typename Value>
   void set(CURLoption option, Value value) {
-    curl_easy_setopt(easy, option, value);
+    curl().easy_setopt(easy, option, value);
   }
   void set_settings(const Settings& settings);
   void set_request(const HttpRequest& request, Exchange& exchange);
@@ -199,8 +194,8 @@ struct Transfers::Connection {
 
  private:
   void cleanup() {
-    curl_easy_cleanup(easy);
-    curl_multi_cleanup(multi);
+    curl().easy_cleanup(easy);
+    curl().multi_cleanup(multi);
   }
 };
 
@@ -242,27 +237,27 @@ void Transfers::Connection::set_request(const HttpRequest& request, Exchange& ex
 // curl_easy_perform() would call `check_cancelled` only once per second.
 CURLcode Transfers::Connection::perform(Exchange& exchange, const Settings& settings) {
   const SigpipeBlocker sigpipe_blocker;
-  curl_multi_add_handle(multi, easy);
+  curl().multi_add_handle(multi, easy);
   struct Remove {
     Connection& connection;
-    ~Remove() { curl_multi_remove_handle(connection.multi, connection.easy); }
+    ~Remove() { curl().multi_remove_handle(connection.multi, connection.easy); }
   } remove{*this};
   StallTimer timer(settings, exchange.request);
   const uint64_t to_send = exchange.request.file ? exchange.request.file->length : 0;
   for (int running = 1; running > 0;) {
-    if (curl_multi_perform(multi, &running) != CURLM_OK) return CURLE_OUT_OF_MEMORY;
+    if (curl().multi_perform(multi, &running) != CURLM_OK) return CURLE_OUT_OF_MEMORY;
     if (running == 0) break;
     if (settings.check_cancelled) settings.check_cancelled();
     const bool is_waiting = exchange.response.status == 0 && exchange.sent_bytes >= to_send;
     if (timer.is_stalled(exchange.moved_bytes, is_waiting)) return CURLE_OPERATION_TIMEDOUT;
-    curl_multi_poll(multi, nullptr, 0, kPollMs, nullptr);
+    curl().multi_poll(multi, nullptr, 0, kPollMs, nullptr);
   }
   int queued = 0;
-  const CURLMsg* message = curl_multi_info_read(multi, &queued);
+  const CURLMsg* message = curl().multi_info_read(multi, &queued);
   return message ? message->data.result : CURLE_OUT_OF_MEMORY;
 }
 
-Transfers::Transfers(const Settings& settings) : settings_(settings) { global_init(); }
+Transfers::Transfers(const Settings& settings) : settings_(settings) {}
 Transfers::~Transfers() = default;
 
 std::unique_ptr<Transfers::Connection> Transfers::take(const std::string& origin) {
@@ -286,16 +281,16 @@ void Transfers::give_back(std::unique_ptr<Connection> connection) {
 
 Response Transfers::run(const HttpRequest& request, const OnBody& on_body) {
   std::unique_ptr<Connection> connection = take(origin_of(request.url).value_or(""));
-  curl_easy_reset(connection->easy);
+  curl().easy_reset(connection->easy);
   Exchange exchange{request, on_body};
   exchange.response.url = request.url;
   std::array<char, CURL_ERROR_SIZE> reason{};
   connection->set(CURLOPT_ERRORBUFFER, reason.data());
   connection->set_settings(settings_);
   connection->set_request(request, exchange);
-  std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)> headers(nullptr, curl_slist_free_all);
+  std::unique_ptr<curl_slist, decltype(&::curl_slist_free_all)> headers(nullptr, curl().slist_free_all);
   auto add_header = [&](const char* text) {
-    curl_slist* longer = curl_slist_append(headers.get(), text);
+    curl_slist* longer = curl().slist_append(headers.get(), text);
     if (!longer) throw std::bad_alloc();
     (void)headers.release();
     headers.reset(longer);
@@ -310,12 +305,12 @@ Response Transfers::run(const HttpRequest& request, const OnBody& on_body) {
   const bool is_complete = result == CURLE_OK && exchange.has_head;
   if (!is_complete && !exchange.is_truncated) {
     double connected_seconds = 0;
-    curl_easy_getinfo(connection->easy, CURLINFO_PRETRANSFER_TIME, &connected_seconds);
+    curl().easy_getinfo(connection->easy, CURLINFO_PRETRANSFER_TIME, &connected_seconds);
     const std::string why = result == CURLE_OPERATION_TIMEDOUT && !reason[0] ? "the server stopped responding"
                             : exchange.header_bytes > kMaxHeaderBytes        ? "the headers are too long"
                             : reason[0]                                      ? printable(reason.data())
                             : result == CURLE_OK                             ? "the response is truncated"
-                                                                             : curl_easy_strerror(result);
+                                                                             : curl().easy_strerror(result);
     throw ConnectionError(Error(Code::network, "", fmt::format("the connection failed: {}", why),
                               Where::in(without_query(request.url)), "try again later"),
         connected_seconds == 0);

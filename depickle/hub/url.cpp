@@ -4,24 +4,25 @@
 #include <charconv>
 #include <memory>
 
-#include <curl/curl.h>
+#include "depickle/base/text.h"
+#include "depickle/hub/curl_library.h"
 
 namespace depickle::hub {
 namespace {
 
-using Parsed = std::unique_ptr<CURLU, decltype(&curl_url_cleanup)>;
+using Parsed = std::unique_ptr<CURLU, decltype(&::curl_url_cleanup)>;
 
 Parsed parse(const std::string& url) {
-  Parsed parsed(curl_url(), curl_url_cleanup);
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) parsed.reset();
+  Parsed parsed(curl().url(), curl().url_cleanup);
+  if (curl().url_set(parsed.get(), CURLUPART_URL, url.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) parsed.reset();
   return parsed;
 }
 
 std::string part(CURLU* url, CURLUPart which, unsigned flags = 0) {
   char* text = nullptr;
-  if (curl_url_get(url, which, &text, flags) != CURLUE_OK) return {};
+  if (curl().url_get(url, which, &text, flags) != CURLUE_OK) return {};
   std::string out(text);
-  curl_free(text);
+  curl().free(text);
   return out;
 }
 
@@ -42,9 +43,9 @@ std::optional<std::string> origin_of(const std::string& url) {
 std::optional<std::string> join_url(const std::string& base, const std::string& location) {
   const Parsed parsed = parse(base);
   if (!parsed || location.empty()) return {};
-  if (curl_url_set(parsed.get(), CURLUPART_URL, location.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) return {};
+  if (curl().url_set(parsed.get(), CURLUPART_URL, location.c_str(), CURLU_DISALLOW_USER) != CURLUE_OK) return {};
   if (!is_web(parsed.get())) return {};
-  curl_url_set(parsed.get(), CURLUPART_FRAGMENT, nullptr, 0);
+  curl().url_set(parsed.get(), CURLUPART_FRAGMENT, nullptr, 0);
   return part(parsed.get(), CURLUPART_URL);
 }
 

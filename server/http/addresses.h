@@ -3,9 +3,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 namespace depickle::server::http {
 
@@ -43,7 +43,7 @@ class Addresses {
   double tokens_at(const Entry& entry, Clock::time_point now) const;
 
   AddressLimits limits_;
-  std::unordered_map<std::string, Entry> entries_;
+  std::map<std::string, Entry, std::less<>> entries_;
 };
 
 }  // namespace depickle::server::http

@@ -1,8 +1,8 @@
 // The stack machine of pickle, over symbols. Private to the module; its interface is parse.h.
 #pragma once
 
+#include <map>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "depickle/formats/pickle/parse.h"
@@ -99,8 +99,8 @@ class Machine {
   Graph graph_;
   std::vector<Handle> stack_;
   std::vector<size_t> marks_;
-  std::vector<Handle> memo_;                          ///< by index; kNothing if unset
-  std::unordered_map<uint64_t, Handle> sparse_memo_;  ///< entries with large indices
+  std::vector<Handle> memo_;                ///< by index; kNothing if unset
+  std::map<uint64_t, Handle> sparse_memo_;  ///< entries with large indices; not hashed: a file chooses the indices
   uint64_t memo_entries_ = 0;
   std::vector<Handle> recent_integers_;  ///< by the low bits of the value; dimensions repeat
   uint64_t opcode_offset_ = 0;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "printed.h"
+#include "tests/scaling.h"
 
 namespace depickle::pickle {
 namespace {
@@ -80,6 +81,18 @@ TEST(Limits, DoublingBySharedHandlesIsCheap) {
   Pickle parsed = parse(bytes(by_memo));
   EXPECT_LT(parsed.graph.nodes(), 400u);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+}
+
+// 42,043 is a prime that a hash table of this size could have as its number of buckets: all indices would share one.
+TEST(Limits, ChosenMemoIndicesAreAsFastAsOthers) {
+  auto raw = [](uint32_t index) { return std::string(reinterpret_cast<const char*>(&index), sizeof index); };
+  auto seconds = [&](uint32_t stride) {
+    std::string stream = "N";
+    for (uint32_t i = 1; i <= 42'000; ++i) stream += "r" + raw(i * stride);
+    stream += times(20'000, "j" + raw(stride) + "0") + ".";
+    return cpu_seconds([&] { parse(bytes(stream)); });
+  };
+  EXPECT_LT(seconds(42'043), 5 * std::max(seconds(42'041), 0.05));
 }
 
 TEST(Limits, DeepNestingNeedsNoCallStack) {

@@ -31,6 +31,7 @@ constexpr uint64_t kMaxSearchedRecords = 100'000, kMaxInflatedBytes = 64 << 20;
 // Records may overlap: n bytes can contain n * n bytes of pickles, and thousands of times as many if they are deflated.
 // The budget of a scan is this plus kFileSizeFactor times the size of the file.
 constexpr uint64_t kMaxAuditedBytes = 32 << 20, kMaxInflatedSumBytes = 256 << 20, kFileSizeFactor = 8;
+constexpr const char* kUnpackHint = "unpack the archive and scan its files";
 constexpr std::string_view kLocalSignature("PK\x03\x04", 4);
 
 class Scanner {
@@ -154,7 +155,10 @@ class Scanner {
     if (is_array) scan_npy(content.bytes(), label);
     if (may_be_pickle) audit_stream(scan_, content.bytes(), label, Certainty::heuristic);
     // Also after the audit: the first byte of an archive is an opcode.
-    if (is_archive && nesting < kMaxNesting)
+    if (is_archive && nesting == kMaxNesting)
+      throw Error(Code::limit, "TZ04", fmt::format("an archive inside {} others is not scanned", kMaxNesting + 1), {},
+          kUnpackHint);
+    if (is_archive)
       scan_archive(std::make_shared<MemorySource>(label, content.bytes(), content.source), label + " / ", nesting + 1);
     return is_array;
   }
@@ -167,7 +171,7 @@ class Scanner {
         throw Error(Code::limit, "TZ04",
             fmt::format("inflating {} bytes is too much for a file of {} bytes", grouped(record.size_bytes),
                 grouped(source_->size_bytes())),
-            {}, "no known writer creates such a file; do not load it");
+            {}, kUnpackHint);
     }
     return archive.content(record);
   }
@@ -211,8 +215,8 @@ class Scanner {
                data = at + 30 + name_bytes + extra_bytes;
       if (data > all.size()) continue;
       if (searched > kMaxSearchedRecords || over_budget()) {
-        return keep_first(Error(Code::limit, "TZ04", "too many overlapping records to scan all of them", {},
-            "no known writer creates such a file; do not load it"));
+        return keep_first(
+            Error(Code::limit, "TZ04", "too many overlapping records to scan all of them", {}, kUnpackHint));
       }
       std::string label =
           fmt::format("{}{} (found at byte {})", outer, printable(file.substr(at + 30, name_bytes), 120), at);
@@ -235,6 +239,11 @@ class Scanner {
   void scan_tar() {
     // From memory, torch reads the file as a pickle, whose first opcodes are the name of the first member.
     audit_stream(scan_, start(), "", Certainty::heuristic);
+    // torch.load extracts the member "storages". However a dialect spells names, it contains this one.
+    if (!source_->is_remote() && text(start()).find("storages") == std::string_view::npos)
+      throw Error(Code::unsupported, "TA01", "a tar archive without \"storages\": not a torch checkpoint", {},
+          "if it contains one, extract it first")
+          .with_reason(Reason::unknown_format);
     torch::read_tar(source_, [&](Bytes pickle, uint64_t offset) {
       audit_stream(scan_, pickle, fmt::format("pickle at byte {}", offset), Certainty::certain);
     });

@@ -1,8 +1,10 @@
 """scan finds every way to name or call something, with its offset."""
+import gzip
 import io
 import os
 import pathlib
 import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -255,6 +257,27 @@ def test_a_folder_with_hostile_arrays(tmp_path):
     verdicts = {pathlib.Path(file["file"]).name: file["verdict"] for file in files}
     assert verdicts == {"good.pt": "tensors-only", "good.npy": "tensors-only", "evil.npy": "has-code",
                         "evil.npz": "has-code", "renamed.dat": "has-code"}
+
+
+def test_a_folder_scan_finds_every_file_that_a_loader_opens(tmp_path):
+    """By content where a name says nothing; texts, tables and other archives are not in the report."""
+    torch.save({"w": torch.ones(2)}, tmp_path / "good.pt")
+    (tmp_path / "README.md").write_text("(a text that begins with an opcode)\n")
+    (tmp_path / "merges.txt").write_text("I1 S\n] x\n")
+    with tarfile.open(tmp_path / "data.tar", "w") as archive:
+        archive.add(tmp_path / "README.md", "README.md")
+    assert {pathlib.Path(file["file"]).name for file in run("scan", tmp_path, "--json").json["files"]} == {"good.pt"}
+    (tmp_path / "protocol0").write_bytes(b"cposix\nsystem\n(S'id'\ntR.")
+    (tmp_path / "array.joblib").write_bytes(stream(SYSTEM))
+    (tmp_path / "compressed.joblib.gz").write_bytes(gzip.compress(stream(SYSTEM)))
+    (tmp_path / "evil").write_bytes(stream(SYSTEM))
+    with tarfile.open(tmp_path / "model.tar", "w") as archive:
+        archive.add(tmp_path / "README.md", "sys_info")
+        archive.add(tmp_path / "evil", "storages")
+    files = run("scan", tmp_path, "--json").json["files"]
+    assert {pathlib.Path(file["file"]).name: file["verdict"] for file in files} == {
+        "good.pt": "tensors-only", "protocol0": "has-code", "array.joblib": "has-code", "evil": "has-code",
+        "compressed.joblib.gz": "unreadable", "model.tar": "unreadable"}
 
 
 def test_a_folder_with_unreadable_entries_is_scanned_to_the_end(tmp_path):

@@ -65,14 +65,56 @@ TEST(Readers, AWrongFrameDoesNotHideWhatFollows) {
   EXPECT_EQ(judged("\x80\4\x95" + raw<uint64_t>(20) + "\x95" + raw<uint64_t>(1) + kSystem + "."), kFound);
 }
 
-TEST(Readers, ATarWithoutMagicIsATarForTorch) {
-  std::string block(512, '\0');
-  block.replace(0, 4, "\x80\2N.").replace(124, 11, "00000000000").replace(148, 8, "        ");
+// A tar header of the v7 dialect, which has no magic, and the padded content.
+std::string tar_member(const std::string& name, const std::string& content, char type = '0') {
+  std::string block(512, '\0'), digits(16, '\0');
+  std::snprintf(digits.data(), digits.size(), "%011o", static_cast<unsigned>(content.size()));
+  block.replace(0, name.size(), name).replace(124, 11, digits, 0, 11).replace(148, 8, "        ");
+  block[156] = type;
   unsigned sum = 0;
   for (char c : block) sum += static_cast<unsigned char>(c);
-  char digits[8];
-  std::snprintf(digits, sizeof digits, "%06o", sum);
-  EXPECT_THAT(judged(block.replace(148, 7, digits, 7) + std::string(1024, '\0')), StartsWith("unreadable"));
+  std::snprintf(digits.data(), digits.size(), "%06o", sum);
+  return block.replace(148, 7, digits, 0, 7) + content + std::string((512 - content.size() % 512) % 512, '\0');
+}
+
+const std::string kTarEnd(1024, '\0');
+
+TEST(Readers, ATarWithoutMagicIsATarForTorch) {
+  EXPECT_THAT(judged(tar_member("\x80\2N.", "") + kTarEnd), StartsWith("unreadable"));
+}
+
+// Python's tarfile takes the name of a member from the extra member before it; torch extracts "storages".
+TEST(Readers, TarMembersWithLongNamesAreNotRead) {
+  const std::string hostile = pickle(kSystem);
+  const std::string record = "17 path=storages\n";
+  for (const std::string& extra : {tar_member("x", record, 'x'), tar_member("././@LongLink", "storages\0"s, 'L')}) {
+    const std::string file = extra + tar_member("harmless", hostile) + kTarEnd;
+    const Scan scan = scan_pickles(source_of(file));
+    EXPECT_EQ(scan.verdict, Verdict::unreadable);
+    ASSERT_TRUE(scan.error);
+    EXPECT_EQ(scan.error->rule(), "TA01") << "a checkpoint in another dialect";
+    EXPECT_NE(scan.error->reason(), Reason::unknown_format) << "it belongs into the report of a folder";
+  }
+  const Scan other = scan_pickles(source_of(tar_member("data.csv", "1,2") + kTarEnd));
+  ASSERT_TRUE(other.error);
+  EXPECT_EQ(other.error->reason(), Reason::unknown_format) << "torch.load cannot open it";
+}
+
+TEST(Readers, ATarThatIsALegacyFileIfReadFromMemory) {
+  const std::string name = pickle(kMagicValue) + pickle("M\xe9\3") + pickle("}") + pickle(kSystem);
+  ASSERT_LT(name.size(), 100u);
+  EXPECT_THAT(judged(tar_member(name, "") + kTarEnd), StartsWith(kFound));
+}
+
+TEST(Readers, TheLengthOfASafetensorsHeaderIsAlsoANumberOfALine) {
+  for (const char opcode : {'F', 'I', 'L'}) {
+    // The length: the opcode, "7", a NUL that ends the number, and the rest of the line in the header.
+    const std::string length = {opcode, '7', '\0', '\0', '\0', '\0', '\0', '\0'};
+    std::string header = "{\"__metadata__\":{\"a\":\"\n0" + kSystem + ".\"}}";
+    const uint64_t wanted = static_cast<unsigned char>(opcode) + 256 * uint64_t{'7'};
+    header.resize(wanted, ' ');
+    EXPECT_THAT(judged(length + header), StartsWith(kFound)) << opcode;
+  }
 }
 
 std::string npy(const std::string& dtype, const std::string& content) {
@@ -124,7 +166,17 @@ TEST(Readers, InflatingIsLimitedByTheSizeOfTheFile) {
   EXPECT_EQ(scan.verdict, Verdict::unreadable);
   ASSERT_TRUE(scan.error);
   EXPECT_EQ(scan.error->rule(), "TZ04");
+  EXPECT_THAT(scan.error->hint(), Not(testing::AnyOf(HasSubstr("trust"), HasSubstr("not load")))) << "a limit only";
   EXPECT_LT(scan.audited_bytes, 1u << 20);
+}
+
+TEST(Readers, AnArchiveInsideThreeOthersIsNotCalledClean) {
+  std::string file = torch_zip(kSystem, {});
+  EXPECT_EQ(judged(file), kFound);
+  for (int depth = 1; depth <= 4; ++depth) {
+    file = zip({{.name = "archive/data.pkl", .content = pickle("}")}, {.name = "archive/inner", .content = file}});
+    EXPECT_THAT(judged(file), StartsWith(depth < 3 ? kFound : "unreadable")) << depth;
+  }
 }
 
 Grade grade_of(const std::string& value) {
@@ -144,6 +196,15 @@ TEST(Grades, KnownClassesThatOnlyStoreDataAreInert) {
            {"pathlib", "os.system"}, {"argparse", "Namespace.x"}})
     EXPECT_EQ(grade_of(call(module, name, {})), Grade::executes) << name;
   EXPECT_EQ(grade_of("\x82\5"), Grade::unknown);
+}
+
+TEST(Grades, FunctionsOfTorchScriptThatReturnTheirArgumentAreInert) {
+  EXPECT_EQ(grade_of(call("torch.jit._pickle", "restore_type_tag", {})), Grade::inert);
+  EXPECT_EQ(grade_of(call("torch.jit", "load", {})), Grade::executes);
+}
+
+TEST(Grades, AnInertFindingIsStillAFinding) {
+  EXPECT_EQ(scan_pickles(source_of(pickle(call("argparse", "Namespace", {})))).verdict, Verdict::has_code);
 }
 
 TEST(Grades, TheClassesOfTorchScriptAreOneFinding) {

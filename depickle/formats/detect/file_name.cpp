@@ -10,6 +10,7 @@ constexpr std::string_view kCheckpointEndings[] = {".bin", ".pt", ".pth", ".ckpt
 constexpr std::string_view kOtherPickleEndings[] = {".pkl", ".pickle", ".ptl", ".joblib"};
 constexpr std::string_view kOtherWeightsEndings[] = {".h5", ".msgpack", ".onnx", ".onnx_data", ".ot", ".tflite",
     ".gguf", ".ggml", ".pb", ".npz", ".npy", ".mlmodel", ".nemo"};
+constexpr std::string_view kCompressionEndings[] = {".gz", ".z", ".bz2", ".xz", ".lzma", ".lz4"};
 constexpr std::string_view kCodeEndings[] = {".py", ".pyc", ".so", ".sh", ".ipynb", ".js", ".dll", ".dylib", ".exe"};
 constexpr std::string_view kConfigEndings[] = {
     ".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".gitattributes", ".jinja"};
@@ -31,6 +32,12 @@ bool is_safetensors_name(std::string_view path) noexcept { return ends_with(path
 
 bool is_pickle_name(std::string_view path) noexcept {
   return ends_with_any(path, kCheckpointEndings) || ends_with_any(path, kOtherPickleEndings);
+}
+
+std::string_view without_compression(std::string_view path) noexcept {
+  for (std::string_view ending : kCompressionEndings)
+    if (ends_with(path, ending)) return path.substr(0, path.size() - ending.size());
+  return path;
 }
 
 bool is_pkl_name(std::string_view path) noexcept { return ends_with(path, ".pkl"); }

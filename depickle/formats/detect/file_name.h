@@ -17,9 +17,11 @@ bool is_safetensors_name(std::string_view path) noexcept;
 bool is_pickle_name(std::string_view path) noexcept;
 /// Returns whether the ending is ".pkl", which all pickles in a torch zip have.
 bool is_pkl_name(std::string_view path) noexcept;
-/// Returns whether the file is the index of a sharded model: "model.safetensors.index.json",
 /// Returns whether the name ends in ".npy" or ".npz".
 bool is_numpy_name(std::string_view path) noexcept;
+/// Returns the name without the ending of a compressed file: "model.pkl" for "model.pkl.gz".
+std::string_view without_compression(std::string_view path) noexcept;
+/// Returns whether the file is the index of a sharded model: "model.safetensors.index.json",
 /// "pytorch_model.bin.index.fp16.json".
 bool is_index_name(std::string_view path) noexcept;
 /// Returns whether the file is an index of safetensors shards.

@@ -17,7 +17,7 @@ constexpr std::string_view kEndSignatureText = "PK\5\6";
 constexpr uint32_t kEnd64Signature = 0x06064b50, kLocatorSignature = 0x07064b50;
 constexpr uint64_t kEndBytes = 22, kEnd64Bytes = 56, kLocatorBytes = 20, kMaxCommentBytes = 65535;
 
-constexpr std::string_view kSecondReader = "other readers may see another archive in this file; do not trust it";
+constexpr std::string_view kSecondReader = "other readers may see another archive in this file";
 
 // Returns `wide`, the zip64 value. The classic field must be the same or `unknown`, which refers to zip64.
 uint64_t resolve_zip64(uint64_t classic, uint64_t wide, uint64_t unknown, uint64_t offset) {

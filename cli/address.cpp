@@ -88,14 +88,13 @@ uint64_t pull_request_number(const hub::Address& address, uint64_t given) {
       fmt::format("add its number, or paste its address; depickle pr list {} lists them", name));
 }
 
-Weights open_address(const std::string& text, const weights::OpenOptions& options) {
+weights::Model find_model(const std::string& text) {
   const auto address = hub_address(text);
-  if (!address) return open(local_path(text), options);
+  if (!address) return weights::find_model(local_path(text));
   const hub::Client client = hub_client();
   const std::string commit = hub::resolve_commit(client, address->repo, address->revision);
   const bool is_file = detect::is_weights_name(address->path);
-  return repo::open_weights(
-      client, address->repo, commit, is_file ? address->path : model_in(client, *address, commit), options);
+  return repo::find_model(client, address->repo, commit, is_file ? address->path : model_in(client, *address, commit));
 }
 
 }  // namespace depickle::cli

@@ -31,8 +31,8 @@ std::optional<hub::Address> repo_address_unless_path(const std::string& text);
 /// none.
 uint64_t pull_request_number(const hub::Address& address, uint64_t given);
 
-/// Opens a file, a folder or an index, local or on a Hub without downloading it. In a repository or in a folder of one,
-/// opens the model that a library would load.
-Weights open_address(const std::string& text, const weights::OpenOptions& options = {});
+/// Returns the model in a file, a folder or an index, local or on a Hub without downloading it. In a repository or in a
+/// folder of one, returns the model that a library would load.
+weights::Model find_model(const std::string& text);
 
 }  // namespace depickle::cli

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "depickle/repo/check.h"
@@ -110,12 +111,14 @@ void print_text(const Console& console, const Check& check) {
   for (const std::string& note : check.notes) console.out(fmt::format("note       {}\n", printable(note)));
 }
 
-int run(const CheckCommand& options, const Console& console) {
+int run(const CheckCommand& options, const Program& program) {
+  const Console& console = program.console;
   const hub::Address address = repo_address(options.address);
   const uint64_t number = pull_request_number(address, options.number);
   const hub::Client client = hub_client();
   ProgressBar bar(console, options.events);
-  const Check check = repo::check(client, address.repo, number, {.progress = bar.listener()});
+  const Check check =
+      repo::check(client, address.repo, number, {.progress = bar.listener(), .engine = &file_engine(program)});
   bar.clear();
   const bool wants_json = options.json || options.events;
   wants_json ? print_json(console, address.repo, check, options.events) : print_text(console, check);
@@ -132,8 +135,8 @@ void add_check(CLI::App& app, Program& program) {
   command->add_option("NUMBER", options->number, "Number of the pull request");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
-  command->callback(
-      [options, &program] { program.run = [options, &program] { return run(*options, program.console); }; });
+  add_sandbox_option(*command, program);
+  command->callback([options, &program] { program.run = [options, &program] { return run(*options, program); }; });
 }
 
 }  // namespace depickle::cli

@@ -14,6 +14,7 @@ namespace depickle::cli {
 /// The state that main() and the commands share.
 struct Program {
   Console console;
+  bool sandbox = true;       ///< false after --no-sandbox
   std::function<int()> run;  ///< the selected command, set by the parser; returns the exit code
 };
 

@@ -8,9 +8,9 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
-#include "depickle/convert/compare.h"
 
 namespace depickle::cli {
 namespace {
@@ -87,11 +87,13 @@ void add_compare(CLI::App& app, Program& program) {
   command->add_option("--root", options->open.root, "Part of a nested checkpoint to compare")->type_name("PATH");
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
+  add_sandbox_option(*command, program);
   command->callback([options, &program] {
     program.run = [options, &program] {
-      Weights a = open_address(options->a, options->open), b = open_address(options->b, options->open);
+      const weights::Model a = find_model(options->a), b = find_model(options->b);
       ProgressBar bar(program.console, options->events);
-      Comparison comparison = convert::compare(a, b, {.progress = bar.listener(), .file = options->b});
+      const Comparison comparison = file_engine(program).compare_models(
+          a, b, {.open_a = options->open, .open_b = options->open, .progress = bar.listener(), .file = options->b});
       bar.clear();
       const bool wants_json = options->json || options->events;
       wants_json ? print_json(program.console, comparison, options->events) : print_text(program.console, comparison);

@@ -36,7 +36,6 @@ struct ConvertCommand {
   bool dry_run = false;
   bool json = false;
   bool events = false;
-  bool sandbox = true;
 };
 
 std::string report_json(const Report& report, bool dry_run, JsonWriter::Style style) {
@@ -92,10 +91,10 @@ std::optional<hub::Address> repository_in(const ConvertCommand& options) {
   return repo_address_unless_path(options.source);
 }
 
-int run(ConvertCommand& options, Console& console) {
+int run(ConvertCommand& options, Program& program) {
   defer_interrupts();
-  sandbox::Sandbox sandbox(sandbox_options());
-  if (options.sandbox) options.convert.engine = &sandbox;
+  Console& console = program.console;
+  options.convert.engine = &file_engine(program);
   const std::optional<hub::Address> repository = repository_in(options);
   if (writes_to_stdout(options)) check_stdout(options, repository.has_value());
   if (repository) {
@@ -178,15 +177,13 @@ void add_convert(CLI::App& app, Program& program) {
   command->add_flag_callback(
       "--no-sync", [options] { options->convert.durable = os::Durable::no; },
       "Do not sync: faster, but a power failure may leave incomplete files");
-  command->add_flag_callback(
-      "--no-sandbox", [options] { options->sandbox = false; },
-      "Parse files in this process, if the kernel has no seccomp");
+  add_sandbox_option(*command, program);
   command->add_flag("--json", options->json, "Print one JSON object");
   command->add_flag("--events", options->events, "Print JSON Lines: progress, then the result");
   command->callback([options, &program] {
     program.run = [options, &program] {
       if (!options->receipt.empty()) options->convert.receipt = options->receipt;
-      return run(*options, program.console);
+      return run(*options, program);
     };
   });
 }

@@ -1,5 +1,7 @@
 #include "cli/sandbox.h"
 
+#include <CLI/CLI.hpp>
+
 #include "cli/progress_bar.h"
 
 namespace depickle::cli {
@@ -13,6 +15,18 @@ sandbox::SandboxOptions sandbox_options() {
   options.environment = {"ASAN_OPTIONS=detect_leaks=0"};  // leak detection needs ptrace(2)
 #endif
   return options;
+}
+
+void add_sandbox_option(CLI::App& command, Program& program) {
+  command.add_flag_callback(
+      "--no-sandbox", [&program] { program.sandbox = false; },
+      "Parse files in this process, if the kernel has no seccomp");
+}
+
+repo::Engine& file_engine(const Program& program) {
+  static sandbox::Sandbox sandbox(sandbox_options());
+  if (program.sandbox) return sandbox;
+  return repo::local_engine();
 }
 
 }  // namespace depickle::cli

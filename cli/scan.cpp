@@ -10,8 +10,10 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
 #include "cli/sarif.h"
 #include "cli/scan_report.h"
+#include "depickle/base/parallel.h"
 #include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
@@ -34,22 +36,37 @@ struct ScanCommand {
 };
 
 bool has_scanned_name(std::string_view path) {
+  path = detect::without_compression(path);  // joblib opens compressed files
   return detect::is_pickle_name(path) || detect::is_safetensors_name(path) || detect::is_numpy_name(path);
 }
 
-// Weak signs of a pickle (protocols 0 and 1) and tar archives do not count: too many other files of a folder have them.
-bool has_scanned_content(const fs::path& path) {
+// Whether a file of a folder belongs into the report.
+enum class Wanted {
+  no,
+  yes,
+  if_found,  // it has weak signs of a pickle, as many other files have: only if the scan finds something
+};
+
+Wanted wanted_by_content(const fs::path& path) {
   using detect::FileKind;
   const auto file = os::MappedFile::open(path);
   const Bytes head = file->view(0, std::min(file->size_bytes(), detect::kHeadBytes));
-  const FileKind kind = detect::file_kind(head);
-  return kind == FileKind::zip || kind == FileKind::torch_legacy || kind == FileKind::safetensors ||
-         kind == FileKind::npy || detect::begins_with_proto(head);
+  if (detect::begins_with_proto(head)) return Wanted::yes;
+  switch (detect::file_kind(head)) {
+    case FileKind::zip:
+    case FileKind::torch_legacy:
+    case FileKind::safetensors:
+    case FileKind::npy: return Wanted::yes;
+    case FileKind::tar:
+    case FileKind::plain_pickle: return Wanted::if_found;
+    default: return Wanted::no;
+  }
 }
 
 // A file to scan, on disk or on the Hub.
 struct Target {
   fs::path path;  // for display, if the file is on the Hub
+  Wanted wanted = Wanted::yes;
   std::shared_ptr<const ByteSource> remote = nullptr;
   std::optional<Error> error = {};  // the file could not be opened
 };
@@ -92,7 +109,8 @@ class FolderSearch {
     }
     if (!fs::is_regular_file(status)) return;
     try {
-      if (has_scanned_name(path.native()) || has_scanned_content(path)) found_.push_back({.path = path});
+      const Wanted wanted = has_scanned_name(path.native()) ? Wanted::yes : wanted_by_content(path);
+      if (wanted != Wanted::no) found_.push_back({.path = path, .wanted = wanted});
     } catch (const Error& error) {
       found_.push_back({.path = path, .error = error});
     }
@@ -132,14 +150,32 @@ std::vector<Target> targets_of(const std::vector<std::string>& addresses) {
 }
 
 // In a report of several files, a file that cannot be opened is one of them. A single one is an error of the command.
-scan::Scan scan_target(Target& target, bool is_only) {
+scan::Scan scan_target(convert::Engine& engine, Target& target, bool is_only) {
   try {
     if (target.error) throw *target.error;
-    return target.remote ? scan::scan(std::exchange(target.remote, nullptr)) : scan::scan(target.path);
+    return engine.scan_file(target.remote ? std::exchange(target.remote, nullptr) : os::MappedFile::open(target.path));
   } catch (const Error& error) {
-    if (is_only || error.code() == Code::cancelled) throw;
+    if (is_only || error.code() == Code::cancelled || error.reason() == Reason::no_sandbox) throw;
     return {.verdict = Verdict::unreadable, .error = error};
   }
+}
+
+// Returns whether a scan says more than that the file is not one that a loader reads: a text, another archive.
+bool found_something(const scan::Scan& scan) {
+  if (!scan.findings.empty() || !scan.error) return !scan.findings.empty();
+  return scan.error->reason() != Reason::unknown_format && !scan.error->rule().starts_with("PK");
+}
+
+std::vector<scan::ScannedFile> scan_all(convert::Engine& engine, std::vector<Target> targets) {
+  std::vector<scan::ScannedFile> files(targets.size());
+  parallel_for(targets.size(), default_threads(), [&](uint64_t i) {
+    check_interrupted();
+    files[i] = {targets[i].path.string(), scan_target(engine, targets[i], targets.size() == 1)};
+  });
+  std::vector<scan::ScannedFile> wanted;
+  for (size_t i = 0; i < files.size(); ++i)
+    if (targets[i].wanted == Wanted::yes || found_something(files[i].scan)) wanted.push_back(std::move(files[i]));
+  return wanted;
 }
 
 // If one file has findings and another is unreadable, the answer is no.
@@ -166,14 +202,10 @@ void add_scan(CLI::App& app, Program& program) {
           {"inert", Grade::inert}, {"unknown", Grade::unknown}, {"executes", Grade::executes}}))
       ->type_name("inert|unknown|executes")
       ->default_str("inert");
+  add_sandbox_option(*command, program);
   command->callback([options, &program] {
     program.run = [options, &program] {
-      std::vector<scan::ScannedFile> files;
-      std::vector<Target> targets = targets_of(options->addresses);
-      for (Target& target : targets) {
-        check_interrupted();
-        files.push_back({target.path.string(), scan_target(target, targets.size() == 1)});
-      }
+      const std::vector<scan::ScannedFile> files = scan_all(file_engine(program), targets_of(options->addresses));
       if (files.empty())
         throw Error(Code::not_found, "", "the folder contains no file that may be a pickle",
             Where::in(options->addresses.front()));

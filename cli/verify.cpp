@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/exit_code.h"
 #include "cli/progress_bar.h"
+#include "cli/sandbox.h"
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 
@@ -62,10 +63,12 @@ void add_verify(CLI::App& app, Program& program) {
   CLI::App* command = app.add_subcommand("verify", "Verify a receipt: the digests of all files and tensors");
   command->add_option("RECEIPT", options->receipt, "A file that `depickle convert --receipt` wrote")->required();
   command->add_flag("--json", options->json, "Print one JSON object");
+  add_sandbox_option(*command, program);
   command->callback([options, &program] {
     program.run = [options, &program] {
       ProgressBar bar(program.console, false);
-      convert::Verification verification = convert::verify(local_path(options->receipt), {.progress = bar.listener()});
+      const convert::Verification verification =
+          convert::verify(local_path(options->receipt), {.progress = bar.listener(), .engine = &file_engine(program)});
       bar.clear();
       options->json ? print_json(program.console, verification) : print_text(program.console, verification);
       return verification.passed() ? kYes : kNo;

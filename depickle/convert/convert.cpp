@@ -203,8 +203,8 @@ class Converter {
   // Throws if the existing target differs from the source.
   uint64_t compare_with_target(const weights::Model& source, const Task& task) {
     const weights::Model existing = weights::find_model(task.target);
-    const Comparison comparison = engine_.compare_models(
-        source, existing, {.threads = options_.threads, .progress = progress_, .file = task.name});
+    const Comparison comparison = engine_.compare_models(source, existing,
+        {.open_a = options_.open, .threads = options_.threads, .progress = progress_, .file = task.name});
     if (!comparison.is_identical()) throw target_exists_error(task.target);
     const TableSummary table = engine_.summarize(existing, {});
     add_to_weight_map(task, table.tensors);

@@ -3,6 +3,7 @@
 #include <malloc.h>
 
 #include "depickle/convert/checked_write.h"
+#include "depickle/convert/hash.h"
 #include "depickle/scan/scan.h"
 
 namespace depickle::convert {
@@ -18,6 +19,44 @@ void return_free_memory() {
 
 DigestedTensor row_of(const Tensor& tensor) {
   return {std::string(tensor.name), tensor.dtype, {tensor.shape.begin(), tensor.shape.end()}, tensor.size_bytes, {}};
+}
+
+std::vector<uint64_t> strides_of(const Tensor& tensor) {
+  if (!tensor.strides.empty()) return {tensor.strides.begin(), tensor.strides.end()};
+  std::vector<uint64_t> strides(tensor.shape.size());
+  uint64_t stride = 1;
+  for (size_t i = strides.size(); i-- > 0;
+      stride *=
+      std::max<uint64_t>(i + 1 == strides.size() && bits(tensor.dtype) == 4 ? tensor.shape[i] / 2 : tensor.shape[i], 1))
+    strides[i] = stride;
+  return strides;
+}
+
+TensorLayout layout_of(const Weights& weights, const Tensor& tensor) {
+  using Kind = TensorLayout::Kind;
+  const Storage& storage = weights.storage(tensor);
+  TensorLayout layout{.strides = strides_of(tensor), .storage = std::string(storage.key), .file_offset = {}};
+  if (tensor.is_contiguous()) {
+    if (storage.source->is_file()) layout.file_offset = storage.offset_bytes + tensor.offset_bytes;
+  } else {
+    layout.kind = tensor.conjugate || tensor.negate || tensor.swap ? Kind::computed : Kind::strided;
+  }
+  return layout;
+}
+
+void add_digests(TableSummary& summary, const Weights& weights, const SummaryOptions& options) {
+  std::vector<Bytes> pieces;
+  std::vector<DigestedTensor*> rows;
+  uint64_t total_bytes = 0;
+  for (size_t i = 0; i < summary.tensors.size(); ++i) {
+    if (!weights.tensors()[i].is_contiguous()) continue;
+    pieces.push_back(weights.view(weights.tensors()[i]));
+    rows.push_back(&summary.tensors[i]);
+    total_bytes += pieces.back().size();
+  }
+  ProgressMeter meter(options.progress, "verify", options.file, total_bytes);
+  const std::vector<Digest> digests = sha256_each(pieces, options.threads, meter);
+  for (size_t i = 0; i < rows.size(); ++i) rows[i]->sha256 = digests[i].text();
 }
 
 FileReport report_of(const Weights& source, const ConversionPlan& plan) {
@@ -69,18 +108,24 @@ class LocalEngine final : public Engine {
     }
   }
 
-  Comparison compare_models(const weights::Model& a, const weights::Model& b, const CompareOptions& options) override {
-    return convert::compare(weights::open(a), weights::open(b), options);
+  Comparison compare_models(
+      const weights::Model& a, const weights::Model& b, const CompareModelsOptions& options) override {
+    return convert::compare(weights::open(a, options.open_a), weights::open(b, options.open_b),
+        {.threads = options.threads, .progress = options.progress, .file = options.file});
   }
 
   scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
 
-  TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override {
-    const Weights weights = weights::open(model, options);
+  TableSummary summarize(const weights::Model& model, const SummaryOptions& options) override {
+    const Weights weights = weights::open(model, options.open);
     TableSummary summary{
         .container = weights.container(), .is_safetensors = weights.is_safetensors(), .root = weights.root()};
     summary.tensors.reserve(weights.tensors().size());
+    for (const auto& file : weights.files()) summary.files.push_back(file->name());
     for (const Tensor& tensor : weights.tensors()) summary.tensors.push_back(row_of(tensor));
+    if (options.digests) add_digests(summary, weights, options);
+    if (options.layouts)
+      for (const Tensor& tensor : weights.tensors()) summary.layouts.push_back(layout_of(weights, tensor));
     summary.metadata = weights.metadata();
     summary.unused = weights.unused();
     summary.unsupported = weights.unsupported();

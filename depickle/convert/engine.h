@@ -35,12 +35,43 @@ struct EngineOptions {
   std::string file = {};  ///< the file name in progress reports
 };
 
+struct CompareModelsOptions {
+  weights::OpenOptions open_a = {}, open_b = {};
+  unsigned threads = default_threads();
+  Progress progress = {};
+  std::string file = {};  ///< the file name in progress reports
+};
+
+struct SummaryOptions {
+  weights::OpenOptions open = {};
+  bool layouts = false;
+  bool digests = false;
+  unsigned threads = default_threads();
+  Progress progress = {};  ///< of the digests
+  std::string file = {};   ///< the file name in progress reports
+};
+
+/// How the bytes of a tensor are stored.
+struct TensorLayout {
+  enum class Kind {
+    contiguous,
+    strided,
+    computed,  ///< its values are conjugated, negated or byte-swapped when it is read
+  };
+  Kind kind = Kind::contiguous;
+  std::vector<uint64_t> strides;        ///< in elements
+  std::string storage;                  ///< the key of its storage
+  std::optional<uint64_t> file_offset;  ///< of its first byte, if the file contains it contiguous and uncompressed
+};
+
 /// A model's table, without its bytes.
 struct TableSummary {
   std::string container;  ///< for display: "torch zip, sharded"
   bool is_safetensors = false;
   std::string root;
-  std::vector<DigestedTensor> tensors;  ///< without digests
+  std::vector<std::string> files;       ///< the names of its files; the first one is the file that was opened
+  std::vector<DigestedTensor> tensors;  ///< with digests if requested, except those that are not contiguous
+  std::vector<TensorLayout> layouts;    ///< of each tensor, if requested
   std::vector<std::pair<std::string, std::string>> metadata;
   std::vector<Unused> unused;
   std::vector<Unsupported> unsupported;
@@ -59,10 +90,10 @@ class Engine {
       const weights::Model& source, const MakeTarget& make_target, const EngineOptions& options) = 0;
   /// Calls convert::compare for two models.
   virtual Comparison compare_models(
-      const weights::Model& a, const weights::Model& b, const CompareOptions& options) = 0;
+      const weights::Model& a, const weights::Model& b, const CompareModelsOptions& options) = 0;
   /// Calls scan::scan. Throws only if the file cannot be read.
   virtual scan::Scan scan_file(std::shared_ptr<const ByteSource> file) = 0;
-  virtual TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) = 0;
+  virtual TableSummary summarize(const weights::Model& model, const SummaryOptions& options) = 0;
 };
 
 /// Returns the engine that runs in this process.

@@ -26,14 +26,18 @@ struct Verification {
   bool passed() const noexcept { return mismatches.empty(); }
 };
 
+class Engine;
+
 struct VerifyOptions {
   unsigned threads = default_threads();
   Progress progress = {};
+  Engine* engine = nullptr;  ///< reads the tensors; nullptr: local_engine(). Not owned
 };
 
 /// Checks everything that the receipt contains: sizes and digests of all files, digests of all tensors, and, if the
 /// source still exists, source against target bit for bit. A missing source is a note, a missing target a mismatch.
-/// Throws Error if the receipt cannot be read, Error{cancelled} from the listener.
+/// This process computes the digests of files; the engine reads their tensors. Throws Error if the receipt cannot be
+/// read, Error{cancelled} from the listener, Error{unsupported} if the engine cannot start.
 Verification verify(const std::filesystem::path& receipt, const VerifyOptions& options = {});
 
 }  // namespace depickle::convert

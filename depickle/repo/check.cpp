@@ -125,10 +125,8 @@ class Checker {
       const OpenFile open_before = [&](const std::string& path) { return before.open(path); };
       const OpenFile open_after = [&](const std::string& path) { return after.open(path); };
       const safetensors::Index* parsed = index ? &*index : nullptr;
-      if (options_.engine)
-        options_.engine->check_model(check, pair, parsed, open_before, open_after, options_);
-      else
-        check_model(check, pair, parsed, open_before, open_after, options_);
+      Engine& engine = options_.engine ? *options_.engine : local_engine();
+      engine.check_model(check, pair, parsed, open_before, open_after, options_);
     };
     Check attempt = check_;
     try {

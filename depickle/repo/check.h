@@ -67,7 +67,7 @@ class Engine;
 struct CheckOptions {
   unsigned threads = default_threads();
   Progress progress = {};
-  Engine* engine = nullptr;  ///< reads the files (repo/engine.h); nullptr: in this process. Not owned
+  Engine* engine = nullptr;  ///< reads the files; nullptr: local_engine(). Not owned
 };
 
 /// Compares refs/pr/`number` with its merge base. Files in the cache are read from there; all others are read by range

@@ -13,4 +13,7 @@ class Engine : public convert::Engine {
       const OpenFile& open_before, const OpenFile& open_after, const CheckOptions& options) = 0;
 };
 
+/// Returns the engine that runs in this process.
+Engine& local_engine() noexcept;
+
 }  // namespace depickle::repo

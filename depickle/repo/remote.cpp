@@ -1,11 +1,14 @@
 #include "depickle/repo/remote.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
 #include "depickle/base/text.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/cache.h"
+#include "depickle/hub/download.h"
 #include "depickle/hub/remote_source.h"
 #include "depickle/os/mapped_file.h"
 
@@ -40,12 +43,26 @@ safetensors::Index read_index(
   }
 }
 
-Weights open_weights(const hub::Client& client, const hub::RepoId& repo, const std::string& commit,
-    const std::string& path, const weights::OpenOptions& options) {
-  if (!detect::is_index_name(path)) return weights::open(open_source(client, repo, commit, path), options);
-  const std::string folder = path.substr(0, path.rfind('/') + 1);
-  auto open_shard = [&](const std::string& shard) { return open_source(client, repo, commit, folder + shard); };
-  return weights::open_sharded(read_index(client, repo, commit, path), path, open_shard, options);
+weights::ShardFiles shards_beside(const std::string& index_path, const std::vector<std::string>& files,
+    const std::function<std::shared_ptr<const ByteSource>(const std::string& path)>& open) {
+  const std::string folder = index_path.substr(0, index_path.rfind('/') + 1);
+  weights::ShardFiles shards;
+  for (const std::string& file : files)
+    if (file.starts_with(folder) && detect::is_weights_name(file)) shards.names.push_back(file.substr(folder.size()));
+  std::ranges::sort(shards.names);
+  shards.open = [open, folder, names = shards.names](size_t number) { return open(folder + names.at(number)); };
+  return shards;
+}
+
+weights::Model find_model(
+    const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path) {
+  const auto open = [client, repo, commit](const std::string& file) { return open_source(client, repo, commit, file); };
+  weights::Model model{.entry = open(path)};
+  if (!detect::is_index_name(path)) return model;
+  std::vector<std::string> files;
+  for (const hub::RepoFile& file : hub::list_commit(client, repo, commit)) files.push_back(file.path);
+  model.shards = shards_beside(path, files, open);
+  return model;
 }
 
 }  // namespace depickle::repo

@@ -1,8 +1,10 @@
 // Opens files of a repository, from the cache or from the Hub.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "depickle/base/source.h"
 #include "depickle/formats/safetensors/index.h"
@@ -22,8 +24,13 @@ std::string read_text(
 safetensors::Index read_index(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 
-/// Opens a weights file, or all shards of an index, as one table. Downloads nothing.
-Weights open_weights(const hub::Client& client, const hub::RepoId& repo, const std::string& commit,
-    const std::string& path, const weights::OpenOptions& options = {});
+/// Lists the weights files of a repository in the folder of an index, which the index may name as shards. `files` are
+/// all files of the repository; `open` opens one of them by its path.
+weights::ShardFiles shards_beside(const std::string& index_path, const std::vector<std::string>& files,
+    const std::function<std::shared_ptr<const ByteSource>(const std::string& path)>& open);
+
+/// Returns the model in a weights file or an index. Downloads nothing.
+weights::Model find_model(
+    const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 
 }  // namespace depickle::repo

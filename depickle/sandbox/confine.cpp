@@ -63,7 +63,7 @@ constexpr scmp_datum_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_
 class Filter {
  public:
   Filter() : context_(::seccomp_init(SCMP_ACT_KILL_PROCESS)) {
-    if (!context_) throw std::bad_alloc();
+    if (!context_) check(-ENOSYS);
   }
   ~Filter() { ::seccomp_release(context_); }
   Filter(const Filter&) = delete;

@@ -33,7 +33,7 @@ template <>
 inline constexpr unsigned kEnumSize<Reply> = 3;
 
 /// The phases of Step, by their number in messages. The parent knows the file.
-inline constexpr std::string_view kPhases[] = {"write", "compare", "check", "hash"};
+inline constexpr std::string_view kPhases[] = {"write", "compare", "check", "hash", "verify"};
 struct ProgressReport {
   uint8_t phase = 0;
   uint64_t done_bytes = 0;
@@ -92,6 +92,8 @@ template <>
 inline constexpr unsigned kEnumSize<scan::Grade> = 3;
 template <>
 inline constexpr unsigned kEnumSize<convert::DifferenceKind> = 5;
+template <>
+inline constexpr unsigned kEnumSize<convert::TensorLayout::Kind> = 3;
 template <>
 inline constexpr unsigned kEnumSize<convert::PlanOptions::Ties> = 2;
 template <>
@@ -172,6 +174,15 @@ template <class Wire>
 void fields(Wire& wire, DigestedTensor& x) {
   wire(sandbox::exact(x.name), x.dtype, x.shape, x.size_bytes, x.sha256);
 }
+/// All members except `progress` and `file`.
+template <class Wire>
+void fields(Wire& wire, CompareModelsOptions& x) {
+  wire(x.open_a, x.open_b, x.threads);
+}
+template <class Wire>
+void fields(Wire& wire, SummaryOptions& x) {
+  wire(x.open, x.layouts, x.digests, x.threads);
+}
 /// All members except those that the caller sets: `source`, `target` and `seconds`.
 template <class Wire>
 void fields(Wire& wire, FileReport& x) {
@@ -187,9 +198,13 @@ void fields(Wire& wire, Comparison& x) {
   wire(x.tensors, x.identical, x.compared_bytes, x.differences, x.tied);
 }
 template <class Wire>
+void fields(Wire& wire, TensorLayout& x) {
+  wire(x.kind, x.strides, sandbox::exact(x.storage), x.file_offset);
+}
+template <class Wire>
 void fields(Wire& wire, TableSummary& x) {
-  wire(x.container, x.is_safetensors, sandbox::exact(x.root), x.tensors, sandbox::exact(x.metadata), x.unused,
-      x.unsupported, x.notes);
+  wire(x.container, x.is_safetensors, sandbox::exact(x.root), sandbox::exact(x.files), x.tensors, x.layouts,
+      sandbox::exact(x.metadata), x.unused, x.unsupported, x.notes);
 }
 }  // namespace depickle::convert
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <map>
 #include <mutex>
 
 #include <fmt/format.h>
@@ -57,30 +58,35 @@ FileList list_of(const std::vector<std::string>& paths, const repo::OpenFile& op
   return list;
 }
 
-// Wraps `list` so that the files it opens are added to `opened`.
+// The files that a worker opened. It may report no others: their names go into a receipt or are printed.
 class OpenedFiles {
  public:
+  // Wraps `list` so that the files it opens are recorded.
   FileList record(FileList list) {
     list.open = [this, open = std::move(list.open)](size_t number) {
       auto file = open(number);
       std::scoped_lock lock(mutex_);
-      if (file) files_.push_back(file);
+      if (file) size_of_.insert_or_assign(file->name(), file->size_bytes());
       return file;
     };
     return list;
   }
-  // Throws if the worker reports a file that it has not opened: the path goes into the receipt.
   void check(const std::vector<convert::DigestedFile>& reported) const {
-    for (const convert::DigestedFile& file : reported)
-      if (std::ranges::none_of(files_, [&](const auto& opened) {
-            return opened->name() == file.path.native() && opened->size_bytes() == file.size_bytes;
-          }))
-        throw Error(Code::malformed, "", "the sandboxed process reported a file that it has not opened");
+    for (const convert::DigestedFile& file : reported) check(file.path.native(), file.size_bytes);
+  }
+  void check(const std::vector<std::string>& reported) const {
+    for (const std::string& name : reported) check(name, std::nullopt);
   }
 
  private:
+  void check(const std::string& name, std::optional<uint64_t> size_bytes) const {
+    const auto found = size_of_.find(name);
+    if (found == size_of_.end() || (size_bytes && found->second != *size_bytes))
+      throw Error(Code::malformed, "", "the sandboxed process reported a file that it has not opened");
+  }
+
   std::mutex mutex_;
-  std::vector<std::shared_ptr<const ByteSource>> files_;
+  std::map<std::string, uint64_t> size_of_;
 };
 
 // Returns the encoded result if the message contains one. Throws the error that the message contains. Reports progress.
@@ -178,13 +184,11 @@ std::optional<convert::FileReport> Sandbox::convert_model(
 }
 
 convert::Comparison Sandbox::compare_models(
-    const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) {
+    const weights::Model& a, const weights::Model& b, const convert::CompareModelsOptions& options) {
   WireWriter task;
-  task(Task::compare_models, options.threads);
-  const std::string result = run({.task = task.take(),
-      .sides = {list_of(a), list_of(b)},
-      .progress = options.progress,
-      .file = std::string(options.file)});
+  task(Task::compare_models, options);
+  const std::string result =
+      run({.task = task.take(), .sides = {list_of(a), list_of(b)}, .progress = options.progress, .file = options.file});
   return WireReader(result).last<ResultOf<Task::compare_models>>();
 }
 
@@ -199,12 +203,20 @@ scan::Scan Sandbox::scan_file(std::shared_ptr<const ByteSource> file) {
   }
 }
 
-convert::TableSummary Sandbox::summarize(const weights::Model& model, const weights::OpenOptions& options) {
+convert::TableSummary Sandbox::summarize(const weights::Model& model, const convert::SummaryOptions& options) {
   WireWriter task;
   task(Task::summarize, options);
   try {
-    const std::string result = run({.task = task.take(), .sides = {list_of(model)}});
-    return WireReader(result).last<ResultOf<Task::summarize>>();
+    OpenedFiles opened;
+    const std::string result = run({.task = task.take(),
+        .sides = {opened.record(list_of(model))},
+        .progress = options.progress,
+        .file = options.file});
+    auto summary = WireReader(result).last<ResultOf<Task::summarize>>();
+    opened.check(summary.files);
+    if (summary.layouts.size() != (options.layouts ? summary.tensors.size() : 0))
+      throw Error(Code::malformed, "", "the sandboxed process sent an incomplete table");
+    return summary;
   } catch (const Error& error) {
     throw error.in(model.entry->name());
   }

@@ -39,9 +39,9 @@ class Sandbox final : public repo::Engine {
   std::optional<convert::FileReport> convert_model(const weights::Model& source, const convert::MakeTarget& make_target,
       const convert::EngineOptions& options) override;
   convert::Comparison compare_models(
-      const weights::Model& a, const weights::Model& b, const convert::CompareOptions& options) override;
+      const weights::Model& a, const weights::Model& b, const convert::CompareModelsOptions& options) override;
   scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override;
-  convert::TableSummary summarize(const weights::Model& model, const weights::OpenOptions& options) override;
+  convert::TableSummary summarize(const weights::Model& model, const convert::SummaryOptions& options) override;
   void check_model(repo::Check& check, const repo::ModelPair& pair, const safetensors::Index* index,
       const repo::OpenFile& open_before, const repo::OpenFile& open_after, const repo::CheckOptions& options) override;
 

@@ -46,7 +46,7 @@ class TaskRunner {
       case Task::convert_model: return run_convert(task, result);
       case Task::compare_models: return run_compare(task, result);
       case Task::scan_file: return result(engine_.scan_file(files_.open(0)));
-      case Task::summarize: return result(engine_.summarize(model(0), task.value<weights::OpenOptions>()));
+      case Task::summarize: return run_summarize(task, result);
       case Task::check_model: return run_check(task, result);
     }
   }
@@ -88,8 +88,15 @@ class TaskRunner {
   }
 
   void run_compare(WireReader& task, WireWriter& result) {
-    const auto threads = task.value<unsigned>();
-    result(engine_.compare_models(model(0), model(1), {.threads = threads, .progress = progress_}));
+    auto options = task.value<convert::CompareModelsOptions>();
+    options.progress = progress_;
+    result(engine_.compare_models(model(0), model(1), options));
+  }
+
+  void run_summarize(WireReader& task, WireWriter& result) {
+    auto options = task.value<convert::SummaryOptions>();
+    options.progress = progress_;
+    result(engine_.summarize(model(0), options));
   }
 
   void run_check(WireReader& task, WireWriter& result) {

@@ -41,7 +41,8 @@ class Inspection {
     work_.check();
     sources_.clear();
     weights::Model model{.entry = open(path)};
-    if (detect::is_index_name(path)) model.shards = shards_in(path.substr(0, path.rfind('/') + 1));
+    if (detect::is_index_name(path))
+      model.shards = repo::shards_beside(path, all_files_, [this](const std::string& file) { return open(file); });
     const convert::TableSummary summary = work_.engine.summarize(model, {});
     append_rows(result_.tensors, summary.tensors, path, "");
     uint64_t tensor_bytes = 0, file_bytes = 0;
@@ -92,16 +93,6 @@ class Inspection {
   template <typename List>
   static void append(List& to, const List& more) {
     to.insert(to.end(), more.begin(), more.end());
-  }
-
-  /// Returns the weights files below the folder, which an index may name.
-  weights::ShardFiles shards_in(const std::string& folder) {
-    weights::ShardFiles shards;
-    for (const std::string& file : all_files_)
-      if (file.starts_with(folder) && detect::is_weights_name(file)) shards.names.push_back(file.substr(folder.size()));
-    std::ranges::sort(shards.names);
-    shards.open = [this, folder, names = shards.names](size_t number) { return open(folder + names.at(number)); };
-    return shards;
   }
 
   std::shared_ptr<const ByteSource> open(const std::string& path) {

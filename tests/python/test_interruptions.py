@@ -1,6 +1,7 @@
 """Interruptions and errors during a conversion: the target is the old or the new file, and no other file remains."""
 import contextlib
 import os
+import pathlib
 import resource
 import signal
 import subprocess
@@ -119,6 +120,16 @@ def test_kill_9_keeps_the_old_target(large):
         process.kill()
         end(process)
         assert target.read_text() == "the old file"
+
+
+@pytest.mark.release
+def test_a_killed_sandboxed_process_is_an_error_and_leaves_no_files(large):
+    with converting(large) as (process, target):
+        worker, = map(int, pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+        os.kill(worker, signal.SIGKILL)
+        code, err = end(process)
+        assert code == COULD_NOT and "large.pt: the sandboxed process was killed" in err
+        assert set(snapshot(large)) == {"large.pt"}
 
 
 @pytest.mark.release

@@ -157,6 +157,10 @@ TEST(HostileWorker, CannotIgnoreTheLimitOfProcessorTime) {
   EXPECT_THAT(hostile_error("ignore", options).what(), HasSubstr("more processor time than allowed"));
 }
 
+TEST(HostileWorker, HasLimitsThatItsParentDidNotChoose) {
+  EXPECT_EQ(hostile_error("limits").code(), Code::unsupported);
+}
+
 TEST(Limits, FollowTheSizeOfTheInput) {
   const ResourceLimits small = limits_for({}, 1000), large = limits_for({}, 10'000'000'000);
   EXPECT_EQ(small.cpu_seconds, 300u);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -144,6 +145,13 @@ const std::map<std::string_view, void (*)()> kTricks = {
     {"MISBEHAVE:open",
         [] {
           if (::open("/etc/passwd", O_RDONLY) >= 0 || ::open("/tmp/new", O_RDWR | O_CREAT, 0600) >= 0) not_stopped();
+        }},
+    {"MISBEHAVE:limits",
+        [] {
+          for (const auto resource : {RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE}) {
+            rlimit limit{};
+            if (::getrlimit(resource, &limit) != 0 || limit.rlim_max == RLIM_INFINITY) not_stopped();
+          }
         }},
     {"MISBEHAVE:stat",
         [] {

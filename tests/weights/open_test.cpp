@@ -1,6 +1,10 @@
 // open(): files, folders and indexes, recognized by content.
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <gmock/gmock.h>
 
+#include "depickle/os/file_descriptor.h"
 #include "depickle/scan/scan.h"
 #include "depickle/weights/weights.h"
 #include "tests/error_of.h"
@@ -230,6 +234,17 @@ TEST(OpenSharded, FollowsLinksOnlyBelowTheFolderAndToTheBlobsOfTheHubCache) {
   EXPECT_THAT(error.what(), HasSubstr("outside.bin: is a link to a file outside of the model's folder"));
 }
 
+TEST(OpenSharded, OpensOnlyRegularFiles) {
+  Folder folder;
+  ASSERT_EQ(::mkfifo((folder / "fifo.bin").c_str(), 0600), 0);
+  EXPECT_EQ(error_of([&] { open(folder.write("i", index({{"a", "fifo.bin"}}))); }).code(), Code::unsupported);
+  // A link of /proc leads to an open file without a name.
+  const os::FileDescriptor secret = os::open_file(folder.write("secret", torch_file("a")), O_RDONLY);
+  std::filesystem::create_symlink("/proc/self/fd/" + std::to_string(secret.get()), folder / "magic.bin");
+  std::filesystem::remove(folder / "secret");
+  EXPECT_THAT(refusal([&] { open(folder.write("j", index({{"a", "magic.bin"}}))); }), HasSubstr("does not exist"));
+}
+
 TEST(OpenSharded, OpensTheFileThatWasListed) {
   Folder folder;
   folder.write("1.bin", torch_file("a"));
@@ -238,7 +253,8 @@ TEST(OpenSharded, OpensTheFileThatWasListed) {
   std::filesystem::rename(folder / "2.bin", folder / "1.bin");
   EXPECT_THAT(refusal([&] { open(model); }), HasSubstr("1.bin: the file was replaced after the folder was listed"));
   std::filesystem::remove(folder / "1.bin");
-  std::filesystem::create_symlink("/etc/hostname", folder / "1.bin");
+  folder.write("3.bin", torch_file("a"));
+  std::filesystem::create_symlink("3.bin", folder / "1.bin");
   EXPECT_EQ(error_of([&] { open(model); }).code(), Code::io) << "a link is not followed when the file is opened";
 }
 

@@ -71,10 +71,10 @@ class Hub:
             | more
         )
 
-    def depickle(self, *arguments, user="me", timeout=240, **more):
+    def depickle(self, *arguments, user="me", timeout=240, prefix=(), **more):
         """Runs `depickle ARGUMENTS…` with this Hub."""
         done = subprocess.run(
-            [str(PROGRAM), *map(str, arguments)],
+            [*prefix, str(PROGRAM), *map(str, arguments)],
             capture_output=True,
             text=True,
             errors="backslashreplace",

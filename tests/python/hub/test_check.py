@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
+import no_seccomp
 from embedded import files_of, pickled, safe, sharded_files, tied_model
 
 MODEL = "model.safetensors"
@@ -100,6 +101,13 @@ def test_weights_are_stale_only_after_their_pickle_changed(hub, tensors):
     assert code == 0 and "the branch has new commits" in report["notes"][0]
     hub.commit("me/m", {"pytorch_model.bin": pickled({"other": torch.ones(2)})})
     assert check(hub, number)[2] == [("stale", "")]
+
+
+def test_check_reads_nothing_without_the_sandbox(hub, tensors):
+    number = hub.pull_request("me/m", {MODEL: safe(tensors)})
+    done = hub.run("check", "me/m", number, prefix=no_seccomp.PREFIX)
+    assert done.code == 2 and "this kernel does not support the sandbox" in done.err and "--no-sandbox" in done.err
+    assert hub.run("check", "me/m", number, "--no-sandbox", prefix=no_seccomp.PREFIX).code == 0
 
 
 FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"

@@ -38,6 +38,16 @@ def test_links_work(path):
         assert not anchor or anchor in anchors(linked), target
 
 
+def test_each_defense_of_the_threat_model_names_its_tests():
+    rows = re.findall(r"^\| .* \|$", (ROOT / "docs/threat-model.md").read_text(), re.M)[1:]
+    assert len(rows) > 30
+    for row in rows:
+        named = re.findall(r"`([^`]+)`", row.split(" | ")[3])
+        assert named, row
+        for path, _, name in (test.partition("::") for test in named):
+            assert re.search(rf"\b{name}\b", (ROOT / "tests" / path).read_text()), (path, name)
+
+
 def anchors(path):
     """The anchors that GitHub gives the headings of a page."""
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)

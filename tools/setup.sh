@@ -10,6 +10,9 @@ kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev
 kTestPackages=(pkg-config:pkg-config clang-format-19:clang-format-19 ccache:ccache python3:python3 libgtest-dev
   libgmock-dev git-lfs:git-lfs chromium-headless-shell tsc:node-typescript mandoc)
 
+# What ./test --all needs beyond that.
+kAllTestsPackages=(clang-tidy-19:clang-tidy-19)
+
 is_installed() {
   if [[ $1 == *:* ]]; then
     "${1%%:*}" --version >/dev/null 2>&1

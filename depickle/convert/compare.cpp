@@ -177,7 +177,7 @@ Comparison IncrementalCompare::finish() {
 }
 
 std::string describe(const Difference& difference, std::string_view a, std::string_view b) {
-  const std::string tensor = fmt::format("tensor {}: ", quoted(difference.name));
+  std::string tensor = fmt::format("tensor {}: ", quoted(difference.name));
   switch (difference.kind) {
     case DifferenceKind::bytes:
       return tensor +

@@ -175,7 +175,8 @@ Response Http::send(const Request& request) {
       return response;
     } catch (const ConnectionError& error) {
       if (!request.is_repeatable && !error.is_unsent())
-        throw Error(error).with_hint("the Hub may have executed the request: check before you try again");
+        throw Error(static_cast<const Error&>(error))
+            .with_hint("the Hub may have executed the request: check before you try again");
       if (!backoff.wait_after(error)) throw;
     } catch (const Failure& failure) {
       const bool may_repeat = request.is_repeatable || failure.status() == 429;

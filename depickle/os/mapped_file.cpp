@@ -66,8 +66,9 @@ void MappedFile::check_unchanged() const {
 void prefault(Bytes mapped) noexcept {
   constexpr size_t kFaultAroundBytes = 64 << 10;  // a single page fault maps this much (fault_around_bytes)
   if (mapped.size() <= kFaultAroundBytes) return;
-  const auto address = reinterpret_cast<uintptr_t>(mapped.data()), offset_in_page = address % 4096;
-  ::madvise(reinterpret_cast<void*>(address - offset_in_page), mapped.size() + offset_in_page, MADV_POPULATE_READ);
+  const uintptr_t offset_in_page = reinterpret_cast<uintptr_t>(mapped.data()) % 4096;
+  std::byte* page = const_cast<std::byte*>(mapped.data()) - offset_in_page;
+  ::madvise(page, mapped.size() + offset_in_page, MADV_POPULATE_READ);
 }
 
 }  // namespace depickle::os

@@ -74,7 +74,7 @@ class Checker {
 
   Check run(uint64_t number) {
     const hub::DiscussionDetails details = hub::discussion(client_, repo_, number);
-    check_.discussion = details;
+    check_.discussion = static_cast<const hub::Discussion&>(details);
     if (!details.is_pull_request)
       throw Error(Code::not_found, "", fmt::format("#{} is a discussion, not a pull request", number),
           Where::in(repo_.name()), fmt::format("depickle pr list {} shows the pull requests", repo_.name()));

@@ -61,7 +61,7 @@ void RepoConversion::preview() {
   report_.outcome = report_.report.failed.empty() ? Outcome::planned : Outcome::failed;
 }
 
-void RepoConversion::convert(const fs::path& work, const fs::path& target, convert::Options options) {
+void RepoConversion::convert(const fs::path& work, const fs::path& target, const convert::Options& options) {
   const std::vector<std::string> needed = report_.plan.needed_files();
   std::vector<hub::RepoFile> wanted;
   for (const std::string& path : needed) wanted.push_back(*by_path_.at(path));

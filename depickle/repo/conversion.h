@@ -32,7 +32,7 @@ class RepoConversion {
   /// Fills the report with the expected result. Reads only the tensors' tables.
   void preview();
   /// Converts into `target`. Links the downloaded sources into `work` under their names in the repository.
-  void convert(const std::filesystem::path& work, const std::filesystem::path& target, convert::Options options);
+  void convert(const std::filesystem::path& work, const std::filesystem::path& target, const convert::Options& options);
   /// Writes the pull request's text into the report. `receipt` is nullptr before the conversion.
   void describe(uint64_t number, const convert::Receipt* receipt, const std::string& receipt_text);
   /// Returns whether the branch has moved away from commit().

@@ -76,7 +76,7 @@ std::string pickle_content(const NamedInPickles& named) {
 
 std::string remarks(const Description& d) {
   std::string text;
-  auto line = [&](std::string_view what, std::vector<std::string> items) {
+  auto line = [&](std::string_view what, const std::vector<std::string>& items) {
     if (!items.empty()) text += fmt::format("- {}: {}\n", what, listed(items));
   };
   std::vector<std::string> tied, skipped_files;

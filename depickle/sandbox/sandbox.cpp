@@ -31,7 +31,7 @@ using Clock = std::chrono::steady_clock;
 // The worker closed its channel without a result.
 struct WorkerDied {};
 
-FileList list_of(std::shared_ptr<const ByteSource> file) {
+FileList list_of(const std::shared_ptr<const ByteSource>& file) {
   const uint64_t size_bytes = file->size_bytes();
   return {.files = {.names = {""}}, .size_bytes = size_bytes, .open = [file](size_t) { return file; }};
 }

@@ -291,7 +291,7 @@ Scan scan_pickles(std::shared_ptr<const ByteSource> file) { return Scanner(std::
 
 Scan scan(const std::filesystem::path& path) { return scan(os::MappedFile::open(path)); }
 
-Scan scan(std::shared_ptr<const ByteSource> file) {
+Scan scan(const std::shared_ptr<const ByteSource>& file) {
   Scan scan = scan_pickles(file);
   try {
     if (detect::file_kind(*file) == FileKind::safetensors) {

@@ -72,6 +72,6 @@ Scan scan_pickles(std::shared_ptr<const ByteSource> file);
 /// Calls scan_pickles(), then reads a file without findings as a table: it is unreadable if its pickle is harmless
 /// but its storages are invalid. Throws Error{not_found, io} if the file cannot be opened.
 Scan scan(const std::filesystem::path& path);
-Scan scan(std::shared_ptr<const ByteSource> file);
+Scan scan(const std::shared_ptr<const ByteSource>& file);
 
 }  // namespace depickle::scan

@@ -44,7 +44,7 @@ Weights open_safetensors(std::shared_ptr<const ByteSource> file) {
   return std::move(builder).build_unique();
 }
 
-Weights open_torch(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
+Weights open_torch(const std::shared_ptr<const ByteSource>& file, const OpenOptions& options) {
   torch::Table table =
       torch::read_table(file, {.root = options.root, .expand_limit_bytes = options.expand_limit_bytes});
   Builder builder(table.kind);

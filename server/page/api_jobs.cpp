@@ -37,7 +37,7 @@ std::optional<Value> member(
 }
 
 std::string token_in(const JsonValue& body) {
-  const std::string token = member(body, "token", &JsonValue::text).value_or("");
+  std::string token = member(body, "token", &JsonValue::text).value_or("");
   if (!body["token"].exists()) return {};
   const bool is_plain =
       !token.empty() && token.size() <= 500 && std::ranges::all_of(token, [](char c) { return c > ' ' && c <= '~'; });

@@ -61,7 +61,7 @@ bool is_tar_header(Bytes block) noexcept {
   if (block.size() < kTarBlockBytes) return false;
   const std::string_view text = depickle::text(block).substr(0, kTarBlockBytes);
   // The checksum itself counts as blanks.
-  int64_t sum = 8 * ' ', signed_sum = sum;
+  int64_t sum = int64_t{8} * ' ', signed_sum = sum;
   bool is_zero = true;
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '\0') is_zero = false;

@@ -142,7 +142,7 @@ Rebuilt Rebuilder::call(BuilderFunction builder, Args args, const pickle::Object
     case BuilderFunction::parameter_with_state:
     case BuilderFunction::cpu_tensor: return rebuild(args[0], depth + 1);
     case BuilderFunction::variable: return parameter(object, depth);
-    case BuilderFunction::from_type_v2: return from_type(args, depth);
+    case BuilderFunction::from_type_v2:
     case BuilderFunction::from_type: return from_type(args, depth);
     case BuilderFunction::old_tensor: {
       // Before torch 0.2: FloatTensor() with the state (storage, offset, size, stride).

@@ -15,7 +15,7 @@
 
 namespace depickle::zip {
 
-std::shared_ptr<const ByteSource> inflated(std::shared_ptr<const ByteSource> archive, const Record& record) {
+std::shared_ptr<const ByteSource> inflated(const std::shared_ptr<const ByteSource>& archive, const Record& record) {
   std::string name = fmt::format("{} ({})", archive->name(), printable(record.name, 80));
   auto fill = [archive, record, name](const os::ComputedSource::Sink& sink) {
     z_stream stream{};

@@ -13,9 +13,9 @@ using testing::Not;
 
 const std::string kTensor = vector("0", 4);
 
-std::string checkpoint(const std::string& value) { return torch_zip(value, {{"0", floats({1, 2, 3, 4})}}); }
+std::string file_around(const std::string& value) { return torch_zip(value, {{"0", floats({1, 2, 3, 4})}}); }
 Table table_around(const std::string& value, const TableOptions& options = {}) {
-  return table_of(checkpoint(value), options);
+  return table_of(file_around(value), options);
 }
 
 // Stores the value in the memo, for get().
@@ -85,7 +85,7 @@ TEST(SharedValues, ObjectsThatShareAStateDoNotTakeQuadraticTime) {
     for (size_t i = 0; i < size; ++i) state.emplace_back(std::to_string(i), kNone);
     std::string objects = put(dict(state), 1) + "0" + put(named("my", "Thing"), 2) + "0(" +
                           repeated(get(2) + ")\x81" + get(1) + "b", size) + "l";
-    Error error = error_of_file(checkpoint(objects));
+    Error error = error_of_file(file_around(objects));
     EXPECT_EQ(error.rule(), "TF01") << error.what();
     EXPECT_THAT(
         error.message(), HasSubstr("too many paths lead to the same values (listing the tensors takes more than"));
@@ -111,7 +111,7 @@ TEST(SharedValues, ArraysThatShareATextDecodeItOnce) {
 TEST(SharedValues, TensorsThatShareMetadataReadOnlySmallDicts) {
   Items metadata;
   for (int i = 0; i < 257; ++i) metadata.emplace_back(std::to_string(i), kTrue);
-  Error error = error_of_file(checkpoint(tensor(storage("FloatStorage", "0", 4), {4}, {1}, 0, dict(metadata))));
+  Error error = error_of_file(file_around(tensor(storage("FloatStorage", "0", 4), {4}, {1}, 0, dict(metadata))));
   EXPECT_EQ(error.code(), Code::limit);
   EXPECT_EQ(error.message(), "metadata has 257 entries (at most 256)");
 }
@@ -120,7 +120,7 @@ TEST(SharedValues, EachSplitOfARootIsTriedOnce) {
   std::string cycle = "}q\1" + text("a") + get(1) + "s" + text("a.a") + get(1) + "s";
   std::string root = "a";
   for (int i = 0; i < 60; ++i) root += ".a";
-  EXPECT_EQ(error_of_file(checkpoint(cycle), {.root = root + ".b"}).code(), Code::not_found);
+  EXPECT_EQ(error_of_file(file_around(cycle), {.root = root + ".b"}).code(), Code::not_found);
 }
 
 TEST(SharedValues, ALongKeyOfManyDictsIsNotCopiedForEach) {
@@ -129,7 +129,7 @@ TEST(SharedValues, ALongKeyOfManyDictsIsNotCopiedForEach) {
       return put(text(std::string(size, 'k')), 1) + "0(" + repeated("}" + get(1) + value + "s", size / 100) + "l";
     };
     EXPECT_EQ(listed(table_around(dict({{"w", kTensor}, {"dicts", dicts("N")}}))), "w F32[4]");
-    EXPECT_EQ(error_of_file(checkpoint(dict({{"w", kTensor}, {"dicts", dicts("]")}}))).rule(), "TF01");
+    EXPECT_EQ(error_of_file(file_around(dict({{"w", kTensor}, {"dicts", dicts("]")}}))).rule(), "TF01");
   });
 }
 

@@ -8,9 +8,9 @@
 #include "depickle/base/text.h"
 #include "depickle/convert/convert.h"
 #include "depickle/sandbox/limits.h"
-#include "depickle/sandbox/sandbox.h"
 #include "tests/error_of.h"
 #include "tests/sandbox/forge.h"
+#include "tests/sandbox/misbehaving.h"
 #include "tests/temporary_folder.h"
 
 namespace depickle::sandbox {
@@ -19,17 +19,8 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-SandboxOptions hostile() {
-  SandboxOptions options;
-  options.program = {MISBEHAVING_WORKER, std::to_string(options.channels)};
-#ifdef __SANITIZE_ADDRESS__
-  options.environment = {"ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0:handle_segv=0"};
-#endif
-  return options;
-}
-
 // Returns the error of converting a file with this content, beside a file that the worker must not see.
-Error hostile_error(const std::string& content, const SandboxOptions& options = hostile()) {
+Error hostile_error(const std::string& content, const SandboxOptions& options = misbehaving()) {
   Folder folder;
   folder.write("private.bin", "private");
   const auto source = folder.write("model.bin", "MISBEHAVE:" + content);
@@ -70,7 +61,7 @@ TEST(HostileWorker, ForgedRequestsForRemoteFilesAreRefused) {
   for (size_t i = 0; i < all.size(); ++i) {
     SCOPED_TRACE(all[i].description);
     const auto file = std::make_shared<RemoteBytes>("MISBEHAVE:forge " + std::to_string(i));
-    Sandbox sandbox(hostile());
+    Sandbox sandbox(misbehaving());
     EXPECT_THAT(refusal([&] { sandbox.summarize({file}, {}); }), Not(HasSubstr("crashed")));
   }
 }
@@ -97,7 +88,7 @@ TEST(HostileWorker, DoesNotReachTheTerminal) {
   testing::internal::CaptureStdout();
   Folder folder;
   const auto source = folder.write("model.bin", "MISBEHAVE:terminal");
-  Sandbox sandbox(hostile());
+  Sandbox sandbox(misbehaving());
   const Error error = error_of([&] { sandbox.scan_file(weights::find_model(source).entry); });
   EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
@@ -115,7 +106,7 @@ TEST(HostileWorker, AResultThatIsTooLargeIsReportedAsSuch) {
 }
 
 TEST(HostileWorker, HalfAMessageDoesNotBlockTheParent) {
-  SandboxOptions options = hostile();
+  SandboxOptions options = misbehaving();
   options.max_seconds = 0.5;
   EXPECT_THAT(hostile_error("half", options).what(), HasSubstr("took longer than allowed"));
 }
@@ -125,7 +116,7 @@ TEST(HostileWorker, CannotFillTheParentsTableOfDescriptors) {
     return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), std::filesystem::directory_iterator());
   };
   const auto before = open_files();
-  SandboxOptions options = hostile();
+  SandboxOptions options = misbehaving();
   decltype(open_files()) most = 0;
   options.check_cancelled = [&] { most = std::max(most, open_files()); };
   EXPECT_EQ(hostile_error("descriptors", options).code(), Code::unsupported);
@@ -144,7 +135,7 @@ TEST(HostileWorker, ForgedResultsAreRefused) {
 }
 
 TEST(HostileWorker, CannotFillTheDisk) {
-  SandboxOptions options = hostile();
+  SandboxOptions options = misbehaving();
   options.limits.file_bytes = 4'000'000;
   const Error error = hostile_error("grow", options);
   EXPECT_EQ(error.code(), Code::limit);
@@ -152,7 +143,7 @@ TEST(HostileWorker, CannotFillTheDisk) {
 }
 
 TEST(HostileWorker, CannotIgnoreTheLimitOfProcessorTime) {
-  SandboxOptions options = hostile();
+  SandboxOptions options = misbehaving();
   options.limits.cpu_seconds = 1;
   EXPECT_THAT(hostile_error("ignore", options).what(), HasSubstr("more processor time than allowed"));
 }

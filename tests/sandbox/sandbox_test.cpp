@@ -8,6 +8,7 @@
 #include "depickle/os/atomic_file.h"
 #include "tests/convert/torch_file.h"
 #include "tests/error_of.h"
+#include "tests/sandbox/misbehaving.h"
 #include "tests/temporary_folder.h"
 
 namespace depickle::sandbox {
@@ -15,17 +16,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-SandboxOptions options() {
-  SandboxOptions options;
-  options.program = {MISBEHAVING_WORKER, std::to_string(options.channels)};
-#ifdef __SANITIZE_ADDRESS__
-  options.environment = {"ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=0:handle_segv=0"};
-#endif
-  return options;
-}
-
 // Returns the error of converting a file with this content in a sandbox.
-Error conversion_error(const std::string& content, SandboxOptions sandbox_options = options()) {
+Error conversion_error(const std::string& content, SandboxOptions sandbox_options = misbehaving()) {
   Folder folder;
   const auto source = folder.write("model.bin", content);
   Sandbox sandbox(std::move(sandbox_options));
@@ -46,7 +38,7 @@ std::string gpt() {
 TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsTheLocalEngine) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt());
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   auto converted = [&](const char* name, convert::Engine* engine) {
     convert::Options options{.receipt = folder / name / "receipt.json", .engine = engine};
     std::filesystem::create_directory(folder / name);
@@ -69,7 +61,7 @@ TEST(Sandbox, ConvertsToTheSameBytesReportAndReceiptAsTheLocalEngine) {
 TEST(Sandbox, ReportsTheSameErrorsAsTheLocalEngine) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt().substr(0, 700));
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   auto refused = [&](convert::Engine* engine) {
     return refusal([&] { convert::convert_file(source, folder / "out.safetensors", {.engine = engine}); });
   };
@@ -80,7 +72,7 @@ TEST(Sandbox, ReportsTheSameErrorsAsTheLocalEngine) {
 TEST(Sandbox, SummarizesScansAndComparesLikeTheLocalEngine) {
   Folder folder;
   const weights::Model model = weights::find_model(folder.write("model.bin", gpt()));
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   const convert::TableSummary summary = sandbox.summarize(model, {});
   ASSERT_EQ(summary.tensors.size(), 3);
   EXPECT_EQ(summary.tensors[2].name, "bias");
@@ -113,14 +105,14 @@ class RemoteFile final : public ByteSource {
 
 TEST(Sandbox, ReadsARemoteFileThroughTheParent) {
   const auto file = std::make_shared<RemoteFile>(gpt());
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   EXPECT_EQ(sandbox.summarize({file}, {}).tensors.size(), 3);
   EXPECT_GT(file->reads, 0);
 }
 
 TEST(Sandbox, PassesOnErrorsOfReadingARemoteFile) {
   const auto file = std::make_shared<RemoteFile>(convert::TorchFile().tensor("w", std::vector<float>(100'000)).zip());
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   const Error error = error_of([&] { sandbox.compare_models({file}, {file}, {}); });
   EXPECT_EQ(error.code(), Code::network) << error.what();
 }
@@ -133,7 +125,7 @@ TEST(Sandbox, ChecksAModelLikeTheLocalEngine) {
   const repo::OpenFile after = [&](const std::string&) {
     return std::make_shared<RemoteFile>("not safetensors at all");
   };
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   repo::Check there, here;
   sandbox.check_model(there, pair, nullptr, before, after, {});
   repo::check_model(here, pair, nullptr, before, after, {});
@@ -145,7 +137,7 @@ TEST(Sandbox, ChecksAModelLikeTheLocalEngine) {
 TEST(Sandbox, ReportsProgressAndCanBeCancelled) {
   Folder folder;
   const auto source = folder.write("model.bin", gpt());
-  Sandbox sandbox(options());
+  Sandbox sandbox(misbehaving());
   std::vector<std::string> phases;
   const Progress listen = [&](const Step& step) { phases.emplace_back(step.phase); };
   convert::convert_file(source, folder / "a.safetensors", {.engine = &sandbox}, listen);
@@ -180,7 +172,7 @@ TEST(Sandbox, ACrashOfTheWorkerIsAnError) {
 
 #ifndef __SANITIZE_ADDRESS__  // its shadow memory exceeds any limit
 TEST(Sandbox, TheMemoryOfAWorkerIsLimited) {
-  SandboxOptions limited = options();
+  SandboxOptions limited = misbehaving();
   limited.limits.memory_bytes = 256 << 20;
   const Error error = conversion_error("MISBEHAVE:memory", limited);
   EXPECT_EQ(error.code(), Code::limit);
@@ -189,10 +181,10 @@ TEST(Sandbox, TheMemoryOfAWorkerIsLimited) {
 #endif
 
 TEST(Sandbox, TheTimeOfAWorkerIsLimited) {
-  SandboxOptions limited = options();
+  SandboxOptions limited = misbehaving();
   limited.max_seconds = 0.5;
   EXPECT_THAT(conversion_error("MISBEHAVE:loop", limited).what(), HasSubstr("took longer than allowed"));
-  limited = options();
+  limited = misbehaving();
   limited.limits.cpu_seconds = 1;
   const Error error = conversion_error("MISBEHAVE:loop", limited);
   EXPECT_EQ(error.code(), Code::limit);
@@ -200,7 +192,7 @@ TEST(Sandbox, TheTimeOfAWorkerIsLimited) {
 }
 
 TEST(Sandbox, TheFileSizeOfAWorkerIsLimited) {
-  SandboxOptions limited = options();
+  SandboxOptions limited = misbehaving();
   limited.limits.file_bytes = 100;
   EXPECT_EQ(conversion_error(gpt(), limited).code(), Code::limit);
 }
@@ -213,7 +205,7 @@ TEST(Sandbox, AWorkerThatClosesItsChannelOrSendsAnInvalidMessageIsKilled) {
 }
 
 TEST(Sandbox, AWorkerThatSendsNothingCanBeCancelled) {
-  SandboxOptions limited = options();
+  SandboxOptions limited = misbehaving();
   int ticks = 0;
   limited.check_cancelled = [&] {
     if (++ticks == 3) throw Error(Code::cancelled, "", "enough");
@@ -222,7 +214,7 @@ TEST(Sandbox, AWorkerThatSendsNothingCanBeCancelled) {
 }
 
 TEST(Sandbox, AMissingProgramIsAnError) {
-  SandboxOptions limited = options();
+  SandboxOptions limited = misbehaving();
   limited.program[0] = "/no/such/program";
   EXPECT_THAT(conversion_error(gpt(), limited).what(), HasSubstr("could not be started"));
 }

@@ -175,7 +175,8 @@ def test_addresses_on_the_hub(tmp_path, monkeypatch):
     result = SimpleNamespace(path=str(tmp_path), models=[model])
     calls = []
     monkeypatch.setattr(_commands, "download", lambda address, **options: calls.append(address) or result)
-    addresses = ["hf://org/name", "hf://org/name@v1", "hf://org/name@v1/sub.bin", "org/name", "https://host/org/name"]
+    addresses = ["hf://org/name", "hf://org/name@v1", "hf://org/name@v1/sub.bin", "org/name", "https://host/org/name",
+                 "http://127.0.0.1:8080/org/name"]
     for address in addresses:
         assert list(depickle.open(address)) == ["a"]
     assert calls == addresses

@@ -76,7 +76,9 @@ Examples:
   depickle serve --hub https://huggingface.co --personal)"},
     {"user",
         R"(Examples:
-  depickle user add me --data hub)"},
+  depickle user add me --data hub
+  depickle user list --data hub
+  depickle user revoke me 0f3b5c1d9a27 --data hub)"},
     {"completions",
         R"(Examples:
   depickle completions bash > ~/.local/share/bash-completion/completions/depickle)"},

@@ -96,7 +96,7 @@ void import(server::repos::Store& store, const ServeCommand& options, const Cons
 /// earlier starts and exists only in memory.
 std::string account_token(server::repos::Store& store) {
   constexpr std::string_view kName = "depickle";
-  store.users().revoke_tokens(kName);
+  if (store.users().find(kName)) store.users().revoke_tokens(kName);
   return store.users().add_token(kName, true);
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "server/base/time.h"
 
@@ -19,6 +20,18 @@ struct User {
   std::string id;  ///< 24 hexadecimal digits
   std::string name;
   Moment created_at = 0;
+};
+
+/// A token, without its text.
+struct Token {
+  std::string id;  ///< the first 12 digits of its SHA-256
+  bool may_write = false;
+  Moment created_at = 0;
+};
+
+struct UserTokens {
+  User user;
+  std::vector<Token> tokens;  ///< oldest first
 };
 
 /// The user who sent a request, found by the token.
@@ -40,14 +53,22 @@ class Users {
   /// token's SHA-256 is stored, so it cannot be shown again. Throws StoreError{malformed} if the name is not valid;
   /// {exists} if an organization has it.
   std::string add_token(std::string_view name, bool may_write);
-  /// Deletes all tokens of `name`. Returns false if the user does not exist.
-  bool revoke_tokens(std::string_view name);
+  /// Deletes the token of `name` with this id; all tokens if it is empty. A deleted token is refused at once. Returns
+  /// the number of deleted tokens. Throws StoreError{no_user}; {no_entry} if the token does not exist.
+  int64_t revoke_tokens(std::string_view name, std::string_view id = {});
+  /// Deletes the user, its tokens and its access to gated repositories. Throws StoreError{no_user}; {exists} if it
+  /// owns repositories.
+  void remove(std::string_view name);
 
   /// Returns nullopt if the token is unknown.
   std::optional<Caller> find_caller(std::string_view token) const;
   std::optional<User> find(std::string_view name) const;
+  /// Returns all users, by name.
+  std::vector<UserTokens> list() const;
 
  private:
+  User existing(std::string_view name) const;
+
   std::shared_ptr<Database> database_;
 };
 

@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "depickle/base/sha256.h"
 #include "tests/server/hub/store_fixture.h"
 
 namespace depickle::server::repos {
@@ -23,8 +24,33 @@ TEST_F(UsersTest, ASecondTokenBelongsToTheSameUser) {
   Caller first = user("anna"), second = user("anna", false);
   EXPECT_EQ(first.user.id, second.user.id);
   EXPECT_EQ(store_->users().find("anna")->id, first.user.id);
-  EXPECT_TRUE(store_->users().revoke_tokens("anna"));
-  EXPECT_FALSE(store_->users().revoke_tokens("nobody"));
+}
+
+TEST_F(UsersTest, ARevokedTokenIsRefusedAtOnce) {
+  const std::string first = store_->users().add_token("anna", true), second = store_->users().add_token("anna", false);
+  std::vector<UserTokens> users = store_->users().list();
+  ASSERT_EQ(users.size(), 1u);
+  ASSERT_EQ(users[0].tokens.size(), 2u);
+  const std::string id = sha256_hex(bytes(first)).substr(0, 12);
+  EXPECT_EQ(store_->users().revoke_tokens("anna", id), 1);
+  EXPECT_FALSE(store_->users().find_caller(first));
+  EXPECT_TRUE(store_->users().find_caller(second));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { store_->users().revoke_tokens("anna", id); }));
+  EXPECT_TRUE(refuses(StoreReason::no_entry, [&] { store_->users().revoke_tokens("anna", id.substr(0, 1)); }));
+  EXPECT_EQ(store_->users().revoke_tokens("anna"), 1);
+  EXPECT_FALSE(store_->users().find_caller(second));
+  EXPECT_TRUE(refuses(StoreReason::no_user, [&] { store_->users().revoke_tokens("nobody"); }));
+}
+
+TEST_F(UsersTest, ARemovedUserHasNoTokensAndKeepsNoRepositories) {
+  const Caller anna = user("anna");
+  const std::string token = store_->users().add_token("bob", true);
+  store_->users().remove("bob");
+  EXPECT_FALSE(store_->users().find_caller(token));
+  EXPECT_FALSE(store_->users().find("bob"));
+  EXPECT_TRUE(refuses(StoreReason::no_user, [&] { store_->users().remove("bob"); }));
+  store_->repos().create(id("anna/m"), {}, anna);
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { store_->users().remove("anna"); }));
 }
 
 TEST_F(UsersTest, TheDatabaseContainsNoToken) {

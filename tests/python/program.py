@@ -60,9 +60,9 @@ def inspect(path, *options):
     return done.json
 
 
-def scan(*paths):
+def scan(*paths, options=()):
     """Returns (exit code, the `files` of the report)."""
-    done = run("scan", *paths, "--json")
+    done = run("scan", *paths, "--json", *options)
     assert done.out, done.err
     assert done.json["schema"] == "depickle.scan/1"
     assert [file["file"] for file in done.json["files"]] == [str(path) for path in paths]

@@ -39,6 +39,10 @@ def folder(tmp_path):
     return tmp_path / "models"
 
 
+# A sandboxed process for each of thousands of files would take minutes.
+ONE_PROCESS = ("--no-sandbox",)
+
+
 def write_prefixes(content, lengths, folder):
     """Writes the prefixes of these lengths, and returns their paths."""
     paths = [folder / f"{length:05}.bin" for length in lengths]
@@ -58,7 +62,7 @@ def write_changed(content, folder):
 
 def convert_folder(folder, *options):
     """Converts all files of a folder in one process. Returns the report."""
-    done = run("convert", folder, "-o", folder.with_name("converted"), "--json", "--no-sandbox", *options)
+    done = run("convert", folder, "-o", folder.with_name("converted"), "--json", *ONE_PROCESS, *options)
     assert done.out, done.err
     return done.json
 
@@ -84,7 +88,7 @@ def test_no_prefix_is_converted(content, folder):
 
 
 def test_no_prefix_is_tensors_only(content, folder):
-    code, files = scan(*write_prefixes(content, range(len(content)), folder))
+    code, files = scan(*write_prefixes(content, range(len(content)), folder), options=ONE_PROCESS)
     assert code == COULD_NOT
     assert {file["verdict"] for file in files} == {"unreadable"}
 
@@ -109,5 +113,5 @@ def test_the_error_for_a_cut_archive_says_truncated(tmp_path):
 def test_changed_bytes_do_not_crash_the_program(content, folder):
     """Changes single bytes: any result is allowed, but no crash."""
     paths = write_changed(content, folder)
-    scan(*paths)
+    scan(*paths, options=ONE_PROCESS)
     convert_folder(folder, "--root", ".", "--no-sync")

@@ -131,7 +131,7 @@ constexpr Input kInputs[] = {
         }},
 };
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kCount = 2'000;  // with sanitizers, everything takes ten times as long
 #else
 constexpr size_t kCount = 10'000;

@@ -61,6 +61,7 @@ JsonValue JsonValue::parse(std::string_view json, const Limits& limits) {
   return {document, pack(root)};
 }
 
+bool JsonValue::is_null() const noexcept { return document_ && unpack(element_).is_null(); }
 bool JsonValue::is_object() const noexcept { return document_ && unpack(element_).is_object(); }
 bool JsonValue::is_array() const noexcept { return document_ && unpack(element_).is_array(); }
 

@@ -30,6 +30,7 @@ class JsonValue {
 
   /// False for a member that does not exist; true for `null`.
   bool exists() const noexcept { return document_ != nullptr; }
+  bool is_null() const noexcept;  ///< `null`; false for a member that does not exist
   bool is_object() const noexcept;
   bool is_array() const noexcept;
 

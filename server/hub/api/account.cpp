@@ -18,8 +18,17 @@ http::Response whoami(const Call& call) {
   });
 }
 
+/// Returns whether the member is given: it exists and is not null, which clients send for an omitted option.
+bool is_given(const JsonValue& body, std::string_view key) { return body[key].exists() && !body[key].is_null(); }
+
+/// Returns a text, or nullopt if it is not given. Throws 400 for another type.
+std::optional<std::string> optional_text(const JsonValue& body, std::string_view key) {
+  if (!is_given(body, key)) return std::nullopt;
+  return required_text(body, key);
+}
+
 repos::RepoType type_in(const JsonValue& body) {
-  auto name = body["type"].text();
+  auto name = optional_text(body, "type");
   auto type = name ? repos::repo_type(*name) : repos::RepoType::model;
   if (!type) refuse(400, "BadRequest", "the type is not model, dataset or space");
   return *type;
@@ -29,13 +38,24 @@ repos::RepoType type_in(const JsonValue& body) {
 repos::RepoId id_in(const Call& call, const JsonValue& body) {
   std::string name = required_text(body, "name");
   if (name.find('/') == std::string::npos)
-    name = body["organization"].text().value_or(call.signed_in_caller().user.name) + "/" + name;
+    name = optional_text(body, "organization").value_or(call.signed_in_caller().user.name) + "/" + name;
   return repos::RepoId::parse(type_in(body), name);
 }
 
-void read_visibility(const JsonValue& body, std::optional<bool>& is_private) {
-  if (auto visibility = body["visibility"].text()) is_private = *visibility == "private";
-  if (auto flag = body["private"].boolean()) is_private = flag;
+/// Reads "visibility" or "private". Returns nullopt if neither is given. An unknown value must not publish a private
+/// repository, so it is a 400.
+std::optional<bool> read_visibility(const JsonValue& body) {
+  std::optional<bool> is_private;
+  if (auto visibility = optional_text(body, "visibility")) {
+    if (*visibility != "private" && *visibility != "public")
+      refuse(400, "BadRequest", "visibility must be \"private\" or \"public\"");
+    is_private = *visibility == "private";
+  }
+  if (!is_given(body, "private")) return is_private;
+  auto flag = body["private"].boolean();
+  if (!flag) refuse(400, "BadRequest", "private must be true or false");
+  if (is_private && *is_private != *flag) refuse(400, "BadRequest", "visibility and private contradict each other");
+  return flag;
 }
 
 void write_created(JsonWriter& json, const Call& call, const repos::RepoInfo& info) {
@@ -48,10 +68,9 @@ http::Response create_repo(const Call& call) {
   repos::RepoId id = id_in(call, body);
   repos::Repos& repos = call.hub.store.repos();
   if (!repos.may_create(id, me)) refuse(403, "Forbidden", "no permission to create repositories of " + id.owner);
-  std::optional<bool> is_private;
-  read_visibility(body, is_private);
+  bool is_private = read_visibility(body).value_or(false);
   try {
-    repos::RepoInfo created = repos.create(id, {.is_private = is_private.value_or(false)}, me);
+    repos::RepoInfo created = repos.create(id, {.is_private = is_private}, me);
     return json_response([&](JsonWriter& json) {
       write_created(json.object(), call, created);
       json.end();
@@ -92,19 +111,18 @@ http::Response move(const Call& call) {
 }
 
 std::optional<repos::Gate> gate_in(const JsonValue& body) {
+  if (!is_given(body, "gated")) return std::nullopt;
   if (auto flag = body["gated"].boolean()) return *flag ? repos::Gate::automatic : repos::Gate::open;
-  auto mode = body["gated"].text();
-  if (!mode) return std::nullopt;
-  if (*mode == "auto") return repos::Gate::automatic;
-  if (*mode == "manual") return repos::Gate::manual;
+  std::string mode = body["gated"].string();
+  if (mode == "auto") return repos::Gate::automatic;
+  if (mode == "manual") return repos::Gate::manual;
   refuse(400, "BadRequest", "gated must be false, \"auto\" or \"manual\"");
 }
 
 http::Response settings(const Call& call) {
   repos::RepoInfo info = call.repo_for(Need::write);
   JsonValue body = call.body();
-  repos::SettingsChange change{.gate = gate_in(body)};
-  read_visibility(body, change.is_private);
+  repos::SettingsChange change{.is_private = read_visibility(body), .gate = gate_in(body)};
   repos::RepoInfo changed = call.hub.store.repos().change(info.id, change);
   return json_response([&](JsonWriter& json) {
     json.object().key("private").value(changed.settings.is_private).key("gated");

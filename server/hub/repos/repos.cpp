@@ -101,10 +101,7 @@ RepoInfo Repos::prepare(const RepoId& id, const RepoSettings& settings, std::str
     remove_repo(parts_, key);
     throw;
   }
-  RepoInfo info;
-  parts_.database->each(fmt::format("SELECT {} FROM repos WHERE key = ?", kRepoColumns), {key},
-      [&](const Row& row) { info = read_info(row); });
-  return info;
+  return at_key(key);
 }
 
 void Repos::publish(const RepoInfo& repo) {
@@ -139,10 +136,11 @@ void Repos::remove(const RepoId& id) {
 }
 
 RepoInfo Repos::move(const RepoId& from, const RepoId& to) {
-  RepoInfo info = at(from), moved = info;
   if (from.type != to.type) throw StoreError(StoreReason::malformed, "the type of a repository cannot change");
-  moved.id = to;
+  RepoInfo info, moved;
   parts_.database->transaction([&] {
+    info = moved = at(from);
+    moved.id = to;
     std::optional<int64_t> existing = parts_.database->number(
         "SELECT key FROM repos WHERE type = ? AND owner = ? AND name = ?", {int64_t(to.type), to.owner, to.name});
     if (existing && *existing != info.key) throw already_exists(to);
@@ -161,13 +159,24 @@ RepoInfo Repos::move(const RepoId& from, const RepoId& to) {
 }
 
 RepoInfo Repos::change(const RepoId& id, const SettingsChange& change) {
-  RepoInfo info = at(id);
-  info.settings.is_private = change.is_private.value_or(info.settings.is_private);
-  info.settings.gate = change.gate.value_or(info.settings.gate);
-  info.settings.is_disabled = change.is_disabled.value_or(info.settings.is_disabled);
-  parts_.database->run("UPDATE repos SET private = ?, gate = ?, disabled = ? WHERE key = ?",
-      {int64_t{info.settings.is_private}, int64_t(info.settings.gate), int64_t{info.settings.is_disabled}, info.key});
-  return info;
+  const RepoInfo info = at(id);
+  // Each statement changes one column, so that two changes at once cannot undo each other with values that they read
+  // before.
+  auto set = [&](const char* sql, int64_t value) { parts_.database->run(sql, {value, info.key}); };
+  parts_.database->transaction([&] {
+    if (change.is_private) set("UPDATE repos SET private = ? WHERE key = ?", *change.is_private);
+    if (change.gate) set("UPDATE repos SET gate = ? WHERE key = ?", int64_t(*change.gate));
+    if (change.is_disabled) set("UPDATE repos SET disabled = ? WHERE key = ?", *change.is_disabled);
+  });
+  return at_key(info.key);
+}
+
+RepoInfo Repos::at_key(int64_t key) const {
+  std::optional<RepoInfo> info;
+  parts_.database->each(fmt::format("SELECT {} FROM repos WHERE key = ?", kRepoColumns), {key},
+      [&](const Row& row) { info = read_info(row); });
+  if (!info) throw StoreError(StoreReason::no_repo, "Repository not found");
+  return *info;
 }
 
 std::optional<RepoInfo> Repos::find(const RepoId& id) const {

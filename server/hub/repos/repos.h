@@ -79,6 +79,7 @@ class Repos {
   void remove(const RepoId& id);
   /// The old name still finds the repository until another repository takes it. Throws StoreError{no_repo, exists}.
   RepoInfo move(const RepoId& from, const RepoId& to);
+  /// Changes the settings that are given, and no other. Returns the settings afterwards. Throws StoreError{no_repo}.
   RepoInfo change(const RepoId& id, const SettingsChange& change);
 
   /// Finds a repository by its name or a former name. For a former name, `id` of the result differs and the caller
@@ -102,6 +103,9 @@ class Repos {
   void abandon(const RepoInfo& repo);
 
  private:
+  /// Also finds repositories that are not published. Throws StoreError{no_repo}.
+  RepoInfo at_key(int64_t key) const;
+
   StoreParts& parts_;
 };
 

@@ -100,6 +100,58 @@ def test_a_private_repository(server, hub):
     ]
 
 
+WRONG_SETTINGS = [
+    {"visibility": "protected"},
+    {"visibility": "Private"},
+    {"visibility": ""},
+    {"visibility": ["private"]},
+    {"visibility": True},
+    {"private": "true"},
+    {"private": 1},
+    {"private": True, "visibility": "public"},
+    {"gated": "automatic"},
+    {"gated": 1},
+    {"visibility": "public", "gated": "automatic"},
+]
+
+
+@pytest.mark.parametrize("settings", WRONG_SETTINGS, ids=json.dumps)
+def test_unknown_settings_change_nothing(server, hub, settings):
+    repo = create(server, f"wrong-settings-{WRONG_SETTINGS.index(settings)}", private=True, gated="manual")
+    assert repo.api("PUT", "{repo}/settings", json.dumps(settings).encode()).status == 400
+    info = hub.api().model_info(repo.name)
+    assert info.private and info.gated == "manual"
+    assert request(server.url, "GET", f"/api/models/{repo.name}").status == 404
+    body = {"name": "wrong", "type": "model"} | settings
+    if "gated" not in settings:
+        assert repo.api("POST", "/api/repos/create", json.dumps(body).encode()).status == 400
+        assert repo.api("GET", "/api/models/me/wrong").status == 404
+
+
+def test_huggingface_hub_changes_the_visibility(server, hub):
+    repo = create(server, "visibility", private=True)
+    with pytest.raises(Exception, match="visibility must be|must be one of|Invalid"):
+        hub.api().update_repo_settings(repo.name, visibility="protected")
+    assert hub.api().model_info(repo.name).private
+    hub.api().update_repo_settings(repo.name, gated="auto")
+    assert hub.api().model_info(repo.name).private
+    for private in (False, True):
+        hub.api().update_repo_settings(repo.name, private=private)
+        assert hub.api().model_info(repo.name).private == private
+
+
+def test_a_type_that_is_not_a_text_is_not_a_model(server):
+    repo = create(server, "typed", private=False)
+    for target, body in (
+        ("/api/repos/delete", {"name": "typed", "type": 5}),
+        ("/api/repos/move", {"fromRepo": repo.name, "toRepo": "me/moved", "type": ["model"]}),
+        ("/api/repos/create", {"name": "x", "organization": 1}),
+    ):
+        method = "DELETE" if target.endswith("delete") else "POST"
+        assert repo.api(method, target, json.dumps(body).encode()).status == 400, target
+    assert repo.head()
+
+
 @pytest.mark.parametrize("gate", ["auto", "manual"])
 def test_a_gated_repository(server, hub, gate):
     server.token("other")

@@ -1,3 +1,6 @@
+#include <barrier>
+#include <thread>
+
 #include "tests/server/hub/store_fixture.h"
 
 namespace depickle::server::repos {
@@ -96,6 +99,32 @@ TEST_F(ReposTest, NobodyReadsADisabledRepository) {
   store_->repos().change(id("me/demo"), {.is_disabled = true});
   EXPECT_FALSE(rights("me/demo", &me_).read);
   EXPECT_TRUE(rights("me/demo", &me_).see);
+}
+
+TEST_F(ReposTest, ConcurrentChangesOfSettingsKeepEachOther) {
+  create_repo("me/demo");
+  for (int round = 0; round < 100; ++round) {
+    store_->repos().change(id("me/demo"), {.is_private = false, .gate = Gate::open});
+    std::barrier start(2);
+    std::thread gates([&] {
+      start.arrive_and_wait();
+      store_->repos().change(id("me/demo"), {.gate = Gate::manual});
+    });
+    start.arrive_and_wait();
+    store_->repos().change(id("me/demo"), {.is_private = true});
+    gates.join();
+    const RepoSettings settings = store_->repos().at(id("me/demo")).settings;
+    ASSERT_TRUE(settings.is_private) << round;
+    ASSERT_EQ(settings.gate, Gate::manual) << round;
+  }
+}
+
+TEST_F(ReposTest, AChangeReturnsTheSettingsAfterwards) {
+  create_repo("me/demo", {.is_private = true});
+  const RepoSettings changed = store_->repos().change(id("me/demo"), {.gate = Gate::automatic}).settings;
+  EXPECT_TRUE(changed.is_private);
+  EXPECT_EQ(changed.gate, Gate::automatic);
+  EXPECT_TRUE(refuses(StoreReason::no_repo, [&] { store_->repos().change(id("me/none"), {}); }));
 }
 
 TEST_F(ReposTest, OnlyMembersCreateRepositoriesInANamespace) {

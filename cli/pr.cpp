@@ -140,7 +140,7 @@ int settle(const PrCommand& options, const Console& console, bool merge) {
   if (was_settled) {
     console.say(fmt::format("nothing to do: #{} is already {}\n", number, name(details.status)));
   } else if (merge) {
-    hub::merge_pull_request(client, address.repo, number, options.comment);
+    hub::merge_pull_request(client, address.repo, number, {}, options.comment);
   } else {
     hub::change_status(client, address.repo, number, hub::DiscussionStatus::closed, options.comment);
   }

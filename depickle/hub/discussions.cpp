@@ -143,9 +143,15 @@ void rename_discussion(const Client& client, const RepoId& repo, uint64_t number
   post(client, url_of(client, repo, number, "/title"), about_of(repo, number), json_of("title", title));
 }
 
-void merge_pull_request(const Client& client, const RepoId& repo, uint64_t number, std::string_view text) {
-  const std::string body = text.empty() ? "{}" : json_of("comment", text);
-  post(client, url_of(client, repo, number, "/merge"), about_of(repo, number), body);
+void merge_pull_request(
+    const Client& client, const RepoId& repo, uint64_t number, std::string_view expected_head, std::string_view text) {
+  std::string body;
+  JsonWriter json(body, JsonWriter::Style::compact);
+  json.object();
+  if (!text.empty()) json.key("comment").value(text);
+  if (!expected_head.empty()) json.key("headCommit").value(expected_head);
+  json.end();
+  post(client, url_of(client, repo, number, "/merge"), about_of(repo, number), std::move(body));
 }
 
 }  // namespace depickle::hub

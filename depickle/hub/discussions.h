@@ -69,8 +69,10 @@ void comment(const Client& client, const RepoId& repo, uint64_t number, std::str
 void change_status(
     const Client& client, const RepoId& repo, uint64_t number, DiscussionStatus status, std::string_view text = {});
 void rename_discussion(const Client& client, const RepoId& repo, uint64_t number, std::string_view title);
-/// Throws Failure if the pull request cannot be merged, with is_conflict() if the same files have changed on the
-/// branch.
-void merge_pull_request(const Client& client, const RepoId& repo, uint64_t number, std::string_view text = {});
+/// `expected_head` is the commit of the pull request that was reviewed; empty: any. The embedded Hub refuses the merge
+/// if the pull request has another head; other Hubs may ignore it. Throws Failure if the pull request cannot be merged,
+/// with is_conflict() if it has changed or the same files have changed on the branch.
+void merge_pull_request(const Client& client, const RepoId& repo, uint64_t number, std::string_view expected_head,
+    std::string_view text = {});
 
 }  // namespace depickle::hub

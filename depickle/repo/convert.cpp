@@ -149,6 +149,7 @@ class PullRequestOpener {
       const hub::CommitResult result = hub::commit(client_, repo_, conversion.branch(), request, options_.progress);
       report.outcome = result.is_unchanged ? Outcome::nothing_to_do : Outcome::opened;
       report.pull_request = result.pull_request;
+      report.pull_request_commit = result.is_unchanged ? "" : result.commit;
       report.url = result.url;
       return true;
     } catch (const hub::Failure& failure) {

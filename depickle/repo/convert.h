@@ -47,6 +47,7 @@ struct RepoReport {
   std::vector<scan::ScannedFile> scans;  ///< of the converted files; in a dry run, of those to convert
   std::vector<PullRequest> previous;  ///< earlier ones that add some of the files; one if the outcome is already_open
   std::optional<uint64_t> pull_request;
+  std::string pull_request_commit;  ///< the commit that was sent, as the Hub's answer names it; empty if none was
   std::string url;
   std::string title, description;    ///< of the pull request
   std::vector<uint64_t> superseded;  ///< the pull requests that were closed

@@ -57,7 +57,7 @@ http::Response merge(Service& service, const http::Request& request) {
   if (client.info(repo, hub::pull_request_revision(merge.number)).commit != merge.head)
     conflict(fmt::format("#{} has changed since it was checked", merge.number), "check it again");
   try {
-    hub::merge_pull_request(client, repo, merge.number);
+    hub::merge_pull_request(client, repo, merge.number, merge.head);
   } catch (const hub::Failure& failure) {
     if (!failure.is_conflict()) throw;
     conflict(failure.message(), "check it again");

@@ -75,6 +75,15 @@ void set_outcome(JobOutcome& outcome, const RepoReport& report) {
   }
 }
 
+/// Throws Error{denied} if the account of the server reads for a visitor who may not see the repository.
+void check_public(const Work& work) {
+  if (!work.token.empty() || !work.request.pull_request || work.settings.is_personal) return;
+  const hub::RepoInfo seen = work.client("").info(work.repo(), work.request.revision);
+  if (seen.is_private || seen.is_gated)
+    throw Error(Code::denied, "", "the repository is private or gated", Where::in(work.request.repo),
+        "enter a token that may read it; it is used for this job only");
+}
+
 /// Returns the client that opens the pull request. Without a visitor's token it uses the account of the server, which
 /// may have access to repositories that the visitor must not see. So the repository must be public.
 hub::Client opener(const Work& work) {
@@ -82,12 +91,7 @@ hub::Client opener(const Work& work) {
   if (work.account.token.empty())
     throw Error(Code::denied, "", "a pull request needs a token, because this server has no account",
         Where::in(work.request.repo), "enter a token, or convert without a pull request");
-  if (!work.settings.is_personal) {
-    const hub::RepoInfo seen = work.client("").info(work.repo(), work.request.revision);
-    if (seen.is_private || seen.is_gated)
-      throw Error(Code::denied, "", "the repository is private or gated", Where::in(work.request.repo),
-          "enter a token that may read it; it is used for this job only");
-  }
+  check_public(work);
   return work.client(work.account.token);
 }
 
@@ -112,16 +116,17 @@ std::string python_lines(const Work& work, const RepoReport& report) {
       loader, work.request.repo, revision);
 }
 
-/// Returns the opened pull request, with the commit that was verified.
-Merge merge_of(const Work& work, const hub::Client& client, const RepoReport& report) {
+/// Returns the opened pull request, with the commit that was sent. The pull request itself may have changed since.
+Merge merge_of(const RepoReport& report) {
   Merge merge;
   if (report.outcome != Outcome::opened || !report.pull_request) {
     merge.why_not = "no pull request was opened";
     return merge;
   }
   merge.number = *report.pull_request;
-  merge.head = client.info(work.repo(), hub::pull_request_revision(merge.number)).commit;
-  merge.is_possible = true;
+  merge.head = report.pull_request_commit;
+  merge.is_possible = !merge.head.empty();
+  if (!merge.is_possible) merge.why_not = "the Hub did not name the commit of the pull request";
   return merge;
 }
 
@@ -168,6 +173,7 @@ JobResult convert(const Work& work) {
   options.convert.receipt = receipt;
   const RepoReport report = work.request.pull_request ? repo::open_pull_request(client, work.repo(), options)
                                                       : repo::convert_repo(client, work.repo(), files, options);
+  check_public(work);  // the repository may have become private meanwhile, and the result names its tensors
   const double seconds = static_cast<double>(now_ms() - start) / 1000;
   const bool is_done = report.outcome == Outcome::opened || report.outcome == Outcome::written;
   JobResult result{.outcome = {},
@@ -185,7 +191,7 @@ JobResult convert(const Work& work) {
     outcome.problem = Problem::of(report.report.failed.front().error);
     outcome.problem->message = outcome.sentence;
   }
-  outcome.merge = merge_of(work, client, report);
+  outcome.merge = merge_of(report);
   JsonWriter json(outcome.result, JsonWriter::Style::compact);
   json.object();
   write_report(json, report, result.tensors, context);

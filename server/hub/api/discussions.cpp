@@ -186,10 +186,14 @@ http::Response change_status(const Call& call) {
       opened.discussions.change_status(number, *status, body["comment"].string(), call.signed_in_caller().user.name));
 }
 
+// "headCommit" is an extension of this Hub: the merge is refused with 412 if the pull request has another head.
 http::Response merge(const Call& call) {
   RepoDiscussions opened(call, Need::write);
+  JsonValue body = call.body();
+  std::string head = body["headCommit"].exists() ? required_text(body, "headCommit") : "";
+  if (body["headCommit"].exists() && head.size() != 40) refuse(400, "BadRequest", "headCommit is not a commit");
   return event_response("newStatus",
-      opened.discussions.merge(number_of(call), call.body()["comment"].string(), call.signed_in_caller().user.name));
+      opened.discussions.merge(number_of(call), head, body["comment"].string(), call.signed_in_caller().user.name));
 }
 
 }  // namespace

@@ -272,7 +272,8 @@ DiscussionEvent Discussions::change_status(
   return event;
 }
 
-DiscussionEvent Discussions::merge(uint64_t number, std::string_view comment_text, std::string_view by) {
+DiscussionEvent Discussions::merge(
+    uint64_t number, std::string_view expected_head, std::string_view comment_text, std::string_view by) {
   StoreParts& parts = repo_.parts_;
   const git::Repository& git = *repo_.git_;
   std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
@@ -285,6 +286,12 @@ DiscussionEvent Discussions::merge(uint64_t number, std::string_view comment_tex
   }
   std::optional<PullRequestRefs> refs = refs_of(git, discussion);
   if (!refs) throw StoreError(StoreReason::conflict, "the pull request or its branch was deleted");
+  if (!expected_head.empty() && expected_head != git::hex(refs->head)) {
+    throw StoreError(StoreReason::head_moved,
+        fmt::format("the pull request has changed (head is {}, expected {})", git::hex(refs->head),
+            printable(expected_head, 80)),
+        "review it again");
+  }
   git::TreeEditor editor(git, git_commit_tree_id(git.commit(refs->base).get()));
   std::vector<std::string> conflicts =
       git::merge_changes(git, editor, refs->merge_base_tree.get(), refs->head_tree.get());

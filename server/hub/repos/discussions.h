@@ -93,9 +93,10 @@ class Discussions {
   /// merged.
   DiscussionEvent change_status(uint64_t number, Status status, std::string_view comment, std::string_view by);
   /// Adds one commit to the base branch, `TITLE (#N)`, whose message lists the pull request's commits. A path that
-  /// only one side changed takes that change. Throws StoreError{conflict} with the paths that both sides changed, or
-  /// if the pull request is closed or merged.
-  DiscussionEvent merge(uint64_t number, std::string_view comment, std::string_view by);
+  /// only one side changed takes that change. `expected_head` is the commit that the caller has reviewed, 40 digits;
+  /// empty: any. Throws StoreError{head_moved} if the pull request has another head; {conflict} with the paths that
+  /// both sides changed, or if the pull request is closed or merged.
+  DiscussionEvent merge(uint64_t number, std::string_view expected_head, std::string_view comment, std::string_view by);
 
  private:
   friend class Committer;

@@ -24,8 +24,8 @@ class DiscussionsTest : public StoreTest {
   DiscussionDetails details(uint64_t number, bool diff = false) {
     return with([&](Discussions all) { return all.details(number, diff); });
   }
-  DiscussionEvent merge(uint64_t number) {
-    return with([&](Discussions all) { return all.merge(number, "", "me"); });
+  DiscussionEvent merge(uint64_t number, const std::string& head = "") {
+    return with([&](Discussions all) { return all.merge(number, head, "", "me"); });
   }
 
   Caller bot_ = user("bot");
@@ -113,6 +113,17 @@ TEST_F(DiscussionsTest, CommentsAreAddedEditedAndHidden) {
   EXPECT_TRUE(refuses(StoreReason::too_large,
       [&] { with([](Discussions all) { return all.comment(1, std::string(1 << 20, 'x'), "me"); }); }));
   EXPECT_TRUE(refuses(StoreReason::malformed, [&] { merge(1); }));
+}
+
+TEST_F(DiscussionsTest, AMergeIsRefusedIfThePullRequestHasChangedSinceItsReview) {
+  const std::string reviewed = pull_request("x", add("a", "1")).commit, main = git(info_, "rev-parse main");
+  Repo repo = store_->repo(info_);
+  const std::string head = Committer(repo).commit("refs/pr/1", request("more", add("b", "2")), bot_).commit;
+  EXPECT_TRUE(refuses(StoreReason::head_moved, [&] { merge(1, reviewed); }, head));
+  EXPECT_EQ(git(info_, "rev-parse main"), main);
+  EXPECT_EQ(details(1).discussion.status, Status::open);
+  merge(1, head);
+  EXPECT_EQ(details(1).discussion.status, Status::merged);
 }
 
 TEST_F(DiscussionsTest, AMergeKeepsLaterChangesOfTheBranch) {

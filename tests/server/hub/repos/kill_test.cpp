@@ -29,7 +29,7 @@ class KillTest : public StoreTest {
       CommitResult opened = Committer(repo).commit_as_pull_request("main", request("pull", file("p/" + name)), me_);
       std::string line = commit.commit + " " + opened.commit + " " + std::to_string(*opened.pull_request);
       if (i % 2) {
-        Discussions(repo).merge(*opened.pull_request, "", "me");
+        Discussions(repo).merge(*opened.pull_request, "", "", "me");
         line += " merged";
       }
       line += "\n";

@@ -67,9 +67,10 @@ void XorbUpload::append(Bytes bytes) {
 bool XorbUpload::finish() {
   std::filesystem::path target = state_->context.xorb_file(state_->user, state_->hash);
   append_chunk_table(state_->file);
-  if (std::filesystem::exists(target)) return false;
+  // The hash is not checked, so an earlier xorb with this name may have other bytes. The newest one counts.
+  bool is_new = !std::filesystem::exists(target);
   state_->file.rename_to(target);
-  return true;
+  return is_new;
 }
 
 XorbUpload Xet::xorb(std::string_view user, std::string_view hash) {

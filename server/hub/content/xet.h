@@ -23,8 +23,8 @@ class XorbUpload {
 
   /// Throws StoreError{too_large}, Error{io}.
   void append(Bytes bytes);
-  /// Returns false if the user already has a xorb with this hash, which is kept. Throws StoreError{malformed} if the
-  /// chunk headers are not consistent with the size.
+  /// Returns false if the user already had a xorb with this hash, which is replaced. Throws StoreError{malformed} if
+  /// the chunk headers are not consistent with the size.
   bool finish();
 
  private:

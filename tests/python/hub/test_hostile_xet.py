@@ -242,3 +242,13 @@ def test_two_users_share_one_cache(upload, tmp_path):
     file.write_bytes(content)
     for user in ("other", "me"):
         assert upload(user, "shared-cache-2", file) == ["True", sha256(content)]
+
+
+def test_wrong_bytes_under_a_hash_are_replaced(cas):
+    """The hash of a xorb is not checked. A second upload must count, or the file could never be uploaded."""
+    content, name = os.urandom(1000), os.urandom(32).hex()
+    wanted = shard(shard_file(sha256(content), (name, len(content), 0, 1)))
+    assert cas.xorb(chunk(os.urandom(1000)), name).json == {"was_inserted": True}
+    refused(cas.shard(wanted))
+    assert cas.xorb(chunk(content), name).json == {"was_inserted": False}
+    assert cas.shard(wanted).status == 200

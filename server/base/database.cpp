@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <span>
 
 #include <fmt/format.h>
@@ -13,8 +14,9 @@ namespace {
 
 [[noreturn]] void fail(sqlite3* handle, std::string_view what) {
   const char* file = sqlite3_db_filename(handle, "main");
-  throw Error(Code::io, "", fmt::format("cannot {}: {}", what, sqlite3_errmsg(handle)),
+  Error error(Code::io, "", fmt::format("cannot {}: {}", what, sqlite3_errmsg(handle)),
       Where::in(file ? std::filesystem::path(file).filename().string() : ""));
+  throw sqlite3_errcode(handle) == SQLITE_FULL ? error.with_errno(ENOSPC) : error;
 }
 
 class Statement {

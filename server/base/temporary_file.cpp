@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+
 #include "depickle/base/error.h"
 #include "server/base/random_id.h"
 #include "server/base/sync.h"
@@ -31,7 +34,18 @@ void TemporaryFile::read(uint64_t offset_bytes, MutableBytes out) const {
 
 void TemporaryFile::rename_to(const fs::path& target) {
   sync_and_rename(file_.get(), path_, target);
+  release();
+}
+
+void TemporaryFile::rename_unsynced_to(const fs::path& target) {
+  if (::rename(path_.c_str(), target.c_str()) != 0) throw system_error(errno, "cannot rename to", target.string());
+  release();
+}
+
+// The file has its name: nobody may write to it any more.
+void TemporaryFile::release() {
   path_.clear();
+  file_.reset();
 }
 
 }  // namespace depickle::server

@@ -22,10 +22,15 @@ class TemporaryFile {
   uint64_t size_bytes() const noexcept { return size_bytes_; }
   /// Fills `out` from `offset_bytes`.
   void read(uint64_t offset_bytes, MutableBytes out) const;
-  /// Syncs the file and gives it the name `target`, as sync_and_rename().
+  /// Syncs the file, gives it the name `target` as sync_and_rename(), and closes it: afterwards append() fails.
   void rename_to(const std::filesystem::path& target);
+  /// The same for a target whose loss is detected later: neither the file nor the folder is synced, and the folder must
+  /// exist. Throws Error{not_found} if it does not.
+  void rename_unsynced_to(const std::filesystem::path& target);
 
  private:
+  void release();
+
   std::filesystem::path path_;
   os::FileDescriptor file_;
   uint64_t size_bytes_ = 0;

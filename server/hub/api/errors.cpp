@@ -1,5 +1,7 @@
 #include "server/hub/api/errors.h"
 
+#include <cerrno>
+
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 #include "server/hub/git/store_error.h"
@@ -52,6 +54,8 @@ http::Response explain(const http::Request&, const std::exception& problem) {
   if (auto* error = dynamic_cast<const Error*>(&problem)) {
     if (error->code() == Code::malformed) return error_response(400, "BadRequest", error->message());
     if (error->code() == Code::limit) return error_response(413, "TooLarge", error->message());
+    if (error->system_errno() == ENOSPC || error->system_errno() == EDQUOT)
+      return error_response(507, "", "the disk of the Hub is full");
   }
   return error_response(500, "", "internal error of the Hub, see the server log");
 }

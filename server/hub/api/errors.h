@@ -14,8 +14,8 @@ http::Response error_response(int status, std::string_view code, std::string_vie
 /// Throws http::Abort with error_response().
 [[noreturn]] void refuse(int status, std::string_view code, std::string_view message);
 
-/// Returns the response to an exception of a handler: a StoreError by its reason, malformed JSON as 400, anything
-/// else as 500 without details.
+/// Returns the response to an exception of a handler: a StoreError by its reason, malformed JSON as 400, a full disk as
+/// 507, which clients do not retry, anything else as 500 without details.
 http::Response explain(const http::Request& request, const std::exception& problem);
 
 }  // namespace depickle::server::api

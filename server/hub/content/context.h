@@ -19,7 +19,8 @@ struct Context {
   std::filesystem::path lfs_file(std::string_view oid) const {
     return folder / "lfs" / oid.substr(0, 2) / oid.substr(2, 2) / oid;
   }
-  std::filesystem::path parts_file(std::string_view user, std::string_view oid) const {
+  /// One file for each complete part of an upload.
+  std::filesystem::path parts_folder(std::string_view user, std::string_view oid) const {
     return folder / "parts" / user / oid;
   }
   std::filesystem::path xorb_file(std::string_view user, std::string_view hash) const {

@@ -5,7 +5,7 @@
 
 namespace depickle::server::content {
 
-/// Removes uploads in parts that were not continued for a week.
-void remove_expired_parts(Context& context);
+/// Removes uploads in parts that were not continued for a week. Safe while uploads run.
+void remove_expired_parts(const Context& context);
 
 }  // namespace depickle::server::content

@@ -23,6 +23,10 @@ void check_oid(std::string_view oid) {
   }
 }
 
+bool has_uploaded(const Context& context, std::string_view user, std::string_view oid) {
+  return context.database->number("SELECT 1 FROM object_owners WHERE user = ? AND oid = ?", {user, oid}).has_value();
+}
+
 void record_ownership(Context& context, std::string_view user, std::string_view oid, uint64_t size_bytes) {
   context.database->transaction([&] {
     context.database->run(
@@ -86,9 +90,7 @@ bool Lfs::usable(std::string_view user, int64_t repo, std::string_view oid) cons
       .has_value();
 }
 
-bool Lfs::uploaded(std::string_view user, std::string_view oid) const {
-  return context_.database->number("SELECT 1 FROM object_owners WHERE user = ? AND oid = ?", {user, oid}).has_value();
-}
+bool Lfs::uploaded(std::string_view user, std::string_view oid) const { return has_uploaded(context_, user, oid); }
 
 std::optional<fs::path> Lfs::readable(int64_t repo, std::string_view oid, std::string_view user) const {
   if (!is_sha256(oid) || !usable(user, repo, oid)) return std::nullopt;

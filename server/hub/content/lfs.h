@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -35,7 +37,8 @@ class LfsUpload {
   std::unique_ptr<State> state_;
 };
 
-/// One part of an upload in several requests. Its number determines its offset.
+/// One part of an upload in several requests, in a file of its own. Its number determines its offset. Without finish()
+/// the bytes are removed.
 class LfsPart {
  public:
   LfsPart(
@@ -45,7 +48,8 @@ class LfsPart {
 
   /// Throws StoreError{too_large} past the part's end, Error{io}.
   void append(Bytes bytes);
-  /// Returns the part's ETag (its SHA-256, without quotes). Throws StoreError{malformed} if bytes are missing.
+  /// Adds the part to the upload, in place of an earlier one with its number. Drops it if the user has uploaded the
+  /// object. Returns the part's ETag (its SHA-256, without quotes). Throws StoreError{malformed} if bytes are missing.
   std::string finish();
 
  private:
@@ -77,11 +81,12 @@ class Lfs {
   LfsUpload upload(std::string_view user, std::string_view oid, std::optional<uint64_t> size_bytes);
 
   /// Parts are numbered from 1; all but the last have `part_bytes`. They survive a restart. A part that is sent again
-  /// replaces the old one.
+  /// replaces the old one when it is complete. Throws StoreError{malformed, too_large}.
   LfsPart part(std::string_view user, std::string_view oid, uint64_t size_bytes, uint64_t part_bytes, uint64_t number);
   bool has_part(std::string_view user, std::string_view oid, uint64_t part_bytes, uint64_t number) const;
-  /// Makes the parts an object. Throws StoreError{malformed} if parts are missing, or if the SHA-256 is wrong, which
-  /// removes all parts.
+  /// Joins the parts in a new file and makes it an object. Does nothing if the user has uploaded the object. Removes
+  /// each part when it is joined, so the disk needs space for one more part only. Throws StoreError{malformed} if parts
+  /// are missing, or if the SHA-256 is wrong, which removes all parts; {conflict} if another call joins them.
   void complete(std::string_view user, std::string_view oid, uint64_t size_bytes, uint64_t part_bytes);
 
   /// Returns git's SHA-1 of the object's content, which a client compares if it sends the file inline. Reads the
@@ -90,6 +95,8 @@ class Lfs {
 
  private:
   Context& context_;
+  std::mutex joining_mutex_;
+  std::set<std::string, std::less<>> joining_;  ///< the uploads of running complete(): USER/OID
 };
 
 }  // namespace depickle::server::content

@@ -14,6 +14,8 @@ namespace depickle::server::content {
 
 /// Throws StoreError{malformed} if `oid` is not a SHA-256.
 void check_oid(std::string_view oid);
+/// Returns whether `user` has uploaded the object.
+bool has_uploaded(const Context& context, std::string_view user, std::string_view oid);
 /// Records that `user` has uploaded an object. Call it after the object's file is on the disk under its name.
 void record_ownership(Context& context, std::string_view user, std::string_view oid, uint64_t size_bytes);
 /// Throws StoreError{malformed}: the upload has SHA-256 `found`.

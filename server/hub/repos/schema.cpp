@@ -26,9 +26,6 @@ CREATE TABLE objects(oid TEXT PRIMARY KEY, size INTEGER NOT NULL, git_sha1 TEXT)
 -- object_owners: users who uploaded the object. repo_objects: repositories with a commit that names it.
 CREATE TABLE object_owners(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, PRIMARY KEY(user, oid)) WITHOUT ROWID;
 CREATE TABLE repo_objects(repo INTEGER NOT NULL, oid TEXT NOT NULL, PRIMARY KEY(repo, oid)) WITHOUT ROWID;
-CREATE TABLE parts(user TEXT NOT NULL COLLATE NOCASE, oid TEXT NOT NULL, chunk INTEGER NOT NULL,
-  number INTEGER NOT NULL,
-  PRIMARY KEY(user, oid, chunk, number)) WITHOUT ROWID;
 CREATE TABLE discussions(repo INTEGER NOT NULL, number INTEGER NOT NULL, title TEXT NOT NULL, author TEXT NOT NULL,
   status INTEGER NOT NULL, pull_request INTEGER NOT NULL, base TEXT, base_commit TEXT, created_at INTEGER NOT NULL,
   merge_commit TEXT, PRIMARY KEY(repo, number)) WITHOUT ROWID;

@@ -179,18 +179,19 @@ TEST(Discussions, ReadsEvents) {
 TEST(Discussions, SendsWritesOnce) {
   ScriptedHub hub([](const Seen&) { return reply(500); });
   const Client client(quick(hub));
-  EXPECT_EQ(error_of([&] { merge_pull_request(client, kRepo, 1); }).code(), Code::network);
+  EXPECT_EQ(error_of([&] { merge_pull_request(client, kRepo, 1, {}); }).code(), Code::network);
   EXPECT_EQ(hub.seen().size(), 1u);
   ScriptedHub good([](const Seen&) { return reply(200, R"({"num":5})"); });
   const Client writer(quick(good));
   EXPECT_EQ(open_discussion(writer, kRepo, "a \"b\"", "c"), 5u);
   comment(writer, kRepo, 5, "hi");
   change_status(writer, kRepo, 5, DiscussionStatus::closed, "why");
-  merge_pull_request(writer, kRepo, 5);
+  merge_pull_request(writer, kRepo, 5, "c0ffee");
   EXPECT_EQ(good.seen()[0].body, R"({"title":"a \"b\"","description":"c","pullRequest":false})");
   EXPECT_EQ(good.seen()[1].body, R"({"comment":"hi"})");
   EXPECT_EQ(good.seen()[2].body, R"({"status":"closed","comment":"why"})");
   EXPECT_EQ(good.seen()[3].target, "/api/models/me/demo/discussions/5/merge");
+  EXPECT_EQ(good.seen()[3].body, R"({"headCommit":"c0ffee"})");
 }
 
 }  // namespace

@@ -20,7 +20,8 @@ def open(addr: str | os.PathLike[str], framework: str = "pt", root: str = "") ->
     executed.
     """
     address = os.fsdecode(addr)
-    if address.startswith(("hf://", "https://", "http://")) or (not os.path.exists(address) and _is_repository(address)):
+    is_url = address.startswith(("hf://", "https://", "http://"))
+    if is_url or (not os.path.exists(address) and _is_repository(address)):
         address = _download(address)
     return Weights(_core.OpenWeights(address, framework, root))
 

@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
+#include "server/http/access_guard.h"
 #include "server/hub/api/hub_api.h"
 #include "server/hub/repos/import.h"
 #include "server/page/app.h"
@@ -36,6 +37,7 @@ struct ServeCommand {
   bool personal = false;
   bool no_page = false;
   std::vector<std::string> names;
+  std::vector<std::string> trusted_proxies;
   std::string worker;
   server::page::PageLimits limits;
   int64_t job_seconds = limits.job.count();
@@ -108,7 +110,6 @@ server::page::Settings page_settings(const ServeCommand& options, server::repos:
   while (settings.hub.ends_with('/')) settings.hub.pop_back();
   settings.is_embedded = store != nullptr;
   settings.is_personal = options.personal;
-  settings.names = options.names;
   settings.limits = options.limits;
   settings.limits.job = std::chrono::seconds(options.job_seconds);
   settings.sandbox = sandbox_options();
@@ -130,24 +131,28 @@ server::page::Settings page_settings(const ServeCommand& options, server::repos:
 /// The routes of the page, its API and the Hub. Those of the Hub come last, because they match more paths.
 class Site {
  public:
-  Site(const ServeCommand& options, const Console& console) {
+  Site(const ServeCommand& options, const Console& console) : guard_(options.names) {
+    router_.set_guard([this](const server::http::Request& request) { return guard_.check(request); });
     if (options.hub.empty()) {
       store_ = server::repos::Store::open(options.data);
       if (!options.import.empty()) import(*store_, options, console);
       hub_ = std::make_unique<server::api::HubApi>(*store_, options.inline_up_to_bytes);
     }
-    if (options.no_page) return;
+    if (options.no_page) {
+      router_.mount("/", hub_->router());
+      return;
+    }
     app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), console));
     for (const char* path : {"/api/v1", "/call", "/gradio_api"}) router_.mount(path, app_->api());
     for (const char* path : {"/healthz", "/metrics"}) router_.mount(path, app_->health());
-    router_.set_guard([this](const server::http::Request& request) { app_->check_host(request); });
     server::web::add_page_routes(router_);
     if (!hub_) return;
     server::web::add_hub_page_routes(hub_->router());
     router_.mount("/", hub_->router());
   }
-  const server::http::Router& router() const { return app_ ? router_ : hub_->router(); }
+  const server::http::Router& router() const { return router_; }
   void start(const std::string& host, uint16_t port, const server::http::Counters& counters) {
+    guard_.set_address(host, port);
     if (hub_) hub_->set_counters(counters);
     if (app_) app_->start(host, port, counters);
   }
@@ -159,16 +164,24 @@ class Site {
   std::unique_ptr<server::repos::Store> store_;
   std::unique_ptr<server::api::HubApi> hub_;
   std::unique_ptr<server::page::App> app_;
+  server::http::AccessGuard guard_;
   server::http::Router router_;
 };
 
 int serve(const ServeCommand& options, const Console& console) {
   if (!options.hub.empty() && options.no_page)
     throw Error(Code::unsupported, "", "--hub and --no-page cannot be combined", {}, "omit one of them");
+  if (options.personal && !server::http::is_loopback_host(options.host))
+    throw Error(Code::unsupported, "",
+        fmt::format("--personal cannot be combined with --host {}: everybody who reaches the server has the rights of "
+                    "its account",
+            printable(options.host)),
+        {}, "listen on 127.0.0.1, or omit --personal");
   raise_descriptor_limit();
   StopOnSignal signals;
   Site site(options, console);
   server::http::Options http;
+  http.trusted_proxies = options.trusted_proxies;
   http.explain = [&console](const server::http::Request& request, const std::exception& problem) {
     server::http::Response answer = server::api::HubApi::explain(request, problem);
     if (answer.status >= 500)
@@ -216,6 +229,13 @@ void add_serve(CLI::App& app, Program& program) {
   command->add_flag(
       "--personal", options->personal, "For one person: visitors have the rights of the server's account");
   command->add_option("--name", options->names, "Allowed host name; may be repeated")->type_name("HOST");
+  command
+      ->add_option(
+          "--trusted-proxy", options->trusted_proxies, "Proxy whose X-Forwarded-For names the client; may be repeated")
+      ->check([](const std::string& text) {
+        return server::http::is_ip_address(text) ? std::string() : text + " is not an IP address";
+      })
+      ->type_name("ADDRESS");
   command->add_flag("--no-page", options->no_page, "Serve only the embedded Hub");
   command->add_option("--jobs", options->limits.conversions, "Number of parallel conversions")
       ->check(CLI::Range(1, 64))

@@ -45,6 +45,15 @@ void create_folders(const fs::path& folder) {
   sync_folder(parent);
 }
 
+void make_private_folder(const fs::path& folder) {
+  create_folders(folder);
+  os::FileDescriptor descriptor = os::open_file(folder, O_RDONLY | O_DIRECTORY, 0, "cannot open the folder");
+  struct stat status{};
+  if (::fstat(descriptor.get(), &status) != 0) throw system_error(errno, "cannot stat", folder.string());
+  if ((status.st_mode & 07777) == 0700) return;
+  if (::fchmod(descriptor.get(), 0700) != 0) throw system_error(errno, "cannot set the mode of", folder.string());
+}
+
 void sync_and_rename(int descriptor, const fs::path& file, const fs::path& target) {
   sync(descriptor, file);
   create_folders(target.parent_path());

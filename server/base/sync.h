@@ -14,6 +14,10 @@ void sync_tree(const std::filesystem::path& folder);
 /// Creates a folder and its missing parents, and syncs their names. Does nothing if the folder exists.
 void create_folders(const std::filesystem::path& folder);
 
+/// Creates a folder as create_folders() does, and sets its mode to 0700, also if it exists: it contains keys and
+/// private repositories.
+void make_private_folder(const std::filesystem::path& folder);
+
 /// Syncs `file`, which is open as `descriptor`, renames it to `target`, and syncs the folder of `target`. Creates
 /// missing folders and replaces an existing target.
 void sync_and_rename(int descriptor, const std::filesystem::path& file, const std::filesystem::path& target);

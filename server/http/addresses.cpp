@@ -12,18 +12,20 @@ bool is_loopback(std::string_view address) {
   return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
 }
 
-/// Returns the key of an address; for IPv6, the /64 network.
-std::string key_of(std::string_view address) {
-  std::string text(address.substr(0, address.find('%')));
-  in6_addr bytes{};
-  if (::inet_pton(AF_INET6, text.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes)) return text;
-  return {reinterpret_cast<const char*>(&bytes), 8};
-}
-
 }  // namespace
 
+std::string network_of(std::string_view address) {
+  std::string text(address.substr(0, address.find('%')));
+  in6_addr bytes{};
+  if (::inet_pton(AF_INET6, text.c_str(), &bytes) != 1 || IN6_IS_ADDR_V4MAPPED(&bytes) || IN6_IS_ADDR_LOOPBACK(&bytes))
+    return text;
+  std::fill(bytes.s6_addr + 8, bytes.s6_addr + 16, 0);
+  char network[INET6_ADDRSTRLEN];
+  return ::inet_ntop(AF_INET6, &bytes, network, sizeof network);
+}
+
 Addresses::Entry& Addresses::entry(std::string_view address) {
-  return entries_.try_emplace(key_of(address), Entry{0, limits_.burst, Clock::time_point{}}).first->second;
+  return entries_.try_emplace(network_of(address), Entry{0, limits_.burst, Clock::time_point{}}).first->second;
 }
 
 double Addresses::tokens_at(const Entry& entry, Clock::time_point now) const {
@@ -39,7 +41,7 @@ bool Addresses::connect(std::string_view address) {
 }
 
 void Addresses::disconnect(std::string_view address) {
-  auto at = entries_.find(key_of(address));
+  auto at = entries_.find(network_of(address));
   if (at != entries_.end() && at->second.connections > 0) --at->second.connections;
 }
 

@@ -16,6 +16,9 @@ struct AddressLimits {
   bool loopback_is_exempt = true;   ///< from the request rate, not from the connections: local programs and proxies
 };
 
+/// Returns what counts as one address: the address, or for IPv6 the /64 network.
+std::string network_of(std::string_view address);
+
 /// A token bucket and a connection count for each address. An address has an entry while it is connected or its bucket
 /// is not full. An IPv6 /64 network counts as one address. Not thread-safe.
 class Addresses {

@@ -4,6 +4,7 @@
 
 #include <boost/asio/redirect_error.hpp>
 
+#include "server/http/access_guard.h"
 #include "server/http/buffered_body.h"
 #include "server/http/transfer.h"
 
@@ -101,7 +102,9 @@ awaitable<bool> Server::State::Connection::read_head() {
 }
 
 std::optional<Response> Server::State::Connection::rate_limited() {
-  std::chrono::seconds wait = server_.addresses.request(peer_, Clock::now());
+  std::string& client = parser_->request().peer;
+  client = client_address(parser_->request(), peer_, server_.options.trusted_proxies);
+  std::chrono::seconds wait = server_.addresses.request(client, Clock::now());
   if (wait.count() == 0) return std::nullopt;
   return server_.router.error(429, "too many requests from this address")
       .with("Retry-After", std::to_string(wait.count()));
@@ -126,7 +129,6 @@ Response Server::State::Connection::explain(const Request& request) const {
 
 awaitable<std::optional<Response>> Server::State::Connection::handle() {
   Request& request = parser_->request();
-  request.peer = peer_;
   std::unique_ptr<Receiver> receiver;
   std::optional<Response> response;
   // Each step runs on a worker. An exception becomes the response.

@@ -36,7 +36,7 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
   awaitable<bool> receive_more(Clock::time_point deadline);
   /// Returns false if the client has closed the connection or the server stops.
   awaitable<bool> read_head();
-  /// Returns a 429 response if the client exceeds its request rate.
+  /// Sets the client's address in the request. Returns a 429 response if the client exceeds its request rate.
   std::optional<Response> rate_limited();
 
   std::unique_ptr<Receiver> open(Request& request);

@@ -35,7 +35,7 @@ struct Request {
   Fields fields;
   std::optional<uint64_t> body_bytes;  ///< Content-Length; nullopt without a body or with a chunked one
   std::string body;                    ///< the complete body; empty for a streaming handler
-  std::string peer;                    ///< address of the client: "127.0.0.1", "2001:db8::1"
+  std::string peer;                    ///< address of the client, behind trusted proxies too: "127.0.0.1"
   /// The captures of the route's pattern, decoded: {"ns", "me"}, …
   std::vector<std::pair<std::string, std::string>> captures;
 

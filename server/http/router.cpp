@@ -128,28 +128,41 @@ const Router* Router::mounted(const std::vector<std::string>& parts) const {
   return nullptr;
 }
 
+const Router& Router::error_router(const std::vector<std::string>& parts) const {
+  const Router* found = this;
+  for (const Router* router = mounted(parts); router; router = router->mounted(parts))
+    if (router->fallback_.handler || router->error_response_) found = router;
+  return *found;
+}
+
+void Router::run_guard(const Request& request, const Router& errors) const {
+  if (!guard_) return;
+  if (std::optional<Rejection> rejection = guard_(request))
+    throw Abort(errors.error(rejection->status, rejection->text), "rejected by a guard");
+}
+
 Router::Match Router::find(Request& request) const {
   const std::vector<std::string> parts = segments(request.raw_path(), *this);
+  const Router& errors = error_router(parts);
+  run_guard(request, errors);
   const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::vector<std::string> allowed;
   const Router* router = this;
-  const Router* error_router = this;
   while (true) {
     if (const Route* route = router->match(parts, method, request, allowed)) {
       if (!is_form(request.raw_query()))
         throw Abort(router->error(400, "the percent-encoding of the query is invalid"), "bad target");
-      if (router->guard_) router->guard_(request);
+      if (router != this) router->run_guard(request, *router);
       return {*route, *router};
     }
     const Router* below = router->mounted(parts);
     if (!below) break;
     router = below;
-    if (router->fallback_.handler || router->error_response_) error_router = router;
   }
   if (!allowed.empty()) {
     std::sort(allowed.begin(), allowed.end());
     allowed.erase(std::unique(allowed.begin(), allowed.end()), allowed.end());
-    Response response = error_router->error(405, "this path does not support this method");
+    Response response = errors.error(405, "this path does not support this method");
     throw Abort(std::move(response.with("Allow", fmt::format("{}", fmt::join(allowed, ", ")))), "bad method");
   }
   if (!router->fallback_.handler) throw Abort(router->error(404, "this path does not exist"), "not found");

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,14 @@ namespace depickle::server::http {
 using Handler = std::function<Response(Request&)>;
 /// Called with the head of a request before its body is read. Returns the receiver of the body. May throw Abort.
 using Opener = std::function<std::unique_ptr<Receiver>(Request&)>;
+
+/// Why a guard rejects a request.
+struct Rejection {
+  int status;
+  std::string text;
+};
+/// Checks the head of a request before its body is read. Called on workers, concurrently.
+using Guard = std::function<std::optional<Rejection>(const Request&)>;
 
 /// Matches the raw path segment by segment; an encoded slash does not end a segment. A pattern consists of
 ///   literal text        compared with the decoded segment
@@ -34,10 +43,11 @@ class Router {
   /// Sets the handler for paths that no pattern matches.
   void set_fallback(Handler handler) { fallback_.handler = std::move(handler); }
   const Handler& fallback() const noexcept { return fallback_.handler; }
-  /// Sets a function that checks the head of each request to a route of this router, before the body is read. It
-  /// rejects by throwing Abort.
-  void set_guard(std::function<void(const Request&)> check) { guard_ = std::move(check); }
-  /// Sets how this router's own errors (400, 404, 405, 413) become responses. Default: {"error": text}.
+  /// Sets the check of all requests if this is the server's router, also of those that no route matches; otherwise of
+  /// the requests to a route of this router.
+  void set_guard(Guard guard) { guard_ = std::move(guard); }
+  /// Sets how this router's own errors (400, 404, 405, 413 and the guard's) become responses. Default:
+  /// {"error": text}.
   void set_error_response(std::function<Response(int status, std::string_view text)> make) {
     error_response_ = std::move(make);
   }
@@ -54,7 +64,8 @@ class Router {
     const Router& router;  ///< the router that the route was added to
   };
   /// Returns the route and sets the request's captures. Throws Abort with status 404 if no route matches, 405 if only
-  /// the method does not match, 400 if the percent-encoding is broken, and what the guard throws.
+  /// the method does not match, 400 if the percent-encoding is broken, and the status of a guard that rejects the
+  /// request.
   Match find(Request& request) const;
   Response error(int status, std::string_view text) const;
 
@@ -62,11 +73,15 @@ class Router {
   const Route* match(const std::vector<std::string>& parts, std::string_view method, Request& request,
       std::vector<std::string>& allowed) const;
   const Router* mounted(const std::vector<std::string>& parts) const;
+  /// Returns the router whose form the errors of this path have.
+  const Router& error_router(const std::vector<std::string>& parts) const;
+  /// Throws Abort, with an error of `errors`, if the guard of this router rejects the request.
+  void run_guard(const Request& request, const Router& errors) const;
 
   std::vector<Route> routes_;
   std::vector<std::pair<std::vector<std::string>, const Router*>> mounts_;
   Route fallback_;
-  std::function<void(const Request&)> guard_;
+  Guard guard_;
   std::function<Response(int, std::string_view)> error_response_;
 };
 

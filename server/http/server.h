@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/http/addresses.h"
 #include "server/http/router.h"
@@ -50,6 +51,8 @@ struct AccessLogEntry {
 
 struct Options {
   ServerLimits limits;
+  /// IP addresses of proxies whose X-Forwarded-For is believed.
+  std::vector<std::string> trusted_proxies;
   /// Turns an exception of a handler into a response. Not called for Abort. Default: status 500 for every exception.
   std::function<Response(const Request&, const std::exception&)> explain;
   /// Called after each response, on the thread of run().

@@ -61,7 +61,7 @@ http::Response about(Service& service, const http::Request& request) {
   json.key("job_seconds").value(static_cast<uint64_t>(settings.limits.job.count()));
   json.key("queued_jobs").value(uint64_t{settings.limits.queued}).end().end();
   http::Response response = json_response(200, std::move(body));
-  set_cookie(request, response);
+  service.visitors.set_cookie(request, response);
   return response;
 }
 
@@ -88,12 +88,12 @@ http::Response list(Service& service, const http::Request& request) {
   if (before && !is_id(*before)) refuse(400, Code::malformed, "before is not a job id");
   std::string body = R"({"jobs":[)";
   bool first = true;
-  for (const Job& job : service.jobs.list(visitor_of(request), limit, before.value_or(""))) {
+  for (const Job& job : service.jobs.list(service.visitors.id_of(request), limit, before.value_or(""))) {
     body += (first ? "" : ",") + to_json(job, false);
     first = false;
   }
   http::Response response = json_response(200, body + "]}");
-  set_cookie(request, response);
+  service.visitors.set_cookie(request, response);
   return response;
 }
 
@@ -117,7 +117,7 @@ http::Response watch(Service& service, const http::Request& request) {
 http::Response cancel(Service& service, const http::Request& request) {
   body_of(request, {});
   const Job job = job_at(service, request);
-  if (job.visitor != visitor_of(request) && !service.settings.is_personal)
+  if (job.visitor != service.visitors.id_of(request) && !service.settings.is_personal)
     refuse(403, Code::denied, "the job belongs to another visitor", "only the visitor who started it can cancel it",
         job.id);
   if (!service.jobs.cancel(job.id)) refuse(409, Code::cancelled, "the job has ended", "", job.id);

@@ -69,7 +69,7 @@ Service::Service(Settings settings_)
       tensors(database, reader),
       jobs(database, reader, settings.limits, settings.log),
       disk_quota(settings, jobs),
-      guard(settings.names),
+      visitors(settings.data / "app" / "cookies.key"),
       runner(
           settings, [this] { return account(); }, jobs, [this] { disk_quota.apply(); }),
       account_{.name = "", .token = settings.token} {}
@@ -88,18 +88,13 @@ Jobs::Added Service::add(const http::Request& request, JobKind kind, const std::
     bool pull_request, const std::string& token) {
   const std::string own_host = settings.is_embedded ? request.field("Host") : "";
   const JobRequest job_request = parse_job_request(kind, address, number, pull_request, settings.hub, own_host);
-  return jobs.add(job_request, visitor_of(request), token);
+  return jobs.add(job_request, visitors.id_of(request), request.peer, token);
 }
 
 struct App::State {
   explicit State(Settings settings) : lock(settings.data / "app"), service(std::move(settings)) {
-    api.set_guard([this](const http::Request& request) { service.guard(request); });
-    api.set_error_response([](int status, std::string_view text) {
-      return error_response(status, {status == 404      ? "not_found"
-                                        : status == 413 ? "limit"
-                                                        : "malformed",
-                                        std::string(text), ""});
-    });
+    api.set_guard(require_json);
+    api.set_error_response([](int status, std::string_view text) { return error_response(status, text); });
     add_job_routes(api, service);
     add_result_routes(api, service);
     add_merge_route(api, service);
@@ -120,12 +115,10 @@ App::~App() = default;
 
 const http::Router& App::api() const noexcept { return state_->api; }
 const http::Router& App::health() const noexcept { return state_->health; }
-void App::check_host(const http::Request& request) const { state_->service.guard(request); }
 
 void App::start(const std::string& host, uint16_t port, const http::Counters& counters) {
   Service& service = state_->service;
   service.counters = &counters;
-  service.guard.set_address(host, port);
   if (service.settings.is_embedded) {
     std::string own = host == "0.0.0.0" ? "127.0.0.1" : host == "::" ? "::1" : host;
     service.settings.hub =

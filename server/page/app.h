@@ -19,10 +19,8 @@ class App {
 
   /// The routes below /api/v1, /call and /gradio_api. Mount it at these prefixes.
   const http::Router& api() const noexcept;
-  /// /healthz and /metrics, which accept any Host header.
+  /// /healthz and /metrics.
   const http::Router& health() const noexcept;
-  /// Throws http::Abort with status 421 if the Host header names another host.
-  void check_host(const http::Request& request) const;
 
   /// `host` and `port` are the bound address.
   void start(const std::string& host, uint16_t port, const http::Counters& counters);

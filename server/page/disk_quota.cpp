@@ -49,30 +49,54 @@ std::vector<Folder> folders_in(const fs::path& parent) {
 
 void DiskQuota::apply() {
   std::scoped_lock lock(apply_mutex_);
+  const fs::path cache = settings_.data / "app" / "cache";
+  remove_deleted();
   std::error_code ignored;
   for (const std::string& id : jobs_.remove_old()) fs::remove_all(job_folder(settings_, id), ignored);
-  std::vector<Folder> downloads = folders_in(settings_.data / "app" / "cache");
+  std::vector<Folder> downloads = folders_in(cache);
   std::vector<Folder> results = folders_in(settings_.data / "app" / "jobs");
   uint64_t used = 0;
   for (const Folder& folder : downloads) used += folder.bytes;
   for (const Folder& folder : results) used += folder.bytes;
   const auto an_hour_ago = Time::clock::now() - std::chrono::hours(1);
-  auto make_room = [&](const Folder& folder, auto&& may_delete) {
-    if (used <= settings_.limits.disk_bytes || !may_delete(folder)) return;
-    fs::remove_all(folder.path, ignored);
+  auto is_over = [&] { return used > settings_.limits.disk_bytes; };
+  auto count_deleted = [&](const Folder& folder) {
     used -= folder.bytes;
     settings_.log(
         fmt::format("disk quota: deleted {} ({})", folder.path.filename().string(), human_bytes(folder.bytes)));
   };
-  for (const Folder& folder : downloads)
-    make_room(
-        folder, [&](const Folder& f) { return f.used < an_hour_ago && !f.path.filename().string().starts_with('.'); });
-  for (const Folder& folder : results)
-    make_room(folder, [&](const Folder& f) {
-      const auto job = jobs_.find(f.path.filename().string());
-      return !job || (job->has_ended() && f.used < an_hour_ago);
-    });
+  for (const Folder& folder : downloads) {
+    const std::string name = folder.path.filename().string();
+    if (is_over() && folder.used < an_hour_ago && !name.starts_with('.') && delete_download(folder.path))
+      count_deleted(folder);
+  }
+  for (const Folder& folder : results) {
+    const auto job = jobs_.find(folder.path.filename().string());
+    if (!is_over() || (job && !(job->has_ended() && folder.used < an_hour_ago))) continue;
+    fs::remove_all(folder.path, ignored);
+    count_deleted(folder);
+  }
   used_bytes_ = used;
+}
+
+bool DiskQuota::delete_download(const fs::path& folder) {
+  // A job that starts after the rename downloads the files again.
+  std::error_code failed;
+  const fs::path deleted = deleted_folder() / folder.filename();
+  const bool is_unused = jobs_.unless_cache_folder_is_used(folder.filename().string(), [&] {
+    fs::create_directories(deleted_folder(), failed);
+    if (!failed) fs::rename(folder, deleted, failed);
+  });
+  if (!is_unused || failed) return false;
+  remove_deleted();
+  return true;
+}
+
+fs::path DiskQuota::deleted_folder() const { return settings_.data / "app" / "deleted"; }
+
+void DiskQuota::remove_deleted() const {
+  std::error_code ignored;
+  fs::remove_all(deleted_folder(), ignored);
 }
 
 }  // namespace depickle::server::page

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <mutex>
 #include <string_view>
 
@@ -11,7 +12,8 @@
 namespace depickle::server::page {
 
 /// Deletes old jobs with their files; then, until the rest fits, the downloads that were not used for longest and the
-/// files of the oldest jobs. A download or result that was used in the last hour stays, because a job may be using it.
+/// files of the oldest jobs. The downloads of a repository stay while a job of it runs. A download or result that was
+/// used in the last hour stays, because it may be used again.
 class DiskQuota {
  public:
   DiskQuota(const Settings& settings, Jobs& jobs) : settings_(settings), jobs_(jobs) {}
@@ -22,6 +24,12 @@ class DiskQuota {
   uint64_t used_bytes() const noexcept { return used_bytes_; }
 
  private:
+  /// Returns false if a running job uses the folder, or it cannot be renamed.
+  bool delete_download(const std::filesystem::path& folder);
+  std::filesystem::path deleted_folder() const;
+  /// Removes folders that were renamed to be deleted, also by an earlier process.
+  void remove_deleted() const;
+
   const Settings& settings_;
   Jobs& jobs_;
   std::mutex apply_mutex_;

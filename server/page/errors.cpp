@@ -1,5 +1,7 @@
 #include "server/page/errors.h"
 
+#include <strings.h>
+
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
 
@@ -33,6 +35,29 @@ http::Response error_response(int status, const Problem& problem, std::string_vi
   response.with("Cache-Control", "no-store").with("X-Content-Type-Options", "nosniff");
   if (status == 429) response.with("Retry-After", "10");
   return response;
+}
+
+http::Response error_response(int status, std::string_view text) {
+  std::string message(text);
+  switch (status) {
+    case 403: return error_response(403, {"denied", message, "use the page of this server"});
+    case 404: return error_response(404, {"not_found", message, ""});
+    case 413: return error_response(413, {"limit", message, ""});
+    case 415: return error_response(415, {"malformed", message, "send Content-Type: application/json"});
+    case 421:
+      return error_response(421, Problem::of(Error(Code::denied, Reason::host_not_allowed, std::move(message))));
+    default: return error_response(status, {"malformed", message, ""});
+  }
+}
+
+std::optional<http::Rejection> require_json(const http::Request& request) {
+  if (request.method != "POST") return std::nullopt;
+  std::string_view type = request.field("Content-Type");
+  type = type.substr(0, type.find(';'));
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  constexpr std::string_view kJson = "application/json";
+  if (type.size() == kJson.size() && ::strncasecmp(type.data(), kJson.data(), kJson.size()) == 0) return std::nullopt;
+  return http::Rejection{415, "the body is not application/json"};
 }
 
 void refuse(int status, const Problem& problem, std::string_view job) {

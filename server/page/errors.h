@@ -2,9 +2,10 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string_view>
 
-#include "server/http/message.h"
+#include "server/http/router.h"
 #include "server/page/job.h"
 
 namespace depickle::server::page {
@@ -13,6 +14,10 @@ namespace depickle::server::page {
 int status_of(Code code) noexcept;
 
 http::Response error_response(int status, const Problem& problem, std::string_view job = {});
+/// Returns the response to an error of the router or of a guard.
+http::Response error_response(int status, std::string_view text);
+/// Rejects a POST whose body is not JSON: a form of another site cannot send JSON.
+std::optional<http::Rejection> require_json(const http::Request& request);
 /// Throws http::Abort with an error response.
 [[noreturn]] void refuse(int status, const Problem& problem, std::string_view job = {});
 [[noreturn]] void refuse(int status, Code code, std::string message, std::string hint = {}, std::string_view job = {});

@@ -5,33 +5,15 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/hub/address.h"
 #include "server/base/database.h"
 #include "server/base/time.h"
+#include "server/http/access_guard.h"
+#include "server/http/addresses.h"
 
 namespace depickle::server::page {
 namespace {
 
-constexpr int kVersion = 1;
-constexpr const char* kTables = R"(
--- Times in milliseconds since 1970. Tokens are not stored; has_token tells that the job had one.
-CREATE TABLE jobs(sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, visitor TEXT NOT NULL,
-  kind INTEGER NOT NULL,
-  address TEXT NOT NULL, repo TEXT NOT NULL, revision TEXT NOT NULL, path TEXT NOT NULL, number INTEGER NOT NULL,
-  pull_request INTEGER NOT NULL,
-  elsewhere INTEGER NOT NULL, has_token INTEGER NOT NULL, attempts INTEGER NOT NULL, state INTEGER NOT NULL,
-  phase TEXT NOT NULL,
-  created INTEGER NOT NULL, started INTEGER NOT NULL, ended INTEGER NOT NULL, sentence TEXT NOT NULL,
-  answer TEXT NOT NULL,
-  error_code TEXT NOT NULL, error_message TEXT NOT NULL, error_hint TEXT NOT NULL, result TEXT NOT NULL,
-  may_merge INTEGER NOT NULL, why_not TEXT NOT NULL, merge_number INTEGER NOT NULL, merge_head TEXT NOT NULL);
-CREATE INDEX jobs_of ON jobs(visitor, sequence);
-CREATE INDEX jobs_by_state ON jobs(state, sequence);
-CREATE TABLE tensors(job INTEGER NOT NULL, position INTEGER NOT NULL, name TEXT NOT NULL, dtype TEXT NOT NULL,
-  shape TEXT NOT NULL,
-  elements INTEGER NOT NULL, bytes INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, verdict TEXT NOT NULL,
-  note TEXT NOT NULL,
-  PRIMARY KEY(job, position)) WITHOUT ROWID;
-)";
 constexpr std::string_view kColumns =
     "sequence, id, visitor, kind, address, repo, revision, path, number, pull_request, elsewhere, has_token, attempts, "
     "state, phase, created, started, ended, sentence, answer, error_code, error_message, error_hint, may_merge, "
@@ -77,13 +59,10 @@ std::string describe(const JobRequest& request) {
 
 }  // namespace
 
-std::shared_ptr<Database> open_database(const std::filesystem::path& data) {
-  return Database::open(data / "app.sqlite", kTables, kVersion);
-}
-
 // Event ids must be larger than those of an earlier process, which published less than one event per millisecond.
-ActiveJob::ActiveJob(Job job_, std::string token_)
+ActiveJob::ActiveJob(Job job_, std::string address_, std::string token_)
     : job(std::move(job_)),
+      address(std::move(address_)),
       token(std::move(token_)),
       channel(std::make_shared<Channel>(static_cast<uint64_t>(now_ms()))) {}
 
@@ -104,7 +83,7 @@ void Jobs::restore() {
       [&](const Row& row) { unfinished.push_back(job_of(row)); });
   std::lock_guard lock(mutex_);
   for (Job& job : unfinished) {
-    auto active = std::make_shared<ActiveJob>(std::move(job), "");
+    auto active = std::make_shared<ActiveJob>(std::move(job), "", "");
     const bool was_running = active->job.state == State::running;
     auto fail_job = [&](std::string message, std::string hint) {
       end(*active, State::failed, {.problem = Problem{"failed", std::move(message), std::move(hint)}});
@@ -157,27 +136,40 @@ void Jobs::send_positions(Lane lane) {
 
 void Jobs::send_state(ActiveJob& active) { active.channel->state(to_json(active.job, false)); }
 
-Jobs::Added Jobs::add(const JobRequest& request, const std::string& visitor, const std::string& token) {
-  std::lock_guard lock(mutex_);
-  size_t queued = 0, own = 0;
+void Jobs::check_queue(const std::string& visitor, const std::string& address) const {
+  size_t queued = 0, of_visitor = 0, of_address = 0;
   for (const auto& [id, active] : active_) {
-    const bool is_own = active->job.visitor == visitor;
-    // The same address can be written in several ways.
-    JobRequest other = active->job.request;
-    other.address = request.address;
-    if (is_own && other == request && active->token == token && active->stop == ActiveJob::Stop::no)
-      return {active->job, false};
     if (active->job.state != State::queued) continue;
     ++queued;
-    own += is_own;
+    of_visitor += active->job.visitor == visitor;
+    of_address += !address.empty() && active->address == address;
   }
-  if (own >= limits_.queued_of_visitor)
-    throw Error(Code::limit, "",
-        fmt::format("{} of your jobs are waiting (need at most {})", own, limits_.queued_of_visitor), {},
-        "wait until one ends, or cancel one");
+  auto check_own = [](size_t own, uint32_t limit) {
+    if (own >= limit)
+      throw Error(Code::limit, "", fmt::format("{} of your jobs are waiting (need at most {})", own, limit), {},
+          "wait until one ends, or cancel one");
+  };
+  check_own(of_visitor, limits_.queued_of_visitor);
+  // A proxy or programs on this machine may send the jobs of many visitors.
+  if (!http::is_loopback_host(address)) check_own(of_address, limits_.queued_of_address);
   if (queued >= limits_.queued)
     throw Error(
         Code::limit, "", fmt::format("the queue is full: {} jobs are waiting", queued), {}, "try again in a minute");
+}
+
+Jobs::Added Jobs::add(
+    const JobRequest& request, const std::string& visitor, const std::string& address, const std::string& token) {
+  const std::string network = http::network_of(address);
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, active] : active_) {
+    // The same address can be written in several ways.
+    JobRequest other = active->job.request;
+    other.address = request.address;
+    if (active->job.visitor == visitor && other == request && active->token == token &&
+        active->stop == ActiveJob::Stop::no)
+      return {active->job, false};
+  }
+  check_queue(visitor, network);
   Job job;
   job.id = new_id();
   job.visitor = visitor;
@@ -191,7 +183,7 @@ Jobs::Added Jobs::add(const JobRequest& request, const std::string& visitor, con
           int64_t(request.number), int64_t(request.pull_request), int64_t(request.is_from_public_hub),
           int64_t(job.has_token), job.created});
   job.sequence = database_->last_row_id();
-  auto active = std::make_shared<ActiveJob>(std::move(job), token);
+  auto active = std::make_shared<ActiveJob>(std::move(job), network, token);
   active_.emplace(active->job.id, active);
   enqueue(active);
   send_positions(lane_of(request.kind));
@@ -347,6 +339,15 @@ void Jobs::stop() {
     active->stop.compare_exchange_strong(no, ActiveJob::Stop::shutdown);
   }
   changed_.notify_all();
+}
+
+bool Jobs::unless_cache_folder_is_used(std::string_view folder, const std::function<void()>& action) {
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, active] : active_)
+    if (active->job.state == State::running && hub::RepoId::parse(active->job.request.repo).folder_name() == folder)
+      return false;
+  action();
+  return true;
 }
 
 std::vector<std::string> Jobs::remove_old() {

@@ -34,11 +34,12 @@ constexpr Lane lane_of(JobKind kind) noexcept { return kind == JobKind::convert 
 /// never change.
 struct ActiveJob {
   enum class Stop { no, cancelled, shutdown };
-  explicit ActiveJob(Job job_, std::string token_);
+  ActiveJob(Job job_, std::string address_, std::string token_);
   ~ActiveJob();
 
   Job job;
-  std::string token;  ///< the visitor's; never stored elsewhere, and wiped by the destructor
+  const std::string address;  ///< of the client; empty after a restart
+  std::string token;          ///< the visitor's; never stored elsewhere, and wiped by the destructor
   std::shared_ptr<Channel> channel;
   std::atomic<Stop> stop = Stop::no;
 };
@@ -57,9 +58,11 @@ class Jobs {
     Job job;
     bool is_new;
   };
-  /// Queues a job. Returns the visitor's job with the same request and token instead if one has not ended. Throws
+  /// Queues a job. `address` is the client's, whose waiting jobs are limited too: a client can get any number of
+  /// cookies. Returns the visitor's job with the same request and token instead if one has not ended. Throws
   /// Error{limit} if the queue is full.
-  Added add(const JobRequest& request, const std::string& visitor, const std::string& token);
+  Added add(
+      const JobRequest& request, const std::string& visitor, const std::string& address, const std::string& token);
 
   /// Returns a job with its result, or nullopt.
   std::optional<Job> find(std::string_view id) const;
@@ -79,6 +82,10 @@ class Jobs {
   /// Queues a running job again, for the next process.
   void requeue(ActiveJob& active);
 
+  /// Calls `action` and returns true unless a running job has a repository whose folder in the cache is `folder`. No
+  /// job starts meanwhile, so `action` must be short.
+  bool unless_cache_folder_is_used(std::string_view folder, const std::function<void()>& action);
+
   /// Makes next() return nullptr and asks running jobs to stop.
   void stop();
 
@@ -92,6 +99,8 @@ class Jobs {
     std::map<std::string, std::deque<std::shared_ptr<ActiveJob>>> jobs;  ///< by visitor
   };
   void restore();
+  /// Throws Error{limit} if the visitor, the address or the queue has the maximum of waiting jobs.
+  void check_queue(const std::string& visitor, const std::string& address) const;
   void enqueue(const std::shared_ptr<ActiveJob>& active);
   std::vector<std::shared_ptr<ActiveJob>> in_order(const LaneQueue& queue) const;
   void send_positions(Lane lane);

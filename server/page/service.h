@@ -25,7 +25,7 @@ struct Service {
   Tensors tensors;
   Jobs jobs;
   DiskQuota disk_quota;
-  Guard guard;
+  Visitors visitors;
   Runner runner;
   const http::Counters* counters = nullptr;
   std::atomic<int> merging = 0;

@@ -20,6 +20,7 @@ struct PageLimits {
   uint64_t disk_bytes = uint64_t{500} << 30;   ///< of downloads and results
   uint32_t queued = 500;                       ///< waiting jobs
   uint32_t queued_of_visitor = 100;            ///< waiting jobs of one visitor
+  uint32_t queued_of_address = 200;            ///< waiting jobs of one client address that is not loopback
   uint32_t kept = 20'000;                      ///< number of ended jobs
   std::chrono::hours keep{24 * 30};            ///< age of ended jobs
 };
@@ -30,8 +31,7 @@ struct Settings {
   std::string hub;    ///< URL of the Hub; empty for the embedded one, whose URL start() sets
   std::string token;  ///< of the server's account; may be empty
   bool is_embedded = false;
-  bool is_personal = false;        ///< the server of one person: jobs read and merge with the account's rights
-  std::vector<std::string> names;  ///< allowed host names besides the address
+  bool is_personal = false;  ///< the server of one person: jobs read and merge with the account's rights
   PageLimits limits;
   sandbox::SandboxOptions sandbox;                 ///< how a worker process is started
   std::function<void(std::string_view)> log = {};  ///< takes one line without a line feed; called from any thread

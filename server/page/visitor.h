@@ -1,38 +1,31 @@
-// Identifies the visitor and rejects cross-site requests.
+// Identifies the visitor.
 #pragma once
 
-#include <cstdint>
+#include <filesystem>
 #include <string>
-#include <vector>
 
+#include "server/base/signer.h"
 #include "server/http/message.h"
 
 namespace depickle::server::page {
 
-/// Rejects requests that a page of another site makes a browser send: DNS rebinding and cross-site requests.
-class Guard {
+/// Issues and checks the cookies of visitors. A cookie is signed, so that a client cannot take the id of another
+/// visitor or choose ids freely. Safe to use from several threads.
+class Visitors {
  public:
-  /// `names` are allowed hosts, with or without a port, besides those of set_address().
-  explicit Guard(std::vector<std::string> names) : names_(std::move(names)) {}
-  /// Sets the bound address. Call it before the first request. For 0.0.0.0 and :: every IP address is allowed, because
-  /// it cannot be rebound.
-  void set_address(const std::string& host, uint16_t port);
+  /// Reads the key in this file, or creates one. Throws Error{io}.
+  explicit Visitors(const std::filesystem::path& key_file) : signer_(key_file) {}
 
-  /// Throws http::Abort: status 421 for another host; for a POST, 415 if its type is not JSON and 403 if it comes from
-  /// another site.
-  void operator()(const http::Request& request) const;
+  /// Returns the id of the visitor: a hash of the cookie, or of the client's address if there is no valid cookie.
+  std::string id_of(const http::Request& request) const;
+  /// Adds a cookie to the response if the request has no valid one.
+  void set_cookie(const http::Request& request, http::Response& response) const;
 
  private:
-  bool is_allowed(std::string_view host) const;
+  /// Returns the value of the cookie, or "" if there is none with a valid signature.
+  std::string_view cookie_of(const http::Request& request) const;
 
-  std::vector<std::string> names_;
-  uint16_t port_ = 0;
-  bool any_address_ = false;
+  Signer signer_;
 };
-
-/// Returns the id of the visitor: a hash of the cookie, or of the client address if there is no cookie.
-std::string visitor_of(const http::Request& request);
-/// Adds a cookie to the response if the request has none.
-void set_cookie(const http::Request& request, http::Response& response);
 
 }  // namespace depickle::server::page

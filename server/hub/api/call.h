@@ -9,10 +9,10 @@
 
 #include "depickle/base/json.h"
 #include "server/base/json_body.h"
+#include "server/base/signer.h"
 #include "server/http/router.h"
 #include "server/http/server.h"
 #include "server/hub/api/errors.h"
-#include "server/hub/api/signer.h"
 #include "server/hub/repos/store.h"
 
 namespace depickle::server::api {
@@ -21,7 +21,7 @@ namespace depickle::server::api {
 struct Hub {
   Hub(repos::Store& store_, uint64_t inline_up_to_bytes_)
       : store(store_),
-        signer(store_.folder()),
+        signer(store_.folder() / "signing.key"),
         inline_up_to_bytes(inline_up_to_bytes_) {}
   repos::Store& store;
   Signer signer;

@@ -20,10 +20,17 @@ http::Response unknown(http::Request& request) {
   return error_response(404, is_repository_address ? "RepoNotFound" : "", "this address does not exist");
 }
 
+http::Response router_error(int status, std::string_view text) {
+  std::string message(text);
+  if (status == 421) message += " (its operator can allow it: depickle serve --name HOST)";
+  return error_response(status, "", message);
+}
+
 }  // namespace
 
 struct HubApi::State {
   State(repos::Store& store, uint64_t inline_up_to_bytes) : hub(store, inline_up_to_bytes) {
+    router.set_error_response(router_error);
     router.add("GET", "/healthz", [](http::Request&) { return http::respond(200, R"({"status":"ok"})"); });
     router.add("GET", "/metrics", [this](http::Request&) { return metrics(hub); });
     // The most specific routes come first: `/api/{type}/{ns}/{name}` matches many of them.

@@ -41,7 +41,7 @@ CREATE TABLE reserved(repo INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KE
 }  // namespace
 
 std::shared_ptr<Database> open_store_database(const std::filesystem::path& data_folder) {
-  create_folders(data_folder);
+  make_private_folder(data_folder);
   return Database::open(data_folder / "hub.sqlite", kTables, kVersion);
 }
 

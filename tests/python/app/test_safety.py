@@ -3,10 +3,13 @@
 import json
 import socket
 import time
+import types
 import urllib.parse
 
+import embedded_hub
 from embedded import files_of, tied_model
-from page_server import PageServer, hub_of
+from page_server import PageServer, hub_of, second_server
+from program import ENVIRONMENT
 
 JOB_REQUEST = {"kind": "plan", "address": "me/demo"}
 
@@ -31,11 +34,12 @@ def test_pages_of_other_sites_cannot_post(server, visitor):
 def test_unknown_host_names_are_refused(server, visitor):
     port = host(server).split(":")[1]
     for name in ("evil.example", f"evil.example:{port}", "127.0.0.1:1", f"localhost.evil.example:{port}"):
-        for path in ("/api/v1/about", "/", "/jobs"):
+        for path in ("/api/v1/about", "/", "/jobs", "/healthz", "/metrics", "/-/shared/dom.js", "/none/at/all"):
             assert visitor.get(path, Host=name).status == 421, (name, path)
     for name in (f"localhost:{port}", f"127.0.0.1:{port}", f"LOCALHOST:{port}", f"[::1]:{port}"):
         assert visitor.get("/api/v1/about", Host=name).status == 200, name
-    assert visitor.get("/healthz", Host="evil.example").status == 200
+    error = visitor.get("/api/v1/about", Host="evil.example").error
+    assert error["code"] == "denied" and "--name HOST" in error["hint"]
 
 
 def test_an_allowed_host_name_is_served(tmp_path):
@@ -45,6 +49,57 @@ def test_an_allowed_host_name_is_served(tmp_path):
     assert visitor.get("/api/v1/about", Host="models.example:8443").status == 200
     assert visitor.get("/api/v1/about", Host="other.example").status == 421
     server.stop()
+
+
+def test_a_cookie_of_another_server_is_not_a_visitor(server):
+    visitor = server.visitor()
+    visitor.post("/api/v1/jobs", JOB_REQUEST | {"address": "me/of-a-cookie"})
+    assert visitor.get("/api/v1/jobs").json["jobs"]
+    name, _, signature = visitor.cookie.rpartition(".")
+    for forged in (name, f"{name}.{'0' * len(signature)}", f"depickle={'a' * 40}"):
+        visitor.cookie = forged
+        response = visitor.get("/api/v1/jobs")
+        assert response.status == 200 and response.json["jobs"] == [] and response.fields["Set-Cookie"], forged
+
+
+def addresses_that_see_a_job(visitor):
+    """Starts a job without a cookie as 203.0.113.1. Returns the addresses that list it."""
+    job = visitor.post(
+        "/api/v1/jobs", {"kind": "plan", "address": "me/by-address"}, X_Forwarded_For="198.51.100.1, 203.0.113.1"
+    ).json["id"]
+    lists = {
+        address: visitor.get("/api/v1/jobs", X_Forwarded_For=address).json["jobs"]
+        for address in ("203.0.113.1", "203.0.113.2", "198.51.100.1")
+    }
+    return {address for address, jobs in lists.items() if job in [listed["id"] for listed in jobs]}
+
+
+def test_only_a_trusted_proxy_names_the_address_of_the_client(server, tmp_path):
+    assert addresses_that_see_a_job(server.visitor(cookie=False)) == {"203.0.113.1", "203.0.113.2", "198.51.100.1"}
+    proxied = PageServer(tmp_path, "--trusted-proxy", "192.0.2.1", "--trusted-proxy", "127.0.0.1")
+    assert addresses_that_see_a_job(proxied.visitor(cookie=False)) == {"203.0.113.1"}
+    proxied.stop()
+    refused = second_server(tmp_path / "other", "--trusted-proxy", "proxy.example")
+    assert refused.returncode != 0 and "proxy.example is not an IP address" in refused.stderr
+
+
+def test_a_personal_server_listens_only_on_this_machine(tmp_path):
+    for host_name in ("0.0.0.0", "::", "192.0.2.1", "example.com"):
+        done = second_server(tmp_path / "data", "--personal", "--host", host_name)
+        assert done.returncode != 0 and f"--personal cannot be combined with --host {host_name}" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_only_the_owner_reads_the_data_folder(tmp_path):
+    data = tmp_path / "data"
+    PageServer(data).stop()
+    assert data.stat().st_mode & 0o777 == 0o700
+    data.chmod(0o755)  # of an earlier version
+    PageServer(data, "--hub", "http://127.0.0.1:9").stop()
+    assert data.stat().st_mode & 0o777 == 0o700
+    new = tmp_path / "new"
+    embedded_hub.Server.token(types.SimpleNamespace(tokens={}, data=new, environment=ENVIRONMENT), "me")
+    assert new.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_cookie_is_httponly_and_samesite(server):

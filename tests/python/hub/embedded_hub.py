@@ -12,7 +12,7 @@ CODES = {0, 1, 2, 3, 4, 75, 130}
 
 
 class Server:
-    """`depickle serve` on a free port, with the data folder `data`."""
+    """`depickle serve` on a free port, with the data folder `data`. It also answers as the host "hub"."""
 
     def __init__(self, data, *options, environment={}):
         self.data, self.options, self.environment = data, options, ENVIRONMENT | environment
@@ -21,7 +21,7 @@ class Server:
 
     def start(self):
         self.process = subprocess.Popen(
-            [str(PROGRAM), "serve", "--port", "0", "--data", str(self.data), *map(str, self.options)],
+            [str(PROGRAM), "serve", "--port", "0", "--name", "hub", "--data", str(self.data), *map(str, self.options)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -19,7 +19,7 @@ def slow_head(server):
         with Socket(server.url) as slow:
             times["begin"] = time.monotonic()
             slow.socket.settimeout(1)
-            for byte in b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 100:
+            for byte in b"GET /healthz HTTP/1.1\r\nHost: hub\r\nX: " + b"y" * 100:
                 try:
                     slow.send(bytes([byte]))
                     if slow.socket.recv(1) == b"":

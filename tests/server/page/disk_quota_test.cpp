@@ -42,7 +42,7 @@ class DiskQuotaTest : public testing::Test {
   void download(const std::string& name, Hours ago) { put(settings_.data / "app" / "cache" / name, ago); }
   void results(const std::string& id, Hours ago) { put(job_folder(settings_, id), ago); }
   std::string begin(const std::string& repo) {
-    const std::string id = jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, "a", "").job.id;
+    const std::string id = jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, "a", "", "").job.id;
     active_.push_back(jobs_->next(Lane::conversions));
     return id;
   }
@@ -84,6 +84,21 @@ TEST_F(DiskQuotaTest, KeepsRecentDownloadsLocksAndRunningJobs) {
   const std::string running = begin("m/1");
   results(running, Hours(9));
   EXPECT_THAT(remaining(0), UnorderedElementsAre("models--now", ".locks", running));
+}
+
+TEST_F(DiskQuotaTest, KeepsTheDownloadsOfARunningJob) {
+  download("models--m--1", Hours(9));
+  download("models--m--2", Hours(9));
+  begin("m/1");
+  EXPECT_THAT(remaining(0), UnorderedElementsAre("models--m--1"));
+  jobs_->fail(*active_.back(), {});
+  EXPECT_THAT(remaining(0), testing::IsEmpty());
+}
+
+TEST_F(DiskQuotaTest, RemovesWhatAKilledProcessWasDeleting) {
+  put(settings_.data / "app" / "deleted" / "models--m--1", Hours(0));
+  EXPECT_THAT(remaining(9), testing::IsEmpty());
+  EXPECT_FALSE(fs::exists(settings_.data / "app" / "deleted"));
 }
 
 TEST_F(DiskQuotaTest, DeletesResultsAfterDownloadsAndKeepsTheirJobs) {

@@ -33,8 +33,9 @@ class JobsTest : public testing::Test {
     jobs_ = std::make_unique<Jobs>(writer, reader, limits_, [this](std::string_view line) { log_ += line; });
     tensors_ = std::make_unique<Tensors>(writer, reader);
   }
-  std::string add(const std::string& visitor, const std::string& repo, const std::string& token = "") {
-    return jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, visitor, token).job.id;
+  std::string add(const std::string& visitor, const std::string& repo, const std::string& token = "",
+      const std::string& address = "") {
+    return jobs_->add({.kind = JobKind::convert, .address = repo, .repo = repo}, visitor, address, token).job.id;
   }
   std::string next() { return jobs_->next(Lane::conversions)->job.request.repo; }
   Job at(const std::string& id) { return jobs_->find(id).value(); }
@@ -78,6 +79,19 @@ TEST_F(JobsTest, LimitsTheQueue) {
   EXPECT_THROW(add("c", "m/7"), Error);
   next();
   EXPECT_NO_THROW(add("c", "m/7"));
+}
+
+TEST_F(JobsTest, LimitsTheWaitingJobsOfAnAddress) {
+  limits_ = {.queued = 100, .queued_of_visitor = 4, .queued_of_address = 2};
+  open();
+  auto add_at = [this](const std::string& visitor, const std::string& address) {
+    return add(visitor, "m/" + visitor, "", address);
+  };
+  add_at("1", "192.0.2.1"), add_at("2", "192.0.2.1");
+  EXPECT_THROW(add_at("3", "192.0.2.1"), Error) << "another cookie is not another client";
+  add_at("4", "192.0.2.2"), add_at("5", "2001:db8::1"), add_at("6", "2001:db8::2");
+  EXPECT_THROW(add_at("7", "2001:db8::ffff"), Error) << "the same network";
+  for (const char* visitor : {"8", "9", "10"}) EXPECT_NO_THROW(add_at(visitor, "127.0.0.1")) << "a proxy";
 }
 
 TEST_F(JobsTest, ARestartQueuesJobsWithoutATokenAndFailsTheOthers) {

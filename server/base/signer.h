@@ -1,4 +1,4 @@
-// Signs addresses and tokens, so that the Hub can check them without storing them.
+// Signs addresses, tokens and cookies, so that the server can check them without storing them.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,13 @@
 #include <string>
 #include <string_view>
 
-namespace depickle::server::api {
+namespace depickle::server {
 
-/// HMAC-SHA256 with a key in the data folder, so that signatures survive a restart. Safe to use from several threads.
+/// HMAC-SHA256 with a key in a file, so that signatures survive a restart. Safe to use from several threads.
 class Signer {
  public:
   /// Reads the key, or creates one (mode 0600). Throws Error{io}.
-  explicit Signer(const std::filesystem::path& data_folder);
+  explicit Signer(const std::filesystem::path& key_file);
 
   /// Returns the signature of `text`: 64 hexadecimal digits.
   std::string signature(std::string_view text) const;
@@ -32,4 +32,4 @@ class Signer {
 /// Seconds since 1970.
 uint64_t unix_now();
 
-}  // namespace depickle::server::api
+}  // namespace depickle::server

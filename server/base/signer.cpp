@@ -1,4 +1,4 @@
-#include "server/hub/api/signer.h"
+#include "server/base/signer.h"
 
 #include <fcntl.h>
 #include <openssl/crypto.h>
@@ -17,7 +17,7 @@
 #include "server/base/random_id.h"
 #include "server/base/sync.h"
 
-namespace depickle::server::api {
+namespace depickle::server {
 namespace {
 
 constexpr size_t kKeyBytes = 32;
@@ -38,12 +38,10 @@ void create_key(const std::filesystem::path& path) {
 
 }  // namespace
 
-Signer::Signer(const std::filesystem::path& data_folder) {
-  std::filesystem::path path = data_folder / "signing.key";
-  key_ = read_key(path);
+Signer::Signer(const std::filesystem::path& key_file) : key_(read_key(key_file)) {
   if (key_.size() == kKeyBytes) return;
-  create_key(path);
-  key_ = read_key(path);
+  create_key(key_file);
+  key_ = read_key(key_file);
 }
 
 std::string Signer::signature(std::string_view text) const {
@@ -81,4 +79,4 @@ std::optional<std::string> Signer::user_of(std::string_view purpose, std::string
 
 uint64_t unix_now() { return static_cast<uint64_t>(::time(nullptr)); }
 
-}  // namespace depickle::server::api
+}  // namespace depickle::server

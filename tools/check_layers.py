@@ -53,6 +53,7 @@ THIRD_PARTY = (
     "git2",
     "sqlite3",
     "lz4",
+    "cmark-gfm",
     "seccomp",
     "nanobind/",
 )

@@ -5,7 +5,8 @@ say() { printf '%s\n' "$*" >&2; }
 
 # Debian packages that a build of the program needs. TOOL:PACKAGE counts as installed if the tool runs.
 kBuildPackages=(g++:g++ cmake:cmake ninja:ninja-build libfmt-dev libsimdjson-dev libssl-dev zlib1g-dev libcli11-dev
-  libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev git:git)
+  libcurl4-openssl-dev libseccomp-dev libgit2-dev libboost1.81-dev libsqlite3-dev liblz4-dev
+  libcmark-gfm-dev libcmark-gfm-extensions-dev git:git)
 # What the tests need beyond that.
 kTestPackages=(pkg-config:pkg-config clang-format-19:clang-format-19 ccache:ccache python3:python3 libgtest-dev
   libgmock-dev git-lfs:git-lfs chromium-headless-shell tsc:node-typescript mandoc)

@@ -1,5 +1,6 @@
 // The history of a revision, and one commit.
 import { code, copyButton, element, section, table, timeElement } from "../shared/dom.js";
+import { loadGuarded } from "../shared/problem.js";
 import { nameNode, plural, shortCommit } from "../shared/text.js";
 import { compareCommits } from "./compare_commits.js";
 import { changedSections, changeSummary } from "./diff_view.js";
@@ -54,7 +55,12 @@ export async function commitView({ repo, revision }) {
   const { items: [commit, parent] } = await requestPage(`${urls.api(repo, "commits", revision)}?limit=2`);
   if (commit.id !== revision) return { title: "", parts: [], redirect: urls.commit(repo, commit.id) };
   const parentId = parent?.id ?? "";
-  const comparison = await compareCommits(repo, parentId, commit.id);
+  let summary = "The changes could not be compared.";
+  const changed = await loadGuarded("Changed files", async () => {
+    const comparison = await compareCommits(repo, parentId, commit.id);
+    summary = changeSummary(comparison);
+    return changedSections(repo, comparison, parentId, commit.id);
+  });
   const message = commit.message.trim();
   return {
     title: `${commit.title || shortCommit(commit.id)} · ${repo.fullName}`,
@@ -62,7 +68,7 @@ export async function commitView({ repo, revision }) {
       repoHeader(repo, "commits"),
       element("section", {}, element("h1.user-title", {}, nameNode(commit.title || "(no title)")),
         element("p.lead", {}, element("strong", {}, nameNode(author(commit))), ", ", timeElement(commit.date), ". ",
-          changeSummary(comparison))),
+          summary)),
       message ? section("Message", codeBlock(message)) : null,
       section("Details", element("dl.facts", {},
         element("dt", {}, "Commit"),
@@ -73,7 +79,7 @@ export async function commitView({ repo, revision }) {
           : "none, this is the first commit"),
         element("dt", {}, "Files"),
         element("dd", {}, pageLink(urls.folder(repo, commit.id), "all files at this commit")))),
-      ...changedSections(repo, comparison, parentId, commit.id),
+      changed,
     ],
   };
 }

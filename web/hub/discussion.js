@@ -1,5 +1,6 @@
 // One discussion or pull request: its status, its changes, its comments and events.
 import { code, element, section, timeElement } from "../shared/dom.js";
+import { guarded, loadGuarded, problemNodes } from "../shared/problem.js";
 import { nameNode, plural, shortCommit, visible } from "../shared/text.js";
 import { compareCommits } from "./compare_commits.js";
 import { changedSections, changeSummary } from "./diff_view.js";
@@ -7,13 +8,15 @@ import { actionsSection } from "./discussion_forms.js";
 import { isActive } from "./discussions.js";
 import { requestJson } from "./hub_api.js";
 import { repoHeader } from "./layout.js";
-import { markdown } from "./markdown.js";
+import { codeBlock, markdown, parseMarkdown } from "./markdown.js";
 import { pageLink } from "./navigation.js";
 import * as urls from "./urls.js";
 
 /** @typedef {import("./hub_types").Repo} Repo */
 /** @typedef {import("./hub_types").Discussion} Discussion */
 /** @typedef {import("./hub_types").DiscussionEvent} DiscussionEvent */
+/** @typedef {import("./hub_types").MarkdownDocument} MarkdownDocument */
+/** @typedef {import("../shared/dom.js").Child} Child */
 
 const maxConflictsShown = 5;
 
@@ -69,25 +72,49 @@ function pullRequestActions(repo, discussion) {
 /**
  * @param {Repo} repo
  * @param {DiscussionEvent} event
- * @param {string} base the URL that links in comments are relative to
+ * @param {Child} body of a comment
  */
-function eventItem(repo, event, base) {
+function eventItem(repo, event, body) {
   const { type, data, createdAt } = event;
   const author = element("strong", {}, nameNode(event.author?.name ?? ""));
   const time = timeElement(createdAt);
   if (type === "comment") {
     const heading = element("p", {}, author, " ", element("span.muted", {}, time, data.edited && ", edited"));
-    return element("li.comment", {}, heading, commentBody(data, base));
+    return element("li.comment", {}, heading, body);
   }
   return element("li.event", {},
     element("p", {}, author, " ", eventText(repo, event), " ", element("span.muted", {}, time)));
 }
 
-/** @param {any} data of a comment event @param {string} base */
-function commentBody({ hidden: isHidden, latest }, base) {
-  if (isHidden) return element("p.muted", {}, "This comment is hidden.");
-  const text = String(latest?.raw ?? "");
-  return text.trim() === "" ? element("p.muted", {}, "No text.") : markdown(text, base);
+/** @param {DiscussionEvent} event @returns {string} the text of a comment that is shown */
+const commentText = ({ type, data }) => (type === "comment" && !data.hidden ? String(data.latest?.raw ?? "") : "");
+
+/**
+ * The body of a comment. If it cannot be drawn, its text without formatting, so that the other comments are shown.
+ * @param {DiscussionEvent} event
+ * @param {MarkdownDocument} parsed
+ * @param {string} base the URL that links are relative to
+ * @returns {Child}
+ */
+function commentBody(event, parsed, base) {
+  if (event.data.hidden) return element("p.muted", {}, "This comment is hidden.");
+  const text = commentText(event);
+  if (text.trim() === "") return element("p.muted", {}, "No text.");
+  try {
+    return markdown(parsed, base);
+  } catch (error) {
+    console.error(error);
+    return [element("p.problem", { role: "note" }, problemNodes(error)), codeBlock(text)];
+  }
+}
+
+/** @param {Repo} repo @param {Discussion} discussion @param {string} base the URL that links are relative to */
+async function conversation(repo, { events }, base) {
+  const comments = events.filter(({ type }) => type === "comment");
+  const parsed = await parseMarkdown(comments.map(commentText));
+  const bodies = new Map(comments.map((event, i) => [event, commentBody(event, parsed[i], base)]));
+  return section("Conversation",
+    element("ol.timeline", {}, events.map((event) => eventItem(repo, event, bodies.get(event)))));
 }
 
 /** @param {Repo} repo @param {DiscussionEvent} event */
@@ -113,7 +140,15 @@ export async function discussionView({ repo, number }) {
   /** @type {Discussion} */
   const discussion = await requestJson(`${urls.api(repo, "discussions")}/${encodeURIComponent(number)}`);
   const range = commitRange(discussion);
-  const comparison = range && await compareCommits(repo, range.from, range.to);
+  let summary = "The pull request has no commits yet.";
+  const compare = async () => {
+    if (!range) return null;
+    summary = "The changes could not be compared.";
+    const comparison = await compareCommits(repo, range.from, range.to);
+    summary = changeSummary(comparison);
+    return changedSections(repo, comparison, range.from, range.to);
+  };
+  const changed = await loadGuarded("Changed files", compare);
   const revision = `refs/pr/${discussion.num}`;
   const readmeUrl = urls.file(repo, discussion.isPullRequest ? revision : "main", "README.md");
   const python = `AutoModel.from_pretrained("${repo.fullName}", revision="${revision}")`;
@@ -121,13 +156,12 @@ export async function discussionView({ repo, number }) {
     title: `${discussion.title} #${discussion.num} · ${repo.fullName}`,
     parts: [
       repoHeader(repo, "discussions"),
-      lead(repo, discussion, comparison ? changeSummary(comparison) : "The pull request has no commits yet."),
-      ...(comparison ? changedSections(repo, comparison, range.from, range.to) : []),
+      lead(repo, discussion, summary),
+      changed,
       range && isActive(discussion) && repo.type === "models" &&
         section("Load the pull request in Python", element("pre", { tabindex: "0" }, element("code", {}, python))),
-      section("Conversation",
-        element("ol.timeline", {}, discussion.events.map((event) => eventItem(repo, event, readmeUrl)))),
-      actionsSection(repo, discussion, range?.to ?? ""),
+      await loadGuarded("Conversation", () => conversation(repo, discussion, readmeUrl)),
+      guarded("Actions", () => actionsSection(repo, discussion, range?.to ?? "")),
     ],
   };
 }

@@ -1,5 +1,5 @@
 // The pages that are shown instead of one that does not exist or cannot be loaded.
-import { ApiError } from "../shared/api.js";
+import { ApiError, describeError } from "../shared/api.js";
 import { element } from "../shared/dom.js";
 import { nameNode, visible } from "../shared/text.js";
 import { account } from "./hub_api.js";
@@ -47,13 +47,16 @@ function restricted({ repo }, error) {
 }
 
 /**
- * The page for a failed request. Rethrows what is not an ApiError.
+ * The page for a failed request, or for a fault of this page.
  * @param {Route} route
  * @param {unknown} error
  * @returns {View}
  */
 export function errorPage(route, error) {
-  if (!(error instanceof ApiError)) throw error;
+  if (!(error instanceof ApiError)) {
+    console.error(error);
+    return errorView("Error", "The page could not be drawn", `${visible(describeError(error).message)}.`);
+  }
   const { repo, revision, path, number } = route;
   const fullName = nameNode(repo.fullName);
   switch (error.code) {

@@ -1,6 +1,7 @@
 // One file: its facts, and its content if it is text.
 import { ApiError, isAborted } from "../shared/api.js";
 import { element, section, timeElement } from "../shared/dom.js";
+import { loadGuarded } from "../shared/problem.js";
 import { formatBytes, formatNumber, nameNode, shortCommit, visibleLines } from "../shared/text.js";
 import { weightsKind } from "./file_kind.js";
 import { fileName } from "./files.js";
@@ -128,7 +129,7 @@ export async function fileView({ repo, revision, path }) {
         element("p.actions", {},
           canInspect && element("a.button", { href: urls.inspectTask(repo, revision) }, "Inspect"),
           download(repo, revision, entry))),
-      await contentSection(repo, revision, entry),
+      await loadGuarded("Content", () => contentSection(repo, revision, entry)),
     ],
   };
 }

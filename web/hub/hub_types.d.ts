@@ -10,7 +10,20 @@ export type ViewName =
 export interface Route { view: ViewName; repo: Repo; owner: string; revision: string; path: string; number: string }
 
 /** The content of a page, or `redirect` if another URL has it. */
-export interface View { title: string; parts: (Node | false | null | undefined)[]; redirect?: string }
+export interface View { title: string; parts: import("../shared/dom_types").Child[]; redirect?: string }
+
+/** See server/hub/api/markdown.h. */
+export interface MarkdownNode {
+  type: string;
+  text?: string;
+  url?: string;
+  level?: number;
+  ordered?: boolean;
+  start?: number;
+  checked?: boolean;
+  children?: MarkdownNode[];
+}
+export interface MarkdownDocument { children: MarkdownNode[]; truncated: boolean; plain: boolean }
 
 export interface LastCommit { id: string; title: string; date: string }
 export interface Entry {

@@ -1,7 +1,7 @@
 // The document of the embedded Hub's pages: shows the view of the current path. Links between these pages do not load a
 // new document.
 import { isAborted } from "../shared/api.js";
-import { announce, byId, element, setTitle } from "../shared/dom.js";
+import { announce, appendAll, byId, element, setTitle } from "../shared/dom.js";
 import { commitsView, commitView } from "./commits.js";
 import { discussionView } from "./discussion.js";
 import { discussionsView } from "./discussions.js";
@@ -75,7 +75,7 @@ async function load(route) {
 function show({ title, parts }) {
   main.removeAttribute("aria-busy");
   main.replaceChildren();
-  for (const part of parts) if (part) main.append(part);
+  appendAll(main, parts);
   const hasSignInForm = main.querySelector("form.token") !== null;
   byId("account").replaceChildren(...accountFooter(hasSignInForm));
   setTitle(title);

@@ -1,5 +1,6 @@
 // The repositories of a user or an organization.
 import { element, section, table, timeElement } from "../shared/dom.js";
+import { guarded } from "../shared/problem.js";
 import { formatNumber, nameNode } from "../shared/text.js";
 import { account, requestPage } from "./hub_api.js";
 import { linkCell, moreButton } from "./layout.js";
@@ -41,7 +42,7 @@ export async function ownerView({ owner }) {
     title: owner,
     parts: [
       element("section", {}, element("h1", {}, nameNode(owner)), element("p.lead", {}, `${text}.`)),
-      ...types.map((type, i) => repositories(type, pages[i])),
+      types.map((type, i) => guarded(headings[type], () => repositories(type, pages[i]))),
     ],
   };
 }

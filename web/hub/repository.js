@@ -1,12 +1,13 @@
 // The overview of a repository: its weights, facts, files and README.
 import { code, element, numberCell, section, table, timeElement } from "../shared/dom.js";
+import { guarded, loadGuarded } from "../shared/problem.js";
 import { formatBytes, nameNode, plural, shortCommit } from "../shared/text.js";
 import { readText } from "./file.js";
 import { kindCell, weightsKind } from "./file_kind.js";
 import { entryTable } from "./files.js";
 import { requestJson, requestPage } from "./hub_api.js";
 import { linkCell, repoHeader, revisionMenu } from "./layout.js";
-import { markdown } from "./markdown.js";
+import { markdown, parseMarkdown } from "./markdown.js";
 import { pageLink } from "./navigation.js";
 import * as urls from "./urls.js";
 
@@ -112,8 +113,11 @@ async function readmeSection(repo, revision, info) {
   if (!file) return section("README", element("p.muted", {}, "This repository has no README.md."));
   const text = await readText(repo, revision, { path: file.rfilename, size: file.size }, maxReadmeBytes);
   const url = urls.file(repo, revision, file.rfilename);
-  if (text !== null) return section("README", markdown(text, url));
-  return section("README", element("p", {}, pageLink(url, nameNode(file.rfilename)), " is not a text file."));
+  if (text === null) {
+    return section("README", element("p", {}, pageLink(url, nameNode(file.rfilename)), " is not a text file."));
+  }
+  const [parsed] = await parseMarkdown([text]);
+  return section("README", markdown({ ...parsed, truncated: parsed.truncated || file.size > maxReadmeBytes }, url));
 }
 
 /** @param {Repo} repo @param {string} revision @param {{items: Entry[], next: string}} page */
@@ -142,9 +146,10 @@ export async function repositoryView({ repo, revision }) {
         element("div.heading", {}, element("h1", {}, nameNode(repo.name)),
           revisionMenu(repo, revision, (other) => urls.folder(repo, other))),
         flags.length > 0 && element("p.lead", {}, flags.join(", "))),
-      ...weightsSections(repo, revision, info.siblings),
-      element("div.columns", {}, section("About", facts(repo, info)), filesSection(repo, revision, page)),
-      await readmeSection(repo, revision, info),
+      guarded("Weights", () => weightsSections(repo, revision, info.siblings)),
+      element("div.columns", {}, guarded("About", () => section("About", facts(repo, info))),
+        guarded("Files", () => filesSection(repo, revision, page))),
+      await loadGuarded("README", () => readmeSection(repo, revision, info)),
     ],
   };
 }

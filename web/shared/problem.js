@@ -1,6 +1,6 @@
-// Shows an error beside the form it belongs to.
-import { describeError } from "./api.js";
-import { element } from "./dom.js";
+// Shows an error beside the form, or in the section, it belongs to.
+import { ApiError, describeError, isAborted } from "./api.js";
+import { element, section } from "./dom.js";
 import { visible } from "./text.js";
 
 /** @typedef {ReturnType<typeof problemLine>} ProblemLine */
@@ -39,4 +39,43 @@ export function problemLine(input) {
     input.setAttribute("aria-describedby", `${describedBy} ${node.id}`.trim());
   };
   return { node, show, clear };
+}
+
+/**
+ * A section that could not be drawn: its heading and the error.
+ * @param {string} heading
+ * @param {unknown} error
+ */
+function failedSection(heading, error) {
+  if (!(error instanceof ApiError)) console.error(error); // a fault of this page
+  return section(heading, element("p.problem", { role: "note" }, problemNodes(error)));
+}
+
+/**
+ * What `build` returns. If it fails, a section with the error, so that the rest of the page is shown.
+ * @param {string} heading
+ * @param {() => import("./dom_types").Child} build
+ * @returns {import("./dom_types").Child}
+ */
+export function guarded(heading, build) {
+  try {
+    return build();
+  } catch (error) {
+    return failedSection(heading, error);
+  }
+}
+
+/**
+ * The same for a section that is loaded. Throws AbortError if its requests were cancelled.
+ * @param {string} heading
+ * @param {() => Promise<import("./dom_types").Child>} load
+ * @returns {Promise<import("./dom_types").Child>}
+ */
+export async function loadGuarded(heading, load) {
+  try {
+    return await load();
+  } catch (error) {
+    if (isAborted(error)) throw error;
+    return failedSection(heading, error);
+  }
 }

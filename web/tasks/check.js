@@ -1,5 +1,6 @@
 // Checking a pull request: which files change, and whether every tensor is identical to the pickle's.
 import { element, nameCell, numberCell, section, setTitle, table } from "../shared/dom.js";
+import { guarded } from "../shared/problem.js";
 import { formatBytes, formatNumber, nameNode, plural, shortCommit, truncate, visible } from "../shared/text.js";
 import { addressForm, taskHead } from "./form.js";
 import { mergeSection } from "./merge.js";
@@ -40,10 +41,11 @@ export function checkResult(_page, job) {
   const result = job.result;
   return [
     verdictSection(job.answer, element("h2.sentence", {}, visible(job.sentence)), story(result)),
-    ...problemSection(result),
-    section("Changed files", changedFiles(result), notes(result)),
-    ...mergeSection(job),
-    ...(result.tensors_compared > 0 ? [...sizeSection(result.shares), new TensorTable(job.id).node] : []),
+    guarded("Problems", () => problemSection(result)),
+    guarded("Changed files", () => section("Changed files", changedFiles(result), notes(result))),
+    guarded("Merge", () => mergeSection(job)),
+    guarded("Sizes", () => result.tensors_compared > 0 && sizeSection(result.shares)),
+    guarded("Tensors", () => result.tensors_compared > 0 && new TensorTable(job.id).node),
   ];
 }
 

@@ -1,5 +1,6 @@
 // The result of a conversion.
 import { code, copyButton, element, numberCell, section, table } from "../shared/dom.js";
+import { guarded } from "../shared/problem.js";
 import { formatBytes, formatDuration, formatNumber, nameNode, visible, visibleLines } from "../shared/text.js";
 import { apiUrl, jobPath } from "./api.js";
 import { mergeSection } from "./merge.js";
@@ -20,11 +21,14 @@ export function convertResult(_page, job) {
   return [
     verdictSection(job.answer, element("h1", { tabindex: "-1" }, visible(job.sentence)),
       story(job.repo, result), actions(job, result)),
-    ...pythonSection(result), ...downloadSection(job.id, result),
-    ...sizeSection(result.shares), ...scanSection(result.scan),
-    section("Files", filesTable(result), notes(result)),
-    ...(result.outcome === "opened" ? mergeSection(job) : previousSection(job.repo, result.previous)),
-    ...(result.tensors > 0 ? [new TensorTable(job.id).node] : []),
+    guarded("Load in Python", () => pythonSection(result)),
+    guarded("Download", () => downloadSection(job.id, result)),
+    guarded("Sizes", () => sizeSection(result.shares)),
+    guarded("Scan", () => scanSection(result.scan)),
+    guarded("Files", () => section("Files", filesTable(result), notes(result))),
+    guarded("Pull requests", () =>
+      (result.outcome === "opened" ? mergeSection(job) : previousSection(job.repo, result.previous))),
+    guarded("Tensors", () => result.tensors > 0 && new TensorTable(job.id).node),
   ];
 }
 

@@ -1,5 +1,6 @@
 // Inspecting a model: its tensors, metadata and pickle globals, without downloading the weights.
 import { element, nameCell, numberCell, section, setTitle, table } from "../shared/dom.js";
+import { guarded } from "../shared/problem.js";
 import { formatNumber, nameNode, shortCommit, truncate, visible } from "../shared/text.js";
 import { addressForm, taskHead } from "./form.js";
 import { notes } from "./plan.js";
@@ -41,10 +42,12 @@ export function inspectResult(_page, job) {
     verdictSection("nothing", element("h2.sentence", {}, visible(job.sentence)),
       element("p", {}, "The weights were not downloaded.",
         result.commit && [" Commit ", element("code", {}, shortCommit(result.commit)), "."])),
-    section("Files", filesTable(result.files), notes(result)),
-    ...sizeSection(result.shares), ...scanSection(result.scan),
-    ...metadataSection(result.files), ...otherContent(result),
-    ...(result.tensors > 0 ? [new TensorTable(job.id).node] : []),
+    guarded("Files", () => section("Files", filesTable(result.files), notes(result))),
+    guarded("Sizes", () => sizeSection(result.shares)),
+    guarded("Scan", () => scanSection(result.scan)),
+    guarded("Metadata", () => metadataSection(result.files)),
+    guarded("Other content", () => otherContent(result)),
+    guarded("Tensors", () => result.tensors > 0 && new TensorTable(job.id).node),
   ];
 }
 

@@ -1,7 +1,7 @@
 // The page of a job: its progress, then its result.
 import { ApiError, describeError } from "../shared/api.js";
-import { announce, element, setTitle } from "../shared/dom.js";
-import { problemLine, problemNodes } from "../shared/problem.js";
+import { announce, appendAll, element, setTitle } from "../shared/dom.js";
+import { guarded, problemLine, problemNodes } from "../shared/problem.js";
 import { formatDuration, formatTime, nameNode, visible } from "../shared/text.js";
 import { apiUrl, get, jobPath } from "./api.js";
 import { checkHead, checkResult } from "./check.js";
@@ -95,7 +95,8 @@ function showResult(page, job) {
   const sentence = job.sentence || "Done.";
   setTitle(sentence);
   const top = job.kind === "convert" ? [] : [head(page, job).node];
-  page.main.replaceChildren(...top, ...resultViews[job.kind](page, job));
+  page.main.replaceChildren();
+  appendAll(page.main, [top, guarded("Result", () => resultViews[job.kind](page, job))]);
   announce(visible(sentence));
 }
 

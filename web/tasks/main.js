@@ -1,5 +1,6 @@
 // The document of /, /check, /inspect, /jobs and /jobs/ID: shows the view of the current path.
-import { byId, element } from "../shared/dom.js";
+import { appendAll, byId, element } from "../shared/dom.js";
+import { guarded } from "../shared/problem.js";
 import { about } from "./api.js";
 import { checkView } from "./check.js";
 import { convertView } from "./convert.js";
@@ -49,8 +50,12 @@ function show() {
   /** @type {Page} */
   const page = { main, go, query: new URLSearchParams(location.search), setTask, warn };
   setTask(path);
-  const view = views[path];
-  leaveView = (view ? view(page) : jobView(page, decodeURIComponent(path.replace(/^\/jobs\//, "")))) ?? undefined;
+  const view = views[path] ?? (() => jobView(page, decodeURIComponent(path.replace(/^\/jobs\//, ""))));
+  leaveView = undefined;
+  appendAll(main, [guarded("The page could not be drawn", () => {
+    leaveView = view(page) ?? undefined;
+    return null;
+  })]);
 }
 
 /** @param {string} path */

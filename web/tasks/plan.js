@@ -1,6 +1,6 @@
 // The plan of a conversion: which files are converted, which are not and why, and which pull requests exist already.
 import { code, element, nameCell, numberCell, section, table } from "../shared/dom.js";
-import { problemLine } from "../shared/problem.js";
+import { guarded, problemLine } from "../shared/problem.js";
 import { formatBytes, formatNumber, nameNode, plural, shortCommit, visible, visibleLines } from "../shared/text.js";
 import { accountField, startJob } from "./form.js";
 import { hubLink, previousSection } from "./pull_requests.js";
@@ -17,12 +17,13 @@ export function planResult(page, job) {
   const result = job.result;
   const hasSentence = job.answer === "nothing" || job.answer === "no";
   return [
-    section("Plan", hasSentence && element("p", {}, element("strong", {}, visible(job.sentence))),
+    guarded("Plan", () => section("Plan",
+      hasSentence && element("p", {}, element("strong", {}, visible(job.sentence))),
       summary(result, job.revision), filesTable(result), notes(result),
-      result.files.length > 0 && startForm(page, job, result)),
-    ...previousSection(job.repo, result.previous),
-    ...scanSection(result.scan),
-    ...pullRequestText(result),
+      result.files.length > 0 && startForm(page, job, result))),
+    guarded("Pull requests", () => previousSection(job.repo, result.previous)),
+    guarded("Scan", () => scanSection(result.scan)),
+    guarded("Text", () => pullRequestText(result)),
   ];
 }
 

@@ -29,6 +29,7 @@ struct Hub {
       inline_up_to_bytes;  ///< preupload asks for files up to this size in the commit, whatever the LFS patterns say
   const http::Counters* counters = nullptr;
   std::atomic<int> active_clones = 0;  ///< running git processes
+  std::atomic<int> active_markdown_requests = 0;
 };
 
 /// What an endpoint needs, see repos::Rights.
@@ -99,6 +100,7 @@ void add_lfs_routes(http::Router& router, Hub& hub);
 void add_xet_routes(http::Router& router, Hub& hub);
 void add_discussion_routes(http::Router& router, Hub& hub);
 void add_git_routes(http::Router& router, Hub& hub);
+void add_markdown_routes(http::Router& router, Hub& hub);
 
 /// Adds a route below the web address of a model, a dataset (/datasets) and a space (/spaces). For example, `pattern`
 /// is "/resolve/{rev:rev}/{path:path}".

@@ -43,6 +43,7 @@ struct HubApi::State {
     add_file_routes(router, hub);
     add_info_routes(router, hub);
     add_git_routes(router, hub);
+    add_markdown_routes(router, hub);
     router.set_fallback(unknown);
   }
   Hub hub;

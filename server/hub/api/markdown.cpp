@@ -146,6 +146,7 @@ class TreeWriter {
   }
   void write(cmark_node* node, int depth);
   void write_list(cmark_node* node, int depth);
+  void write_item(cmark_node* node, int depth);
   void write_link(std::string_view type, cmark_node* node, int depth);
   void write_extension(cmark_node* node, int depth);
 
@@ -167,6 +168,7 @@ void TreeWriter::write(cmark_node* node, int depth) {
   if (type == CMARK_NODE_HTML_BLOCK) {
     begin("paragraph").key("children").array();
     add_html(cmark_node_get_literal(node));
+    while (pending_text_.ends_with('\n')) pending_text_.pop_back();
     write_pending_text();
     json_.end().end();
     return;
@@ -182,7 +184,7 @@ void TreeWriter::write(cmark_node* node, int depth) {
   if (type == CMARK_NODE_LINK) return write_link("link", node, depth);
   if (type == CMARK_NODE_IMAGE) return write_link("image", node, depth);
   if (type == CMARK_NODE_BLOCK_QUOTE) return write_element("block_quote", node, depth);
-  if (type == CMARK_NODE_ITEM) return write_element("item", node, depth);
+  if (type == CMARK_NODE_ITEM) return write_item(node, depth);
   if (type == CMARK_NODE_EMPH) return write_element("emphasis", node, depth);
   if (type == CMARK_NODE_STRONG) return write_element("strong", node, depth);
   write_extension(node, depth);
@@ -191,6 +193,14 @@ void TreeWriter::write(cmark_node* node, int depth) {
 void TreeWriter::write_list(cmark_node* node, int depth) {
   begin("list").key("ordered").value(cmark_node_get_list_type(node) == CMARK_ORDERED_LIST);
   json_.key("start").value(static_cast<uint64_t>(std::max(0, cmark_node_get_list_start(node))));
+  write_children(node, depth + 1);
+  json_.end();
+}
+
+void TreeWriter::write_item(cmark_node* node, int depth) {
+  begin("item");
+  if (cmark_node_get_type_string(node) == std::string_view("tasklist"))
+    json_.key("checked").value(cmark_gfm_extensions_get_tasklist_item_checked(node));
   write_children(node, depth + 1);
   json_.end();
 }
@@ -205,12 +215,6 @@ void TreeWriter::write_link(std::string_view type, cmark_node* node, int depth) 
 void TreeWriter::write_extension(cmark_node* node, int depth) {
   std::string_view name = cmark_node_get_type_string(node);
   if (name == "table_header") name = "table_row";
-  if (name == "tasklist") {
-    begin("item").key("checked").value(cmark_gfm_extensions_get_tasklist_item_checked(node));
-    write_children(node, depth + 1);
-    json_.end();
-    return;
-  }
   const bool is_known = name == "table" || name == "table_row" || name == "table_cell" || name == "strikethrough";
   write_element(is_known ? name : "paragraph", node, depth);
 }

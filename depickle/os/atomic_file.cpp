@@ -67,10 +67,15 @@ bool check_target(const fs::path& target) {
   return true;
 }
 
-// A link in /proc/PID/fd leads to an open file, and its text is not always the path of that file.
+// A link in /proc/PID/fd leads to an open file, and its text is not always the path of that file. Compares the two
+// several times, because another program may replace the target between two calls.
 void check_resolved(const fs::path& requested, const fs::path& target) {
-  const auto before = status_of(requested), after = status_of(target);
-  if (before.has_value() == after.has_value() && (!before || is_same_inode(*before, *after))) return;
+  constexpr int kMaxAttempts = 20;
+  if (requested == target) return;
+  for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
+    const auto before = status_of(requested), after = status_of(target);
+    if (before.has_value() == after.has_value() && (!before || is_same_inode(*before, *after))) return;
+  }
   throw Error(Code::io, "", "is a link to an open file without a name", Where::in(requested), "name a file");
 }
 

@@ -11,7 +11,7 @@ namespace depickle::server::page {
 namespace {
 
 constexpr std::string_view kCookie = "depickle";
-constexpr size_t kIdLength = 20;
+constexpr size_t kVisitorIdLength = 20;
 
 // The signature covers the purpose of the text, so that it is valid only in a cookie.
 std::string signed_text(std::string_view id) { return "visitor " + std::string(id); }
@@ -35,9 +35,9 @@ std::string_view Visitors::cookie_of(const http::Request& request) const {
     size_t equals = pair.find('=');
     if (equals == std::string_view::npos || pair.substr(0, equals) != kCookie) continue;
     // ID.SIGNATURE
-    std::string_view value = pair.substr(equals + 1), id = value.substr(0, kIdLength);
-    const bool has_form = is_id(id) && value.size() > kIdLength && value[kIdLength] == '.';
-    if (has_form && signer_.is_valid(signed_text(id), value.substr(kIdLength + 1))) return value;
+    std::string_view value = pair.substr(equals + 1), id = value.substr(0, kVisitorIdLength);
+    const bool has_form = is_id(id) && value.size() > kVisitorIdLength && value[kVisitorIdLength] == '.';
+    if (has_form && signer_.is_valid(signed_text(id), value.substr(kVisitorIdLength + 1))) return value;
   }
   return {};
 }

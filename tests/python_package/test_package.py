@@ -141,6 +141,15 @@ def test_the_wheel_contains_no_library_of_the_server(wheel):
     assert b"listening on http://" not in program and b".debug_info" not in program
 
 
+def test_the_program_loads_the_libcurl_of_the_wheel(installed):
+    (program,) = installed.parent.rglob("depickle/bin/depickle")
+    environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "LD_DEBUG": "files"}
+    command = [program, "inspect", "hf://org/name"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2 and "the connection failed" in done.stderr
+    assert re.search(r"calling init: \S+/depickle\.libs/libcurl", done.stderr)
+
+
 def test_the_program_runs_as_a_command_and_as_a_module(installed):
     assert call(installed / "depickle", "version").strip() == f"depickle {VERSION}"
     assert call(installed / "python", "-m", "depickle", "--version").strip() == f"depickle {VERSION}"

@@ -114,7 +114,7 @@ class LocalEngine final : public Engine {
         {.threads = options.threads, .progress = options.progress, .file = options.file});
   }
 
-  scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override { return scan::scan(std::move(file)); }
+  scan::Scan scan_file(std::shared_ptr<const ByteSource> file) override { return scan::scan(file); }
 
   TableSummary summarize(const weights::Model& model, const SummaryOptions& options) override {
     const Weights weights = weights::open(model, options.open);

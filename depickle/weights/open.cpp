@@ -133,7 +133,7 @@ Weights open(const fs::path& path, const OpenOptions& options) { return open(fin
 
 Weights open(std::shared_ptr<const ByteSource> file, const OpenOptions& options) {
   if (detect::file_kind(*file) == FileKind::safetensors) return open_safetensors(std::move(file));
-  return open_torch(std::move(file), options);
+  return open_torch(file, options);
 }
 
 namespace {

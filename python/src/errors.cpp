@@ -21,7 +21,7 @@ std::string_view package_hint(Reason reason) {
   }
 }
 
-std::string with_hint(std::string text, const Error& error) {
+std::string with_hint(const std::string& text, const Error& error) {
   std::string hint = error.hint();
   if (const std::string_view ours = package_hint(error.reason()); !ours.empty())
     hint = hint.empty() ? std::string(ours) : hint + "; " + std::string(ours);

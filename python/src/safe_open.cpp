@@ -163,7 +163,7 @@ void bind_safe_open(nb::module_& module) {
       .def(nb::init<nb::handle, std::string_view, nb::handle, const std::optional<std::string>&>(), nb::arg("filename"),
           nb::arg("framework"), nb::arg("device").none() = "cpu", nb::kw_only(), nb::arg("backend") = nb::none())
       .def("__enter__", [](nb::handle self) { return nb::borrow(self); })
-      .def("__exit__", [](SafeOpen& self, nb::args) { self.close(); })
+      .def("__exit__", [](SafeOpen& self, const nb::args&) { self.close(); })
       .def("close", &SafeOpen::close, "Closes the file. Its tensors and slices stay valid.")
       .def("keys", &SafeOpen::keys, "The names of the tensors, sorted.")
       .def("offset_keys", &SafeOpen::offset_keys, "The names of the tensors, in the order of their bytes.")

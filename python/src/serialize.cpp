@@ -29,7 +29,7 @@ using safetensors::Metadata;
 using safetensors::Place;
 
 constexpr std::string_view kSerializing = "Error while serializing: ";
-constexpr uint64_t kPieceBytes = 4 << 20;
+constexpr uint64_t kWrittenPieceBytes = 4 << 20;
 
 [[noreturn]] void raise_wrong_type(std::string_view argument, nb::handle value, std::string_view expected) {
   raise(PyExc_TypeError, fmt::format("argument '{}': '{}' object is not an instance of '{}'", argument,
@@ -106,19 +106,20 @@ std::vector<Piece> pieces(const FilePlan& plan, const Tensors& tensors) {
   std::vector<Piece> result{{0, bytes(plan.head)}};
   for (const Place& place : plan.places) {
     const Bytes all = tensors.bytes(place);
-    for (uint64_t begin = 0; begin < all.size(); begin += kPieceBytes)
-      result.push_back({place.begin + begin, all.subspan(begin, std::min<uint64_t>(kPieceBytes, all.size() - begin))});
+    for (uint64_t begin = 0; begin < all.size(); begin += kWrittenPieceBytes)
+      result.push_back(
+          {place.begin + begin, all.subspan(begin, std::min<uint64_t>(kWrittenPieceBytes, all.size() - begin))});
   }
   return result;
 }
 
-// Calls write() in parallel with batches of consecutive pieces of up to kPieceBytes.
+// Calls write() in parallel with batches of consecutive pieces of up to kWrittenPieceBytes.
 template <typename Write>
 void for_batches(const std::vector<Piece>& pieces, unsigned threads, Write&& write) {
   std::vector<std::pair<size_t, size_t>> batches;
-  uint64_t bytes = kPieceBytes;
+  uint64_t bytes = kWrittenPieceBytes;
   for (size_t i = 0; i < pieces.size(); ++i) {
-    if (bytes + pieces[i].bytes.size() > kPieceBytes) {
+    if (bytes + pieces[i].bytes.size() > kWrittenPieceBytes) {
       batches.emplace_back(i, i);
       bytes = 0;
     }

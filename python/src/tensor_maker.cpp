@@ -22,7 +22,7 @@ using depickle::torch::StorageView;
 nb::object interned(const char* name) { return take(PyUnicode_InternFromString(name)); }
 
 // The functions of torch that are called for each tensor.
-struct Torch {
+struct TorchObjects {
   nb::module_ module = nb::module_::import_("torch");
   nb::object empty = module.attr("empty"), untyped_storage_class = module.attr("UntypedStorage"),
              typed_storage_class = module.attr("storage").attr("TypedStorage"),
@@ -61,7 +61,7 @@ nb::object readable(std::string_view text) {
 }
 
 nb::object torch_dtype(const ElementType& element) {
-  return shared<Torch>().module.attr(std::string(element.name).c_str());
+  return shared<TorchObjects>().module.attr(std::string(element.name).c_str());
 }
 
 TensorMaker::TensorMaker(const torch::Contents& contents, FileBuffer file, Restore restore)
@@ -104,7 +104,7 @@ std::pair<nb::object, uint64_t> TensorMaker::bytes_of(const StorageView& view) {
 const nb::object& TensorMaker::untyped(const StorageView& view) {
   LoadedStorage& known = loaded(view.storage);
   if (known.untyped.is_valid()) return known.untyped;
-  const Torch& torch = shared<Torch>();
+  const TorchObjects& torch = shared<TorchObjects>();
   const uint64_t size_bytes = contents_.storages[view.storage].size_bytes;
   nb::object tensor = known.tensor;
   if (!tensor.is_valid() && size_bytes > 0) {
@@ -146,7 +146,7 @@ nb::object TensorMaker::tensor(const PlacedTensor& placed) {
   const uint32_t unit = view.element->bytes;
   if (view.offset_bytes % unit != 0)
     throw Error(Code::malformed, "TT05", fmt::format("a view of {} does not start at an element", view.element->name));
-  const Torch& torch = shared<Torch>();
+  const TorchObjects& torch = shared<TorchObjects>();
   const nb::object& storage = untyped(view);
   nb::object dtype = torch_dtype(*view.element),
              device = is_restored(view) ? nb::object(storage.attr("device")) : torch.cpu;
@@ -163,12 +163,12 @@ nb::object TensorMaker::typed_storage(const StorageView& view) {
   nb::object storage = untyped(view);
   if (view.offset_bytes != 0 || view.size_bytes != contents_.storages[view.storage].size_bytes)
     storage = storage[nb::slice(number(view.offset_bytes), number(view.offset_bytes + view.size_bytes), nb::none())];
-  return shared<Torch>().typed_storage_class(
+  return shared<TorchObjects>().typed_storage_class(
       nb::arg("wrap_storage") = storage, nb::arg("dtype") = torch_dtype(*view.element), nb::arg("_internal") = true);
 }
 
 nb::object TensorMaker::parameter(nb::handle data, nb::handle requires_grad) const {
-  const Torch& torch = shared<Torch>();
+  const TorchObjects& torch = shared<TorchObjects>();
   return torch.make_subclass(torch.parameter_class, data, requires_grad);
 }
 

@@ -187,7 +187,7 @@ void ValueMaker::set_items(nb::handle target, Args pairs) {
 
 void ValueMaker::fill_object(nb::handle created, const Object& object) {
   if (!inert_class_.is_none() && created.type().is(inert_class_)) {
-    auto set = [&](const char* name, nb::object attribute) {
+    auto set = [&](const char* name, const nb::object& attribute) {
       if (PyObject_GenericSetAttr(created.ptr(), nb::str(name).ptr(), attribute.ptr()) != 0) throw nb::python_error();
     };
     if (object.state != kNothing) set("state", value(object.state));

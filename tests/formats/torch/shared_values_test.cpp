@@ -14,7 +14,7 @@ using testing::Not;
 const std::string kTensor = vector("0", 4);
 
 std::string file_around(const std::string& value) { return torch_zip(value, {{"0", floats({1, 2, 3, 4})}}); }
-Table table_around(const std::string& value, const TableOptions& options = {}) {
+Table table_of_value(const std::string& value, const TableOptions& options = {}) {
   return table_of(file_around(value), options);
 }
 
@@ -36,13 +36,13 @@ std::string under_many_keys(size_t count, const std::string& first, const std::s
 }
 
 TEST(SharedValues, NumbersThatManyPathsReachAreUnused) {
-  Table labels = table_around(dict({{"w", kTensor}, {"labels", list_of(12'000, "K\1")}}));
+  Table labels = table_of_value(dict({{"w", kTensor}, {"labels", list_of(12'000, "K\1")}}));
   EXPECT_EQ(listed(labels), "w F32[4]");
   EXPECT_EQ(unused_in(labels), "labels (list, 12,000 items, 0)");
   std::string scalars;
   for (int i = 0; i < 20'000; ++i) scalars += call("numpy", "scalar", {number(i)});
   std::string history = put("(" + scalars + "l", 1);
-  Table repeats = table_around(dict({{"w", kTensor}, {"history", history}, {"again", dict({{"history", get(1)}})}}));
+  Table repeats = table_of_value(dict({{"w", kTensor}, {"history", history}, {"again", dict({{"history", get(1)}})}}));
   EXPECT_EQ(listed(repeats), "w F32[4]");
   EXPECT_EQ(unused_in(repeats), "history (list, 20,000 items, 0); again (dict, 1 item, 0)");
 }
@@ -50,21 +50,21 @@ TEST(SharedValues, NumbersThatManyPathsReachAreUnused) {
 TEST(SharedValues, AListThatManyPathsReachIsSearchedOnce) {
   expect_linear(50'000, [](size_t size) {
     std::string list = put(list_of(size, "N"), 1);
-    EXPECT_EQ(listed(table_around(under_many_keys(size / 200, list, get(1)))), "w F32[4]");
-    EXPECT_EQ(listed(table_around(under_many_keys(size / 200, list, list_of(1, get(1))))), "w F32[4]");
+    EXPECT_EQ(listed(table_of_value(under_many_keys(size / 200, list, get(1)))), "w F32[4]");
+    EXPECT_EQ(listed(table_of_value(under_many_keys(size / 200, list, list_of(1, get(1))))), "w F32[4]");
   });
 }
 
 TEST(SharedValues, AListWithOneTensorIsSearchedOnce) {
   expect_linear(50'000, [](size_t size) {
     std::string list = put("(" + kTensor + repeated("N", size) + "l", 1);
-    EXPECT_EQ(table_around(under_many_keys(size / 200, list, get(1))).tensors.size(), 1 + size / 200);
+    EXPECT_EQ(table_of_value(under_many_keys(size / 200, list, get(1))).tensors.size(), 1 + size / 200);
   });
 }
 
 TEST(SharedValues, TheCountOfTensorsIsThatOfTheirNames) {
   std::string shared = put(list({kTensor, kTensor}), 1);
-  Table table = table_around(dict(
+  Table table = table_of_value(dict(
       {{"model", dict({{"w", kTensor}})}, {"a", dict({{"x", shared}, {"y", get(1)}})}, {"b", list({get(1), kNone})}}));
   EXPECT_EQ(unused_in(table), "a (dict, 2 items, 4); b (list, 2 items, 2)");
 }
@@ -73,10 +73,10 @@ TEST(SharedValues, TheCountOfTensorsInCyclesDoesNotDependOnTheOrder) {
   // m and n contain each other, and one tensor each.
   std::string cycle =
       "}q\1" + text("t") + kTensor + "s" + text("n") + "}q\2" + text("t") + kTensor + "s" + text("m") + get(1) + "ss";
-  Table table = table_around(dict({{"model", dict({{"w", kTensor}})}, {"m", cycle}, {"n", get(2)}}));
+  Table table = table_of_value(dict({{"model", dict({{"w", kTensor}})}, {"m", cycle}, {"n", get(2)}}));
   EXPECT_EQ(unused_in(table), "m (dict, 2 items, 2); n (dict, 2 items, 2)");
-  EXPECT_EQ(
-      listed(table_around(dict({{"m", cycle}, {"n", get(2)}}))), "m.t F32[4]; m.n.t F32[4]; n.t F32[4]; n.m.t F32[4]");
+  EXPECT_EQ(listed(table_of_value(dict({{"m", cycle}, {"n", get(2)}}))),
+      "m.t F32[4]; m.n.t F32[4]; n.t F32[4]; n.m.t F32[4]");
 }
 
 TEST(SharedValues, ObjectsThatShareAStateDoNotTakeQuadraticTime) {
@@ -104,7 +104,7 @@ TEST(SharedValues, ArraysThatShareATextDecodeItOnce) {
         tuple(
             {number(1), sizes({static_cast<int64_t>(size)}), get(4), kFalse, get(2) + tuple({get(1), get(3)}) + "R"}) +
         "b";
-    EXPECT_EQ(table_around(data + "(" + repeated(array, size / 20) + "l").tensors.size(), size / 20);
+    EXPECT_EQ(table_of_value(data + "(" + repeated(array, size / 20) + "l").tensors.size(), size / 20);
   });
 }
 
@@ -128,7 +128,7 @@ TEST(SharedValues, ALongKeyOfManyDictsIsNotCopiedForEach) {
     auto dicts = [&](const std::string& value) {
       return put(text(std::string(size, 'k')), 1) + "0(" + repeated("}" + get(1) + value + "s", size / 100) + "l";
     };
-    EXPECT_EQ(listed(table_around(dict({{"w", kTensor}, {"dicts", dicts("N")}}))), "w F32[4]");
+    EXPECT_EQ(listed(table_of_value(dict({{"w", kTensor}, {"dicts", dicts("N")}}))), "w F32[4]");
     EXPECT_EQ(error_of_file(file_around(dict({{"w", kTensor}, {"dicts", dicts("]")}}))).rule(), "TF01");
   });
 }

@@ -146,7 +146,7 @@ def test_the_program_loads_the_libcurl_of_the_wheel(installed):
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "LD_DEBUG": "files"}
     command = [program, "inspect", "hf://org/name"]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 2 and "the connection failed" in done.stderr
+    assert done.returncode == 75 and "the connection failed" in done.stderr
     assert re.search(r"calling init: \S+/depickle\.libs/libcurl", done.stderr)
 
 

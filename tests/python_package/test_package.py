@@ -145,9 +145,11 @@ def test_the_program_loads_the_libcurl_of_the_wheel(installed):
     (program,) = installed.parent.rglob("depickle/bin/depickle")
     environment = os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9", "LD_DEBUG": "files"}
     command = [program, "inspect", "hf://org/name"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 75 and "the connection failed" in done.stderr
-    assert re.search(r"calling init: \S+/depickle\.libs/libcurl", done.stderr)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        # Stops at the line, before the program tries again to connect.
+        is_loaded = any(re.search(r"calling init: \S+/depickle\.libs/libcurl", line) for line in process.stderr)
+        process.kill()
+    assert is_loaded
 
 
 def test_the_program_runs_as_a_command_and_as_a_module(installed):

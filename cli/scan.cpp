@@ -40,7 +40,7 @@ bool has_scanned_name(std::string_view path) {
   return detect::is_pickle_name(path) || detect::is_safetensors_name(path) || detect::is_numpy_name(path);
 }
 
-// Whether a file of a folder belongs into the report.
+// Whether a file of a folder belongs in the report.
 enum class Wanted {
   no,
   yes,

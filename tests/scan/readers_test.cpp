@@ -93,7 +93,7 @@ TEST(Readers, TarMembersWithLongNamesAreNotRead) {
     EXPECT_EQ(scan.verdict, Verdict::unreadable);
     ASSERT_TRUE(scan.error);
     EXPECT_EQ(scan.error->rule(), "TA01") << "a checkpoint in another dialect";
-    EXPECT_NE(scan.error->reason(), Reason::unknown_format) << "it belongs into the report of a folder";
+    EXPECT_NE(scan.error->reason(), Reason::unknown_format) << "it belongs in the report of a folder";
   }
   const Scan other = scan_pickles(source_of(tar_member("data.csv", "1,2") + kTarEnd));
   ASSERT_TRUE(other.error);

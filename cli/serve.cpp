@@ -150,6 +150,8 @@ class Site {
     server::web::add_hub_page_routes(hub_->router());
     router_.mount("/", hub_->router());
   }
+  /// For the bodies of requests to the embedded Hub.
+  std::filesystem::path temporary_folder() const { return store_->temporary_folder(); }
   const server::http::Router& router() const { return router_; }
   void start(const std::string& host, uint16_t port, const server::http::Counters& counters) {
     guard_.set_address(host, port);
@@ -193,6 +195,7 @@ int serve(const ServeCommand& options, const Console& console) {
       console.say(fmt::format("{} {} {} {} bytes {:.1f} ms\n", done.method, printable(done.path), done.status,
           done.sent_bytes, done.seconds * 1000));
     };
+  if (options.hub.empty()) http.limits.bodies.folder = site.temporary_folder();
   server::http::Server server(site.router(), std::move(http));
   uint16_t port = server.listen(options.host, options.port);
   site.start(options.host, port, server.counters());
@@ -249,7 +252,9 @@ void add_serve(CLI::App& app, Program& program) {
       ->capture_default_str()
       ->type_name("SECONDS");
   command->add_option("--worker", options->worker, "Program that parses the files, for tests")->group("");
-  command->add_option("--disk-bytes", options->limits.disk_bytes, "Maximum size of stored downloads and results")
+  command
+      ->add_option(
+          "--disk-bytes", options->limits.disk_bytes, "Maximum size of stored downloads, results and job tables")
       ->capture_default_str()
       ->type_name("BYTES");
   command->callback(

@@ -1,4 +1,5 @@
 // Uploads by xet: a shard if the first byte is even, otherwise a xorb.
+#include <algorithm>
 #include <vector>
 
 #include "fuzz/fuzz.h"
@@ -12,11 +13,16 @@ using namespace server::content;
 
 void check_shard(Bytes shard) {
   accepts([&] {
-    for (const ShardFile& file : parse_shard(shard)) {
+    const ShardBytes source{shard.size(), [&](uint64_t offset_bytes, MutableBytes out) {
+                              require(out.size() <= shard.size() && offset_bytes <= shard.size() - out.size(),
+                                  "only bytes of the shard are read");
+                              std::ranges::copy(shard.subspan(offset_bytes, out.size()), out.begin());
+                            }};
+    each_file(source, [&](const ShardFile& file) {
       require(file.sha256.size() == 64, "a file has a SHA-256");
-      for (uint64_t i = 0; i < file.segment_count(); ++i)
-        require(file.segment(i).xorb.size() == 64, "a segment names a xorb");
-    }
+      each_segment(source, file,
+          [&](const ShardSegment& segment) { require(segment.xorb.size() == 64, "a segment names a xorb"); });
+    });
   });
 }
 

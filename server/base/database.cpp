@@ -12,6 +12,9 @@
 namespace depickle::server {
 namespace {
 
+// A transaction of another process (`depickle user add`) takes milliseconds.
+constexpr int kBusyMilliseconds = 10'000;
+
 [[noreturn]] void fail(sqlite3* handle, std::string_view what) {
   const char* file = sqlite3_db_filename(handle, "main");
   Error error(Code::io, "", fmt::format("cannot {}: {}", what, sqlite3_errmsg(handle)),
@@ -78,9 +81,10 @@ std::shared_ptr<Database> Database::open(const std::filesystem::path& file, cons
   if (result != SQLITE_OK)
     throw Error(
         Code::io, "", fmt::format("cannot open the database: {}", sqlite3_errstr(result)), Where::in(file.string()));
-  // A transaction of another process (`depickle user add`) takes milliseconds.
-  sqlite3_busy_timeout(handle, 10'000);
+  sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  database->run("PRAGMA auto_vacuum=INCREMENTAL");  // only has an effect on a new file
   database->run("PRAGMA journal_mode=WAL");
+  database->run("PRAGMA journal_size_limit=16777216");  // of the write-ahead log after a checkpoint
   database->run("PRAGMA synchronous=FULL");
   database->create_tables(file, tables, version);
   return database;
@@ -145,6 +149,23 @@ std::optional<std::string> Database::text(std::string_view sql, std::initializer
 int64_t Database::last_row_id() {
   std::lock_guard lock(mutex_);
   return sqlite3_last_insert_rowid(handle_);
+}
+
+uint64_t Database::size_bytes() {
+  const char* file = sqlite3_db_filename(handle_, "main");
+  std::error_code none;
+  uint64_t log_bytes = std::filesystem::file_size(std::string(file) + "-wal", none);
+  return static_cast<uint64_t>(
+             number("PRAGMA page_count", {}).value_or(0) * number("PRAGMA page_size", {}).value_or(0)) +
+         (none ? 0 : log_bytes);
+}
+
+void Database::shrink() {
+  std::lock_guard lock(mutex_);
+  run("PRAGMA incremental_vacuum");
+  sqlite3_busy_timeout(handle_, 0);  // if other connections read, the next call shrinks the files
+  run("PRAGMA wal_checkpoint(TRUNCATE)");
+  sqlite3_busy_timeout(handle_, kBusyMilliseconds);
 }
 
 void Database::transaction(const std::function<void()>& body) {

@@ -55,6 +55,10 @@ class Database {
   std::optional<std::string> text(std::string_view sql, std::initializer_list<Value> values);
   /// Returns the row id of the last INSERT.
   int64_t last_row_id();
+  /// Returns the size of the database and its write-ahead log.
+  uint64_t size_bytes();
+  /// Gives the space of deleted rows back to the file system.
+  void shrink();
 
   /// Runs `body` in a transaction, which an exception rolls back. Nested calls belong to the outermost transaction.
   /// Other connections wait.

@@ -20,6 +20,8 @@ class TemporaryFile {
 
   void append(Bytes bytes);
   uint64_t size_bytes() const noexcept { return size_bytes_; }
+  /// The position of the descriptor stays at the start of the file.
+  int descriptor() const noexcept { return file_.get(); }
   /// Fills `out` from `offset_bytes`.
   void read(uint64_t offset_bytes, MutableBytes out) const;
   /// Syncs the file, gives it the name `target` as sync_and_rename(), and closes it: afterwards append() fails.

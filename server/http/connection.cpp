@@ -5,7 +5,7 @@
 #include <boost/asio/redirect_error.hpp>
 
 #include "server/http/access_guard.h"
-#include "server/http/buffered_body.h"
+#include "server/http/bodies.h"
 #include "server/http/transfer.h"
 
 namespace depickle::server::http {
@@ -60,10 +60,10 @@ awaitable<void> Server::State::Connection::wait(tcp::socket::wait_type what, Clo
   deadline_ = Clock::time_point::max();
 }
 
-Clock::time_point Server::State::Connection::body_deadline(Clock::time_point start, uint64_t moved_bytes) const {
-  auto next_byte = Clock::now() + limits().stall;
-  auto average = start + limits().stall + std::chrono::seconds(moved_bytes / limits().min_bytes_per_second);
-  return std::min(next_byte, average);
+awaitable<void> Server::State::Connection::wait(tcp::socket::wait_type what, Pace& pace) {
+  Clock::time_point start = Clock::now();
+  co_await wait(what, start + pace.allowed());
+  pace.waited(Clock::now() - start);
 }
 
 awaitable<bool> Server::State::Connection::receive_more(Clock::time_point deadline) {
@@ -110,10 +110,11 @@ std::optional<Response> Server::State::Connection::rate_limited() {
       .with("Retry-After", std::to_string(wait.count()));
 }
 
-std::unique_ptr<Receiver> Server::State::Connection::open(Request& request) {
+std::optional<Response> Server::State::Connection::open(Request& request, std::unique_ptr<Receiver>& receiver) {
   Router::Match match = server_.router.find(request);
-  if (match.route.opener) return match.route.opener(request);
-  return std::make_unique<BufferedBody>(request, match, server_.buffered_bodies_bytes, limits().buffered_bodies_bytes);
+  if (match.route.handler) return match.route.handler(request);
+  receiver = match.route.opener(request, Bodies(server_.body_budget, match.router));
+  return parser_->is_done() ? std::optional(receiver->finish()) : std::nullopt;
 }
 
 Response Server::State::Connection::explain(const Request& request) const {
@@ -143,22 +144,20 @@ awaitable<std::optional<Response>> Server::State::Connection::handle() {
       if (response || parser_->is_done()) receiver.reset();
     };
   };
-  co_await server_.workers.run(step([&] {
-    receiver = open(request);
-    if (parser_->is_done()) response = receiver->finish();
-  }));
+  co_await server_.workers.run(step([&] { response = open(request, receiver); }));
   if (!response && parser_->expects_continue() && input_.empty())
     co_await write("HTTP/1.1 100 Continue\r\n\r\n", false);
-  Clock::time_point start = Clock::now();
+  Pace pace = new_pace();
   uint64_t moved_bytes = 0;
   Transfer transfer = Transfer::again;
   while (!response && transfer != Transfer::closed) {
-    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_read, body_deadline(start, moved_bytes));
+    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_read, pace);
     uint64_t before = moved_bytes;
     co_await server_.workers.run(step([&] {
       transfer = receive_body(socket(), *parser_, input_, *receiver, moved_bytes);
       if (transfer == Transfer::done) response = receiver->finish();
     }));
+    pace.moved(moved_bytes - before);
     server_.counters.received_bytes += moved_bytes - before;
   }
   co_return response;
@@ -176,8 +175,15 @@ awaitable<bool> Server::State::Connection::answer() {
   bool again = !is_bad_head && parser_->is_done() && parser_->keeps_alive() && !server_.stopping &&
                !std::holds_alternative<std::shared_ptr<EventStream>>(response->body);
   ++server_.counters.requests;
-  uint64_t sent = co_await send_response(*response, again);
   const Request& request = parser_->request();
+  uint64_t sent = 0;
+  try {
+    sent = co_await send_response(*response, again);
+  } catch (const Error& problem) {
+    // The client sees an incomplete body. What the client has caused is not logged.
+    if (problem.code() != Code::network && server_.options.explain) server_.options.explain(request, problem);
+    throw;
+  }
   if (server_.options.log)
     server_.options.log({request.method, std::string(request.raw_path()), response->status, sent,
         std::chrono::duration<double>(Clock::now() - start).count()});

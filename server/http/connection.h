@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "server/http/pace.h"
 #include "server/http/parser.h"
 #include "server/http/state.h"
 
@@ -30,8 +31,9 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
   const ServerLimits& limits() const { return server_.options.limits; }
 
   awaitable<void> wait(tcp::socket::wait_type what, Clock::time_point deadline);
-  /// Returns when the next byte of a body is due: within `stall`, and early enough for the minimum average rate.
-  Clock::time_point body_deadline(Clock::time_point start, uint64_t moved_bytes) const;
+  Pace new_pace() const { return {limits().stall, limits().min_bytes_per_second}; }
+  /// Waits for as long as the pace allows.
+  awaitable<void> wait(tcp::socket::wait_type what, Pace& pace);
   /// Appends received bytes to input_. Returns false if the client has closed the connection.
   awaitable<bool> receive_more(Clock::time_point deadline);
   /// Returns false if the client has closed the connection or the server stops.
@@ -39,7 +41,8 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
   /// Sets the client's address in the request. Returns a 429 response if the client exceeds its request rate.
   std::optional<Response> rate_limited();
 
-  std::unique_ptr<Receiver> open(Request& request);
+  /// Returns the response of a handler that needs no body, else sets `receiver`.
+  std::optional<Response> open(Request& request, std::unique_ptr<Receiver>& receiver);
   Response explain(const Request& request) const;
   /// Reads the body and runs the handler. Returns nullopt if the client has closed the connection.
   awaitable<std::optional<Response>> handle();

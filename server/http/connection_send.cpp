@@ -11,6 +11,13 @@
 
 namespace depickle::server::http {
 
+namespace {
+
+/// A response with this status has no body. A Content-Length would be that of the body of a 200.
+bool is_bodiless(int status) { return status < 200 || status == 204 || status == 304; }
+
+}  // namespace
+
 /// Wakes a coroutine that waits for events. A late wake() may keep it alive after the connection.
 struct Server::State::Connection::EventWaiter {
   explicit EventWaiter(asio::io_context& context) : timer(context) {}
@@ -27,9 +34,10 @@ awaitable<uint64_t> Server::State::Connection::send_response(Response& response,
   std::optional<uint64_t> length;
   if (text) length = text->size();
   if (range) length = range->length;
+  if (is_bodiless(response.status)) length.reset();
   std::string head = response_head(response, length, keep_alive);
   uint64_t before = sent_bytes_;
-  const bool is_head = parser_->is_head_done() && parser_->request().method == "HEAD";
+  const bool is_head = (parser_->is_head_done() && parser_->request().method == "HEAD") || is_bodiless(response.status);
   if (text && !is_head) head += *text;
   co_await write(head, range && !is_head);
   if (is_head) co_return sent_bytes_ - before;
@@ -41,7 +49,7 @@ awaitable<uint64_t> Server::State::Connection::send_response(Response& response,
 }
 
 awaitable<void> Server::State::Connection::write(std::string_view bytes, bool more) {
-  Clock::time_point start = Clock::now();
+  Pace pace = new_pace();
   uint64_t moved_bytes = 0;
   while (true) {
     uint64_t before = moved_bytes;
@@ -49,12 +57,13 @@ awaitable<void> Server::State::Connection::write(std::string_view bytes, bool mo
     count_sent(moved_bytes - before);
     if (transfer == Transfer::done) co_return;
     if (transfer == Transfer::closed) throw Error(Code::network, "", "the client has closed the connection");
-    co_await wait(tcp::socket::wait_write, body_deadline(start, moved_bytes));
+    pace.moved(moved_bytes - before);
+    co_await wait(tcp::socket::wait_write, pace);
   }
 }
 
 awaitable<void> Server::State::Connection::write_file(FileRange range) {
-  Clock::time_point start = Clock::now();
+  Pace pace = new_pace();
   uint64_t moved_bytes = 0;
   while (true) {
     uint64_t before = moved_bytes;
@@ -63,7 +72,8 @@ awaitable<void> Server::State::Connection::write_file(FileRange range) {
     count_sent(moved_bytes - before);
     if (transfer == Transfer::done) co_return;
     if (transfer == Transfer::closed) throw Error(Code::network, "", "the client has closed the connection");
-    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_write, body_deadline(start, moved_bytes));
+    pace.moved(moved_bytes - before);
+    if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_write, pace);
   }
 }
 

@@ -34,7 +34,7 @@ struct Request {
   std::string target;  ///< as sent, encoded: "/me/demo/resolve/refs%2Fpr%2F1/a.bin?download=true"
   Fields fields;
   std::optional<uint64_t> body_bytes;  ///< Content-Length; nullopt without a body or with a chunked one
-  std::string body;                    ///< the complete body; empty for a streaming handler
+  std::string body;                    ///< the complete body, if Bodies::buffered() receives it
   std::string peer;                    ///< address of the client, behind trusted proxies too: "127.0.0.1"
   /// The captures of the route's pattern, decoded: {"ns", "me"}, …
   std::vector<std::pair<std::string, std::string>> captures;

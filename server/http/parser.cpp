@@ -122,7 +122,8 @@ std::string response_head(const Response& response, std::optional<uint64_t> body
     head += "\r\n";
   }
   if (body_bytes) head += fmt::format("Content-Length: {}\r\n", *body_bytes);
-  if (!body_bytes && response.status >= 200 && response.status != 204) head += "Transfer-Encoding: chunked\r\n";
+  if (!body_bytes && response.status >= 200 && response.status != 204 && response.status != 304)
+    head += "Transfer-Encoding: chunked\r\n";
   return head + (keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
 }
 

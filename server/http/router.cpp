@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "server/http/buffered_body.h"
 #include "server/http/target.h"
 
 namespace depickle::server::http {
@@ -89,12 +88,12 @@ std::optional<Captures> match(const std::vector<std::string>& pattern, const std
 
 }  // namespace
 
-void Router::add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t max_body_bytes) {
-  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}, max_body_bytes});
+void Router::add(std::string_view methods, std::string_view pattern, Handler handler) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}});
 }
 
-void Router::add_streaming(std::string_view methods, std::string_view pattern, Opener opener) {
-  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener), 0});
+void Router::add_with_body(std::string_view methods, std::string_view pattern, Opener opener) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener)});
 }
 
 void Router::mount(std::string_view prefix, const Router& below) {

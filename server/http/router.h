@@ -8,14 +8,14 @@
 #include <string_view>
 #include <vector>
 
+#include "server/http/bodies.h"
 #include "server/http/message.h"
 
 namespace depickle::server::http {
 
-/// Called on workers, concurrently.
-using Handler = std::function<Response(Request&)>;
-/// Called with the head of a request before its body is read. Returns the receiver of the body. May throw Abort.
-using Opener = std::function<std::unique_ptr<Receiver>(Request&)>;
+/// Called on a worker with the head of a request, before a byte of its body is read. Checks who sends it and what it
+/// may do, and returns the receiver of the body. Throws Abort.
+using Opener = std::function<std::unique_ptr<Receiver>(Request&, const Bodies&)>;
 
 /// Why a guard rejects a request.
 struct Rejection {
@@ -33,14 +33,16 @@ using Guard = std::function<std::optional<Rejection>(const Request&)>;
 /// Captures are percent-decoded. The first pattern that was added and matches wins. GET patterns answer HEAD too.
 class Router {
  public:
-  /// Adds a handler that gets the complete body in memory. A longer body gets status 413.
-  void add(std::string_view methods, std::string_view pattern, Handler handler, uint64_t max_body_bytes = 2 << 20);
-  /// Adds a handler that takes a body of any length in blocks.
-  void add_streaming(std::string_view methods, std::string_view pattern, Opener opener);
+  /// Adds a handler of requests without a body. The server does not read a body that a client sends anyway, and closes
+  /// the connection after the response.
+  void add(std::string_view methods, std::string_view pattern, Handler handler);
+  /// Adds a handler of requests with a body. Only the receiver that the opener returns gets bytes of it, so a route
+  /// cannot accept a body from a client that it has not checked.
+  void add_with_body(std::string_view methods, std::string_view pattern, Opener opener);
   /// Passes requests that no route of this router matches to `below`, which must outlive this router: all if `prefix`
   /// is "/", else those whose path begins with the segments of `prefix`. The first prefix that matches wins.
   void mount(std::string_view prefix, const Router& below);
-  /// Sets the handler for paths that no pattern matches.
+  /// Sets the handler for paths that no pattern matches. It gets no body.
   void set_fallback(Handler handler) { fallback_.handler = std::move(handler); }
   const Handler& fallback() const noexcept { return fallback_.handler; }
   /// Sets the check of all requests if this is the server's router, also of those that no route matches; otherwise of
@@ -57,7 +59,6 @@ class Router {
     std::vector<std::string> pattern;
     Handler handler;
     Opener opener;
-    uint64_t max_body_bytes = 64 << 10;
   };
   struct Match {
     const Route& route;
@@ -67,6 +68,8 @@ class Router {
   /// the method does not match, 400 if the percent-encoding is broken, and the status of a guard that rejects the
   /// request.
   Match find(Request& request) const;
+  /// Returns the routes of this router, without those of mounted ones.
+  const std::vector<Route>& routes() const noexcept { return routes_; }
   Response error(int status, std::string_view text) const;
 
  private:

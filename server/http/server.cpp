@@ -4,10 +4,9 @@
 
 #include <fmt/format.h>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/redirect_error.hpp>
 
-#include "server/http/buffered_body.h"
+#include "server/http/bodies.h"
 #include "server/http/connection.h"
 
 namespace depickle::server::http {
@@ -17,6 +16,11 @@ namespace {
 void reject(tcp::socket& socket, Response response) {
   std::string head = response_head(response.with("Retry-After", "5"), 0, false);
   [[maybe_unused]] ssize_t sent = ::send(socket.native_handle(), head.data(), head.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/// The end of a coroutine. An exception leaves run(), because the server cannot work without the coroutine.
+void rethrow(const std::exception_ptr& problem) {
+  if (problem) std::rethrow_exception(problem);
 }
 
 }  // namespace
@@ -43,8 +47,16 @@ awaitable<void> Server::State::accept() {
       co_await pause.async_wait(use_awaitable);
       continue;
     }
-    take(std::move(socket));
+    try {
+      take(std::move(socket));
+    } catch (const std::exception& failure) {  // out of memory: only this client is affected
+      report(failure);
+    }
   }
+}
+
+void Server::State::report(const std::exception& problem) {
+  if (options.explain) options.explain({}, problem);
 }
 
 void Server::State::take(tcp::socket socket) {
@@ -56,7 +68,7 @@ void Server::State::take(tcp::socket socket) {
   if (connections.size() >= options.limits.connections) return reject(socket, plain_error(503, ""));
   if (!addresses.connect(peer)) return reject(socket, plain_error(429, ""));
   auto connection = std::make_shared<Connection>(*this, std::move(socket), std::move(peer));
-  asio::co_spawn(context, Connection::serve(std::move(connection)), asio::detached);
+  asio::co_spawn(context, Connection::serve(std::move(connection)), rethrow);
 }
 
 /// Shuts down connections that are past their deadline. Keeps run() running until the last connection is closed.
@@ -101,8 +113,8 @@ uint16_t Server::listen(const std::string& host, uint16_t port) {
 }
 
 void Server::run() {
-  asio::co_spawn(state_->context, state_->accept(), asio::detached);
-  asio::co_spawn(state_->context, state_->watch(), asio::detached);
+  asio::co_spawn(state_->context, state_->accept(), rethrow);
+  asio::co_spawn(state_->context, state_->watch(), rethrow);
   state_->context.run();
 }
 

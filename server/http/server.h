@@ -18,13 +18,13 @@ namespace depickle::server::http {
 struct ServerLimits {
   std::chrono::milliseconds idle{60'000};   ///< between two requests
   std::chrono::milliseconds head{20'000};   ///< from the first byte of a head to the last
-  std::chrono::milliseconds stall{30'000};  ///< without a byte of a body, in either direction
-  uint64_t min_bytes_per_second = 1024;     ///< average rate of a body, after the first `stall`
+  std::chrono::milliseconds stall{30'000};  ///< without a byte of a body, in either direction, see Pace
+  uint64_t min_bytes_per_second = 1024;     ///< of a body, in either direction, see Pace
   uint32_t head_bytes = 32 << 10;
   uint32_t connections = 10'000;  ///< open at the same time; more get status 503
   AddressLimits per_address;
   std::chrono::milliseconds heartbeat{15'000};  ///< between the comment lines of an event stream without events
-  uint64_t buffered_bodies_bytes = 32 << 20;    ///< request bodies in memory, all together; more get status 503
+  BodyLimits bodies;
   unsigned workers = 16;
   std::chrono::milliseconds grace{5'000};  ///< for running requests, after stop()
 };
@@ -53,7 +53,8 @@ struct Options {
   ServerLimits limits;
   /// IP addresses of proxies whose X-Forwarded-For is believed.
   std::vector<std::string> trusted_proxies;
-  /// Turns an exception of a handler into a response. Not called for Abort. Default: status 500 for every exception.
+  /// Turns an exception of a handler into a response. Not called for Abort. Also called, with the response ignored, if
+  /// the server fails while it sends a body. Default: status 500 for every exception.
   std::function<Response(const Request&, const std::exception&)> explain;
   /// Called after each response, on the thread of run().
   std::function<void(const AccessLogEntry&)> log;
@@ -67,7 +68,8 @@ class Server {
 
   /// Binds and listens. Port 0 chooses a free port. Returns the port. Throws Error{io, port_unavailable}.
   uint16_t listen(const std::string& host, uint16_t port);
-  /// Serves until stop() is called, then waits up to ServerLimits::grace for running requests. Call it once.
+  /// Serves until stop() is called, then waits up to ServerLimits::grace for running requests. Call it once. Throws
+  /// what makes it impossible to accept connections.
   void run();
   /// May be called from any thread, any number of times.
   void stop();

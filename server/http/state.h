@@ -24,10 +24,13 @@ struct Server::State {
       : router(router_),
         options(std::move(options_)),
         addresses(options.limits.per_address),
+        body_budget(options.limits.bodies),
         workers(options.limits.workers) {}
 
   awaitable<void> accept();
   void take(tcp::socket socket);
+  /// Logs an exception that has no request.
+  void report(const std::exception& problem);
   awaitable<void> watch();
   void begin_stop();
 
@@ -35,11 +38,11 @@ struct Server::State {
   Options options;
   Counters counters;
   Addresses addresses;
+  BodyBudget body_budget;  // used on workers too
   asio::io_context context{1};
   tcp::acceptor acceptor{context};
   asio::steady_timer tick{context};
   std::unordered_set<Connection*> connections;
-  std::atomic<uint64_t> buffered_bodies_bytes = 0;  // used on workers too
   bool stopping = false;
   Clock::time_point stop_by = Clock::time_point::max();
   Workers workers;  // last, so destroyed first: its tasks use the other members

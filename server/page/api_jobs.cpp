@@ -13,8 +13,6 @@
 namespace depickle::server::page {
 namespace {
 
-constexpr uint64_t kMaxBodyBytes = 16 << 10;
-
 /// Parses the body as an object with these keys only.
 JsonValue body_of(const http::Request& request, std::initializer_list<std::string_view> keys) {
   JsonValue value = parse_body(request.body.empty() ? "{}" : request.body);
@@ -152,10 +150,10 @@ void add_job_routes(http::Router& router, Service& service) {
   router.add("GET", "/api/v1/openapi.json",
       [](http::Request&) { return http::respond(200, std::string(openapi_json()), "application/json"); });
   router.add("GET", "/api/v1/jobs", api_handler(service, list));
-  router.add("POST", "/api/v1/jobs", api_handler(service, start), kMaxBodyBytes);
+  router.add_with_body("POST", "/api/v1/jobs", api_body_handler(service, start));
   router.add("GET", "/api/v1/jobs/{id}", api_handler(service, show));
   router.add("GET", "/api/v1/jobs/{id}/events", api_handler(service, watch));
-  router.add("POST", "/api/v1/jobs/{id}/cancel", api_handler(service, cancel), kMaxBodyBytes);
+  router.add_with_body("POST", "/api/v1/jobs/{id}/cancel", api_body_handler(service, cancel));
 }
 
 }  // namespace depickle::server::page

@@ -79,7 +79,7 @@ http::Response merge(Service& service, const http::Request& request) {
 }  // namespace
 
 void add_merge_route(http::Router& router, Service& service) {
-  router.add("POST", "/api/v1/jobs/{id}/merge", api_handler(service, merge), 16 << 10);
+  router.add_with_body("POST", "/api/v1/jobs/{id}/merge", api_body_handler(service, merge));
 }
 
 }  // namespace depickle::server::page

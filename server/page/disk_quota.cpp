@@ -15,6 +15,8 @@ namespace {
 namespace fs = std::filesystem;
 using Time = fs::file_time_type;
 
+constexpr uint64_t kJobsAtOnce = 20;
+
 struct Folder {
   fs::path path;
   uint64_t bytes = 0;
@@ -55,7 +57,7 @@ void DiskQuota::apply() {
   for (const std::string& id : jobs_.remove_old()) fs::remove_all(job_folder(settings_, id), ignored);
   std::vector<Folder> downloads = folders_in(cache);
   std::vector<Folder> results = folders_in(settings_.data / "app" / "jobs");
-  uint64_t used = 0;
+  uint64_t database = jobs_.database_bytes(), used = database;
   for (const Folder& folder : downloads) used += folder.bytes;
   for (const Folder& folder : results) used += folder.bytes;
   const auto an_hour_ago = Time::clock::now() - std::chrono::hours(1);
@@ -75,6 +77,16 @@ void DiskQuota::apply() {
     if (!is_over() || (job && !(job->has_ended() && folder.used < an_hour_ago))) continue;
     fs::remove_all(folder.path, ignored);
     count_deleted(folder);
+  }
+  // The tensor tables of old jobs. The pages are free after several calls if clients read them meanwhile.
+  while (is_over()) {
+    const std::vector<std::string> oldest = jobs_.remove_oldest(kJobsAtOnce);
+    for (const std::string& id : oldest) fs::remove_all(job_folder(settings_, id), ignored);
+    used -= database;
+    database = jobs_.database_bytes();
+    used += database;
+    if (oldest.empty()) break;
+    settings_.log(fmt::format("disk quota: deleted {}", plural(oldest.size(), "job")));
   }
   used_bytes_ = used;
 }

@@ -11,16 +11,16 @@
 
 namespace depickle::server::page {
 
-/// Deletes old jobs with their files; then, until the rest fits, the downloads that were not used for longest and the
-/// files of the oldest jobs. The downloads of a repository stay while a job of it runs. A download or result that was
-/// used in the last hour stays, because it may be used again.
+/// Deletes old jobs with their files; then, until the rest fits, the downloads that were not used for longest, the
+/// files of the oldest jobs, and the oldest jobs with their tables in the database. The downloads of a repository stay
+/// while a job of it runs. A download or result that was used in the last hour stays, because it may be used again.
 class DiskQuota {
  public:
   DiskQuota(const Settings& settings, Jobs& jobs) : settings_(settings), jobs_(jobs) {}
 
   /// Safe to use from several threads.
   void apply();
-  /// Size of downloads and results at the last apply().
+  /// Size of downloads, results and the database at the last apply().
   uint64_t used_bytes() const noexcept { return used_bytes_; }
 
  private:

@@ -81,7 +81,7 @@ http::Response listen(Service& service, const http::Request& request) {
 
 void add_gradio_routes(http::Router& router, Service& service) {
   for (std::string prefix : {"/call", "/gradio_api/call"}) {
-    router.add("POST", prefix + "/run", api_handler(service, run), 16 << 10);
+    router.add_with_body("POST", prefix + "/run", api_body_handler(service, run));
     router.add("GET", prefix + "/run/{id}", api_handler(service, listen));
   }
 }

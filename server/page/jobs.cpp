@@ -361,6 +361,18 @@ std::vector<std::string> Jobs::remove_old() {
   return old;
 }
 
+std::vector<std::string> Jobs::remove_oldest(uint64_t count) {
+  std::vector<std::string> oldest;
+  const int64_t before = now_ms() - std::chrono::milliseconds(std::chrono::hours(1)).count();
+  database_->each("SELECT id FROM jobs WHERE state > 1 AND ended < ? ORDER BY sequence LIMIT ?",
+      {before, static_cast<int64_t>(count)}, [&](const Row& row) { oldest.push_back(row.text(0)); });
+  for (const std::string& id : oldest) remove(id);
+  database_->shrink();
+  return oldest;
+}
+
+uint64_t Jobs::database_bytes() const { return database_->size_bytes(); }
+
 void Jobs::remove(std::string_view id) {
   database_->transaction([&] {
     database_->run("DELETE FROM tensors WHERE job = (SELECT sequence FROM jobs WHERE id = ? AND state > 1)", {id});

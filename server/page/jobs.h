@@ -91,6 +91,10 @@ class Jobs {
 
   /// Deletes ended jobs beyond the limits of age and number. Returns their ids.
   std::vector<std::string> remove_old();
+  /// Deletes the oldest ended jobs, at most `count` and none that ended in the last hour. Returns their ids.
+  std::vector<std::string> remove_oldest(uint64_t count);
+  /// Returns the size of the database of jobs and tensors.
+  uint64_t database_bytes() const;
   std::map<State, uint64_t> count() const;
 
  private:

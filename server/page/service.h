@@ -56,6 +56,14 @@ http::Handler api_handler(Service& service, Handler handler) {
   };
 }
 
+/// The same for a request with a body of up to 16 kB, which stays in memory because it may contain a token.
+template <typename Handler>
+http::Opener api_body_handler(Service& service, Handler handler) {
+  return [&service, handler](http::Request& request, const http::Bodies& bodies) {
+    return bodies.buffered(request, http::Sender::anonymous(request), api_handler(service, handler), 16 << 10);
+  };
+}
+
 http::Response json_response(int status, std::string json);
 /// Returns the job of the route. Throws http::Abort with status 404.
 Job job_at(const Service& service, const http::Request& request);

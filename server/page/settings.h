@@ -17,7 +17,7 @@ struct PageLimits {
   unsigned conversions = 1;                    ///< concurrent; plans, checks and inspections have their own threads
   uint64_t model_bytes = uint64_t{200} << 30;  ///< of the files to convert
   std::chrono::seconds job{4 * 3600};          ///< a job that takes longer is stopped
-  uint64_t disk_bytes = uint64_t{500} << 30;   ///< of downloads and results
+  uint64_t disk_bytes = uint64_t{500} << 30;   ///< of downloads, results and app.sqlite
   uint32_t queued = 500;                       ///< waiting jobs
   uint32_t queued_of_visitor = 100;            ///< waiting jobs of one visitor
   uint32_t queued_of_address = 200;            ///< waiting jobs of one client address that is not loopback

@@ -16,6 +16,25 @@ namespace {
 
 constexpr std::string_view kModelIndex = "model_index.json";
 
+// The tables of an inspection are in memory, in the result and in the database. The largest models have about 150,000
+// tensors. One table has at most the size of a message of the sandbox.
+constexpr uint64_t kMaxTensors = 500'000;
+constexpr uint64_t kMaxTextBytes = 64 << 20;
+
+[[noreturn]] void throw_too_large(std::string what) {
+  throw Error(Code::limit, "", std::move(what), {}, "inspect the files with the program: depickle inspect");
+}
+
+uint64_t text_bytes(const convert::TableSummary& summary) {
+  uint64_t bytes = 0;
+  for (const convert::DigestedTensor& tensor : summary.tensors) bytes += tensor.name.size() + 8 * tensor.shape.size();
+  for (const auto& [key, value] : summary.metadata) bytes += key.size() + value.size();
+  for (const Unused& unused : summary.unused) bytes += unused.path.size() + unused.description.size();
+  for (const Unsupported& unsupported : summary.unsupported) bytes += unsupported.name.size();
+  for (const std::string& note : summary.notes) bytes += note.size();
+  return bytes;
+}
+
 class Inspection {
  public:
   /// `files` are all files of the repository at `commit`.
@@ -44,6 +63,7 @@ class Inspection {
     if (detect::is_index_name(path))
       model.shards = repo::shards_beside(path, all_files_, [this](const std::string& file) { return open(file); });
     const convert::TableSummary summary = work_.engine.summarize(model, {});
+    count_tables(summary);
     append_rows(result_.tensors, summary.tensors, path, "");
     uint64_t tensor_bytes = 0, file_bytes = 0;
     for (const convert::DigestedTensor& tensor : summary.tensors) tensor_bytes += tensor.size_bytes;
@@ -100,6 +120,17 @@ class Inspection {
     return sources_.back();
   }
 
+  void count_tables(const convert::TableSummary& summary) {
+    text_bytes_ += text_bytes(summary);
+    const uint64_t tensors = result_.tensors.size() + summary.tensors.size();
+    if (tensors > kMaxTensors)
+      throw_too_large(fmt::format(
+          "the model has too many tensors (have {}, need at most {})", grouped(tensors), grouped(kMaxTensors)));
+    if (text_bytes_ > kMaxTextBytes)
+      throw_too_large(fmt::format("the tables of the model are too large (have {}, need at most {})",
+          human_bytes(text_bytes_), human_bytes(kMaxTextBytes)));
+  }
+
   void count_traffic() {
     for (const auto& source : sources_) {
       auto* remote = dynamic_cast<const hub::RemoteSource*>(source.get());
@@ -122,6 +153,7 @@ class Inspection {
   std::vector<Unsupported> unsupported_;
   std::vector<std::string> notes_;
   uint64_t requests_ = 0, read_bytes_ = 0;
+  uint64_t text_bytes_ = 0;  // of the tables so far
 };
 
 }  // namespace

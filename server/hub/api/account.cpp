@@ -151,12 +151,12 @@ http::Response validate_yaml(const Call&) { return http::respond(200, R"({"error
 
 void add_account_routes(http::Router& router, Hub& hub) {
   router.add("GET", "/api/whoami-v2", endpoint(hub, whoami));
-  router.add("POST", "/api/repos/create", endpoint(hub, create_repo));
-  router.add("DELETE", "/api/repos/delete", endpoint(hub, remove));
-  router.add("POST", "/api/repos/move", endpoint(hub, move));
-  router.add("POST", "/api/validate-yaml", endpoint(hub, validate_yaml), 8 << 20);
+  router.add_with_body("POST", "/api/repos/create", body_endpoint(hub, needs_writer, create_repo));
+  router.add_with_body("DELETE", "/api/repos/delete", body_endpoint(hub, needs_writer, remove));
+  router.add_with_body("POST", "/api/repos/move", body_endpoint(hub, needs_writer, move));
+  router.add_with_body("POST", "/api/validate-yaml", dropped_body_endpoint(hub, needs_nothing, validate_yaml, 8 << 20));
   const std::string repo = "/api/{type}/{ns}/{name}";
-  router.add("PUT", repo + "/settings", endpoint(hub, settings));
+  router.add_with_body("PUT", repo + "/settings", body_endpoint(hub, needs(Need::write), settings));
   router.add("GET", repo + "/auth-check", endpoint(hub, auth_check));
   router.add("GET", repo + "/auth-check/write", endpoint(hub, auth_check_write));
 }

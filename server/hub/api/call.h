@@ -47,6 +47,7 @@ class Call {
 
   /// Null for an anonymous request.
   const repos::Caller* caller_or_null() const { return caller ? &*caller : nullptr; }
+  http::Sender sender() const { return {caller ? caller->user.name : "", request.peer}; }
   /// Throws 401 for an anonymous request.
   const repos::Caller& signed_in_caller() const;
   /// Throws 401 for an anonymous request, 403 if the token is not a write token.
@@ -84,10 +85,39 @@ bool query_flag(const http::Request& request, std::string_view parameter);
 /// Returns a 200 with a JSON body.
 http::Response json_response(const std::function<void(JsonWriter&)>& write);
 
-/// Makes a handler of an endpoint.
+/// Makes a handler of an endpoint for requests without a body.
 template <typename Endpoint>
 http::Handler endpoint(Hub& hub, Endpoint function) {
   return [&hub, function](http::Request& request) { return function(Call(hub, request)); };
+}
+
+/// Checks the head of a request before its body is read. Throws http::Abort.
+using HeadCheck = std::function<void(const Call&)>;
+inline HeadCheck needs(Need need) {
+  return [need](const Call& call) { call.repo_for(need); };
+}
+inline void needs_writer(const Call& call) { call.writer(); }
+inline void needs_nothing(const Call&) {}
+
+/// Makes a route of an endpoint for requests with a body. `check` runs first; the endpoint checks the rights again,
+/// because they may have changed while the body arrived.
+template <typename Endpoint>
+http::Opener body_endpoint(Hub& hub, HeadCheck check, Endpoint function, uint64_t max_body_bytes = 2 << 20) {
+  return
+      [&hub, check = std::move(check), function, max_body_bytes](http::Request& request, const http::Bodies& bodies) {
+        const Call call(hub, request);
+        check(call);
+        return bodies.buffered(request, call.sender(), endpoint(hub, function), max_body_bytes);
+      };
+}
+/// The same for an endpoint that does not use the body. It is dropped.
+template <typename Endpoint>
+http::Opener dropped_body_endpoint(Hub& hub, HeadCheck check, Endpoint function, uint64_t max_body_bytes = 2 << 20) {
+  return
+      [&hub, check = std::move(check), function, max_body_bytes](http::Request& request, const http::Bodies& bodies) {
+        check(Call(hub, request));
+        return bodies.dropped(request, endpoint(hub, function), max_body_bytes);
+      };
 }
 
 // Each function adds the endpoints of one .cpp file.

@@ -20,6 +20,8 @@ class CommitBody {
         content_(spool_.following()) {}
 
   void take(Bytes block);
+  /// Returns the number of bytes in memory: the lines without the file contents.
+  uint64_t memory_bytes() const noexcept { return line_bytes_ + raw_.size(); }
   /// Call it at the end of the body.
   repos::CommitRequest finish();
 

@@ -55,12 +55,16 @@ http::Response preupload(const Call& call) {
 
 class CommitReceiver final : public http::Receiver {
  public:
-  CommitReceiver(Hub& hub, http::Request& request)
+  CommitReceiver(Hub& hub, http::Request& request, const http::Bodies& bodies)
       : call_(hub, request),
         info_(writable_repo(call_)),
+        share_(bodies.share(call_.sender())),
         body_(hub.store.spool(), hub.store.limits()) {}
 
-  void take(Bytes block) override { body_.take(block); }
+  void take(Bytes block) override {
+    body_.take(block);
+    share_.grow_to(body_.memory_bytes());
+  }
 
   http::Response finish() override {
     repos::Repo repo = call_.hub.store.repo(info_);
@@ -83,6 +87,7 @@ class CommitReceiver final : public http::Receiver {
  private:
   Call call_;
   repos::RepoInfo info_;
+  http::BodyShare share_;
   CommitBody body_;
 };
 
@@ -90,9 +95,11 @@ class CommitReceiver final : public http::Receiver {
 
 void add_commit_routes(http::Router& router, Hub& hub) {
   const std::string repo = "/api/{type}/{ns}/{name}";
-  router.add("POST", repo + "/preupload/{rev:rev}", endpoint(hub, preupload), 8 << 20);
-  router.add_streaming("POST", repo + "/commit/{rev:rev}",
-      [&hub](http::Request& request) { return std::make_unique<CommitReceiver>(hub, request); });
+  auto needs_branch = [](const Call& call) { writable_repo(call); };
+  router.add_with_body("POST", repo + "/preupload/{rev:rev}", body_endpoint(hub, needs_branch, preupload, 8 << 20));
+  router.add_with_body("POST", repo + "/commit/{rev:rev}", [&hub](http::Request& request, const http::Bodies& bodies) {
+    return std::make_unique<CommitReceiver>(hub, request, bodies);
+  });
 }
 
 }  // namespace depickle::server::api

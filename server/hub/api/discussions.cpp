@@ -201,14 +201,15 @@ http::Response merge(const Call& call) {
 void add_discussion_routes(http::Router& router, Hub& hub) {
   const std::string all = "/api/{type}/{ns}/{name}/discussions", one = all + "/{number}";
   router.add("GET", all, endpoint(hub, list));
-  router.add("POST", all, endpoint(hub, create_discussion));
+  router.add_with_body("POST", all, body_endpoint(hub, needs(Need::discuss), create_discussion));
   router.add("GET", one, endpoint(hub, details));
-  router.add("POST", one + "/comment", endpoint(hub, comment));
-  router.add("POST", one + "/comment/{comment}/edit", endpoint(hub, edit_comment));
-  router.add("POST|PUT", one + "/comment/{comment}/hide", endpoint(hub, hide_comment));
-  router.add("POST", one + "/title", endpoint(hub, change_title));
-  router.add("POST", one + "/status", endpoint(hub, change_status));
-  router.add("POST", one + "/merge", endpoint(hub, merge));
+  router.add_with_body("POST", one + "/comment", body_endpoint(hub, needs(Need::discuss), comment));
+  router.add_with_body("POST", one + "/comment/{comment}/edit", body_endpoint(hub, needs(Need::discuss), edit_comment));
+  router.add_with_body(
+      "POST|PUT", one + "/comment/{comment}/hide", body_endpoint(hub, needs(Need::discuss), hide_comment));
+  router.add_with_body("POST", one + "/title", body_endpoint(hub, needs(Need::discuss), change_title));
+  router.add_with_body("POST", one + "/status", body_endpoint(hub, needs(Need::discuss), change_status));
+  router.add_with_body("POST", one + "/merge", body_endpoint(hub, needs(Need::write), merge));
 }
 
 }  // namespace depickle::server::api

@@ -43,6 +43,7 @@ http::Response file_of(const Call& call, Body body) {
   } catch (const std::exception& problem) {
     auto* abort = dynamic_cast<const http::Abort*>(&problem);
     answer = abort ? abort->response() : explain(call.request, problem);
+    if (answer.status >= 500) throw;  // the server logs it
   }
   answer.with("X-Repo-Commit", commit);
   return answer;
@@ -127,7 +128,8 @@ void add_file_routes(http::Router& router, Hub& hub) {
   router.add("GET", repo + "/resolve/{rev:rev}/{path:path}", endpoint(hub, resolve));
   router.add("GET", repo + "/tree/{rev:rev}/{path:path}", endpoint(hub, tree));
   router.add("GET", repo + "/tree/{rev:rev}", endpoint(hub, tree));
-  router.add("POST", repo + "/paths-info/{rev:rev}", endpoint(hub, paths_info), 8 << 20);
+  router.add_with_body(
+      "POST", repo + "/paths-info/{rev:rev}", body_endpoint(hub, needs(Need::read), paths_info, 8 << 20));
 }
 
 }  // namespace depickle::server::api

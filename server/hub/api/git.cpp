@@ -13,7 +13,7 @@ namespace depickle::server::api {
 namespace {
 
 // The commits that a client has and wants; hundreds of thousands fit.
-constexpr uint64_t kMaxRequestBytes = 64 << 20;
+constexpr uint64_t kMaxRequestBytes = 32 << 20;
 // Each clone is a process and occupies a thread of the server. Half of the threads remain free for other requests.
 constexpr int kMaxClones = 8;
 
@@ -26,7 +26,9 @@ std::shared_ptr<Child> upload_pack(
   std::shared_ptr<Hub> slot(&hub, [](Hub* owner) { --owner->active_clones; });
   if (hub.active_clones.fetch_add(1) >= kMaxClones)
     refuse(503, "Busy", "too many clones at the same time, try again later");
-  std::vector<std::string> arguments{"git", "upload-pack", "--stateless-rpc"};
+  // The data folder may belong to another user, as in a container with a volume. git refuses such repositories
+  // otherwise.
+  std::vector<std::string> arguments{"git", "-c", "safe.directory=*", "upload-pack", "--stateless-rpc"};
   if (advertise) arguments.push_back("--advertise-refs");
   arguments.push_back(repo.git_folder().string());
   std::vector<std::string> environment{"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C", "GIT_CONFIG_NOSYSTEM=1"};
@@ -71,13 +73,13 @@ http::Response info_refs(const Call& call) {
       "application/x-git-upload-pack-advertisement", version_2 ? "" : "001e# service=git-upload-pack\n0000", child);
 }
 
-// Collects the request, decompressed, in a nameless file, which becomes the standard input of git.
+// Collects the request, decompressed, in a file, which becomes the standard input of git.
 class UploadPackReceiver final : public http::Receiver {
  public:
-  UploadPackReceiver(Hub& hub, http::Request& request)
+  UploadPackReceiver(Hub& hub, http::Request& request, const http::Bodies& bodies)
       : call_(hub, request),
         repo_(hub.store.repo(call_.repo_for(Need::read))),
-        file_(os::open_file(hub.store.folder(), O_TMPFILE | O_RDWR, 0600, "cannot create a temporary file in")) {
+        file_(bodies.file(request, call_.sender(), kMaxRequestBytes)) {
     is_gzip_ = request.field("Content-Encoding") == "gzip";
     if (is_gzip_ && ::inflateInit2(&stream_, 15 + 16) != Z_OK) throw std::bad_alloc();
   }
@@ -86,7 +88,7 @@ class UploadPackReceiver final : public http::Receiver {
   }
 
   void take(Bytes block) override {
-    if (!is_gzip_) return append(block);
+    if (!is_gzip_) return file_.append(block);
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(block.data()));
     stream_.avail_in = static_cast<uInt>(block.size());
     std::byte out[16 << 10];
@@ -95,30 +97,22 @@ class UploadPackReceiver final : public http::Receiver {
       stream_.avail_out = sizeof out;
       int result = ::inflate(&stream_, Z_NO_FLUSH);
       if (result != Z_OK && result != Z_STREAM_END) refuse(400, "BadRequest", "the body is not gzip");
-      append({out, sizeof out - stream_.avail_out});
+      file_.append({out, sizeof out - stream_.avail_out});
       if (result == Z_STREAM_END) return;
     }
   }
 
   http::Response finish() override {
-    if (::lseek(file_.get(), 0, SEEK_SET) != 0) throw system_error(errno, "cannot read", "a temporary file");
-    return streamed(
-        "application/x-git-upload-pack-result", "", upload_pack(call_.hub, call_.request, repo_, false, file_.get()));
+    return streamed("application/x-git-upload-pack-result", "",
+        upload_pack(call_.hub, call_.request, repo_, false, file_.descriptor()));
   }
 
  private:
-  void append(Bytes bytes) {
-    size_bytes_ += bytes.size();
-    if (size_bytes_ > kMaxRequestBytes) refuse(413, "TooLarge", "the fetch request is too large");
-    os::write_all(file_.get(), bytes, "a temporary file");
-  }
-
   Call call_;
   repos::Repo repo_;
-  os::FileDescriptor file_;
+  http::BodyFile file_;
   bool is_gzip_ = false;
   z_stream stream_{};
-  uint64_t size_bytes_ = 0;
 };
 
 }  // namespace
@@ -134,8 +128,10 @@ void add_git_routes(http::Router& router, Hub& hub) {
       };
       router.add("GET", repo + "/info/refs",
           [&hub, typed](http::Request& request) { return info_refs(Call(hub, typed(request))); });
-      router.add_streaming("POST", repo + "/git-upload-pack",
-          [&hub, typed](http::Request& request) { return std::make_unique<UploadPackReceiver>(hub, typed(request)); });
+      router.add_with_body(
+          "POST", repo + "/git-upload-pack", [&hub, typed](http::Request& request, const http::Bodies& bodies) {
+            return std::make_unique<UploadPackReceiver>(hub, typed(request), bodies);
+          });
       router.add("POST", repo + "/git-receive-pack", [](http::Request&) { return no_push(); });
     }
 }

@@ -12,13 +12,8 @@ http::Response metrics(const Hub& hub) {
   return http::respond(200, std::move(out), "text/plain; version=0.0.4");
 }
 
-// For an address of a repository, clients expect RepoNotFound; for other addresses a plain 404.
-http::Response unknown(http::Request& request) {
-  std::string_view path = request.raw_path();
-  bool is_repository_address = path.find("/resolve/") != std::string_view::npos || path.starts_with("/api/models/") ||
-                               path.starts_with("/api/datasets/") || path.starts_with("/api/spaces/");
-  return error_response(404, is_repository_address ? "RepoNotFound" : "", "this address does not exist");
-}
+// Not RepoNotFound: a client would take a route that this Hub does not have for a missing repository.
+http::Response unknown(http::Request&) { return error_response(404, "", "this address does not exist"); }
 
 http::Response router_error(int status, std::string_view text) {
   std::string message(text);

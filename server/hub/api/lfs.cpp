@@ -1,143 +1,12 @@
-// LFS: the batch endpoint and the signed addresses that it returns.
+// LFS: the signed addresses that the batch endpoint returns.
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "server/http/target.h"
-#include "server/hub/api/call.h"
+#include "server/hub/api/lfs_ticket.h"
 
 namespace depickle::server::api {
 namespace {
-
-constexpr std::string_view kLfsJson = "application/vnd.git-lfs+json";
-constexpr size_t kMaxObjects = 1000;
-constexpr uint64_t kPartsFromBytes = 100 << 20, kPartBytes = 32 << 20, kMaxParts = 9'999;
-constexpr uint64_t kHrefSeconds = uint64_t{24} * 3600;
-
-// The permission in an address. All members are signed: whoever has the address may use it.
-struct Ticket {
-  std::string action;  ///< "upload", "parts", "download"
-  std::string oid;
-  uint64_t size_bytes = 0;
-  uint64_t part_bytes = 0;
-  std::string user;  ///< empty: anonymous, for a download
-  std::string repo;  ///< "models/me/demo", for a download
-  uint64_t expires = 0;
-
-  std::string text() const {
-    return fmt::format("{}\n{}\n{}\n{}\n{}\n{}\n{}", action, oid, size_bytes, part_bytes, user, repo, expires);
-  }
-  std::string query(const Signer& signer) const {
-    return fmt::format("?action={}&size={}&chunk={}&user={}&repo={}&expires={}&signature={}", action, size_bytes,
-        part_bytes, user, http::percent_encoded(repo, false), expires, signer.signature(text()));
-  }
-};
-
-uint64_t number_in(const http::Request& request, std::string_view name) {
-  std::string text = request.query(name).value_or("");
-  uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-// Reads the ticket of an address. Throws 403 if the signature is wrong, the action is another, or the ticket has
-// expired.
-Ticket ticket_of(Hub& hub, const http::Request& request, std::string_view action) {
-  Ticket ticket{.action = request.query("action").value_or(""),
-      .oid = request.captured("oid"),
-      .size_bytes = number_in(request, "size"),
-      .part_bytes = number_in(request, "chunk"),
-      .user = request.query("user").value_or(""),
-      .repo = request.query("repo").value_or(""),
-      .expires = number_in(request, "expires")};
-  bool is_signed = hub.signer.is_valid(ticket.text(), request.query("signature").value_or(""));
-  if (!is_signed || ticket.action != action) refuse(403, "Forbidden", "the signature of this address is not valid");
-  if (unix_now() >= ticket.expires) refuse(403, "Forbidden", "this address has expired, request a new one");
-  return ticket;
-}
-
-void write_upload(JsonWriter& json, const Call& call, Ticket ticket, bool may_split) {
-  std::string base = call.origin() + "/lfs/" + ticket.oid;
-  bool split = may_split && ticket.size_bytes > kPartsFromBytes;
-  ticket.action = split ? "parts" : "upload";
-  if (split) ticket.part_bytes = std::max(kPartBytes, (ticket.size_bytes + kMaxParts - 1) / kMaxParts);
-  std::string query = ticket.query(call.hub.signer);
-  json.key("authenticated").value(true).key("actions").object().key("upload").object();
-  json.key("href").value(base + (split ? "/complete" : "") + query).key("header").object();
-  if (split) {
-    json.key("chunk_size").value(std::to_string(ticket.part_bytes));
-    uint64_t parts = (ticket.size_bytes + ticket.part_bytes - 1) / ticket.part_bytes;
-    for (uint64_t part = 1; part <= parts; ++part)
-      json.key(fmt::format("{:05}", part)).value(fmt::format("{}/parts/{}{}", base, part, query));
-  }
-  json.end().end();
-  // The signature is sufficient to verify an upload. (git-lfs and huggingface_hub send their token, too.)
-  json.key("verify").object().key("href").value(base + "/verify" + query).key("header").object().end().end().end();
-}
-
-void write_error(JsonWriter& json, uint64_t code, std::string_view message) {
-  json.key("error").object().key("code").value(code).key("message").value(message).end();
-}
-
-bool is_oid(std::string_view text) {
-  return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
-// Returns whether the object's size requires an upload in parts.
-bool write_upload_object(
-    JsonWriter& json, const Call& call, const repos::RepoInfo& info, Ticket ticket, bool may_split) {
-  if (ticket.size_bytes > call.hub.store.limits().lfs_file_bytes) {
-    write_error(json, 413, "the file is too large for this Hub");
-    return false;
-  }
-  bool is_split = may_split && ticket.size_bytes > kPartsFromBytes;
-  if (!call.hub.store.lfs().usable(ticket.user, info.key, ticket.oid)) {
-    write_upload(json, call, std::move(ticket), may_split);
-  }
-  return is_split;
-}
-
-void write_download_object(JsonWriter& json, const Call& call, const repos::RepoInfo& info, Ticket ticket) {
-  if (!call.hub.store.lfs().readable(info.key, ticket.oid, ticket.user)) {
-    return write_error(json, 404, "the repository does not contain this object");
-  }
-  ticket.action = "download";
-  ticket.repo = std::string(repos::plural(info.id.type)) + "/" + info.id.full();
-  json.key("actions").object().key("download").object();
-  json.key("href").value(call.origin() + "/lfs/" + ticket.oid + ticket.query(call.hub.signer)).end().end();
-}
-
-http::Response batch(const Call& call) {
-  JsonValue body = call.body();
-  bool is_upload = body["operation"].text() == "upload";
-  repos::RepoInfo info = call.repo_for(is_upload ? Need::discuss : Need::read);
-  bool may_split = false;
-  for (const JsonValue& transfer : body["transfers"].items()) may_split |= transfer.text() == "multipart";
-  if (body["objects"].items().size() > kMaxObjects) refuse(413, "TooLarge", "too many objects (at most 1000)");
-  bool any_split = false;
-  std::string objects;
-  JsonWriter json(objects, JsonWriter::Style::compact);
-  json.array();
-  for (const JsonValue& object : body["objects"].items()) {
-    Ticket ticket{.oid = required_text(object, "oid"),
-        .size_bytes = object["size"].number().value_or(0),
-        .user = call.caller ? call.caller->user.name : "",
-        .expires = unix_now() + kHrefSeconds};
-    json.object().key("oid").value(ticket.oid).key("size").value(ticket.size_bytes);
-    if (!is_oid(ticket.oid)) {
-      write_error(json, 422, "the oid is not a SHA-256");
-    } else if (is_upload) {
-      any_split |= write_upload_object(json, call, info, std::move(ticket), may_split);
-    } else {
-      write_download_object(json, call, info, std::move(ticket));
-    }
-    json.end();
-  }
-  json.end();
-  std::string_view transfer = any_split ? "multipart" : "basic";
-  return http::respond(
-      200, fmt::format(R"({{"transfer":"{}","objects":{}}})", transfer, objects), std::string(kLfsJson));
-}
 
 class UploadReceiver final : public http::Receiver {
  public:
@@ -181,14 +50,13 @@ std::unique_ptr<http::Receiver> open_part(Hub& hub, const http::Request& request
       hub.store.lfs().part(ticket.user, ticket.oid, ticket.size_bytes, ticket.part_bytes, number));
 }
 
-http::Response complete(Hub& hub, const http::Request& request) {
-  Ticket ticket = ticket_of(hub, request, "parts");
+http::Response complete(Hub& hub, const Ticket& ticket) {
+  if (ticket.action != "parts") refuse(403, "Forbidden", "the signature of this address is not valid");
   hub.store.lfs().complete(ticket.user, ticket.oid, ticket.size_bytes, ticket.part_bytes);
   return http::respond(200, "{}", std::string(kLfsJson));
 }
 
-http::Response verify(Hub& hub, const http::Request& request) {
-  Ticket ticket = ticket_of(hub, request, request.query("action") == "parts" ? "parts" : "upload");
+http::Response verify(Hub& hub, const Ticket& ticket) {
   // Only for the user's own uploads. Otherwise anybody could find out which objects private repositories contain.
   bool is_uploaded = hub.store.lfs().uploaded(ticket.user, ticket.oid);
   if (!is_uploaded || hub.store.lfs().size_of(ticket.oid) != ticket.size_bytes)
@@ -212,6 +80,16 @@ http::Response download(Hub& hub, const http::Request& request) {
   return http::ranged(request, std::move(answer));
 }
 
+// Makes a route that checks the ticket at the head of the request. The body repeats what the ticket says.
+template <typename Endpoint>
+http::Opener ticket_endpoint(Hub& hub, Endpoint function) {
+  return [&hub, function](http::Request& request, const http::Bodies& bodies) {
+    Ticket ticket = ticket_of(hub, request, request.query("action") == "parts" ? "parts" : "upload");
+    return bodies.dropped(
+        request, [&hub, function, ticket = std::move(ticket)](http::Request&) { return function(hub, ticket); });
+  };
+}
+
 http::Response no_locks(const Call&) { return error_response(404, "", "this Hub does not support LFS locks"); }
 
 }  // namespace
@@ -220,20 +98,25 @@ void add_lfs_routes(http::Router& router, Hub& hub) {
   for (std::string prefix : {"/datasets", "/spaces", ""}) {
     const std::string lfs = prefix + "/{ns}/{name}.git/info/lfs";
     std::string type = prefix.empty() ? "" : prefix.substr(1);
-    router.add("POST", lfs + "/objects/batch", [&hub, type](http::Request& request) {
-      if (!type.empty()) request.captures.emplace_back("type", type);
-      return batch(Call(hub, request));
-    });
-    router.add("POST|GET", lfs + "/locks", endpoint(hub, no_locks));
-    router.add("POST", lfs + "/locks/verify", endpoint(hub, no_locks));
+    auto typed = [&type](http::Opener open) -> http::Opener {
+      return [type, open = std::move(open)](http::Request& request, const http::Bodies& bodies) {
+        if (!type.empty()) request.captures.emplace_back("type", type);
+        return open(request, bodies);
+      };
+    };
+    router.add_with_body("POST", lfs + "/objects/batch", typed(body_endpoint(hub, needs(Need::read), lfs_batch)));
+    router.add("GET", lfs + "/locks", endpoint(hub, no_locks));
+    for (const char* path : {"/locks", "/locks/verify"})
+      router.add_with_body("POST", lfs + path, typed(dropped_body_endpoint(hub, needs(Need::read), no_locks)));
   }
   // Signed addresses need no token.
-  router.add_streaming("PUT", "/lfs/{oid}", [&hub](http::Request& request) { return open_upload(hub, request); });
-  router.add_streaming(
-      "PUT", "/lfs/{oid}/parts/{number}", [&hub](http::Request& request) { return open_part(hub, request); });
+  router.add_with_body(
+      "PUT", "/lfs/{oid}", [&hub](http::Request& request, const http::Bodies&) { return open_upload(hub, request); });
+  router.add_with_body("PUT", "/lfs/{oid}/parts/{number}",
+      [&hub](http::Request& request, const http::Bodies&) { return open_part(hub, request); });
   router.add("GET", "/lfs/{oid}", [&hub](http::Request& request) { return download(hub, request); });
-  router.add("POST", "/lfs/{oid}/complete", [&hub](http::Request& request) { return complete(hub, request); });
-  router.add("POST", "/lfs/{oid}/verify", [&hub](http::Request& request) { return verify(hub, request); });
+  router.add_with_body("POST", "/lfs/{oid}/complete", ticket_endpoint(hub, complete));
+  router.add_with_body("POST", "/lfs/{oid}/verify", ticket_endpoint(hub, verify));
 }
 
 }  // namespace depickle::server::api

@@ -263,7 +263,7 @@ void write_markdown(
 
 void add_markdown_routes(http::Router& router, Hub& hub) {
   constexpr uint64_t kMaxBodyBytes = 2 << 20;
-  router.add("POST", "/api/markdown", endpoint(hub, render), kMaxBodyBytes);
+  router.add_with_body("POST", "/api/markdown", body_endpoint(hub, needs_nothing, render, kMaxBodyBytes));
 }
 
 }  // namespace depickle::server::api

@@ -61,9 +61,9 @@ http::Response delete_tag(const Call& call) {
 void add_ref_routes(http::Router& router, Hub& hub) {
   const std::string repo = "/api/{type}/{ns}/{name}";
   router.add("GET", repo + "/refs", endpoint(hub, refs));
-  router.add("POST", repo + "/branch/{rev:rev}", endpoint(hub, create_branch));
+  router.add_with_body("POST", repo + "/branch/{rev:rev}", body_endpoint(hub, needs(Need::write), create_branch));
   router.add("DELETE", repo + "/branch/{rev:rev}", endpoint(hub, delete_branch));
-  router.add("POST", repo + "/tag/{rev:rev}", endpoint(hub, create_tag));
+  router.add_with_body("POST", repo + "/tag/{rev:rev}", body_endpoint(hub, needs(Need::write), create_tag));
   router.add("DELETE", repo + "/tag/{rev:rev}", endpoint(hub, delete_tag));
 }
 

@@ -1,5 +1,6 @@
 // Receives xet uploads, which current huggingface_hub uses for every large file.
 #include "server/hub/api/call.h"
+#include "server/hub/content/shard.h"
 
 namespace depickle::server::api {
 namespace {
@@ -51,20 +52,32 @@ std::unique_ptr<http::Receiver> open_xorb(Hub& hub, const http::Request& request
   return std::make_unique<XorbReceiver>(hub.store.xet().xorb(user, request.captured("hash")));
 }
 
-http::Response shard(Hub& hub, const http::Request& request) {
-  hub.store.xet().take_shard(user_of(hub, request), std::as_bytes(std::span(request.body.data(), request.body.size())));
-  return http::respond(200, R"({"result":1})");
-}
+class ShardReceiver final : public http::Receiver {
+ public:
+  ShardReceiver(Hub& hub, const http::Request& request, const http::Bodies& bodies)
+      : hub_(hub),
+        user_(user_of(hub, request)),
+        file_(bodies.file(request, http::Sender::signed_in(request, user_), hub.store.limits().shard_bytes)) {}
+  void take(Bytes block) override { file_.append(block); }
+  http::Response finish() override {
+    hub_.store.xet().take_shard(user_,
+        {file_.size_bytes(), [this](uint64_t offset_bytes, MutableBytes out) { file_.read(offset_bytes, out); }});
+    return http::respond(200, R"({"result":1})");
+  }
 
-// Reads and discards a body. The client sends it again to the older address, on the same connection.
-class DiscardReceiver final : public http::Receiver {
-  void take(Bytes) override {}
-  http::Response finish() override { return error_response(404, "", "this Hub accepts shards at /v1/shards"); }
+ private:
+  Hub& hub_;
+  std::string user_;
+  http::BodyFile file_;
 };
 
 http::Response not_found(Hub& hub, const http::Request& request) {
   user_of(hub, request);
   return error_response(404, "", "not found");
+}
+
+http::Response no_newer_shards(http::Request&) {
+  return error_response(404, "", "this Hub accepts shards at /v1/shards");
 }
 
 }  // namespace
@@ -73,17 +86,22 @@ void add_xet_routes(http::Router& router, Hub& hub) {
   router.add("GET", "/api/{type}/{ns}/{name}/xet-write-token/{rev:rev}", endpoint(hub, write_token));
   router.add("GET", "/cas/{store}/v1/chunks/{prefix}/{hash}",
       [&hub](http::Request& request) { return not_found(hub, request); });
-  router.add("POST", "/cas/{store}/v1/xorb-grants/{prefix}/{hash}",
-      [&hub](http::Request& request) { return not_found(hub, request); });
-  router.add_streaming("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
-      [&hub](http::Request& request) { return open_xorb(hub, request); });
-  router.add_streaming("POST", "/cas/{store}/v2/shards", [&hub](http::Request& request) {
-    user_of(hub, request);
-    return std::make_unique<DiscardReceiver>();
+  // A client that gets a 404 here sends its data again to an older address, on the same connection: the body is dropped
+  // instead of not read.
+  auto drop = [&hub](http::Handler handler, uint64_t max_bytes) -> http::Opener {
+    return [&hub, handler = std::move(handler), max_bytes](http::Request& request, const http::Bodies& bodies) {
+      user_of(hub, request);
+      return bodies.dropped(request, handler, max_bytes);
+    };
+  };
+  router.add_with_body("POST", "/cas/{store}/v1/xorb-grants/{prefix}/{hash}",
+      drop([&hub](http::Request& request) { return not_found(hub, request); }, 2 << 20));
+  router.add_with_body("POST", "/cas/{store}/v2/shards", drop(no_newer_shards, hub.store.limits().shard_bytes));
+  router.add_with_body("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
+      [&hub](http::Request& request, const http::Bodies&) { return open_xorb(hub, request); });
+  router.add_with_body("POST", "/cas/{store}/v1/shards", [&hub](http::Request& request, const http::Bodies& bodies) {
+    return std::make_unique<ShardReceiver>(hub, request, bodies);
   });
-  router.add(
-      "POST", "/cas/{store}/v1/shards", [&hub](http::Request& request) { return shard(hub, request); },
-      hub.store.limits().shard_bytes);
 }
 
 }  // namespace depickle::server::api

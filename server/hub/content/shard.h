@@ -2,12 +2,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
-#include <vector>
 
 #include "depickle/base/bytes.h"
 
 namespace depickle::server::content {
+
+/// The content of a shard, which may be in a file.
+struct ShardBytes {
+  uint64_t size_bytes;
+  /// Fills the block from `offset_bytes`. Called for bytes inside the shard only.
+  std::function<void(uint64_t offset_bytes, MutableBytes out)> read;
+};
 
 /// Chunks [begin, end) of one xorb.
 struct ShardSegment {
@@ -18,14 +25,15 @@ struct ShardSegment {
 
 struct ShardFile {
   std::string sha256;
-  Bytes segments;  ///< the segment records; a view into the shard
-  uint64_t segment_count() const { return segments.size() / 48; }
-  ShardSegment segment(uint64_t i) const;
+  uint64_t segments_offset;  ///< of the segment records in the shard
+  uint64_t segment_count;
 };
 
-/// Returns the files that a shard describes, as views into `shard`. Throws StoreError{malformed}, also for a file
-/// without a SHA-256.
-std::vector<ShardFile> parse_shard(Bytes shard);
+/// Calls `take` for each file that a shard describes. Reads some records at a time. Throws StoreError{malformed}, also
+/// for a file without a SHA-256.
+void each_file(const ShardBytes& shard, const std::function<void(const ShardFile&)>& take);
+/// Calls `take` for each segment of a file.
+void each_segment(const ShardBytes& shard, const ShardFile& file, const std::function<void(const ShardSegment&)>& take);
 
 /// Returns 32 bytes of a hash field as text: four little-endian 64-bit numbers in hexadecimal, as in addresses.
 std::string hash_text(Bytes field);

@@ -36,11 +36,11 @@ void append_segment(Context& context, std::string_view user, const ShardSegment&
     throw StoreError(StoreReason::malformed, "the chunks of a segment are shorter than the shard says");
 }
 
-uint64_t raw_bytes_of(const std::vector<ShardFile>& files) {
+uint64_t raw_bytes_of(const ShardBytes& shard) {
   uint64_t total = 0;
-  for (const ShardFile& file : files) {
-    for (uint64_t i = 0; i < file.segment_count(); ++i) total += file.segment(i).raw_bytes;
-  }
+  each_file(shard, [&](const ShardFile& file) {
+    each_segment(shard, file, [&](const ShardSegment& segment) { total += segment.raw_bytes; });
+  });
   return total;
 }
 
@@ -79,27 +79,27 @@ XorbUpload Xet::xorb(std::string_view user, std::string_view hash) {
   return XorbUpload(context_, std::string(user), std::string(hash));
 }
 
-std::vector<std::string> Xet::take_shard(std::string_view user, Bytes shard) {
-  if (shard.size() > context_.limits.shard_bytes)
+uint64_t Xet::take_shard(std::string_view user, const ShardBytes& shard) {
+  if (shard.size_bytes > context_.limits.shard_bytes)
     throw StoreError(
         StoreReason::too_large, fmt::format("a shard has at most {} bytes", grouped(context_.limits.shard_bytes)));
-  std::vector<ShardFile> files = parse_shard(shard);
   // Checked first: a small shard can describe many files of the same chunks and fill the disk.
-  if (raw_bytes_of(files) > context_.limits.lfs_file_bytes) {
+  if (raw_bytes_of(shard) > context_.limits.lfs_file_bytes) {
     throw StoreError(StoreReason::too_large,
         fmt::format("the files of a shard have at most {}", human_bytes(context_.limits.lfs_file_bytes)));
   }
-  std::vector<std::string> oids;
+  uint64_t files = 0;
   std::pair<std::string, std::unique_ptr<XorbFile>> open;
-  for (const ShardFile& file : files) {
-    oids.push_back(file.sha256);
+  each_file(shard, [&](const ShardFile& file) {
+    ++files;
     // A client that did not receive the response sends the shard again.
-    if (lfs_.uploaded(user, file.sha256)) continue;
+    if (lfs_.uploaded(user, file.sha256)) return;
     LfsUpload upload = lfs_.upload(user, file.sha256, std::nullopt);
-    for (uint64_t i = 0; i < file.segment_count(); ++i) append_segment(context_, user, file.segment(i), open, upload);
+    each_segment(
+        shard, file, [&](const ShardSegment& segment) { append_segment(context_, user, segment, open, upload); });
     upload.finish();
-  }
-  return oids;
+  });
+  return files;
 }
 
 }  // namespace depickle::server::content

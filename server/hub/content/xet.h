@@ -6,13 +6,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "depickle/base/bytes.h"
 
 namespace depickle::server::content {
 
 struct Context;
+struct ShardBytes;
 class Lfs;
 
 class XorbUpload {
@@ -41,10 +41,10 @@ class Xet {
 
   /// `hash` is 64 hexadecimal digits, as in the address. Throws StoreError{malformed}.
   XorbUpload xorb(std::string_view user, std::string_view hash);
-  /// Makes each file of the shard an LFS object uploaded by `user`, chunk by chunk in bounded memory. Returns their
-  /// SHA-256. Throws StoreError{malformed} for an invalid shard, an unknown xorb, or a missing or wrong SHA-256;
-  /// {too_large}.
-  std::vector<std::string> take_shard(std::string_view user, Bytes shard);
+  /// Makes each file of the shard an LFS object uploaded by `user`, chunk by chunk in bounded memory. Returns the
+  /// number of files. Throws StoreError{malformed} for an invalid shard, an unknown xorb, or a missing or wrong
+  /// SHA-256; {too_large}.
+  uint64_t take_shard(std::string_view user, const ShardBytes& shard);
 
  private:
   Context& context_;

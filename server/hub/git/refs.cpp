@@ -16,6 +16,25 @@ StoreError already_exists(std::string_view what, std::string_view name) {
   return StoreError(StoreReason::exists, fmt::format("{} {} already exists", what, quoted(name)));
 }
 
+// Throws StoreError{exists} if another ref is a folder of the new one, or the new one would be a folder of others: git
+// stores refs as files.
+void check_no_collision(const Repository& git, std::string_view folder, std::string_view name) {
+  auto collides = [&](std::string_view other) {
+    return StoreError(StoreReason::exists, fmt::format("{} conflicts with {}", quoted(name), quoted(other)),
+        "git does not allow a name below another name");
+  };
+  for (size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
+    std::string above(name.substr(0, slash));
+    if (git.find_ref(fmt::format("{}{}", folder, above))) throw collides(above);
+  }
+  git_reference_iterator* created = nullptr;
+  check_git(git_reference_iterator_new(&created, git.get()), "list refs");
+  Owned<git_reference_iterator, git_reference_iterator_free> iterator(created);
+  const std::string beneath = fmt::format("{}{}/", folder, name);
+  for (const char* other = nullptr; git_reference_next_name(&other, created) == 0;)
+    if (std::string_view(other).starts_with(beneath)) throw collides(std::string_view(other).substr(folder.size()));
+}
+
 void remove_ref(const Repository& git, const std::string& full_name, std::string_view name) {
   if (!git.find_ref(full_name)) throw_no_revision(name);
   git.remove_ref(full_name);
@@ -94,6 +113,7 @@ std::string commit_at(const Repository& git, std::string_view revision) {
 
 void create_branch(const Repository& git, std::string_view name, std::string_view from) {
   check_ref_name(name);
+  check_no_collision(git, "refs/heads/", name);
   git_oid oid = oid_of(commit_at(git, from));
   if (!git.set_ref("refs/heads/" + std::string(name), oid, nullptr)) throw already_exists("Branch", name);
 }
@@ -107,6 +127,7 @@ void delete_branch(const Repository& git, std::string_view name) {
 void create_tag(const Repository& git, std::string_view name, std::string_view revision, std::string_view message,
     std::string_view author) {
   check_ref_name(name);
+  check_no_collision(git, "refs/tags/", name);
   git_oid oid = oid_of(commit_at(git, revision));
   if (!message.empty()) oid = write_tag_object(git, std::string(name), oid, std::string(message), std::string(author));
   if (!git.set_ref("refs/tags/" + std::string(name), oid, nullptr)) throw already_exists("Tag", name);

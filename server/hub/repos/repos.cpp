@@ -17,6 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Longer than any owner/name.
+constexpr size_t kMaxSearchBytes = 256;
+
 constexpr const char* kRepoColumns =
     "key, object_id, type, owner, name, private, gate, disabled, created_at, modified_at";
 
@@ -47,15 +50,6 @@ void create_git_folder(const fs::path& folder, std::string_view by) {
   git::TreeEditor editor(git, nullptr);
   editor.put(".gitattributes", {git.write_blob(git::kHubAttributes), GIT_FILEMODE_BLOB});
   git.set_ref("refs/heads/main", git.write_commit(editor.write(), nullptr, by, "initial commit"), nullptr);
-}
-
-std::string like_pattern(std::string_view search) {
-  std::string pattern = "%";
-  for (char c : search) {
-    if (c == '%' || c == '_' || c == '\\') pattern += '\\';
-    pattern += c;
-  }
-  return pattern + "%";
 }
 
 }  // namespace
@@ -202,14 +196,17 @@ RepoInfo Repos::at(const RepoId& id) const {
 
 std::vector<RepoInfo> Repos::list(const RepoQuery& query, const Caller* caller) const {
   std::vector<RepoInfo> repos;
-  std::string pattern = like_pattern(query.search);
+  if (query.search.size() > kMaxSearchBytes) {
+    throw StoreError(StoreReason::malformed,
+        fmt::format("the search is too long (have {} bytes, need at most {})", query.search.size(), kMaxSearchBytes));
+  }
   uint64_t to_skip = query.offset;
   std::string sql = fmt::format(
-      "SELECT {} FROM repos WHERE state = 1 AND type = ? AND (owner || '/' || name) LIKE ? ESCAPE '\\' AND (? = '' OR "
-      "owner = ?) "
+      "SELECT {} FROM repos WHERE state = 1 AND type = ? AND (?2 = '' OR "
+      "instr(lower(owner || '/' || name), lower(?2))) AND (?3 = '' OR owner = ?3) "
       "ORDER BY modified_at {}, key",
       kRepoColumns, query.newest_first ? "DESC" : "ASC");
-  parts_.database->each(sql, {int64_t(query.type), pattern, query.owner, query.owner}, [&](const Row& row) {
+  parts_.database->each(sql, {int64_t(query.type), query.search, query.owner}, [&](const Row& row) {
     if (repos.size() == query.limit) return;
     RepoInfo info = read_info(row);
     if (!rights(info, caller).see) return;

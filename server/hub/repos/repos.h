@@ -87,7 +87,8 @@ class Repos {
   std::optional<RepoInfo> find(const RepoId& id) const;
   /// Throws StoreError{no_repo}.
   RepoInfo at(const RepoId& id) const;
-  /// Returns the repositories that `caller` may see.
+  /// Returns the repositories that `caller` may see. Throws StoreError{malformed} if the search is longer than 256
+  /// bytes.
   std::vector<RepoInfo> list(const RepoQuery& query, const Caller* caller) const;
 
   /// `caller` is null for an anonymous request.

@@ -90,6 +90,7 @@ Store::~Store() = default;
 
 const StoreLimits& Store::limits() const noexcept { return parts_->limits; }
 const fs::path& Store::folder() const noexcept { return parts_->folder; }
+fs::path Store::temporary_folder() const { return parts_->temporary_folder(); }
 const std::string& Store::id() const noexcept { return parts_->store_id; }
 Users& Store::users() noexcept { return parts_->users; }
 Repos& Store::repos() noexcept { return parts_->repos; }

@@ -34,6 +34,8 @@ class Store {
 
   const StoreLimits& limits() const noexcept;
   const std::filesystem::path& folder() const noexcept;
+  /// Returns the folder of temporary files, which open() empties.
+  std::filesystem::path temporary_folder() const;
   /// A random id. It is part of the address of the xet receiver: clients cache by this address what a store contains.
   const std::string& id() const noexcept;
 

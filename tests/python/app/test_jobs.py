@@ -119,6 +119,15 @@ def test_inspect_downloads_no_file(server, visitor):
     assert not list((server.data / "app/cache").glob("models--me--demo/blobs/*"))
 
 
+def test_an_inspection_with_large_tables_fails(hub, visitor):
+    table = {"__metadata__": {"x": "x" * 68_000_000}, "w": {"dtype": "U8", "shape": [1], "data_offsets": [0, 1]}}
+    header = json.dumps(table).encode()
+    hub.make("me/large", {"model.safetensors": len(header).to_bytes(8, "little") + header + b"x"})
+    job = visitor.run("inspect", "me/large")
+    assert job["state"] == "failed" and job["error"]["code"] == "limit", job
+    assert "the tables of the model are too large" in job["error"]["message"] and len(json.dumps(job)) < 10_000
+
+
 def test_a_plan_contains_the_findings_of_a_pickle_with_code(visitor):
     job = visitor.run("plan", "me/code")
     scan = job["result"]["scan"]

@@ -159,6 +159,23 @@ def test_an_upload_in_wrong_parts_is_refused(repo):
     refused(repo.commit(lfs_line("w.bin", oid, size)))
 
 
+def batch_of(repo, objects):
+    body = {"operation": "upload", "transfers": ["basic", "multipart"], "objects": objects}
+    return repo.api("POST", f"/{repo.name}.git/info/lfs/objects/batch", json.dumps(body).encode())
+
+
+def test_a_batch_of_huge_objects_uses_little_memory(server, repo):
+    objects = [{"oid": sha256(b"%d" % number), "size": 199_000_000_000} for number in range(257)]
+    refused(batch_of(repo, objects), 413, "TooLarge")
+    with grows_by_less_than(server.process, 48 << 20):
+        response = batch_of(repo, objects[:256])
+    assert len(response.body) > 60 << 20
+    answers = response.json["objects"]
+    assert [answer["oid"] for answer in answers] == [one["oid"] for one in objects[:256]]
+    header = answers[-1]["actions"]["upload"]["header"]
+    assert int(header["chunk_size"]) * (len(header) - 1) >= 199_000_000_000 and len(header) == 1001
+
+
 def test_the_hash_does_not_give_access_to_another_users_object(server, repo):
     secret = b"private weights" * 1000
     oid = sha256(secret)

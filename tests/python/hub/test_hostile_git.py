@@ -40,6 +40,18 @@ def no_child_process_remains(server, repo):
     assert b"refs/heads/main" in request(server.url, "GET", f"/{repo.name}/info/refs?service=git-upload-pack").body
 
 
+def test_a_repository_of_another_user_of_the_system_is_served(server, repo):
+    """As in a container whose data folder is a volume."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may give files to another user")
+    other = Repo(server, "of-another-user")
+    assert other.commit(file_line("a.txt")).status == 200
+    folder = max((server.data / "git").iterdir(), key=lambda path: int(path.stem))
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 1, 1, follow_symlinks=False)
+    assert b"refs/heads/main" in request(server.url, "GET", f"/{other.name}/info/refs?service=git-upload-pack").body
+
+
 def wants(*lines):
     return b"".join(b"%04x" % (len(line) + 4) + line for line in lines) + b"00000009done\n"
 

@@ -217,6 +217,14 @@ def test_keep_alive_after_an_error_with_an_unread_body(own_server, repo):
         assert [socket.read().status for _ in range(3)] == [404, 400, 200]
 
 
+def test_no_byte_of_a_body_is_read_before_the_login(own_server, repo):
+    for target in ("/cas/x/v1/shards", "/api/repos/create", f"/api/models/{repo.name}/commit/main"):
+        for line in ("X: nobody", "Authorization: Bearer hf_wrong"):
+            with Socket(own_server.url) as socket:
+                socket.send(head("POST", target, line, f"Content-Length: {40 << 20}"))
+                assert socket.read().status == 401, target
+
+
 def test_a_body_with_a_wrong_content_length(own_server):
     body = b'{"name":"longer"}'
     with Socket(own_server.url) as socket:

@@ -105,7 +105,7 @@ TEST(ClientAddress, KnowsLoopbackNames) {
 TEST_F(ServerTest, TheGuardChecksEveryRequest) {
   Router root, below;
   below.add("GET", "/below", [](Request&) { return respond(200, "secret", "text/plain"); });
-  below.add_streaming("PUT", "/stream", [](Request&) { return std::make_unique<Counting>(); });
+  below.add_with_body("PUT", "/stream", [](Request&, const Bodies&) { return std::make_unique<Counting>(); });
   below.set_fallback([](Request&) { return respond(404, "nothing", "text/plain"); });
   below.set_error_response(
       [](int code, std::string_view text) { return respond(code, "below: " + std::string(text)); });

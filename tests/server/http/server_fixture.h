@@ -33,7 +33,12 @@ class ServerTest : public testing::Test {
     for (int i = 0; i < 300'000; ++i) content_ += static_cast<char>(i * 7 + i / 251);
     out << content_;
     router_.add("GET", "/hello", [](Request&) { return respond(200, "hello", "text/plain"); });
-    router_.add("POST", "/echo", [](Request& request) { return respond(200, request.body, "text/plain"); }, 1000);
+    router_.add_with_body("POST", "/echo", [](Request& request, const Bodies& bodies) {
+      std::string user = request.query("user").value_or("");
+      return bodies.buffered(
+          request, Sender{user, request.query("address").value_or(request.peer)},
+          [](Request& complete) { return respond(200, complete.body, "text/plain"); }, 1000);
+    });
     router_.add("GET", "/{ns}/{name}/resolve/{rev:rev}/{path:path}", [](Request& request) {
       return respond(200, request.captured("rev") + "|" + request.captured("path"), "text/plain");
     });
@@ -51,9 +56,13 @@ class ServerTest : public testing::Test {
       return answer;
     });
     router_.add("GET", "/broken", [](Request&) -> Response { throw std::runtime_error("secret"); });
-    router_.add_streaming("PUT", "/sink", [](Request&) { return std::make_unique<Counting>(); });
-    router_.add_streaming(
-        "PUT", "/rejected", [](Request&) -> std::unique_ptr<Receiver> { throw Abort(respond(403, "{}"), "rejected"); });
+    router_.add_with_body("PUT", "/sink", [](Request&, const Bodies&) { return std::make_unique<Counting>(); });
+    router_.add_with_body("PUT", "/rejected",
+        [](Request&, const Bodies&) -> std::unique_ptr<Receiver> { throw Abort(respond(403, "{}"), "rejected"); });
+    router_.add_with_body("POST", "/dropped", [](Request& request, const Bodies& bodies) {
+      return bodies.dropped(
+          request, [](Request& complete) { return respond(200, complete.body + "dropped", "text/plain"); }, 1000);
+    });
   }
   ~ServerTest() override { std::filesystem::remove(path_); }
 

@@ -109,6 +109,40 @@ TEST_F(ServerTest, AnswersPipelinedRequestsInOrder) {
   writer.join();
 }
 
+TEST_F(ServerTest, AResponseWithoutABodyHasNoLength) {
+  for (int status : {204, 304})
+    router_.add("GET", "/" + std::to_string(status), [status](Request&) { return respond(status, "ignored"); });
+  Socket socket(running().port);
+  for (const char* path : {"/204", "/304"}) {
+    socket.send(get(path));
+    Answer answer = read_answer(socket);
+    EXPECT_EQ(answer.head.find("Content-Length"), std::string::npos) << answer.head;
+    EXPECT_EQ(answer.head.find("Transfer-Encoding"), std::string::npos) << answer.head;
+  }
+  socket.send(get("/hello"));
+  EXPECT_EQ(read_answer(socket).body, "hello");
+}
+
+TEST_F(ServerTest, AFailureWhileABodyIsSentIsReported) {
+  router_.add("GET", "/fails", [](Request&) {
+    Response answer;
+    answer.body = [](MutableBytes) -> size_t { throw Error(Code::io, "", "the disk failed"); };
+    return answer;
+  });
+  std::string reported;
+  {
+    RunningServer server(router_, {.explain = [&](const Request& request, const std::exception& problem) {
+      reported = request.target + " " + problem.what();
+      return plain_error(500, "");
+    }});
+    Socket socket(server.port);
+    socket.send(get("/fails"));
+    EXPECT_THAT(socket.read_all(), HasSubstr("chunked"));
+  }
+  EXPECT_THAT(reported, HasSubstr("/fails"));
+  EXPECT_THAT(reported, HasSubstr("the disk failed"));
+}
+
 TEST_F(ServerTest, ClosesTheConnectionIfTheClientAsks) {
   uint16_t port = running().port;
   Socket socket(port);

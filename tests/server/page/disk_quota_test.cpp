@@ -16,7 +16,7 @@ using testing::UnorderedElementsAre;
 using Hours = std::chrono::hours;
 namespace fs = std::filesystem;
 
-constexpr uint64_t kBytes = 1000;
+constexpr uint64_t kBytes = 20'000'000;  // the database is smaller
 
 class DiskQuotaTest : public testing::Test {
  protected:
@@ -35,7 +35,8 @@ class DiskQuotaTest : public testing::Test {
 
   static void put(const fs::path& folder, Hours ago) {
     fs::create_directories(folder / "blobs");
-    std::ofstream(folder / "blobs" / "x") << std::string(kBytes, 'x');
+    std::ofstream(folder / "blobs" / "x");
+    fs::resize_file(folder / "blobs" / "x", kBytes);
     for (const fs::path& path : {folder / "blobs" / "x", folder / "blobs"})
       fs::last_write_time(path, fs::file_time_type::clock::now() - ago);
   }
@@ -49,7 +50,7 @@ class DiskQuotaTest : public testing::Test {
 
   // Returns the folders that remain if the quota has room for `folders` of them.
   std::vector<std::string> remaining(uint64_t folders) {
-    settings_.limits.disk_bytes = folders * kBytes;
+    settings_.limits.disk_bytes = folders * kBytes + kBytes / 2;
     DiskQuota disk_quota(settings_, *jobs_);
     disk_quota.apply();
     std::vector<std::string> names;
@@ -57,7 +58,7 @@ class DiskQuotaTest : public testing::Test {
       if (fs::exists(settings_.data / "app" / of))
         for (const auto& entry : fs::directory_iterator(settings_.data / "app" / of))
           names.push_back(entry.path().filename());
-    EXPECT_EQ(disk_quota.used_bytes(), names.size() * kBytes);
+    EXPECT_EQ(disk_quota.used_bytes() / kBytes, names.size());
     return names;
   }
 
@@ -75,7 +76,7 @@ TEST_F(DiskQuotaTest, DeletesLeastRecentlyUsedDownloadsFirst) {
   EXPECT_TRUE(log_.empty());
   EXPECT_THAT(remaining(1), UnorderedElementsAre("models--a"));
   EXPECT_THAT(
-      log_, testing::ElementsAre("disk quota: deleted models--b (1.0 kB)", "disk quota: deleted models--c (1.0 kB)"));
+      log_, testing::ElementsAre("disk quota: deleted models--b (20.0 MB)", "disk quota: deleted models--c (20.0 MB)"));
 }
 
 TEST_F(DiskQuotaTest, KeepsRecentDownloadsLocksAndRunningJobs) {
@@ -111,6 +112,25 @@ TEST_F(DiskQuotaTest, DeletesResultsAfterDownloadsAndKeepsTheirJobs) {
   EXPECT_THAT(remaining(1), UnorderedElementsAre("of-no-job"));
   EXPECT_THAT(remaining(0), testing::IsEmpty());
   EXPECT_TRUE(jobs_->find(ended));
+}
+
+TEST_F(DiskQuotaTest, CountsTheDatabaseAndDeletesTheOldestJobs) {
+  std::vector<TensorRow> rows(20'000, {.name = std::string(1000, 'n'), .dtype = "F32"});
+  std::vector<std::string> ids;
+  for (const char* repo : {"m/1", "m/2"}) {
+    ids.push_back(begin(repo));
+    jobs_->done(*active_.back(), {.result = "{}"}, rows);
+  }
+  settings_.limits.disk_bytes = 30'000'000;
+  DiskQuota disk_quota(settings_, *jobs_);
+  disk_quota.apply();
+  EXPECT_GT(disk_quota.used_bytes(), 40'000'000u);
+  EXPECT_TRUE(jobs_->find(ids[0])) << "it ended a moment ago";
+  open_database(settings_.data)->run("UPDATE jobs SET ended = ended - 7200000");
+  disk_quota.apply();
+  EXPECT_FALSE(jobs_->find(ids[0]));
+  EXPECT_LT(disk_quota.used_bytes(), 30'000'000u);
+  EXPECT_LT(fs::file_size(settings_.data / "app.sqlite"), 30'000'000u);
 }
 
 }  // namespace

@@ -42,6 +42,12 @@ TEST_F(TreeTest, BranchesAndTagsAreCreatedAndDeleted) {
   repo.create_branch("x");
   EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch("x"); }));
   EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.create_branch("y", "nothing"); }));
+  repo.create_branch("feat/x");
+  for (const char* name : {"feat", "feat/x/y", "x/y"})
+    EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch(name); }, "conflicts with")) << name;
+  repo.create_branch("feat-x");
+  repo.create_tag("v/1", "main", "", "me");
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_tag("v", "main", "", "me"); }, "conflicts with"));
   for (const std::string& name :
       {std::string("a..b"), std::string("-x"), std::string("a b"), std::string("refs/heads/x"), std::string(""),
           std::string(40, 'a'), std::string("x.lock"), std::string("HEAD")}) {

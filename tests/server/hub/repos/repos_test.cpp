@@ -140,6 +140,10 @@ TEST_F(ReposTest, ListsSearchAndPage) {
   for (const char* name : {"me/bert", "me/gpt_2", "org/bert"}) create_repo(name);
   EXPECT_EQ(store_->repos().list({.search = "BERT"}, nullptr).size(), 2u);
   EXPECT_EQ(store_->repos().list({.search = "_"}, nullptr).size(), 1u);
+  EXPECT_EQ(store_->repos().list({.search = "%"}, nullptr).size(), 0u);
+  EXPECT_TRUE(refuses(
+      StoreReason::malformed, [&] { store_->repos().list({.search = std::string(25'001, '_')}, nullptr); },
+      "the search is too long"));
   EXPECT_EQ(store_->repos().list({.owner = "me"}, nullptr).size(), 2u);
   EXPECT_EQ(store_->repos().list({.offset = 1, .limit = 1}, nullptr).size(), 1u);
 }

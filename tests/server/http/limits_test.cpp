@@ -86,6 +86,7 @@ TEST_F(BodiesTest, AnAnonymousClientCannotUseUpWhatUsersNeed) {
 TEST_F(BodiesTest, OneSenderUsesAtMostAQuarter) {
   RunningServer& server = running_with(100, 8000, 8000);
   for (std::string sender : {"user=a", "address=10.0.0.1"}) {
+    while (files_in(folder_) > 0) std::this_thread::sleep_for(milliseconds(1));
     Socket first = stored(server, sender), second = stored(server, sender);
     Answer third = ask(server.port, unfinished(sender, 900));
     EXPECT_EQ(third.status, 503);

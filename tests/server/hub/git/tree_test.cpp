@@ -42,12 +42,6 @@ TEST_F(TreeTest, BranchesAndTagsAreCreatedAndDeleted) {
   repo.create_branch("x");
   EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch("x"); }));
   EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.create_branch("y", "nothing"); }));
-  repo.create_branch("feat/x");
-  for (const char* name : {"feat", "feat/x/y", "x/y"})
-    EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch(name); }, "conflicts with")) << name;
-  repo.create_branch("feat-x");
-  repo.create_tag("v/1", "main", "", "me");
-  EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_tag("v", "main", "", "me"); }, "conflicts with"));
   for (const std::string& name :
       {std::string("a..b"), std::string("-x"), std::string("a b"), std::string("refs/heads/x"), std::string(""),
           std::string(40, 'a'), std::string("x.lock"), std::string("HEAD")}) {
@@ -65,6 +59,16 @@ TEST_F(TreeTest, BranchesAndTagsAreCreatedAndDeleted) {
   repo.delete_tag("v1");
   EXPECT_TRUE(refuses(StoreReason::no_revision, [&] { repo.delete_branch("x"); }));
   EXPECT_TRUE(refuses(StoreReason::denied, [&] { repo.delete_branch("main"); }));
+}
+
+TEST_F(TreeTest, ABranchBesideABranchBelowItIsRefused) {
+  Repo repo = store_->repo(info_);
+  repo.create_branch("feat/x");
+  for (const char* name : {"feat", "feat/x/y", "feat/x/y/z"})
+    EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_branch(name); }, "conflicts with")) << name;
+  repo.create_branch("feat-x");
+  repo.create_tag("v/1", "main", "", "me");
+  EXPECT_TRUE(refuses(StoreReason::exists, [&] { repo.create_tag("v", "main", "", "me"); }, "conflicts with"));
 }
 
 TEST_F(TreeTest, ListsAFolderOrEverythingBelowIt) {

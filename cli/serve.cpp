@@ -14,6 +14,7 @@
 #include "cli/exit_code.h"
 #include "cli/sandbox.h"
 #include "depickle/base/text.h"
+#include "server/base/log.h"
 #include "server/http/access_guard.h"
 #include "server/hub/api/hub_api.h"
 #include "server/hub/repos/import.h"
@@ -102,7 +103,7 @@ std::string account_token(server::repos::Store& store) {
   return store.users().add_token(kName, true);
 }
 
-server::page::Settings page_settings(const ServeCommand& options, server::repos::Store* store, const Console& console) {
+server::page::Settings page_settings(const ServeCommand& options, server::repos::Store* store, server::Log& log) {
   server::page::Settings settings;
   settings.data = options.data;
   settings.version = DEPICKLE_VERSION;
@@ -115,7 +116,7 @@ server::page::Settings page_settings(const ServeCommand& options, server::repos:
   settings.sandbox = sandbox_options();
   settings.sandbox.limits.memory_bytes = kWorkerMemoryBytes;
   if (!options.worker.empty()) settings.sandbox.program = {options.worker, std::to_string(settings.sandbox.channels)};
-  settings.log = [&console](std::string_view line) { console.say(fmt::format("{}\n", line)); };
+  settings.log = [&log](std::string_view line) { log.add(line); };
   settings.token = store ? account_token(*store) : hub_settings().token;
   if (store)
     settings.samples = [store] {
@@ -131,7 +132,7 @@ server::page::Settings page_settings(const ServeCommand& options, server::repos:
 /// The routes of the page, its API and the Hub. Those of the Hub come last, because they match more paths.
 class Site {
  public:
-  Site(const ServeCommand& options, const Console& console) : guard_(options.names) {
+  Site(const ServeCommand& options, const Console& console, server::Log& log) : guard_(options.names) {
     router_.set_guard([this](const server::http::Request& request) { return guard_.check(request); });
     if (options.hub.empty()) {
       store_ = server::repos::Store::open(options.data);
@@ -142,7 +143,7 @@ class Site {
       router_.mount("/", hub_->router());
       return;
     }
-    app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), console));
+    app_ = std::make_unique<server::page::App>(page_settings(options, store_.get(), log));
     for (const char* path : {"/api/v1", "/call", "/gradio_api"}) router_.mount(path, app_->api());
     for (const char* path : {"/healthz", "/metrics"}) router_.mount(path, app_->health());
     server::web::add_page_routes(router_);
@@ -181,18 +182,19 @@ int serve(const ServeCommand& options, const Console& console) {
         {}, "listen on 127.0.0.1, or omit --personal");
   raise_descriptor_limit();
   StopOnSignal signals;
-  Site site(options, console);
+  server::Log log([&console](std::string_view line) { console.say(fmt::format("{}\n", line)); });
+  Site site(options, console, log);
   server::http::Options http;
   http.trusted_proxies = options.trusted_proxies;
-  http.explain = [&console](const server::http::Request& request, const std::exception& problem) {
+  http.explain = [&log](const server::http::Request& request, const std::exception& problem) {
     server::http::Response answer = server::api::HubApi::explain(request, problem);
     if (answer.status >= 500)
-      console.say(fmt::format("{} {}: {}\n", request.method, printable(request.raw_path()), printable(problem.what())));
+      log.add(fmt::format("{} {}: {}", request.method, printable(request.raw_path()), printable(problem.what())));
     return answer;
   };
   if (options.log)
-    http.log = [&console](const server::http::AccessLogEntry& done) {
-      console.say(fmt::format("{} {} {} {} bytes {:.1f} ms\n", done.method, printable(done.path), done.status,
+    http.log = [&log](const server::http::AccessLogEntry& done) {
+      log.add(fmt::format("{} {} {} {} bytes {:.1f} ms", done.method, printable(done.path), done.status,
           done.sent_bytes, done.seconds * 1000));
     };
   if (options.hub.empty()) http.limits.bodies.folder = site.temporary_folder();

@@ -22,6 +22,18 @@ constexpr int kBusyMilliseconds = 10'000;
   throw sqlite3_errcode(handle) == SQLITE_FULL ? error.with_errno(ENOSPC) : error;
 }
 
+sqlite3* connect(const std::filesystem::path& file, int flags) {
+  sqlite3* handle = nullptr;
+  const int result = sqlite3_open_v2(file.c_str(), &handle, flags | SQLITE_OPEN_FULLMUTEX, nullptr);
+  if (result != SQLITE_OK) {
+    sqlite3_close(handle);
+    throw Error(
+        Code::io, "", fmt::format("cannot open the database: {}", sqlite3_errstr(result)), Where::in(file.string()));
+  }
+  sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  return handle;
+}
+
 class Statement {
  public:
   Statement(sqlite3* handle, std::string_view sql, std::span<const Value> values = {}) : handle_(handle) {
@@ -74,36 +86,55 @@ std::string Row::text(int column) const {
 }
 
 std::shared_ptr<Database> Database::open(const std::filesystem::path& file, const char* tables, int version) {
-  sqlite3* handle = nullptr;
-  int result = sqlite3_open_v2(
-      file.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX, nullptr);
-  std::shared_ptr<Database> database(new Database(handle));
-  if (result != SQLITE_OK)
-    throw Error(
-        Code::io, "", fmt::format("cannot open the database: {}", sqlite3_errstr(result)), Where::in(file.string()));
-  sqlite3_busy_timeout(handle, kBusyMilliseconds);
+  std::shared_ptr<Database> database(new Database(file, connect(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE)));
   database->run("PRAGMA auto_vacuum=INCREMENTAL");  // only has an effect on a new file
   database->run("PRAGMA journal_mode=WAL");
   database->run("PRAGMA journal_size_limit=16777216");  // of the write-ahead log after a checkpoint
   database->run("PRAGMA synchronous=FULL");
-  database->create_tables(file, tables, version);
+  database->create_tables(tables, version);
   return database;
 }
 
-Database::~Database() { sqlite3_close(handle_); }
+Database::~Database() {
+  for (sqlite3* reader : readers_) sqlite3_close(reader);
+  sqlite3_close(handle_);
+}
 
-void Database::create_tables(const std::filesystem::path& file, const char* tables, int supported) {
+void Database::create_tables(const char* tables, int supported) {
   transaction([&] {
     int64_t version = number("PRAGMA user_version", {}).value_or(0);
     if (version > supported) {
       throw Error(Code::unsupported, "",
           fmt::format("written by a newer depickle (have version {}, need at most {})", version, supported),
-          Where::in(file.string()));
+          Where::in(file_.string()));
     }
     if (version == supported) return;
     if (sqlite3_exec(handle_, tables, nullptr, nullptr, nullptr) != SQLITE_OK) fail(handle_, "create the tables");
     run(fmt::format("PRAGMA user_version={}", supported));
   });
+}
+
+sqlite3* Database::take_reader() {
+  {
+    std::lock_guard lock(readers_mutex_);
+    if (!readers_.empty()) {
+      sqlite3* reader = readers_.back();
+      readers_.pop_back();
+      return reader;
+    }
+    readers_.reserve(++open_readers_);
+  }
+  // Not READONLY: a reader must be able to recover the log of a process that was killed.
+  return connect(file_, SQLITE_OPEN_READWRITE);
+}
+
+void Database::with_reader(const std::function<void(sqlite3*)>& read) {
+  if (writer_ == std::this_thread::get_id()) return read(handle_);
+  const std::unique_ptr<sqlite3, std::function<void(sqlite3*)>> reader(take_reader(), [this](sqlite3* used) {
+    std::lock_guard lock(readers_mutex_);
+    readers_.push_back(used);
+  });
+  read(reader.get());
 }
 
 int64_t Database::run(std::string_view sql, std::initializer_list<Value> values) {
@@ -127,23 +158,28 @@ void Database::run_each(std::string_view sql, size_t count, const std::function<
 
 void Database::each(
     std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take) {
-  std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, {values.begin(), values.size()});
-  while (statement.step()) take(statement.row());
+  with_reader([&](sqlite3* reader) {
+    Statement statement(reader, sql, {values.begin(), values.size()});
+    while (statement.step()) take(statement.row());
+  });
 }
 
 std::optional<int64_t> Database::number(std::string_view sql, std::initializer_list<Value> values) {
-  std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, {values.begin(), values.size()});
-  if (!statement.step() || statement.row().null(0)) return std::nullopt;
-  return statement.row().number(0);
+  std::optional<int64_t> number;
+  with_reader([&](sqlite3* reader) {
+    Statement statement(reader, sql, {values.begin(), values.size()});
+    if (statement.step() && !statement.row().null(0)) number = statement.row().number(0);
+  });
+  return number;
 }
 
 std::optional<std::string> Database::text(std::string_view sql, std::initializer_list<Value> values) {
-  std::lock_guard lock(mutex_);
-  Statement statement(handle_, sql, {values.begin(), values.size()});
-  if (!statement.step() || statement.row().null(0)) return std::nullopt;
-  return statement.row().text(0);
+  std::optional<std::string> text;
+  with_reader([&](sqlite3* reader) {
+    Statement statement(reader, sql, {values.begin(), values.size()});
+    if (statement.step() && !statement.row().null(0)) text = statement.row().text(0);
+  });
+  return text;
 }
 
 int64_t Database::last_row_id() {
@@ -152,9 +188,8 @@ int64_t Database::last_row_id() {
 }
 
 uint64_t Database::size_bytes() {
-  const char* file = sqlite3_db_filename(handle_, "main");
   std::error_code none;
-  uint64_t log_bytes = std::filesystem::file_size(std::string(file) + "-wal", none);
+  uint64_t log_bytes = std::filesystem::file_size(file_.string() + "-wal", none);
   return static_cast<uint64_t>(
              number("PRAGMA page_count", {}).value_or(0) * number("PRAGMA page_size", {}).value_or(0)) +
          (none ? 0 : log_bytes);
@@ -172,14 +207,22 @@ void Database::transaction(const std::function<void()>& body) {
   std::lock_guard lock(mutex_);
   if (depth_ == 0) run("BEGIN IMMEDIATE");
   ++depth_;
+  writer_ = std::this_thread::get_id();
+  auto leave = [this] {
+    if (--depth_ == 0) writer_ = std::thread::id();
+    return depth_ == 0;
+  };
   try {
     body();
-    --depth_;
-    if (depth_ == 0) run("COMMIT");
   } catch (...) {
-    if (depth_ > 0) --depth_;
-    // After a failed COMMIT the ROLLBACK has nothing to do; its error is ignored.
-    if (depth_ == 0) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+    if (leave()) sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);
+    throw;
+  }
+  if (!leave()) return;
+  try {
+    run("COMMIT");
+  } catch (...) {
+    sqlite3_exec(handle_, "ROLLBACK", nullptr, nullptr, nullptr);  // if the COMMIT has left a transaction
     throw;
   }
 }

@@ -1,6 +1,7 @@
 // A SQLite database.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -32,8 +34,9 @@ class Row {
   sqlite3_stmt* statement_;
 };
 
-/// One connection to a database file. Safe to use from several threads, which wait for each other. A statement or
-/// transaction that has returned is synced to the disk. Throws Error{io} for errors of SQLite.
+/// A database file. Safe to use from several threads. Writers wait for each other; readers wait for nobody, and read
+/// what the last finished statement or transaction has written, which is synced to the disk then. Throws Error{io} for
+/// errors of SQLite.
 class Database {
  public:
   /// Opens or creates `file` in an existing folder. `tables` are the statements that create the tables of version
@@ -43,12 +46,12 @@ class Database {
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
-  /// Runs a statement. Returns the number of changed rows.
+  /// Runs a statement that writes. Returns the number of changed rows.
   int64_t run(std::string_view sql, std::initializer_list<Value> values = {});
   /// Prepares a statement once and runs it `count` times. `values` returns the parameters of one run, which are valid
   /// until its next call.
   void run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values);
-  /// Calls `take` for every row of the result.
+  /// Reads: calls `take` for every row of the result. Inside a transaction it sees the changes of the transaction.
   void each(std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
   /// Returns the first column of the first row; nullopt if there is no row or the value is NULL.
   std::optional<int64_t> number(std::string_view sql, std::initializer_list<Value> values);
@@ -61,16 +64,24 @@ class Database {
   void shrink();
 
   /// Runs `body` in a transaction, which an exception rolls back. Nested calls belong to the outermost transaction.
-  /// Other connections wait.
+  /// Other writers wait.
   void transaction(const std::function<void()>& body);
 
  private:
-  explicit Database(sqlite3* handle) : handle_(handle) {}
-  void create_tables(const std::filesystem::path& file, const char* tables, int version);
+  Database(std::filesystem::path file, sqlite3* handle) : file_(std::move(file)), handle_(handle) {}
+  void create_tables(const char* tables, int version);
+  /// Calls `read` with the connection of this thread's transaction, or with an idle reader.
+  void with_reader(const std::function<void(sqlite3*)>& read);
+  sqlite3* take_reader();
 
-  sqlite3* handle_;
+  const std::filesystem::path file_;
+  sqlite3* handle_;  ///< writes
   std::recursive_mutex mutex_;
   int depth_ = 0;
+  std::atomic<std::thread::id> writer_;  ///< the thread of the transaction
+  std::mutex readers_mutex_;
+  std::vector<sqlite3*> readers_;  ///< idle connections, at most one for each thread that reads
+  size_t open_readers_ = 0;
 };
 
 }  // namespace depickle::server

@@ -2,27 +2,17 @@
 
 #include <gtest/gtest.h>
 
+#include "server/hub/git/store_error.h"
+
 namespace depickle::server::git {
 namespace {
-
-TEST(Attributes, PatternsMatchAsInGit) {
-  EXPECT_TRUE(attribute_matches("*.bin", "a/b/w.bin"));
-  EXPECT_TRUE(attribute_matches("saved_model/**/*", "saved_model/x"));
-  EXPECT_TRUE(attribute_matches("saved_model/**/*", "saved_model/a/b/x"));
-  EXPECT_FALSE(attribute_matches("saved_model/**/*", "other/saved_model/x"));
-  EXPECT_TRUE(attribute_matches("**/w.bin", "w.bin"));
-  EXPECT_TRUE(attribute_matches("**/w.bin", "a/b/w.bin"));
-  EXPECT_TRUE(attribute_matches("*tfevents*", "logs/events.out.tfevents.1"));
-  EXPECT_FALSE(attribute_matches("/w.bin", "a/w.bin"));
-  EXPECT_FALSE(attribute_matches("a/*", "a/b/c"));
-  EXPECT_FALSE(attribute_matches("*.bin", "w.bin.txt"));
-}
 
 TEST(Attributes, TheLineOfAPathMatchesOnlyThatPath) {
   for (const char* path : {"w.txt", "a b/c d.txt", "a[1].txt", "sub/a*b?.txt", "#x", "!x"}) {
     std::string line = attribute_line(path);
-    EXPECT_TRUE(attribute_matches(line.substr(0, line.find(" filter")), path)) << line;
-    EXPECT_FALSE(attribute_matches(line.substr(0, line.find(" filter")), std::string("x/") + path)) << line;
+    MatchBudget budget;
+    EXPECT_EQ(AttributeFile(line).is_lfs(path, budget), true) << line;
+    EXPECT_EQ(AttributeFile(line).is_lfs(std::string("x/") + path, budget), std::nullopt) << line;
   }
 }
 
@@ -40,14 +30,38 @@ TEST(Attributes, TheNearestFileAndItsLastLineDecide) {
   EXPECT_TRUE(attributes.is_lfs("c/w.bin"));
 }
 
-TEST(Attributes, HostilePatternsAreMatchedInBoundedTime) {
-  std::string stars, path;
-  for (int i = 0; i < 300; ++i) stars += "**/";
-  for (int i = 0; i < 300; ++i) path += "a/";
-  EXPECT_FALSE(attribute_matches(stars + "x", path + "y"));
-  std::string letters;
-  for (int i = 0; i < 100; ++i) letters += "*a";
-  EXPECT_FALSE(attribute_matches(letters + "b", std::string(255, 'a')));
+TEST(Attributes, TheLastLineDecidesAmongNamesPathsAndWildcards) {
+  const AttributeFile file("w.txt filter=lfs\n*.txt -filter\n/a/w.txt filter=lfs\n\\#x filter=lfs\nno-filter text\n");
+  MatchBudget budget;
+  EXPECT_EQ(file.is_lfs("w.txt", budget), false) << "the wildcard comes later";
+  EXPECT_EQ(file.is_lfs("a/w.txt", budget), true);
+  EXPECT_EQ(file.is_lfs("b/a/w.txt", budget), false) << "a pattern with a slash matches only from the folder";
+  EXPECT_EQ(file.is_lfs("#x", budget), true);
+  EXPECT_EQ(file.is_lfs("no-filter", budget), std::nullopt);
+}
+
+// 262,144 lines and 10,000 files took hours.
+TEST(Attributes, ManyLinesAndFilesAreFastOrRefused) {
+  std::string names, wildcards;
+  for (int i = 0; i < 40'000; ++i) names += attribute_line("file" + std::to_string(i) + ".txt");
+  for (int i = 0; i < 30'000; ++i) wildcards += "*" + std::to_string(i) + "*x filter=lfs\n";
+  Attributes exact([&](const std::string&) { return names; });
+  int lfs = 0;
+  for (int i = 0; i < 10'000; ++i) lfs += exact.is_lfs("file" + std::to_string(i * 8) + ".txt");
+  EXPECT_EQ(lfs, 5'000);
+  Attributes hostile([&](const std::string&) { return wildcards; }, MatchBudget(10'000'000));
+  try {
+    for (int i = 0; i < 10'000; ++i) hostile.is_lfs("file" + std::to_string(i) + ".txt");
+    FAIL() << "300 million patterns were matched";
+  } catch (const StoreError& error) {
+    EXPECT_EQ(error.reason(), StoreReason::too_large);
+  }
+}
+
+TEST(Attributes, TheFilesOfManyFoldersAreLimited) {
+  const std::string large(1 << 20, '#');
+  Attributes attributes([&](const std::string&) { return large; });
+  EXPECT_THROW(for (int i = 0; i < 200; ++i) attributes.is_lfs(std::to_string(i) + "/w.bin"), StoreError);
 }
 
 }  // namespace

@@ -63,6 +63,7 @@ OWNERS = {
     "depickle/hub/curl_library.h": "curl/",
     "server/hub/git/repository.h": "git2.h",
     "server/http/state.h": "boost/asio/",
+    "server/http/turns.h": "boost/asio/",
     "server/http/workers.h": "boost/asio/",
     "python/src/bind.h": "nanobind/",
 }

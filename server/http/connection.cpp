@@ -1,6 +1,9 @@
 #include "server/http/connection.h"
 
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <utility>
 
 #include <boost/asio/redirect_error.hpp>
 
@@ -22,6 +25,21 @@ void read_small_file(Response& response) {
   if (os::read_all_at(range->file->descriptor(), range->offset, out, "") == out.size())
     response.body = std::move(content);
 }
+
+/// Returns whether the client has closed the connection, or the sending half of it.
+bool has_closed(int socket) {
+  struct pollfd state{socket, POLLRDHUP, 0};
+  return ::poll(&state, 1, 0) > 0 && (state.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+/// Destroys the body of a response, after it was sent, on a worker.
+struct SentResponse {
+  ~SentResponse() {
+    if (!std::holds_alternative<std::string>(response.body)) workers.destroy(std::exchange(response.body, Body()));
+  }
+  Workers& workers;
+  Response& response;
+};
 
 }  // namespace
 
@@ -110,13 +128,6 @@ std::optional<Response> Server::State::Connection::rate_limited() {
       .with("Retry-After", std::to_string(wait.count()));
 }
 
-std::optional<Response> Server::State::Connection::open(Request& request, std::unique_ptr<Receiver>& receiver) {
-  Router::Match match = server_.router.find(request);
-  if (match.route.handler) return match.route.handler(request);
-  receiver = match.route.opener(request, Bodies(server_.body_budget, match.router));
-  return parser_->is_done() ? std::optional(receiver->finish()) : std::nullopt;
-}
-
 Response Server::State::Connection::explain(const Request& request) const {
   try {
     throw;
@@ -128,10 +139,24 @@ Response Server::State::Connection::explain(const Request& request) const {
   }
 }
 
-awaitable<std::optional<Response>> Server::State::Connection::handle() {
-  Request& request = parser_->request();
+/// What a request needs until its response exists.
+struct Server::State::Connection::Handling {
+  ~Handling() {
+    if (receiver) workers.destroy(std::move(receiver));
+  }
+  Workers& workers;
+  std::optional<Router::Match> match;
   std::unique_ptr<Receiver> receiver;
   std::optional<Response> response;
+};
+
+awaitable<std::optional<Response>> Server::State::Connection::handle() {
+  Request& request = parser_->request();
+  request.is_abandoned = [this] { return has_closed(socket()); };
+  Handling handling{server_.slow, {}, {}, {}};
+  std::optional<Router::Match>& match = handling.match;
+  std::unique_ptr<Receiver>& receiver = handling.receiver;
+  std::optional<Response>& response = handling.response;
   // Each step runs on a worker. An exception becomes the response.
   auto step = [&](auto&& work) {
     return [&, work] {
@@ -141,26 +166,45 @@ awaitable<std::optional<Response>> Server::State::Connection::handle() {
       } catch (...) {
         response = explain(request);
       }
-      if (response || parser_->is_done()) receiver.reset();
+      if (response) receiver.reset();
     };
   };
-  co_await server_.workers.run(step([&] { response = open(request, receiver); }));
-  if (!response && parser_->expects_continue() && input_.empty())
-    co_await write("HTTP/1.1 100 Continue\r\n\r\n", false);
+  co_await run(Work::quick, step([&] {
+    match.emplace(server_.router.find(request));
+    const Router::Route& route = match->route;
+    if (route.opener) receiver = route.opener(request, Bodies(server_.body_budget, match->router));
+    if (!route.opener && route.work == Work::quick) response = route.handler(request);
+  }));
+  if (!response && !receiver) {
+    co_await run(Work::slow, step([&] {
+      request.check_client();
+      response = match->route.handler(request);
+    }));
+  }
+  if (!response) co_await receive_body(handling, step);
+  co_return std::move(response);
+}
+
+template <typename Step>
+awaitable<void> Server::State::Connection::receive_body(Handling& handling, const Step& step) {
+  const Request& request = parser_->request();
+  const bool is_small = parser_->is_done() || request.body_bytes.value_or(UINT64_MAX) <= limits().bodies.memory_bytes;
+  const Work work = is_small ? handling.match->route.work : Work::slow;
+  if (parser_->expects_continue() && input_.empty()) co_await write("HTTP/1.1 100 Continue\r\n\r\n", false);
   Pace pace = new_pace();
   uint64_t moved_bytes = 0;
-  Transfer transfer = Transfer::again;
-  while (!response && transfer != Transfer::closed) {
+  Transfer transfer = parser_->is_done() ? Transfer::done : Transfer::again;
+  while (!handling.response && transfer != Transfer::closed) {
     if (transfer == Transfer::blocked) co_await wait(tcp::socket::wait_read, pace);
     uint64_t before = moved_bytes;
-    co_await server_.workers.run(step([&] {
-      transfer = receive_body(socket(), *parser_, input_, *receiver, moved_bytes);
-      if (transfer == Transfer::done) response = receiver->finish();
+    co_await run(work, step([&] {
+      if (transfer != Transfer::done)
+        transfer = http::receive_body(socket(), *parser_, input_, *handling.receiver, moved_bytes);
+      if (transfer == Transfer::done) handling.response = handling.receiver->finish();
     }));
     pace.moved(moved_bytes - before);
     server_.counters.received_bytes += moved_bytes - before;
   }
-  co_return response;
 }
 
 awaitable<bool> Server::State::Connection::answer() {
@@ -176,6 +220,7 @@ awaitable<bool> Server::State::Connection::answer() {
                !std::holds_alternative<std::shared_ptr<EventStream>>(response->body);
   ++server_.counters.requests;
   const Request& request = parser_->request();
+  const SentResponse sending{server_.slow, *response};
   uint64_t sent = 0;
   try {
     sent = co_await send_response(*response, again);

@@ -41,11 +41,23 @@ class Server::State::Connection : public std::enable_shared_from_this<Server::St
   /// Sets the client's address in the request. Returns a 429 response if the client exceeds its request rate.
   std::optional<Response> rate_limited();
 
-  /// Returns the response of a handler that needs no body, else sets `receiver`.
-  std::optional<Response> open(Request& request, std::unique_ptr<Receiver>& receiver);
   Response explain(const Request& request) const;
+  /// Runs a task on a worker. Slow tasks of one address take turns.
+  template <typename Task>
+  awaitable<void> run(Work work, Task task) {
+    if (work == Work::quick) {
+      co_await server_.quick.run(std::move(task));
+    } else {
+      Turns::Turn turn = co_await server_.turns.take(parser_->request().peer);
+      co_await server_.slow.run(std::move(task));
+    }
+  }
+  struct Handling;
   /// Reads the body and runs the handler. Returns nullopt if the client has closed the connection.
   awaitable<std::optional<Response>> handle();
+  /// Passes the body to the receiver, and sets the response at its end. `step` makes a task of a function.
+  template <typename Step>
+  awaitable<void> receive_body(Handling& handling, const Step& step);
   /// Answers one request whose head is read. Returns whether another may follow.
   awaitable<bool> answer();
 

@@ -68,7 +68,7 @@ awaitable<void> Server::State::Connection::write_file(FileRange range) {
   while (true) {
     uint64_t before = moved_bytes;
     Transfer transfer = Transfer::done;
-    co_await server_.workers.run([&] { transfer = send_file(socket(), range, moved_bytes); });
+    co_await run(Work::slow, [&] { transfer = send_file(socket(), range, moved_bytes); });
     count_sent(moved_bytes - before);
     if (transfer == Transfer::done) co_return;
     if (transfer == Transfer::closed) throw Error(Code::network, "", "the client has closed the connection");
@@ -81,7 +81,7 @@ awaitable<void> Server::State::Connection::write_chunks(const Pull& pull) {
   bool more = true;
   while (more) {
     std::string chunk;
-    co_await server_.workers.run([&] { more = pull_chunk(pull, chunk); });
+    co_await run(Work::slow, [&] { more = pull_chunk(pull, chunk); });
     co_await write(chunk, more);
   }
 }

@@ -64,6 +64,10 @@ const std::string* Fields::find(std::string_view name) const {
   return nullptr;
 }
 
+void Request::check_client() const {
+  if (is_abandoned && is_abandoned()) throw Abort(respond(499, ""), "the client has closed the connection");
+}
+
 std::string_view Request::raw_path() const { return std::string_view(target).substr(0, target.find('?')); }
 
 std::string_view Request::raw_query() const {

@@ -38,7 +38,11 @@ struct Request {
   std::string peer;                    ///< address of the client, behind trusted proxies too: "127.0.0.1"
   /// The captures of the route's pattern, decoded: {"ns", "me"}, …
   std::vector<std::pair<std::string, std::string>> captures;
+  /// Returns whether the client has closed the connection, or the sending half of it. Empty outside of a server.
+  std::function<bool()> is_abandoned;
 
+  /// Throws Abort if the client has closed the connection. Slow work calls it now and then.
+  void check_client() const;
   /// Returns the target up to '?', encoded.
   std::string_view raw_path() const;
   std::string_view raw_query() const;

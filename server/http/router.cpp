@@ -88,12 +88,12 @@ std::optional<Captures> match(const std::vector<std::string>& pattern, const std
 
 }  // namespace
 
-void Router::add(std::string_view methods, std::string_view pattern, Handler handler) {
-  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}});
+void Router::add(std::string_view methods, std::string_view pattern, Handler handler, Work work) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), std::move(handler), {}, work});
 }
 
-void Router::add_with_body(std::string_view methods, std::string_view pattern, Opener opener) {
-  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener)});
+void Router::add_with_body(std::string_view methods, std::string_view pattern, Opener opener, Work work) {
+  routes_.push_back({split(methods, '|'), split(pattern.substr(1), '/'), {}, std::move(opener), work});
 }
 
 void Router::mount(std::string_view prefix, const Router& below) {

@@ -17,6 +17,10 @@ namespace depickle::server::http {
 /// may do, and returns the receiver of the body. Throws Abort.
 using Opener = std::function<std::unique_ptr<Receiver>(Request&, const Bodies&)>;
 
+/// Which workers run a route. Slow work can wait for a disk, a lock or another process, or takes more than some
+/// milliseconds. It has workers of its own, so quick work does not wait for it.
+enum class Work { quick, slow };
+
 /// Why a guard rejects a request.
 struct Rejection {
   int status;
@@ -35,10 +39,11 @@ class Router {
  public:
   /// Adds a handler of requests without a body. The server does not read a body that a client sends anyway, and closes
   /// the connection after the response.
-  void add(std::string_view methods, std::string_view pattern, Handler handler);
+  void add(std::string_view methods, std::string_view pattern, Handler handler, Work work = Work::quick);
   /// Adds a handler of requests with a body. Only the receiver that the opener returns gets bytes of it, so a route
-  /// cannot accept a body from a client that it has not checked.
-  void add_with_body(std::string_view methods, std::string_view pattern, Opener opener);
+  /// cannot accept a body from a client that it has not checked. `work` is that of the receiver; a large body always
+  /// is slow work, and the opener always is quick.
+  void add_with_body(std::string_view methods, std::string_view pattern, Opener opener, Work work = Work::quick);
   /// Passes requests that no route of this router matches to `below`, which must outlive this router: all if `prefix`
   /// is "/", else those whose path begins with the segments of `prefix`. The first prefix that matches wins.
   void mount(std::string_view prefix, const Router& below);
@@ -59,6 +64,7 @@ class Router {
     std::vector<std::string> pattern;
     Handler handler;
     Opener opener;
+    Work work = Work::quick;
   };
   struct Match {
     const Route& route;

@@ -1,4 +1,5 @@
-// An HTTP/1.1 server: one thread waits for the sockets, workers run handlers and move bodies.
+// An HTTP/1.1 server: one thread waits for the sockets, workers run handlers and move bodies. Quick and slow work have
+// workers of their own.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ struct ServerLimits {
   AddressLimits per_address;
   std::chrono::milliseconds heartbeat{15'000};  ///< between the comment lines of an event stream without events
   BodyLimits bodies;
-  unsigned workers = 16;
+  unsigned workers = 16;       ///< for quick work
+  unsigned slow_workers = 16;  ///< for slow work and large bodies; one address has at most half of them at a time
   std::chrono::milliseconds grace{5'000};  ///< for running requests, after stop()
 };
 

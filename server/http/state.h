@@ -2,12 +2,14 @@
 // noted.
 #pragma once
 
+#include <algorithm>
 #include <unordered_set>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "server/http/server.h"
+#include "server/http/turns.h"
 #include "server/http/workers.h"
 
 namespace depickle::server::http {
@@ -25,7 +27,9 @@ struct Server::State {
         options(std::move(options_)),
         addresses(options.limits.per_address),
         body_budget(options.limits.bodies),
-        workers(options.limits.workers) {}
+        turns(context, std::max(1u, options.limits.slow_workers / 2)),
+        quick(options.limits.workers),
+        slow(options.limits.slow_workers) {}
 
   awaitable<void> accept();
   void take(tcp::socket socket);
@@ -45,7 +49,9 @@ struct Server::State {
   std::unordered_set<Connection*> connections;
   bool stopping = false;
   Clock::time_point stop_by = Clock::time_point::max();
-  Workers workers;  // last, so destroyed first: its tasks use the other members
+  Turns turns;  // on the slow workers
+  // Last, so destroyed first: their tasks use the other members.
+  Workers quick, slow;
 };
 
 }  // namespace depickle::server::http

@@ -44,6 +44,15 @@ class Workers {
     if (failure) std::rethrow_exception(failure);
   }
 
+  /// Destroys a value on a worker: it may be the last user of a large deleted file.
+  template <typename Value>
+  void destroy(Value value) noexcept {
+    try {
+      asio::post(*pool_, [value = std::make_shared<Value>(std::move(value))]() mutable { value.reset(); });
+    } catch (const std::bad_alloc&) {  // the value is destroyed here
+    }
+  }
+
  private:
   static std::unique_ptr<asio::thread_pool> start(unsigned count) {
     sigset_t all, before;

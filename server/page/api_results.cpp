@@ -81,10 +81,10 @@ http::Response file(Service& service, const http::Request& request) {
 }  // namespace
 
 void add_result_routes(http::Router& router, Service& service) {
-  router.add("GET", "/api/v1/jobs/{id}/tensors", api_handler(service, tensors));
+  router.add("GET", "/api/v1/jobs/{id}/tensors", api_handler(service, tensors), http::Work::slow);
   router.add("GET", "/api/v1/jobs/{id}/receipt", api_handler(service, receipt));
   router.add("GET", "/api/v1/jobs/{id}/report", api_handler(service, report));
-  router.add("GET", "/api/v1/jobs/{id}/files/{path:path}", api_handler(service, file));
+  router.add("GET", "/api/v1/jobs/{id}/files/{path:path}", api_handler(service, file), http::Work::slow);
 }
 
 }  // namespace depickle::server::page

@@ -151,9 +151,9 @@ http::Response validate_yaml(const Call&) { return http::respond(200, R"({"error
 
 void add_account_routes(http::Router& router, Hub& hub) {
   router.add("GET", "/api/whoami-v2", endpoint(hub, whoami));
-  router.add_with_body("POST", "/api/repos/create", body_endpoint(hub, needs_writer, create_repo));
-  router.add_with_body("DELETE", "/api/repos/delete", body_endpoint(hub, needs_writer, remove));
-  router.add_with_body("POST", "/api/repos/move", body_endpoint(hub, needs_writer, move));
+  router.add_with_body("POST", "/api/repos/create", body_endpoint(hub, needs_writer, create_repo), http::Work::slow);
+  router.add_with_body("DELETE", "/api/repos/delete", body_endpoint(hub, needs_writer, remove), http::Work::slow);
+  router.add_with_body("POST", "/api/repos/move", body_endpoint(hub, needs_writer, move), http::Work::slow);
   router.add_with_body("POST", "/api/validate-yaml", dropped_body_endpoint(hub, needs_nothing, validate_yaml, 8 << 20));
   const std::string repo = "/api/{type}/{ns}/{name}";
   router.add_with_body("PUT", repo + "/settings", body_endpoint(hub, needs(Need::write), settings));

@@ -149,14 +149,17 @@ http::Response json_response(const std::function<void(JsonWriter&)>& write) {
   return http::respond(200, std::move(body));
 }
 
-void add_web_route(
-    http::Router& router, std::string_view methods, const std::string& pattern, const http::Handler& handler) {
+void add_web_route(http::Router& router, std::string_view methods, const std::string& pattern,
+    const http::Handler& handler, http::Work work) {
   for (std::string_view type : {"datasets", "spaces"})
-    router.add(methods, "/" + std::string(type) + "/{ns}/{name}" + pattern, [type, handler](http::Request& request) {
-      request.captures.emplace_back("type", type);
-      return handler(request);
-    });
-  router.add(methods, "/{ns}/{name}" + pattern, handler);
+    router.add(
+        methods, "/" + std::string(type) + "/{ns}/{name}" + pattern,
+        [type, handler](http::Request& request) {
+          request.captures.emplace_back("type", type);
+          return handler(request);
+        },
+        work);
+  router.add(methods, "/{ns}/{name}" + pattern, handler, work);
 }
 
 }  // namespace depickle::server::api

@@ -1,8 +1,9 @@
 // One request to the Hub: its caller, its repository and the check of rights.
 #pragma once
 
-#include <atomic>
 #include <functional>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,7 +29,8 @@ struct Hub {
   uint64_t
       inline_up_to_bytes;  ///< preupload asks for files up to this size in the commit, whatever the LFS patterns say
   const http::Counters* counters = nullptr;
-  std::atomic<int> active_clones = 0;  ///< running git processes
+  std::mutex clones_mutex;
+  std::map<std::string, int, std::less<>> clones;  ///< running git processes, by address
   std::atomic<int> active_markdown_requests = 0;
 };
 
@@ -134,7 +136,7 @@ void add_markdown_routes(http::Router& router, Hub& hub);
 
 /// Adds a route below the web address of a model, a dataset (/datasets) and a space (/spaces). For example, `pattern`
 /// is "/resolve/{rev:rev}/{path:path}".
-void add_web_route(
-    http::Router& router, std::string_view methods, const std::string& pattern, const http::Handler& handler);
+void add_web_route(http::Router& router, std::string_view methods, const std::string& pattern,
+    const http::Handler& handler, http::Work work);
 
 }  // namespace depickle::server::api

@@ -70,10 +70,12 @@ class CommitReceiver final : public http::Receiver {
     repos::Repo repo = call_.hub.store.repo(info_);
     const std::string& revision = call_.request.captured("rev");
     repos::Committer committer(repo);
+    repos::CommitRequest commit = body_.finish();
+    commit.check_client = [this] { call_.request.check_client(); };
     repos::CommitResult result =
         creates_pull_request(call_.request)
-            ? committer.commit_as_pull_request(revision, body_.finish(), call_.signed_in_caller())
-            : committer.commit(revision, body_.finish(), call_.signed_in_caller());
+            ? committer.commit_as_pull_request(revision, std::move(commit), call_.signed_in_caller())
+            : committer.commit(revision, std::move(commit), call_.signed_in_caller());
     return json_response([&](JsonWriter& json) {
       std::string url = call_.web_url(info_.id);
       json.object().key("success").value(true).key("commitOid").value(result.commit);
@@ -96,10 +98,14 @@ class CommitReceiver final : public http::Receiver {
 void add_commit_routes(http::Router& router, Hub& hub) {
   const std::string repo = "/api/{type}/{ns}/{name}";
   auto needs_branch = [](const Call& call) { writable_repo(call); };
-  router.add_with_body("POST", repo + "/preupload/{rev:rev}", body_endpoint(hub, needs_branch, preupload, 8 << 20));
-  router.add_with_body("POST", repo + "/commit/{rev:rev}", [&hub](http::Request& request, const http::Bodies& bodies) {
-    return std::make_unique<CommitReceiver>(hub, request, bodies);
-  });
+  router.add_with_body(
+      "POST", repo + "/preupload/{rev:rev}", body_endpoint(hub, needs_branch, preupload, 8 << 20), http::Work::slow);
+  router.add_with_body(
+      "POST", repo + "/commit/{rev:rev}",
+      [&hub](http::Request& request, const http::Bodies& bodies) {
+        return std::make_unique<CommitReceiver>(hub, request, bodies);
+      },
+      http::Work::slow);
 }
 
 }  // namespace depickle::server::api

@@ -202,14 +202,15 @@ void add_discussion_routes(http::Router& router, Hub& hub) {
   const std::string all = "/api/{type}/{ns}/{name}/discussions", one = all + "/{number}";
   router.add("GET", all, endpoint(hub, list));
   router.add_with_body("POST", all, body_endpoint(hub, needs(Need::discuss), create_discussion));
-  router.add("GET", one, endpoint(hub, details));
+  router.add("GET", one, endpoint(hub, details), http::Work::slow);
   router.add_with_body("POST", one + "/comment", body_endpoint(hub, needs(Need::discuss), comment));
   router.add_with_body("POST", one + "/comment/{comment}/edit", body_endpoint(hub, needs(Need::discuss), edit_comment));
   router.add_with_body(
       "POST|PUT", one + "/comment/{comment}/hide", body_endpoint(hub, needs(Need::discuss), hide_comment));
   router.add_with_body("POST", one + "/title", body_endpoint(hub, needs(Need::discuss), change_title));
-  router.add_with_body("POST", one + "/status", body_endpoint(hub, needs(Need::discuss), change_status));
-  router.add_with_body("POST", one + "/merge", body_endpoint(hub, needs(Need::write), merge));
+  router.add_with_body(
+      "POST", one + "/status", body_endpoint(hub, needs(Need::discuss), change_status), http::Work::slow);
+  router.add_with_body("POST", one + "/merge", body_endpoint(hub, needs(Need::write), merge), http::Work::slow);
 }
 
 }  // namespace depickle::server::api

@@ -27,6 +27,7 @@ ErrorStatus status_of(StoreReason reason) {
     case StoreReason::malformed: return {400, "BadRequest"};
     case StoreReason::too_large: return {413, "TooLarge"};
     case StoreReason::denied: return {403, "Forbidden"};
+    case StoreReason::busy: return {503, "Busy"};
   }
   return {500, ""};
 }
@@ -49,7 +50,9 @@ void refuse(int status, std::string_view code, std::string_view message) {
 http::Response explain(const http::Request&, const std::exception& problem) {
   if (auto* store_error = dynamic_cast<const StoreError*>(&problem)) {
     ErrorStatus result = status_of(store_error->reason());
-    return error_response(result.status, result.code, store_error->message());
+    http::Response response = error_response(result.status, result.code, store_error->message());
+    if (result.status == 503) response.with("Retry-After", "1");
+    return response;
   }
   if (auto* error = dynamic_cast<const Error*>(&problem)) {
     if (error->code() == Code::malformed) return error_response(400, "BadRequest", error->message());

@@ -122,14 +122,14 @@ http::Response paths_info(const Call& call) {
 }  // namespace
 
 void add_file_routes(http::Router& router, Hub& hub) {
-  add_web_route(router, "GET", "/resolve/{rev:rev}/{path:path}", endpoint(hub, resolve));
-  add_web_route(router, "GET", "/raw/{rev:rev}/{path:path}", endpoint(hub, raw));
+  add_web_route(router, "GET", "/resolve/{rev:rev}/{path:path}", endpoint(hub, resolve), http::Work::slow);
+  add_web_route(router, "GET", "/raw/{rev:rev}/{path:path}", endpoint(hub, raw), http::Work::slow);
   const std::string repo = "/api/{type}/{ns}/{name}";
-  router.add("GET", repo + "/resolve/{rev:rev}/{path:path}", endpoint(hub, resolve));
-  router.add("GET", repo + "/tree/{rev:rev}/{path:path}", endpoint(hub, tree));
-  router.add("GET", repo + "/tree/{rev:rev}", endpoint(hub, tree));
-  router.add_with_body(
-      "POST", repo + "/paths-info/{rev:rev}", body_endpoint(hub, needs(Need::read), paths_info, 8 << 20));
+  router.add("GET", repo + "/resolve/{rev:rev}/{path:path}", endpoint(hub, resolve), http::Work::slow);
+  router.add("GET", repo + "/tree/{rev:rev}/{path:path}", endpoint(hub, tree), http::Work::slow);
+  router.add("GET", repo + "/tree/{rev:rev}", endpoint(hub, tree), http::Work::slow);
+  router.add_with_body("POST", repo + "/paths-info/{rev:rev}",
+      body_endpoint(hub, needs(Need::read), paths_info, 8 << 20), http::Work::slow);
 }
 
 }  // namespace depickle::server::api

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "depickle/os/file_descriptor.h"
+#include "server/http/access_guard.h"
+#include "server/http/addresses.h"
 #include "server/hub/api/call.h"
 #include "server/hub/api/child.h"
 
@@ -14,18 +16,34 @@ namespace {
 
 // The commits that a client has and wants; hundreds of thousands fit.
 constexpr uint64_t kMaxRequestBytes = 32 << 20;
-// Each clone is a process and occupies a thread of the server. Half of the threads remain free for other requests.
-constexpr int kMaxClones = 8;
+// Each clone is a process and occupies a worker while git works.
+constexpr int kMaxClones = 8, kMaxClonesOfAddress = 4;
 
 bool is_protocol(std::string_view text) {
   return text.size() < 64 && text.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789=:") == std::string_view::npos;
 }
 
+// Returns an object whose end frees the place of a clone.
+std::shared_ptr<void> clone_slot(Hub& hub, const std::string& address) {
+  std::lock_guard lock(hub.clones_mutex);
+  int all = 0;
+  for (const auto& [other, count] : hub.clones) all += count;
+  int& own = hub.clones[address];
+  // A proxy or programs on this machine may work for many people.
+  if (all >= kMaxClones || (own >= kMaxClonesOfAddress && !http::is_loopback_host(address))) {
+    if (own == 0) hub.clones.erase(address);
+    refuse(503, "Busy", "too many clones at the same time, try again later");
+  }
+  ++own;
+  return {nullptr, [&hub, address](void*) {
+            std::lock_guard ended(hub.clones_mutex);
+            if (--hub.clones.at(address) == 0) hub.clones.erase(address);
+          }};
+}
+
 std::shared_ptr<Child> upload_pack(
     Hub& hub, const http::Request& request, const repos::Repo& repo, bool advertise, int input) {
-  std::shared_ptr<Hub> slot(&hub, [](Hub* owner) { --owner->active_clones; });
-  if (hub.active_clones.fetch_add(1) >= kMaxClones)
-    refuse(503, "Busy", "too many clones at the same time, try again later");
+  const std::shared_ptr<void> slot = clone_slot(hub, http::network_of(request.peer));
   // The data folder may belong to another user, as in a container with a volume. git refuses such repositories
   // otherwise.
   std::vector<std::string> arguments{"git", "-c", "safe.directory=*", "upload-pack", "--stateless-rpc"};
@@ -126,12 +144,15 @@ void add_git_routes(http::Router& router, Hub& hub) {
         if (!type.empty()) request.captures.emplace_back("type", type);
         return request;
       };
-      router.add("GET", repo + "/info/refs",
-          [&hub, typed](http::Request& request) { return info_refs(Call(hub, typed(request))); });
+      router.add(
+          "GET", repo + "/info/refs",
+          [&hub, typed](http::Request& request) { return info_refs(Call(hub, typed(request))); }, http::Work::slow);
       router.add_with_body(
-          "POST", repo + "/git-upload-pack", [&hub, typed](http::Request& request, const http::Bodies& bodies) {
+          "POST", repo + "/git-upload-pack",
+          [&hub, typed](http::Request& request, const http::Bodies& bodies) {
             return std::make_unique<UploadPackReceiver>(hub, typed(request), bodies);
-          });
+          },
+          http::Work::slow);
       router.add("POST", repo + "/git-receive-pack", [](http::Request&) { return no_push(); });
     }
 }

@@ -155,10 +155,10 @@ http::Response list_repos(const Call& call) {
 
 void add_info_routes(http::Router& router, Hub& hub) {
   const std::string repo = "/api/{type}/{ns}/{name}";
-  router.add("GET", "/api/{type}", endpoint(hub, list_repos));
-  router.add("GET", repo, endpoint(hub, info_at));
-  router.add("GET", repo + "/revision/{rev:rev}", endpoint(hub, info_at));
-  router.add("GET", repo + "/commits/{rev:rev}", endpoint(hub, commits));
+  router.add("GET", "/api/{type}", endpoint(hub, list_repos), http::Work::slow);
+  router.add("GET", repo, endpoint(hub, info_at), http::Work::slow);
+  router.add("GET", repo + "/revision/{rev:rev}", endpoint(hub, info_at), http::Work::slow);
+  router.add("GET", repo + "/commits/{rev:rev}", endpoint(hub, commits), http::Work::slow);
 }
 
 }  // namespace depickle::server::api

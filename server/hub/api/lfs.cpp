@@ -111,11 +111,13 @@ void add_lfs_routes(http::Router& router, Hub& hub) {
   }
   // Signed addresses need no token.
   router.add_with_body(
-      "PUT", "/lfs/{oid}", [&hub](http::Request& request, const http::Bodies&) { return open_upload(hub, request); });
-  router.add_with_body("PUT", "/lfs/{oid}/parts/{number}",
-      [&hub](http::Request& request, const http::Bodies&) { return open_part(hub, request); });
-  router.add("GET", "/lfs/{oid}", [&hub](http::Request& request) { return download(hub, request); });
-  router.add_with_body("POST", "/lfs/{oid}/complete", ticket_endpoint(hub, complete));
+      "PUT", "/lfs/{oid}", [&hub](http::Request& request, const http::Bodies&) { return open_upload(hub, request); },
+      http::Work::slow);
+  router.add_with_body(
+      "PUT", "/lfs/{oid}/parts/{number}",
+      [&hub](http::Request& request, const http::Bodies&) { return open_part(hub, request); }, http::Work::slow);
+  router.add("GET", "/lfs/{oid}", [&hub](http::Request& request) { return download(hub, request); }, http::Work::slow);
+  router.add_with_body("POST", "/lfs/{oid}/complete", ticket_endpoint(hub, complete), http::Work::slow);
   router.add_with_body("POST", "/lfs/{oid}/verify", ticket_endpoint(hub, verify));
 }
 

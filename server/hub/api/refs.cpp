@@ -60,11 +60,13 @@ http::Response delete_tag(const Call& call) {
 
 void add_ref_routes(http::Router& router, Hub& hub) {
   const std::string repo = "/api/{type}/{ns}/{name}";
-  router.add("GET", repo + "/refs", endpoint(hub, refs));
-  router.add_with_body("POST", repo + "/branch/{rev:rev}", body_endpoint(hub, needs(Need::write), create_branch));
-  router.add("DELETE", repo + "/branch/{rev:rev}", endpoint(hub, delete_branch));
-  router.add_with_body("POST", repo + "/tag/{rev:rev}", body_endpoint(hub, needs(Need::write), create_tag));
-  router.add("DELETE", repo + "/tag/{rev:rev}", endpoint(hub, delete_tag));
+  router.add("GET", repo + "/refs", endpoint(hub, refs), http::Work::slow);
+  router.add_with_body(
+      "POST", repo + "/branch/{rev:rev}", body_endpoint(hub, needs(Need::write), create_branch), http::Work::slow);
+  router.add("DELETE", repo + "/branch/{rev:rev}", endpoint(hub, delete_branch), http::Work::slow);
+  router.add_with_body(
+      "POST", repo + "/tag/{rev:rev}", body_endpoint(hub, needs(Need::write), create_tag), http::Work::slow);
+  router.add("DELETE", repo + "/tag/{rev:rev}", endpoint(hub, delete_tag), http::Work::slow);
 }
 
 }  // namespace depickle::server::api

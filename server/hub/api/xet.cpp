@@ -97,11 +97,15 @@ void add_xet_routes(http::Router& router, Hub& hub) {
   router.add_with_body("POST", "/cas/{store}/v1/xorb-grants/{prefix}/{hash}",
       drop([&hub](http::Request& request) { return not_found(hub, request); }, 2 << 20));
   router.add_with_body("POST", "/cas/{store}/v2/shards", drop(no_newer_shards, hub.store.limits().shard_bytes));
-  router.add_with_body("POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
-      [&hub](http::Request& request, const http::Bodies&) { return open_xorb(hub, request); });
-  router.add_with_body("POST", "/cas/{store}/v1/shards", [&hub](http::Request& request, const http::Bodies& bodies) {
-    return std::make_unique<ShardReceiver>(hub, request, bodies);
-  });
+  router.add_with_body(
+      "POST", "/cas/{store}/v1/xorbs/{prefix}/{hash}",
+      [&hub](http::Request& request, const http::Bodies&) { return open_xorb(hub, request); }, http::Work::slow);
+  router.add_with_body(
+      "POST", "/cas/{store}/v1/shards",
+      [&hub](http::Request& request, const http::Bodies& bodies) {
+        return std::make_unique<ShardReceiver>(hub, request, bodies);
+      },
+      http::Work::slow);
 }
 
 }  // namespace depickle::server::api

@@ -13,6 +13,7 @@ Code code_of(StoreReason reason) {
     case StoreReason::malformed: return Code::malformed;
     case StoreReason::too_large: return Code::limit;
     case StoreReason::denied: return Code::denied;
+    case StoreReason::busy: return Code::io;
     default: return Code::not_found;
   }
 }

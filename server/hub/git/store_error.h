@@ -21,7 +21,8 @@ enum class StoreReason {
   conflict,       ///< 409: both sides changed a file, or the status does not allow the change
   malformed,      ///< 400
   too_large,      ///< 413
-  denied          ///< 403
+  denied,         ///< 403
+  busy            ///< 503: another request holds a lock for too long
 };
 
 /// An Error caused by a client. Any other exception is a failure of the server (500).

@@ -44,7 +44,7 @@ Change::Change(
 
 std::string Change::checked(std::string_view path) const { return git::checked_path(path, parts_.limits.path_bytes); }
 
-void Change::apply(std::vector<Operation>& operations) {
+void Change::apply(std::vector<Operation>& operations, const std::function<void()>& check) {
   if (operations.size() > parts_.limits.commit_operations) {
     throw StoreError(StoreReason::too_large, fmt::format("the commit has {} operations (at most {})",
                                                  grouped(operations.size()), grouped(parts_.limits.commit_operations)));
@@ -55,7 +55,10 @@ void Change::apply(std::vector<Operation>& operations) {
     if (add && is_git_file(add->path) && add->content.size_bytes() <= kMaxSmallBytes)
       new_attributes_[add->path] = add->content.all();
   }
-  for (Operation& operation : operations) std::visit([this](auto& one) { run(one); }, operation);
+  for (Operation& operation : operations) {
+    if (check) check();
+    std::visit([this](auto& one) { run(one); }, operation);
+  }
 }
 
 void Change::run(AddFile& add) {

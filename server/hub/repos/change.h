@@ -24,7 +24,8 @@ class Change {
   Change(StoreParts& parts, const Repo& repo, const git::Repository& git, const git_oid& base_commit,
       const Caller& author);
 
-  void apply(std::vector<Operation>& operations);
+  /// Calls `check`, if it is set, before each operation, and throws what it throws.
+  void apply(std::vector<Operation>& operations, const std::function<void()>& check = {});
   /// Adds a line to .gitattributes for each LFS file that no line matches, and writes the tree.
   git_oid write();
   /// The LFS objects that the new tree added.

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "server/hub/git/ignore.h"
 #include "server/hub/git/names.h"
 #include "server/hub/git/store_error.h"
 #include "server/hub/repos/change.h"
@@ -79,14 +80,13 @@ CommitResult Committer::commit(std::string_view revision, CommitRequest request,
   StoreParts& parts = repo_.parts_;
   const git::Repository& git = *repo_.git_;
   std::string message = full_message(parts.limits, request);
-  std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
-  std::lock_guard lock(*mutex);
+  const RepoLock lock(parts.locks, repo_.info_.key, request.check_client);
   std::string ref = writable_ref(repo_, revision);
   std::optional<git_oid> head = revision.find('\0') == revision.npos ? git.find_ref(ref) : std::nullopt;
   if (!head) git::throw_no_revision(revision);
   check_parent(request, *head);
   Change change(parts, repo_, git, *head, author);
-  change.apply(request.operations);
+  change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &*head, author.user.name, message);
   record_objects(parts, repo_.info_.key, change.objects());
   if (!git.set_ref(ref, commit, &*head))
@@ -102,10 +102,9 @@ CommitResult Committer::commit_as_pull_request(std::string_view revision, Commit
       revision.starts_with("refs/heads/") ? std::string(revision) : "refs/heads/" + std::string(revision);
   if (!git.find_ref(branch)) branch = "refs/heads/main";
   git_oid base = git::oid_of(repo_.commit_at(request.parent.empty() ? revision : std::string_view(request.parent)));
-  std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
-  std::lock_guard lock(*mutex);
+  const RepoLock lock(parts.locks, repo_.info_.key, request.check_client);
   Change change(parts, repo_, git, base, author);
-  change.apply(request.operations);
+  change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &base, author.user.name, message);
   record_objects(parts, repo_.info_.key, change.objects());
   ReservedNumber reserved(parts, repo_.info_.key);
@@ -122,9 +121,7 @@ std::vector<PreuploadResult> Committer::preupload(const PreuploadQuery& query) c
   git::Attributes attributes([&](const std::string& path) {
     return path == ".gitattributes" && query.git_attributes ? query.git_attributes : read_small(git, tree, path);
   });
-  std::string ignore = query.git_ignore ? *query.git_ignore : read_small(git, tree, ".gitignore").value_or("");
-  git::check_git(git_ignore_clear_internal_rules(git.get()), "clear the ignore rules");
-  git::check_git(git_ignore_add_rule(git.get(), ignore.c_str()), "read .gitignore");
+  git::Ignore ignore(query.git_ignore ? *query.git_ignore : read_small(git, tree, ".gitignore").value_or(""));
   std::vector<PreuploadResult> results;
   for (const PreuploadFile& file : query.files) {
     PreuploadResult result;
@@ -132,9 +129,7 @@ std::vector<PreuploadResult> Committer::preupload(const PreuploadQuery& query) c
     result.is_lfs =
         may_be_lfs(file.path, file.size_bytes) && file.size_bytes > query.inline_up_to_bytes &&
         (file.size_bytes > limits.regular_file_bytes || attributes.is_lfs(file.path) || looks_binary(file.sample));
-    int ignored = 0;
-    git::check_git(git_ignore_path_is_ignored(&ignored, git.get(), result.path.c_str()), "apply .gitignore");
-    result.is_ignored = ignored == 1;
+    result.is_ignored = ignore.matches(result.path);
     result.oid = comparable_oid(query.commit, result.path, result.is_lfs);
     results.push_back(std::move(result));
   }

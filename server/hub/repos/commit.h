@@ -47,6 +47,8 @@ struct CommitRequest {
   std::string message;
   std::string parent;  ///< 5 to 40 digits of the commit that the client expects to be the head; empty: any head
   std::vector<Operation> operations;
+  /// Called now and then, if set. Throws if the client does not wait for the commit any more.
+  std::function<void()> check_client = {};
 };
 
 struct CommitResult {
@@ -87,7 +89,7 @@ class Committer {
   ///
   /// Throws StoreError: no_revision; head_moved; no_entry ("A file with this name doesn't exist"); malformed (a path,
   /// an LFS object that is unknown or has another size, a file where a folder is); too_large; conflict if the pull
-  /// request is merged.
+  /// request is merged; busy if another writer of the repository takes long. Throws what `check_client` throws.
   CommitResult commit(std::string_view revision, CommitRequest request, const Caller& author);
   /// Commits to a new ref refs/pr/N on top of `revision`'s head (or of `request.parent`), and opens a pull request
   /// with the commit's title and, as its first comment, the commit's message.

@@ -259,8 +259,7 @@ DiscussionEvent Discussions::change_status(
   event.type = DiscussionEvent::Type::status_change;
   event.author = by;
   event.status = status;
-  std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
-  std::lock_guard lock(*mutex);  // waits for a merge
+  const RepoLock lock(parts.locks, repo_.info_.key);  // waits for a merge
   parts.database->transaction([&] {
     if (at(number).status == Status::merged)
       throw StoreError(StoreReason::conflict, "the pull request is already merged");
@@ -276,8 +275,7 @@ DiscussionEvent Discussions::merge(
     uint64_t number, std::string_view expected_head, std::string_view comment_text, std::string_view by) {
   StoreParts& parts = repo_.parts_;
   const git::Repository& git = *repo_.git_;
-  std::shared_ptr<std::mutex> mutex = parts.locks.of(repo_.info_.key);
-  std::lock_guard lock(*mutex);
+  const RepoLock lock(parts.locks, repo_.info_.key);
   Discussion discussion = at(number);
   if (!discussion.is_pull_request)
     throw StoreError(StoreReason::malformed, fmt::format("discussion {} is not a pull request", number));

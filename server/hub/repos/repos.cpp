@@ -122,8 +122,7 @@ RepoInfo Repos::create(const RepoId& id, const RepoSettings& settings, const Cal
 
 void Repos::remove(const RepoId& id) {
   RepoInfo info = at(id);
-  std::shared_ptr<std::mutex> mutex = parts_.locks.of(info.key);
-  std::lock_guard lock(*mutex);
+  const RepoLock lock(parts_.locks, info.key);
   std::error_code ignored;
   fs::remove(parts_.link(info.id), ignored);
   remove_repo(parts_, info.key);

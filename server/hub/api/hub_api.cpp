@@ -18,7 +18,7 @@ http::Response unknown(http::Request&) { return error_response(404, "", "this ad
 http::Response router_error(int status, std::string_view text) {
   std::string message(text);
   if (status == 421) message += " (its operator can allow it: depickle serve --name HOST)";
-  return error_response(status, "", message);
+  return error_response(status, status == 413 ? "TooLarge" : "", message);
 }
 
 }  // namespace

@@ -107,7 +107,7 @@ CommitResult Committer::commit_as_pull_request(std::string_view revision, Commit
   change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &base, author.user.name, message);
   record_objects(parts, repo_.info_.key, change.objects());
-  ReservedNumber reserved(parts, repo_.info_.key);
+  ReservedNumber reserved(parts, repo_.info_.key, lock);
   if (!git.set_ref(reserved.ref(), commit, nullptr))
     throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));
   reserved.open_pull_request(title, request.message, author.user.name, Status::open, branch, base);

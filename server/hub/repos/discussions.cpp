@@ -195,7 +195,8 @@ Discussion Discussions::create_pull_request(std::string_view title, std::string_
   check_text(parts.limits, description);
   std::string line = checked_title(parts.limits, title);
   git_oid base = git::oid_of(repo_.commit_at("refs/heads/main"));
-  ReservedNumber reserved(parts, repo_.info_.key);
+  const RepoLock lock(parts.locks, repo_.info_.key);
+  ReservedNumber reserved(parts, repo_.info_.key, lock);
   if (!repo_.git_->set_ref(reserved.ref(), base, nullptr))
     throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));
   reserved.open_pull_request(line, description, by, Status::draft, "refs/heads/main", base);
@@ -260,6 +261,7 @@ DiscussionEvent Discussions::change_status(
   event.author = by;
   event.status = status;
   const RepoLock lock(parts.locks, repo_.info_.key);  // waits for a merge
+  settle_merge(parts, repo_.info_.key, number);
   parts.database->transaction([&] {
     if (at(number).status == Status::merged)
       throw StoreError(StoreReason::conflict, "the pull request is already merged");
@@ -276,6 +278,7 @@ DiscussionEvent Discussions::merge(
   StoreParts& parts = repo_.parts_;
   const git::Repository& git = *repo_.git_;
   const RepoLock lock(parts.locks, repo_.info_.key);
+  settle_merge(parts, repo_.info_.key, number);  // of an earlier request that failed half-way
   Discussion discussion = at(number);
   if (!discussion.is_pull_request)
     throw StoreError(StoreReason::malformed, fmt::format("discussion {} is not a pull request", number));

@@ -20,7 +20,11 @@ uint64_t next_number(StoreParts& parts, int64_t repo) {
   return static_cast<uint64_t>(number);
 }
 
-ReservedNumber::ReservedNumber(StoreParts& parts, int64_t repo) : parts_(parts), repo_(repo) {
+ReservedNumber::ReservedNumber(StoreParts& parts, int64_t repo, const RepoLock&) : parts_(parts), repo_(repo) {
+  std::vector<uint64_t> unfinished;
+  parts_.database->each("SELECT number FROM reserved WHERE repo = ?", {repo_},
+      [&](const Row& row) { unfinished.push_back(static_cast<uint64_t>(row.number(0))); });
+  for (uint64_t number : unfinished) remove_reserved(parts_, repo_, number);
   parts_.database->transaction([&] {
     number_ = next_number(parts_, repo_);
     parts_.database->run("INSERT INTO reserved VALUES(?, ?)", {repo_, signed_number(number_)});
@@ -32,7 +36,7 @@ ReservedNumber::~ReservedNumber() {
   try {
     remove_reserved(parts_, repo_, number_);
   } catch (const std::exception&) {
-    return;  // opening the store removes it
+    return;  // the next reservation, or opening the store, removes it
   }
 }
 

@@ -14,10 +14,11 @@ namespace depickle::server::repos {
 inline int64_t signed_number(uint64_t number) { return static_cast<int64_t>(number); }
 
 /// Reserves a discussion number, so that its ref may be created. If the server is killed before open_pull_request(),
-/// opening the store removes the ref; the number stays unused.
+/// opening the store removes the ref; if the disk fails, the next reservation does. The number stays unused.
 class ReservedNumber {
  public:
-  ReservedNumber(StoreParts& parts, int64_t repo);
+  /// The lock is that of the repository.
+  ReservedNumber(StoreParts& parts, int64_t repo, const RepoLock& lock);
   /// Removes the ref and the reservation unless open_pull_request() was called.
   ~ReservedNumber();
   ReservedNumber(const ReservedNumber&) = delete;

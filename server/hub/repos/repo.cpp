@@ -76,7 +76,14 @@ git::CommitPage Repo::log(const std::string& commit, uint64_t offset, uint64_t l
   return git::read_log(*git_, commit, offset, limit);
 }
 
-git::Refs Repo::refs() const { return git::list_refs(*git_); }
+git::Refs Repo::refs() const {
+  git::Refs refs = git::list_refs(*git_);
+  parts_.database->each("SELECT number FROM reserved WHERE repo = ?", {info_.key}, [&](const Row& row) {
+    std::erase_if(refs.pull_requests,
+        [name = "refs/pr/" + std::to_string(row.number(0))](const git::Ref& ref) { return ref.full_name == name; });
+  });
+  return refs;
+}
 
 uint64_t Repo::used_bytes() const {
   return static_cast<uint64_t>(parts_.database

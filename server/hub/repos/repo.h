@@ -64,6 +64,7 @@ class Repo {
 
   git::Commit commit(const std::string& commit) const;
   git::CommitPage log(const std::string& commit, uint64_t offset, uint64_t limit) const;
+  /// Without the refs of pull requests that are not open yet.
   git::Refs refs() const;
   /// Returns the bytes of the distinct LFS objects that its commits use.
   uint64_t used_bytes() const;

@@ -74,7 +74,27 @@ void remove_repo(StoreParts& parts, int64_t key) {
   });
 }
 
+void Repos::remove_unfinished(const RepoId& id) {
+  const std::optional<int64_t> key =
+      parts_.database->number("SELECT key FROM repos WHERE type = ? AND owner = ? AND name = ? AND state <> 1",
+          {int64_t(id.type), id.owner, id.name});
+  if (!key) return;
+  try {
+    const RepoLock lock(parts_.locks, *key, {}, std::chrono::milliseconds(0));
+    if (parts_.database->number("SELECT 1 FROM repos WHERE key = ? AND state <> 1", {*key})) remove_repo(parts_, *key);
+  } catch (const StoreError& error) {
+    if (error.reason() != StoreReason::busy) throw;  // another request is creating or deleting it
+  }
+}
+
 RepoInfo Repos::prepare(const RepoId& id, const RepoSettings& settings, std::string_view by) {
+  std::optional<RepoLock> lock;
+  return prepare(id, settings, by, lock);
+}
+
+RepoInfo Repos::prepare(
+    const RepoId& id, const RepoSettings& settings, std::string_view by, std::optional<RepoLock>& lock) {
+  remove_unfinished(id);
   int64_t key = 0;
   parts_.database->transaction([&] {
     if (parts_.database->number(
@@ -88,6 +108,7 @@ RepoInfo Repos::prepare(const RepoId& id, const RepoSettings& settings, std::str
         {object_id, int64_t(id.type), id.owner, id.name, int64_t{settings.is_private}, int64_t(settings.gate),
             int64_t{settings.is_disabled}, now_ms(), now_ms()});
     key = parts_.database->last_row_id();
+    lock.emplace(parts_.locks, key);
   });
   try {
     create_git_folder(parts_.git_folder(key), by);
@@ -115,7 +136,8 @@ RepoInfo Repos::create(const RepoId& id, const RepoSettings& settings, const Cal
         fmt::format("{} has no permission to create a repository in {}", by.user.name, quoted(id.owner)),
         by.may_write ? "use your own name or the name of an organization" : "use a write token");
   }
-  RepoInfo info = prepare(id, settings, by.user.name);
+  std::optional<RepoLock> lock;
+  RepoInfo info = prepare(id, settings, by.user.name, lock);
   publish(info);
   return info;
 }

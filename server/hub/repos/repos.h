@@ -57,6 +57,8 @@ struct RepoQuery {
   uint64_t limit = 1000;
 };
 
+class RepoLock;
+
 /// Who may do what:
 /// - A namespace with the name of a user belongs to that user. Any other namespace is an organization with every user
 /// as a member.
@@ -104,6 +106,10 @@ class Repos {
   void abandon(const RepoInfo& repo);
 
  private:
+  /// Locks the new repository until it is published, so that no other request takes it for an unfinished one.
+  RepoInfo prepare(const RepoId& id, const RepoSettings& settings, std::string_view by, std::optional<RepoLock>& lock);
+  /// Removes what a failed creation or deletion has left, which would block the name.
+  void remove_unfinished(const RepoId& id);
   /// Also finds repositories that are not published. Throws StoreError{no_repo}.
   RepoInfo at_key(int64_t key) const;
 

@@ -43,6 +43,10 @@ class Work:
         operations += [CommitOperationDelete(path) for path in delete]
         return self.api.create_commit(REPO, operations, commit_message="a commit", **options)
 
+    def number(self, title):
+        """Returns the number of a discussion. A request that failed may have used up a number."""
+        return next(one.num for one in self.api.get_repo_discussions(REPO) if one.title == title)
+
     def part_address(self, content, target):
         """Returns an address for an upload in parts, signed as the batch endpoint does for files of 100 MB and more."""
         oid, expires = hashlib.sha256(content).hexdigest(), int(time.time()) + 1000
@@ -123,12 +127,12 @@ def open_draft(work):
 
 @step
 def commit_to_draft(work):
-    work.commit({"draft.txt": b"draft"}, revision="refs/pr/1")
+    work.commit({"draft.txt": b"draft"}, revision=f"refs/pr/{work.number('a draft')}")
 
 
 @step
 def merge_draft(work):
-    work.api.merge_pull_request(REPO, 1)
+    work.api.merge_pull_request(REPO, work.number("a draft"))
 
 
 @step
@@ -138,7 +142,7 @@ def commit_as_pull_request(work):
 
 @step
 def merge_pull_request(work):
-    work.api.merge_pull_request(REPO, 2)
+    work.api.merge_pull_request(REPO, work.number("a commit"))
 
 
 @step
@@ -148,12 +152,12 @@ def create_discussion(work):
 
 @step
 def comment(work):
-    work.api.comment_discussion(REPO, 3, "because")
+    work.api.comment_discussion(REPO, work.number("a question"), "because")
 
 
 @step
 def close_discussion(work):
-    work.api.change_discussion_status(REPO, 3, "closed")
+    work.api.change_discussion_status(REPO, work.number("a question"), "closed")
 
 
 @step

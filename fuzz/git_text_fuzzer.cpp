@@ -1,9 +1,10 @@
-// Texts in git repositories that the server reads: git-lfs pointers and .gitattributes.
+// Texts in git repositories that the server reads: git-lfs pointers, .gitattributes and .gitignore.
 #include <string>
 
 #include "fuzz/fuzz.h"
 #include "server/hub/git/attributes.h"
 #include "server/hub/git/digits.h"
+#include "server/hub/git/ignore.h"
 #include "server/hub/git/pointer.h"
 
 namespace depickle::fuzz {
@@ -27,12 +28,33 @@ bool is_lfs(const std::string& rules, std::string_view path) {
   return attributes.is_lfs(path);
 }
 
+// Patterns without wildcards are looked up in a map, which must not change the result.
+void check_lookup(const std::string& rules, std::string_view path) {
+  std::optional<bool> expected;
+  MatchBudget budget;
+  for (std::string_view rest = rules; !rest.empty();) {
+    const std::string line(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+    const size_t begin = line.find_first_not_of(" \t\r\v\f"), end = line.find_first_of(" \t\r\v\f", begin);
+    if (begin == line.npos || end == line.npos) continue;
+    const std::string pattern = line.substr(begin, end - begin);
+    // A wildcard that matches the same text.
+    const std::string same = "[" + pattern.substr(0, 1) + "]" + pattern.substr(1);
+    const bool is_plain = pattern.front() > ' ' && std::string_view("\\/!^#]*?[").find(pattern.front()) == pattern.npos;
+    const std::optional<bool> one = AttributeFile((is_plain ? same : pattern) + line.substr(end)).is_lfs(path, budget);
+    if (one) expected = one;
+  }
+  require(AttributeFile(rules).is_lfs(path, budget) == expected, "the last line that matches decides");
+}
+
 // The first line is a path, the rest are rules.
 void check_attributes(std::string_view input) {
   const size_t end = std::min(input.find('\n'), input.size());
   const std::string_view path = input.substr(0, end);
   std::string rules(input.substr(std::min(end + 1, input.size())));
   is_lfs(rules, path);
+  server::git::Ignore(rules).matches(path);
+  check_lookup(rules, path);
   const bool is_plain = !path.empty() && path.find_first_of(std::string_view("\0/\r", 3)) == path.npos;
   if (!is_plain) return;
   if (!rules.empty() && rules.back() != '\n') rules += '\n';

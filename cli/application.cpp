@@ -103,7 +103,7 @@ int report_usage_error(
   if (command.empty() || has_command(app, command)) {
     console.error(error.what(), "see depickle --help, or depickle COMMAND --help");
   } else {
-    const bool is_server_command = command == "serve" || command == "user";
+    const bool is_server_command = command == "serve" || command == "user" || command == "hub";
     console.error(fmt::format("unknown command {}", quoted(command)),
         is_server_command ? "the Python package does not include the server; build depickle from source"
                           : "see depickle --help");

@@ -26,6 +26,7 @@ void add_verify(CLI::App& app, Program& program);
 void add_scan(CLI::App& app, Program& program);
 void add_serve(CLI::App& app, Program& program);
 void add_user(CLI::App& app, Program& program);
+void add_hub(CLI::App& app, Program& program);
 void add_check(CLI::App& app, Program& program);
 void add_pr(CLI::App& app, Program& program);
 void add_download(CLI::App& app, Program& program);

@@ -79,6 +79,14 @@ Examples:
   depickle user add me --data hub
   depickle user list --data hub
   depickle user revoke me 0f3b5c1d9a27 --data hub)"},
+    {"hub",
+        R"(`hub gc` deletes LFS objects that no commit names, xorbs, unfinished uploads and temporary files. The Hub
+may run meanwhile; it does the same each hour, but reads the history of a repository only if a ref was deleted. With
+--min-age 0, uploads that run have to start again.
+
+Examples:
+  depickle hub gc --data hub --dry-run
+  depickle hub gc --data hub --min-age 0)"},
     {"completions",
         R"(Examples:
   depickle completions bash > ~/.local/share/bash-completion/completions/depickle)"},

@@ -40,6 +40,7 @@ struct ServeCommand {
   std::vector<std::string> names;
   std::vector<std::string> trusted_proxies;
   std::string worker;
+  server::StoreLimits store_limits;
   server::page::PageLimits limits;
   int64_t job_seconds = limits.job.count();
 };
@@ -135,8 +136,9 @@ class Site {
   Site(const ServeCommand& options, const Console& console, server::Log& log) : guard_(options.names) {
     router_.set_guard([this](const server::http::Request& request) { return guard_.check(request); });
     if (options.hub.empty()) {
-      store_ = server::repos::Store::open(options.data);
+      store_ = server::repos::Store::open(options.data, options.store_limits);
       if (!options.import.empty()) import(*store_, options, console);
+      store_->start_maintenance([&console](std::string_view line) { console.say(fmt::format("{}\n", line)); });
       hub_ = std::make_unique<server::api::HubApi>(*store_, options.inline_up_to_bytes);
     }
     if (options.no_page) {
@@ -226,6 +228,19 @@ void add_serve(CLI::App& app, Program& program) {
   command
       ->add_option("--inline-up-to", options->inline_up_to_bytes,
           "Accept files up to this size inside commits, without LFS or xet")
+      ->type_name("BYTES");
+  command
+      ->add_option("--user-bytes", options->store_limits.user_bytes,
+          "Maximum size of all LFS files that one user has uploaded (default: no limit)")
+      ->type_name("BYTES");
+  command
+      ->add_option("--uncommitted-bytes", options->store_limits.uncommitted_bytes,
+          "Maximum size of the LFS files of one user that no commit names")
+      ->capture_default_str()
+      ->type_name("BYTES");
+  command
+      ->add_option("--reserve-bytes", options->store_limits.reserve_bytes,
+          "Free space that uploads leave (default: 1 GiB or 2 % of the disk, whichever is larger)")
       ->type_name("BYTES");
   command->add_flag("--log", options->log, "Log requests to stderr, without tokens and queries");
   command->add_option("--hub", options->hub, "Serve the page for this Hub, with the token in HF_TOKEN")

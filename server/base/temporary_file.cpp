@@ -32,6 +32,10 @@ void TemporaryFile::read(uint64_t offset_bytes, MutableBytes out) const {
     throw Error(Code::io, "", "is shorter than the bytes written to it", Where::in(path_.string()));
 }
 
+void TemporaryFile::sync() const {
+  if (::fsync(file_.get()) != 0) throw system_error(errno, "cannot sync", path_.string());
+}
+
 void TemporaryFile::rename_to(const fs::path& target) {
   sync_and_rename(file_.get(), path_, target);
   release();

@@ -24,6 +24,8 @@ class TemporaryFile {
   int descriptor() const noexcept { return file_.get(); }
   /// Fills `out` from `offset_bytes`.
   void read(uint64_t offset_bytes, MutableBytes out) const;
+  /// Syncs the content, so that rename_to() is fast.
+  void sync() const;
   /// Syncs the file, gives it the name `target` as sync_and_rename(), and closes it: afterwards append() fails.
   void rename_to(const std::filesystem::path& target);
   /// The same for a target whose loss is detected later: neither the file nor the folder is synced, and the folder must

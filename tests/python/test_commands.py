@@ -17,6 +17,7 @@ COMMANDS = [
     "download",
     "serve",
     "user",
+    "hub",
     "completions",
     "version",
     "help",

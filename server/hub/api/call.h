@@ -132,6 +132,7 @@ void add_lfs_routes(http::Router& router, Hub& hub);
 void add_xet_routes(http::Router& router, Hub& hub);
 void add_discussion_routes(http::Router& router, Hub& hub);
 void add_git_routes(http::Router& router, Hub& hub);
+void add_access_request_routes(http::Router& router, Hub& hub);
 void add_markdown_routes(http::Router& router, Hub& hub);
 
 /// Adds a route below the web address of a model, a dataset (/datasets) and a space (/spaces). For example, `pattern`

@@ -26,6 +26,8 @@ ErrorStatus status_of(StoreReason reason) {
     case StoreReason::head_moved: return {412, "PreconditionFailed"};
     case StoreReason::malformed: return {400, "BadRequest"};
     case StoreReason::too_large: return {413, "TooLarge"};
+    case StoreReason::over_quota: return {413, "QuotaExceeded"};
+    case StoreReason::no_space: return {507, "InsufficientStorage"};
     case StoreReason::denied: return {403, "Forbidden"};
     case StoreReason::busy: return {503, "Busy"};
   }

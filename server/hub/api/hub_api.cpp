@@ -30,6 +30,7 @@ struct HubApi::State {
     router.add("GET", "/metrics", [this](http::Request&) { return metrics(hub); });
     // The most specific routes come first: `/api/{type}/{ns}/{name}` matches many of them.
     add_account_routes(router, hub);
+    add_access_request_routes(router, hub);
     add_xet_routes(router, hub);
     add_lfs_routes(router, hub);
     add_commit_routes(router, hub);

@@ -26,6 +26,7 @@ std::unique_ptr<http::Receiver> open_upload(Hub& hub, const http::Request& reque
   if (request.body_bytes && *request.body_bytes != ticket.size_bytes)
     refuse(400, "BadRequest",
         fmt::format("wrong size of the body (have {} bytes, need {})", *request.body_bytes, ticket.size_bytes));
+  hub.store.upload_limits().check(ticket.user, ticket.size_bytes);
   return std::make_unique<UploadReceiver>(hub.store.lfs().upload(ticket.user, ticket.oid, ticket.size_bytes));
 }
 
@@ -46,6 +47,7 @@ std::unique_ptr<http::Receiver> open_part(Hub& hub, const http::Request& request
   std::from_chars(text.data(), text.data() + text.size(), number);
   uint64_t parts = (ticket.size_bytes + ticket.part_bytes - 1) / ticket.part_bytes;
   if (number == 0 || number > parts) refuse(400, "BadRequest", "the part does not exist");
+  hub.store.upload_limits().check(ticket.user, request.body_bytes.value_or(ticket.part_bytes));
   return std::make_unique<PartReceiver>(
       hub.store.lfs().part(ticket.user, ticket.oid, ticket.size_bytes, ticket.part_bytes, number));
 }

@@ -89,9 +89,20 @@ class BatchResponse {
     } else if (ticket.size_bytes > hub_.store.limits().lfs_file_bytes) {
       write_error(json, 413, "the file is too large for this Hub");
     } else if (!hub_.store.lfs().usable(user_, info_.key, ticket.oid)) {
-      write_upload(json, std::move(ticket));
+      write_checked_upload(json, std::move(ticket));
     }
     json.end();
+  }
+
+  // The uploads of a batch must fit together.
+  void write_checked_upload(JsonWriter& json, Ticket ticket) {
+    new_bytes_ += std::min(ticket.size_bytes, hub_.store.limits().lfs_file_bytes);
+    try {
+      hub_.store.upload_limits().check(user_, new_bytes_);
+    } catch (const StoreError& error) {
+      return write_error(json, error.reason() == StoreReason::no_space ? 507 : 413, error.message());
+    }
+    write_upload(json, std::move(ticket));
   }
 
   void write_upload(JsonWriter& json, Ticket ticket) {
@@ -127,6 +138,7 @@ class BatchResponse {
   const bool is_upload_;
   const repos::RepoInfo info_;
   std::vector<Object> objects_;
+  uint64_t new_bytes_ = 0;  // of the uploads so far
   bool is_split_ = false;
   size_t next_ = 0;
 };

@@ -1,4 +1,6 @@
 // Receives xet uploads, which current huggingface_hub uses for every large file.
+#include <charconv>
+
 #include "server/hub/api/call.h"
 #include "server/hub/content/shard.h"
 
@@ -9,14 +11,26 @@ constexpr std::string_view kPurpose = "xet";
 constexpr uint64_t kTokenSeconds = uint64_t{12} * 3600;
 
 // Clients cache by this id which xorbs a store contains. It includes the user: only the uploader can use a xorb, and
-// two users of a machine share a cache.
-std::string store_id_of(Hub& hub, std::string_view user) { return hub.store.id() + "-" + std::string(user); }
+// two users of a machine share a cache. It also includes a number, which changes when xorbs may be missing.
+std::string store_id_of(Hub& hub, std::string_view user, int64_t generation) {
+  return hub.store.id() + "-" + std::string(user) + (generation == 0 ? "" : "~" + std::to_string(generation));
+}
+
+// An upload may go on at an address of an earlier generation.
+bool is_store_of(Hub& hub, std::string_view id, std::string_view user) {
+  int64_t generation = 0;
+  if (const size_t at = id.rfind('~'); at != id.npos)
+    std::from_chars(id.data() + at + 1, id.data() + id.size(), generation);
+  return generation >= 0 && generation <= hub.store.xet().generation(user) && id == store_id_of(hub, user, generation);
+}
 
 http::Response write_token(const Call& call) {
   call.repo_for(Need::discuss);
   uint64_t expires = unix_now() + kTokenSeconds;
   const std::string& user = call.signed_in_caller().user.name;
-  std::string address = call.origin() + "/cas/" + store_id_of(call.hub, user);
+  // Fails here if nothing can be uploaded: huggingface_hub shows this error, hf-xet only the status of later ones.
+  call.hub.store.upload_limits().check(user, 1 << 20);
+  std::string address = call.origin() + "/cas/" + store_id_of(call.hub, user, call.hub.store.xet().generation(user));
   std::string token = call.hub.signer.token(kPurpose, user, expires);
   http::Response answer = json_response([&](JsonWriter& json) {
     json.object().key("casUrl").value(address).key("accessToken").value(token).key("exp").value(expires).end();
@@ -30,7 +44,7 @@ http::Response write_token(const Call& call) {
 std::string user_of(Hub& hub, const http::Request& request) {
   auto user = hub.signer.user_of(kPurpose, token_of(request.field("Authorization")));
   if (!user) refuse(401, "", "Invalid credentials in Authorization header");
-  if (request.captured("store") != store_id_of(hub, *user)) refuse(404, "", "the address belongs to another store");
+  if (!is_store_of(hub, request.captured("store"), *user)) refuse(404, "", "the address belongs to another store");
   return *user;
 }
 
@@ -49,7 +63,8 @@ class XorbReceiver final : public http::Receiver {
 std::unique_ptr<http::Receiver> open_xorb(Hub& hub, const http::Request& request) {
   std::string user = user_of(hub, request);
   if (request.body_bytes.value_or(0) > hub.store.limits().xorb_bytes) refuse(413, "TooLarge", "the xorb is too large");
-  return std::make_unique<XorbReceiver>(hub.store.xet().xorb(user, request.captured("hash")));
+  return std::make_unique<XorbReceiver>(
+      hub.store.xet().xorb(user, request.captured("hash"), request.body_bytes.value_or(hub.store.limits().xorb_bytes)));
 }
 
 class ShardReceiver final : public http::Receiver {

@@ -7,6 +7,7 @@
 
 #include "server/base/database.h"
 #include "server/hub/content/limits.h"
+#include "server/hub/content/upload_limits.h"
 
 namespace depickle::server::content {
 
@@ -14,6 +15,7 @@ struct Context {
   std::filesystem::path folder;  ///< the data folder
   StoreLimits limits;
   std::shared_ptr<Database> database;
+  UploadLimits upload_limits{*this};
 
   std::filesystem::path temporary_folder() const { return folder / "tmp"; }
   std::filesystem::path lfs_file(std::string_view oid) const {

@@ -9,6 +9,7 @@
 #include "depickle/base/text.h"
 #include "server/base/temporary_file.h"
 #include "server/hub/content/lfs_file.h"
+#include "server/hub/content/object_uses.h"
 #include "server/hub/git/digits.h"
 #include "server/hub/git/store_error.h"
 
@@ -27,12 +28,19 @@ bool has_uploaded(const Context& context, std::string_view user, std::string_vie
   return context.database->number("SELECT 1 FROM object_owners WHERE user = ? AND oid = ?", {user, oid}).has_value();
 }
 
-void record_ownership(Context& context, std::string_view user, std::string_view oid, uint64_t size_bytes) {
+void publish_object(
+    Context& context, TemporaryFile& file, std::string_view user, std::string_view oid, uint64_t size_bytes) {
+  const fs::path target = context.lfs_file(oid);
+  file.sync();
+  // In one transaction: a collection (gc.h) removes a file without a row.
   context.database->transaction([&] {
+    if (!fs::exists(target)) file.rename_to(target);
     context.database->run(
         "INSERT OR IGNORE INTO objects(oid, size) VALUES(?, ?)", {oid, static_cast<int64_t>(size_bytes)});
     context.database->run("INSERT OR IGNORE INTO object_owners VALUES(?, ?)", {user, oid});
+    record_use(*context.database, oid);
   });
+  context.upload_limits.stored(user, size_bytes);
 }
 
 void throw_wrong_sha256(std::string_view found, std::string_view oid) {
@@ -73,15 +81,19 @@ void LfsUpload::finish() {
   std::string found = state.sha256.hex();
   if (!state.oid.empty() && state.oid != found) throw_wrong_sha256(found, state.oid);
   state.oid = found;
-  fs::path target = state.context.lfs_file(found);
-  if (!fs::exists(target)) state.file.rename_to(target);
-  record_ownership(state.context, state.user, found, state.file.size_bytes());
+  publish_object(state.context, state.file, state.user, found, state.file.size_bytes());
 }
 
 const std::string& LfsUpload::oid() const noexcept { return state_->oid; }
 uint64_t LfsUpload::size_bytes() const noexcept { return state_->file.size_bytes(); }
 
 bool Lfs::usable(std::string_view user, int64_t repo, std::string_view oid) const {
+  if (!may_use(user, repo, oid)) return false;
+  record_use(*context_.database, oid);
+  return true;
+}
+
+bool Lfs::may_use(std::string_view user, int64_t repo, std::string_view oid) const {
   return context_.database
       ->number(
           "SELECT 1 FROM objects WHERE oid = ?1 AND (EXISTS(SELECT 1 FROM object_owners WHERE user = ?2 AND oid = ?1) "
@@ -93,7 +105,7 @@ bool Lfs::usable(std::string_view user, int64_t repo, std::string_view oid) cons
 bool Lfs::uploaded(std::string_view user, std::string_view oid) const { return has_uploaded(context_, user, oid); }
 
 std::optional<fs::path> Lfs::readable(int64_t repo, std::string_view oid, std::string_view user) const {
-  if (!is_sha256(oid) || !usable(user, repo, oid)) return std::nullopt;
+  if (!is_sha256(oid) || !may_use(user, repo, oid)) return std::nullopt;
   return context_.lfs_file(oid);
 }
 

@@ -68,7 +68,8 @@ class Lfs {
  public:
   explicit Lfs(Context& context) : context_(context) {}
 
-  /// Returns whether an upload is unnecessary: the object exists, and the user or the repository may use it.
+  /// Returns whether an upload is unnecessary: the object exists, and the user or the repository may use it. Then the
+  /// client relies on the object, so it is kept as if it was uploaded now.
   bool usable(std::string_view user, int64_t repo, std::string_view oid) const;
   /// Returns whether the user has uploaded the object.
   bool uploaded(std::string_view user, std::string_view oid) const;
@@ -94,6 +95,8 @@ class Lfs {
   std::string git_sha1(std::string_view oid);
 
  private:
+  bool may_use(std::string_view user, int64_t repo, std::string_view oid) const;
+
   Context& context_;
   std::mutex joining_mutex_;
   std::set<std::string, std::less<>> joining_;  ///< the uploads of running complete(): USER/OID

@@ -8,6 +8,7 @@
 
 #include "depickle/base/bytes.h"
 #include "depickle/os/file_descriptor.h"
+#include "server/base/temporary_file.h"
 #include "server/hub/content/context.h"
 
 namespace depickle::server::content {
@@ -16,8 +17,9 @@ namespace depickle::server::content {
 void check_oid(std::string_view oid);
 /// Returns whether `user` has uploaded the object.
 bool has_uploaded(const Context& context, std::string_view user, std::string_view oid);
-/// Records that `user` has uploaded an object. Call it after the object's file is on the disk under its name.
-void record_ownership(Context& context, std::string_view user, std::string_view oid, uint64_t size_bytes);
+/// Makes `file` the object `oid`, unless it exists, and records that `user` has uploaded it.
+void publish_object(
+    Context& context, TemporaryFile& file, std::string_view user, std::string_view oid, uint64_t size_bytes);
 /// Throws StoreError{malformed}: the upload has SHA-256 `found`.
 [[noreturn]] void throw_wrong_sha256(std::string_view found, std::string_view oid);
 

@@ -14,6 +14,7 @@
 #include "server/base/temporary_file.h"
 #include "server/hub/content/lfs.h"
 #include "server/hub/content/lfs_file.h"
+#include "server/hub/content/object_uses.h"
 #include "server/hub/git/store_error.h"
 
 namespace depickle::server::content {
@@ -187,7 +188,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
   check_parts(context_, oid, size_bytes, part_bytes);
   const JoiningUpload joining(joining_mutex_, joining_, fmt::format("{}/{}", user, oid));
   // A client that did not receive the response completes the upload again.
-  if (uploaded(user, oid) && size_of(oid) == size_bytes) return;
+  if (uploaded(user, oid) && size_of(oid) == size_bytes) return record_use(*context_.database, oid);
   const fs::path folder = context_.parts_folder(user, oid);
   const uint64_t count = part_count(size_bytes, part_bytes), received = count_parts(folder, size_bytes, part_bytes);
   if (received != count) {
@@ -199,8 +200,7 @@ void Lfs::complete(std::string_view user, std::string_view oid, uint64_t size_by
   TemporaryFile joined(context_.temporary_folder());
   std::string found = parts.join(count, part_bytes, joined);
   if (found != oid || joined.size_bytes() != size_bytes) throw_wrong_sha256(found, oid);
-  if (!fs::exists(context_.lfs_file(oid))) joined.rename_to(context_.lfs_file(oid));
-  record_ownership(context_, user, oid, size_bytes);
+  publish_object(context_, joined, user, oid, size_bytes);
   std::error_code ignored;
   fs::remove_all(folder, ignored);  // parts that were sent again meanwhile
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace depickle::server {
 
@@ -17,6 +18,11 @@ struct StoreLimits {
   uint64_t text_bytes = 64 << 10;                ///< of a comment or commit message
   uint64_t diff_bytes = 256 << 10;               ///< a longer diff is cut
   uint64_t repository_files = 100'000;           ///< in one revision
+  /// Bytes that a user has uploaded and no commit names. Ten times a large model; a client uploads all files of a
+  /// commit first.
+  uint64_t uncommitted_bytes = 1'000'000'000'000;
+  std::optional<uint64_t> user_bytes;     ///< all bytes that a user has uploaded; no limit by default
+  std::optional<uint64_t> reserve_bytes;  ///< free space that uploads leave; by default max(1 GiB, 2 % of the disk)
 };
 
 }  // namespace depickle::server

@@ -13,10 +13,20 @@
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
+#include "server/hub/content/context.h"
+#include "server/hub/content/xorb_hash.h"
 #include "server/hub/git/store_error.h"
 
 namespace depickle::server::content {
 namespace {
+
+// A stored xorb ends with its number of chunks, which is smaller than the last half of this number.
+constexpr uint64_t kPlacesMagic = 0xffffffff'53454c50;
+constexpr uint64_t kOidDigits = 64;
+
+// Of the protocol.
+constexpr uint32_t kMaxRawBytes = 128 << 10, kMaxCompressedBytes = 256 << 10;
+constexpr size_t kMaxChunks = 8192;
 
 [[noreturn]] void fail_xorb(std::string_view reason) {
   throw StoreError(StoreReason::malformed, fmt::format("the xorb is malformed: {}", reason));
@@ -77,8 +87,10 @@ void unpack_chunk(const ChunkHeader& header, Bytes data, std::vector<std::byte>&
   }
 }
 
-void append_chunk_table(TemporaryFile& file) {
+std::string append_chunk_table(TemporaryFile& file) {
   std::vector<uint32_t> table;
+  std::vector<HashedChunk> hashes;
+  std::vector<std::byte> data, raw;
   uint64_t size_bytes = file.size_bytes(), at = 0;
   while (at < size_bytes) {
     table.push_back(static_cast<uint32_t>(at));
@@ -87,6 +99,12 @@ void append_chunk_table(TemporaryFile& file) {
     file.read(at, header);
     ChunkHeader chunk = parse_chunk_header(header);
     if (chunk.compressed_bytes > size_bytes - at - header.size()) fail_xorb("the last chunk is truncated");
+    if (chunk.raw_bytes > kMaxRawBytes || chunk.compressed_bytes > kMaxCompressedBytes || hashes.size() == kMaxChunks)
+      fail_xorb("a chunk is too large, or there are too many");
+    data.resize(chunk.compressed_bytes);
+    file.read(at + header.size(), data);
+    unpack_chunk(chunk, data, raw);
+    hashes.push_back({chunk_hash(raw), chunk.raw_bytes});
     at += header.size() + chunk.compressed_bytes;
   }
   if (table.empty()) fail_xorb("it has no chunks");
@@ -94,13 +112,43 @@ void append_chunk_table(TemporaryFile& file) {
   table.push_back(static_cast<uint32_t>(at));
   table.push_back(chunks);
   file.append(std::as_bytes(std::span(table)));
+  return xorb_hash(std::move(hashes));
 }
 
-XorbFile::XorbFile(const std::filesystem::path& path) : path_(path), file_(os::open_file(path, O_RDONLY)) {
+void write_places(TemporaryFile& file, const std::vector<std::string>& objects, const std::vector<ChunkPlace>& places) {
+  for (const std::string& oid : objects) file.append(bytes(oid));
+  file.append(std::as_bytes(std::span(places)));
+  const uint32_t counts[] = {static_cast<uint32_t>(objects.size()), static_cast<uint32_t>(places.size())};
+  file.append(std::as_bytes(std::span(counts)));
+  file.append(std::as_bytes(std::span(&kPlacesMagic, 1)));
+}
+
+XorbFile::XorbFile(const Context& context, const std::filesystem::path& path)
+    : context_(context),
+      path_(path),
+      file_(os::open_file(path, O_RDONLY)) {
   struct stat status{};
   if (::fstat(file_.get(), &status) != 0) throw system_error(errno, "cannot stat", path_.string());
   size_bytes_ = static_cast<uint64_t>(status.st_size);
-  read(size_bytes_ - sizeof chunk_count_, std::as_writable_bytes(std::span(&chunk_count_, 1)));
+  uint64_t magic = 0;
+  if (size_bytes_ >= sizeof magic) read(size_bytes_ - sizeof magic, std::as_writable_bytes(std::span(&magic, 1)));
+  if (magic == kPlacesMagic) {
+    read_objects();
+    return;
+  }
+  chunk_count_ = static_cast<uint32_t>(magic >> 32);
+  if (size_bytes_ < sizeof(uint32_t) * (uint64_t{chunk_count_} + 2)) fail_xorb("its file is damaged");
+}
+
+void XorbFile::read_objects() {
+  constexpr uint64_t kTailBytes = 2 * sizeof(uint32_t) + sizeof kPlacesMagic;
+  uint32_t counts[2] = {};
+  if (size_bytes_ >= kTailBytes) read(size_bytes_ - kTailBytes, std::as_writable_bytes(std::span(counts)));
+  if (counts[0] == 0 || size_bytes_ != kOidDigits * counts[0] + sizeof(ChunkPlace) * uint64_t{counts[1]} + kTailBytes)
+    fail_xorb("its file is damaged");
+  chunk_count_ = counts[1];
+  objects_.assign(counts[0], std::string(kOidDigits, '\0'));
+  for (uint32_t i = 0; i < counts[0]; ++i) read(kOidDigits * i, std::as_writable_bytes(std::span(objects_[i])));
 }
 
 void XorbFile::read(uint64_t offset, MutableBytes out) const {
@@ -113,6 +161,7 @@ void XorbFile::each_chunk(uint32_t begin, uint32_t end, const std::function<void
     throw StoreError(StoreReason::malformed,
         fmt::format("the shard refers to chunks [{}, {}) of a xorb with {} chunks", begin, end, chunk_count_));
   }
+  if (is_in_objects()) return each_place(begin, end, take);
   uint64_t table_begin = size_bytes_ - sizeof(uint32_t) * (uint64_t{chunk_count_} + 2);
   std::vector<std::byte> data, raw;
   for (uint32_t i = begin; i < end; ++i) {
@@ -121,6 +170,27 @@ void XorbFile::each_chunk(uint32_t begin, uint32_t end, const std::function<void
     data.resize(bounds[1] - bounds[0]);
     read(bounds[0], data);
     unpack_chunk(parse_chunk_header(data), Bytes(data).subspan(kChunkHeaderBytes), raw);
+    take(raw);
+  }
+}
+
+void XorbFile::each_place(uint32_t begin, uint32_t end, const std::function<void(Bytes)>& take) const {
+  std::vector<ChunkPlace> places(end - begin);
+  read(kOidDigits * objects_.size() + sizeof(ChunkPlace) * uint64_t{begin}, std::as_writable_bytes(std::span(places)));
+  os::FileDescriptor object;
+  uint32_t opened = UINT32_MAX;
+  std::filesystem::path path;
+  std::vector<std::byte> raw;
+  for (const ChunkPlace& place : places) {
+    if (place.object >= objects_.size()) fail_xorb("its file is damaged");
+    if (place.object != opened) {
+      opened = place.object;
+      path = context_.lfs_file(objects_[opened]);
+      object = os::open_file(path, O_RDONLY);
+    }
+    raw.resize(place.raw_bytes);
+    if (os::read_all_at(object.get(), place.offset_bytes, raw, path.string()) != raw.size())
+      fail_xorb("its file is damaged");
     take(raw);
   }
 }

@@ -11,7 +11,9 @@ Code code_of(StoreReason reason) {
     case StoreReason::head_moved:
     case StoreReason::conflict: return Code::integrity;
     case StoreReason::malformed: return Code::malformed;
-    case StoreReason::too_large: return Code::limit;
+    case StoreReason::too_large:
+    case StoreReason::over_quota: return Code::limit;
+    case StoreReason::no_space: return Code::io;
     case StoreReason::denied: return Code::denied;
     case StoreReason::busy: return Code::io;
     default: return Code::not_found;

@@ -21,6 +21,8 @@ enum class StoreReason {
   conflict,       ///< 409: both sides changed a file, or the status does not allow the change
   malformed,      ///< 400
   too_large,      ///< 413
+  over_quota,     ///< 413: the user's stored bytes
+  no_space,       ///< 507: the upload would leave too little free space
   denied,         ///< 403
   busy            ///< 503: another request holds a lock for too long
 };

@@ -11,6 +11,7 @@
 #include "server/hub/git/store_error.h"
 #include "server/hub/repos/change.h"
 #include "server/hub/repos/pull_request.h"
+#include "server/hub/repos/ref_change.h"
 #include "server/hub/repos/store_parts.h"
 
 namespace depickle::server::repos {
@@ -32,16 +33,6 @@ void check_parent(const CommitRequest& request, const git_oid& head) {
         fmt::format("the head of the branch has moved (have {}, need {})", git::hex(head), printable(request.parent)),
         "read the new commits, then try again");
   }
-}
-
-// Called before the ref moves: a row without a commit does no harm, but a commit must not refer to an object that its
-// repository cannot read.
-void record_objects(StoreParts& parts, int64_t repo, const std::set<std::string>& objects) {
-  parts.database->transaction([&] {
-    parts.database->run("UPDATE repos SET modified_at = ? WHERE key = ?", {now_ms(), repo});
-    for (const std::string& oid : objects)
-      parts.database->run("INSERT OR IGNORE INTO repo_objects VALUES(?, ?)", {repo, oid});
-  });
 }
 
 bool looks_binary(std::string_view sample) {
@@ -88,7 +79,7 @@ CommitResult Committer::commit(std::string_view revision, CommitRequest request,
   Change change(parts, repo_, git, *head, author);
   change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &*head, author.user.name, message);
-  record_objects(parts, repo_.info_.key, change.objects());
+  const RefChange ref_change(*parts.database, repo_.info_.key, change.objects());
   if (!git.set_ref(ref, commit, &*head))
     throw StoreError(StoreReason::head_moved, "the branch moved during the commit", "try again");
   return {git::hex(commit), std::nullopt};
@@ -106,7 +97,7 @@ CommitResult Committer::commit_as_pull_request(std::string_view revision, Commit
   Change change(parts, repo_, git, base, author);
   change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &base, author.user.name, message);
-  record_objects(parts, repo_.info_.key, change.objects());
+  const RefChange ref_change(*parts.database, repo_.info_.key, change.objects());
   ReservedNumber reserved(parts, repo_.info_.key, lock);
   if (!git.set_ref(reserved.ref(), commit, nullptr))
     throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));

@@ -6,6 +6,7 @@
 #include "server/hub/git/diff.h"
 #include "server/hub/git/repository.h"
 #include "server/hub/git/store_error.h"
+#include "server/hub/repos/ref_change.h"
 #include "server/hub/repos/store_parts.h"
 
 namespace depickle::server::repos {
@@ -93,16 +94,24 @@ uint64_t Repo::used_bytes() const {
 }
 
 void Repo::create_branch(std::string_view name, std::string_view from) {
+  const RefChange ref_change(*parts_.database, info_.key);
   git::create_branch(*git_, name, from.empty() ? "main" : from);
 }
 
-void Repo::delete_branch(std::string_view name) { git::delete_branch(*git_, name); }
+void Repo::delete_branch(std::string_view name) {
+  git::delete_branch(*git_, name);
+  record_deleted_ref(*parts_.database, info_.key);
+}
 
 void Repo::create_tag(std::string_view name, std::string_view revision, std::string_view message, std::string_view by) {
+  const RefChange ref_change(*parts_.database, info_.key);
   git::create_tag(*git_, name, revision, message, by);
 }
 
-void Repo::delete_tag(std::string_view name) { git::delete_tag(*git_, name); }
+void Repo::delete_tag(std::string_view name) {
+  git::delete_tag(*git_, name);
+  record_deleted_ref(*parts_.database, info_.key);
+}
 
 std::string Repo::diff(const std::string& from_commit, const std::string& to_commit) const {
   return git::print_diff(*git_, from_commit, to_commit, parts_.limits.diff_bytes);

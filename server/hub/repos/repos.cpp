@@ -5,6 +5,8 @@
 #include "depickle/base/text.h"
 #include "server/base/random_id.h"
 #include "server/base/sync.h"
+#include "server/hub/content/object_uses.h"
+#include "server/hub/content/trash.h"
 #include "server/hub/git/attributes.h"
 #include "server/hub/git/repository.h"
 #include "server/hub/git/store_error.h"
@@ -64,10 +66,11 @@ void link_repo(const StoreParts& parts, const RepoInfo& repo) {
 
 void remove_repo(StoreParts& parts, int64_t key) {
   parts.database->run("UPDATE repos SET state = 2 WHERE key = ?", {key});
-  fs::remove_all(parts.git_folder(key));
+  content::move_to_trash(parts, parts.git_folder(key));
   sync_folder(parts.git_folder(key).parent_path());
   parts.database->transaction([&] {
-    for (const char* table : {"former_names", "grants", "repo_objects", "discussions", "events", "reserved"}) {
+    content::release_objects(*parts.database, key);
+    for (const char* table : {"former_names", "access_requests", "discussions", "events", "reserved", "ref_changes"}) {
       parts.database->run(fmt::format("DELETE FROM {} WHERE repo = ?", table), {key});
     }
     parts.database->run("DELETE FROM repos WHERE key = ?", {key});
@@ -148,6 +151,7 @@ void Repos::remove(const RepoId& id) {
   std::error_code ignored;
   fs::remove(parts_.link(info.id), ignored);
   remove_repo(parts_, info.key);
+  parts_.maintenance.wake();
 }
 
 RepoInfo Repos::move(const RepoId& from, const RepoId& to) {
@@ -245,8 +249,9 @@ Rights Repos::rights(const RepoInfo& repo, const Caller* caller) const {
   if (caller) {
     std::optional<User> owner = parts_.users.find(repo.id.owner);
     is_member = !owner || owner->name == caller->user.name;
-    has_grant = is_member || parts_.database->number(
-                                 "SELECT 1 FROM grants WHERE repo = ? AND user = ?", {repo.key, caller->user.name});
+    has_grant =
+        is_member || parts_.database->number("SELECT 1 FROM access_requests WHERE repo = ? AND user = ? AND status = 1",
+                         {repo.key, caller->user.name});
   }
   Rights rights;
   rights.see = is_member || (!repo.settings.is_private && !repo.settings.is_disabled);
@@ -260,12 +265,6 @@ Rights Repos::rights(const RepoInfo& repo, const Caller* caller) const {
 bool Repos::may_create(const RepoId& id, const Caller& caller) const {
   std::optional<User> owner = parts_.users.find(id.owner);
   return caller.may_write && (!owner || owner->name == caller.user.name);
-}
-
-void Repos::grant(const RepoInfo& repo, std::string_view user) {
-  if (!parts_.users.find(user))
-    throw StoreError(StoreReason::no_user, fmt::format("user {} does not exist", quoted(user)));
-  parts_.database->run("INSERT OR IGNORE INTO grants VALUES(?, ?)", {repo.key, user});
 }
 
 }  // namespace depickle::server::repos

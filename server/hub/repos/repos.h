@@ -65,7 +65,7 @@ class RepoLock;
 /// - Members see and read everything in the namespace; with a write token they write.
 /// - Everybody, signed in or not, sees what is not private, and reads it unless it is gated. A gate is open for
 /// members and
-///   for users who got access by grant().
+///   for users with an accepted access request (access_requests.h).
 /// - A user who may read and has a write token may discuss and open pull requests, and may add commits to their own
 /// pull requests.
 /// - Nobody reads a disabled repository; its members see it.
@@ -96,8 +96,6 @@ class Repos {
   /// `caller` is null for an anonymous request.
   Rights rights(const RepoInfo& repo, const Caller* caller) const;
   bool may_create(const RepoId& id, const Caller& caller) const;
-  /// Gives `user` access to a gated repository. Throws StoreError{no_user}.
-  void grant(const RepoInfo& repo, std::string_view user);
 
   /// Creates a repository that is invisible until publish(). create() does both; the import fills the repository in
   /// between.

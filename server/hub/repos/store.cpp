@@ -3,7 +3,6 @@
 #include "depickle/base/error.h"
 #include "server/base/random_id.h"
 #include "server/base/sync.h"
-#include "server/hub/content/gc.h"
 #include "server/hub/git/repository.h"
 #include "server/hub/repos/pull_request.h"
 #include "server/hub/repos/repo_folder.h"
@@ -31,6 +30,7 @@ void remove_git_temporaries(const fs::path& git_folder) {
 // Completes or removes what a killed server did not finish.
 void recover(StoreParts& parts) {
   Database& database = *parts.database;
+  database.run("UPDATE ref_changes SET pending = 0 WHERE pending <> 0");
   std::vector<int64_t> unfinished, all;
   database.each(
       "SELECT key FROM repos WHERE state <> 1", {}, [&](const Row& row) { unfinished.push_back(row.number(0)); });
@@ -80,7 +80,6 @@ std::unique_ptr<Store> Store::open(const fs::path& data_folder, const StoreLimit
   fs::remove_all(parts->temporary_folder());
   for (const char* name : {"tmp", "git", "lfs", "parts", "xorbs"}) create_folders(parts->folder / name);
   recover(*parts);
-  content::remove_expired_parts(*parts);
   link_all_repos(*parts);
   return std::unique_ptr<Store>(new Store(std::move(parts)));
 }
@@ -92,10 +91,13 @@ const StoreLimits& Store::limits() const noexcept { return parts_->limits; }
 const fs::path& Store::folder() const noexcept { return parts_->folder; }
 fs::path Store::temporary_folder() const { return parts_->temporary_folder(); }
 const std::string& Store::id() const noexcept { return parts_->store_id; }
+void Store::start_maintenance(std::function<void(std::string_view)> log) { parts_->maintenance.start(std::move(log)); }
+AccessRequests& Store::access_requests() noexcept { return parts_->access_requests; }
 Users& Store::users() noexcept { return parts_->users; }
 Repos& Store::repos() noexcept { return parts_->repos; }
 content::Lfs& Store::lfs() noexcept { return parts_->lfs; }
 content::Xet& Store::xet() noexcept { return parts_->xet; }
+content::UploadLimits& Store::upload_limits() noexcept { return parts_->upload_limits; }
 Repo Store::repo(const RepoInfo& info) { return Repo(*parts_, info); }
 content::Spool Store::spool() const {
   return content::Spool(parts_->temporary_folder(), parts_->limits.commit_inline_bytes);

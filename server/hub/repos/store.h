@@ -2,13 +2,17 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <string_view>
 
 #include "server/hub/content/lfs.h"
 #include "server/hub/content/limits.h"
 #include "server/hub/content/spool.h"
+#include "server/hub/content/upload_limits.h"
 #include "server/hub/content/xet.h"
 #include "server/hub/git/store_error.h"
+#include "server/hub/repos/access_requests.h"
 #include "server/hub/repos/commit.h"
 #include "server/hub/repos/discussions.h"
 #include "server/hub/repos/repo.h"
@@ -39,10 +43,16 @@ class Store {
   /// A random id. It is part of the address of the xet receiver: clients cache by this address what a store contains.
   const std::string& id() const noexcept;
 
+  /// Starts a thread that removes what nothing needs any more (garbage.h): now, each hour, and after a repository was
+  /// deleted. It passes errors to `log`. Call it once.
+  void start_maintenance(std::function<void(std::string_view)> log);
+
   Users& users() noexcept;
+  AccessRequests& access_requests() noexcept;
   Repos& repos() noexcept;
   content::Lfs& lfs() noexcept;
   content::Xet& xet() noexcept;
+  content::UploadLimits& upload_limits() noexcept;
   Repo repo(const RepoInfo& info);
   /// Returns an empty Spool for the content of one file of a commit.
   content::Spool spool() const;

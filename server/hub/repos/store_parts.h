@@ -14,6 +14,8 @@
 #include "server/hub/content/lfs.h"
 #include "server/hub/content/xet.h"
 #include "server/hub/git/store_error.h"
+#include "server/hub/repos/access_requests.h"
+#include "server/hub/repos/maintenance.h"
 #include "server/hub/repos/repos.h"
 #include "server/hub/repos/users.h"
 
@@ -69,9 +71,11 @@ struct StoreParts : content::Context {
   std::string store_id;
   RepoLocks locks;
   Users users;
+  AccessRequests access_requests{database};
   Repos repos{*this};
   content::Lfs lfs{*this};
   content::Xet xet{*this, lfs};
+  Maintenance maintenance{folder};
 
   std::filesystem::path git_folder(int64_t key) const { return folder / "git" / (std::to_string(key) + ".git"); }
   /// A link to the git folder, for people and `git clone`.

@@ -65,7 +65,7 @@ void Users::remove(std::string_view name) {
     if (const auto count = database_->number("SELECT COUNT(*) FROM repos WHERE owner = ?", {name}); count.value_or(0))
       throw StoreError(StoreReason::exists, fmt::format("{} owns repositories ({})", quoted(name), *count),
           "delete or move them first");
-    for (const char* sql : {"DELETE FROM tokens WHERE user = ?", "DELETE FROM grants WHERE user = ?",
+    for (const char* sql : {"DELETE FROM tokens WHERE user = ?", "DELETE FROM access_requests WHERE user = ?",
              "DELETE FROM object_owners WHERE user = ?", "DELETE FROM users WHERE name = ?"})
       database_->run(sql, {name});
   });

@@ -8,11 +8,11 @@ import pytest
 
 from forks import ForkServer
 from wire import Repo, request, grows_by_less_than, lfs_line
-from xet_format import chunk, little, lz4_frame_of_zeros, shard, shard_file
+from xet_format import chunk, little, lz4_frame_of_zeros, shard, shard_file, xorb_hash
 
 pytestmark = pytest.mark.hostile
 
-XORB, OTHER = "0123456789abcdef" * 4, "fedcba9876543210" * 4
+XORB, OTHER = xorb_hash(b"abc"), "fedcba9876543210" * 4
 
 
 def sha256(content):
@@ -44,7 +44,8 @@ def repo(server):
     """A repository. After all tests, a valid upload to it succeeds."""
     repo = Repo(server, "attacked-xet")
     yield repo
-    content, name, cas = os.urandom(70_000), os.urandom(32).hex(), Cas(repo, "me")
+    content, cas = os.urandom(70_000), Cas(repo, "me")
+    name = xorb_hash(content[:50_000], content[50_000:])
     assert cas.xorb(chunk(content[:50_000]) + chunk(content[50_000:]), name).status == 200
     assert cas.shard(shard(shard_file(sha256(content), (name, len(content), 0, 2)))).status == 200
     assert repo.commit(lfs_line("right.bin", sha256(content), len(content))).status == 200
@@ -71,6 +72,9 @@ BAD_XORBS = {
     "an unknown scheme": chunk(b"abc", 3),
     "a stored chunk with two sizes": chunk(b"abc", 0, 4),
     "random bytes": bytes(range(1, 256)) * 10,
+    "other chunks than its hash says": chunk(b"abc"),
+    "a chunk of more than 128 KiB": chunk(bytes((128 << 10) + 1)),
+    "more than 8192 chunks": chunk(b"abc") * 8193,
 }
 
 
@@ -92,27 +96,29 @@ def test_a_xorb_that_is_too_large_is_refused(cas):
     refused(cas.post("/v1/xorbs/default/" + "1" * 64, b"", Content_Length=str(1 << 40)), 413, "TooLarge")
 
 
+ZEROS = lz4_frame_of_zeros(1, 100_000)
 BAD_CHUNKS = {
     "decompresses to more bytes": chunk(lz4_frame_of_zeros(1), 1, 100),
-    "decompresses to fewer bytes": chunk(lz4_frame_of_zeros(1), 1, (4 << 20) + 1),
-    "truncated": chunk(lz4_frame_of_zeros(1)[:-100], 1, 4 << 20),
-    "extra bytes at the end": chunk(lz4_frame_of_zeros(1) + b"tail", 1, 4 << 20),
+    "decompresses to fewer bytes": chunk(ZEROS, 1, 100_001),
+    "truncated": chunk(ZEROS[:-100], 1, 100_000),
+    "extra bytes at the end": chunk(ZEROS + b"tail", 1, 100_000),
     "not LZ4": chunk(b"hello hello", 1, 100),
     "not LZ4, grouped": chunk(b"hello hello", 2, 100),
-    "only an LZ4 header": chunk(lz4_frame_of_zeros(1)[:7], 1, 100),
+    "only an LZ4 header": chunk(ZEROS[:7], 1, 100),
 }
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
 def test_an_invalid_chunk_is_refused(cas, name):
     xorb, raw = sha256(name.encode()), int.from_bytes(BAD_CHUNKS[name][5:8], "little")
-    assert cas.xorb(BAD_CHUNKS[name], xorb).status == 200, "chunks are decompressed only for a shard"
+    refused(cas.xorb(BAD_CHUNKS[name], xorb))
     refused(cas.shard(shard(shard_file(sha256(bytes(raw)), (xorb, raw, 0, 1)))))
 
 
 def test_the_helper_s_frame_of_zeros_is_valid(cas):
-    xorb, zeros = sha256(b"zeros"), bytes(12 << 20)
-    assert cas.xorb(chunk(lz4_frame_of_zeros(3), 1, len(zeros)), xorb).status == 200
+    zeros = bytes(100_000)
+    xorb = xorb_hash(zeros)
+    assert cas.xorb(chunk(ZEROS, 1, len(zeros)), xorb).status == 200
     assert cas.shard(shard(shard_file(sha256(zeros), (xorb, len(zeros), 0, 1)))).status == 200
 
 
@@ -164,13 +170,14 @@ def test_xorbs_of_another_user_are_not_visible(server, repo, cas):
     secret = os.urandom(5000)
     server.token("other")
     theirs = Cas(Repo(server, "theirs", "other", private=True), "other")
-    assert theirs.xorb(chunk(secret), OTHER).status == 200
+    other = xorb_hash(secret)
+    assert theirs.xorb(chunk(secret), other).status == 200
     assert theirs.path != cas.path, "clients cache the known xorbs by URL"
-    refused(cas.shard(shard(shard_file(sha256(secret), (OTHER, len(secret), 0, 1)))))
+    refused(cas.shard(shard(shard_file(sha256(secret), (other, len(secret), 0, 1)))))
     refused(repo.commit(lfs_line("x.bin", sha256(secret), len(secret))))
-    # A xorb of another user with the same name does not replace it.
-    assert cas.xorb(chunk(b"evil" * 1250), OTHER).status == 200
-    assert theirs.shard(shard(shard_file(sha256(secret), (OTHER, len(secret), 0, 1)))).status == 200
+    # Wrong bytes under the same name do not replace it.
+    refused(cas.xorb(chunk(b"evil" * 1250), other))
+    assert theirs.shard(shard(shard_file(sha256(secret), (other, len(secret), 0, 1)))).status == 200
 
 
 def test_wrong_tokens_are_refused(server, repo, cas):
@@ -244,11 +251,12 @@ def test_two_users_share_one_cache(upload, tmp_path):
         assert upload(user, "shared-cache-2", file) == ["True", sha256(content)]
 
 
-def test_wrong_bytes_under_a_hash_are_replaced(cas):
-    """The hash of a xorb is not checked. A second upload must count, or the file could never be uploaded."""
-    content, name = os.urandom(1000), os.urandom(32).hex()
+def test_wrong_bytes_under_a_hash_are_never_stored(cas):
+    content = os.urandom(1000)
+    name = xorb_hash(content)
     wanted = shard(shard_file(sha256(content), (name, len(content), 0, 1)))
-    assert cas.xorb(chunk(os.urandom(1000)), name).json == {"was_inserted": True}
+    refused(cas.xorb(chunk(os.urandom(1000)), name))
     refused(cas.shard(wanted))
+    assert cas.xorb(chunk(content), name).json == {"was_inserted": True}
     assert cas.xorb(chunk(content), name).json == {"was_inserted": False}
     assert cas.shard(wanted).status == 200

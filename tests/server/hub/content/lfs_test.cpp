@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "server/hub/repos/garbage.h"
 #include "tests/server/hub/store_fixture.h"
 
 namespace depickle::server::content {
@@ -161,7 +162,7 @@ TEST_F(LfsTest, TwoRequestsMayCompleteAnUploadAtOnce) {
   EXPECT_EQ(file_text(*store_->lfs().readable(info_.key, oid, "me")), large);
 }
 
-TEST_F(LfsTest, ARestartRemovesHalfJoinedPartsAndExpiredOnes) {
+TEST_F(LfsTest, ARestartRemovesHalfJoinedPartsAndACollectionExpiredOnes) {
   for (uint64_t number : {1, 2, 3}) send_part(oid_, whole_, 10, number);
   // A server was killed while it joined the parts.
   std::filesystem::rename(store_->folder() / "parts/me" / oid_, store_->folder() / "tmp/claimed");
@@ -171,6 +172,7 @@ TEST_F(LfsTest, ARestartRemovesHalfJoinedPartsAndExpiredOnes) {
   auto old = std::filesystem::file_time_type::clock::now() - std::chrono::hours(24 * 8);
   std::filesystem::last_write_time(store_->folder() / "parts/me" / other, old);
   reopen();
+  EXPECT_EQ(collect_garbage(store_->folder(), {}).uploads.count, 1u);
   EXPECT_EQ(files_in(store_->folder() / "tmp") + files_in(store_->folder() / "parts"), 0u);
   EXPECT_TRUE(refuses(
       StoreReason::malformed, [&] { store_->lfs().complete("me", oid_, whole_.size(), 10); }, "parts are missing"));

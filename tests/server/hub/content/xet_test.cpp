@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "server/hub/content/shard.h"
+#include "server/hub/content/xorb_hash.h"
 #include "tests/server/hub/store_fixture.h"
 
 namespace depickle::server::content {
@@ -80,10 +81,15 @@ class XetTest : public StoreTest {
                                                  bytes(shard).subspan(offset_bytes, out.size()), out.begin());
                                            }});
   }
+  static std::string hash_of(const std::vector<std::string>& chunks) {
+    std::vector<HashedChunk> hashes;
+    for (const std::string& raw : chunks) hashes.push_back({chunk_hash(bytes(raw)), raw.size()});
+    return xorb_hash(std::move(hashes));
+  }
   std::string sha(const std::string& text) { return sha256_hex(bytes(text)); }
 
   std::string a_ = std::string(4001, 'a'), b_ = "bcdefgh", c_ = std::string(70'003, 'c') + "end";
-  std::string hash_ = "00112233445566778899aabbccddeeff0123456789abcdef0123456789abcdef";
+  std::string hash_ = hash_of({a_, c_, b_, a_ + b_});
   std::string xorb_ = chunk(0, a_) + chunk(1, c_) + chunk(2, b_) + chunk(2, a_ + b_);
   RepoInfo info_ = create_repo("me/demo");
 };
@@ -153,7 +159,7 @@ TEST_F(XetTest, MalformedXorbsAreRefused) {
   std::string version = xorb_;
   version[0] = 1;
   for (const std::string& bad : {std::string(), version, xorb_.substr(0, xorb_.size() - 1), xorb_ + "1234567",
-           framed(3, "x", 1), framed(0, "xy", 1), framed(0, "", 0), framed(1, "x", 0)}) {
+           framed(3, "x", 1), framed(0, "xy", 1), framed(0, "", 0), framed(1, "x", 0), chunk(1, a_)}) {
     EXPECT_TRUE(refuses(StoreReason::malformed, [&] { send("me", hash_, bad); }));
   }
   for (const char* hash : {"../../x", "", "00"})
@@ -167,12 +173,70 @@ TEST_F(XetTest, ChunksWithAWrongSizeAreRefused) {
       {framed(1, frame, c_.size() - 1), framed(1, frame, c_.size() + 1), framed(1, frame.substr(0, 20), c_.size()),
           framed(1, "not a frame", c_.size()), framed(1, frame + "more", c_.size()), framed(2, frame, c_.size() + 4)}) {
     std::string hash = "0" + std::to_string(number++) + hash_.substr(2);
-    send("me", hash, bad);
-    EXPECT_TRUE(refuses(
-        StoreReason::malformed, [&] { take("me", shard_of(file_records(sha(c_), {{hash, c_.size(), 0, 1}}))); },
-        "xorb is malformed"))
-        << number;
+    EXPECT_TRUE(refuses(StoreReason::malformed, [&] { send("me", hash, bad); }, "xorb is malformed")) << number;
   }
+}
+
+// An example of the protocol's reference implementation.
+TEST_F(XetTest, HashesOfXorbs) {
+  auto root = [](uint64_t count) {
+    std::vector<HashedChunk> leaves;
+    for (uint64_t i = 0; i < count; ++i) leaves.push_back({chunk_hash(bytes(little(i, 8))), 100 + i});
+    return xorb_hash(std::move(leaves));
+  };
+  EXPECT_EQ(hash_text(chunk_hash(bytes("abc"))), "a8803506f7aff014f19aa9e9b79dc6455c49672570f96156071329698dd0284e");
+  EXPECT_EQ(root(1), "10bb77c0c77ad7311e5235905cd4edc1f36641f3a2c9b9d4e5cd8b2c9694067a");
+  EXPECT_EQ(root(3), "4add0dd55f5f441d489a69e3a27a1a2b6fda74a34c0c11844afceecb02bf60bf");
+  EXPECT_EQ(root(10), "658bd4282a2fd928ed82d79bacda3361527622601602df11b5920dc597dafd0d");
+  EXPECT_EQ(root(12), "b4dfeba31319eec26913a00e95b65b886d152a3a1069bd17c2011415ec9ac548");
+  EXPECT_EQ(root(100), "105c69b8b0d87bba16ced7a42f6e5bcde899c0f18857fae9fe3535b92ace4e7a");
+  EXPECT_EQ(root(2000), "cf6f2734d89b033ef4cdba112edfbd246f80c722f1a4d21e9097965bbfbf2fe9");
+  std::string bytes_of_example;
+  for (uint64_t x = 1; bytes_of_example.size() < 195'734;) {
+    x = x * 6364136223846793005u + 1442695040888963407u;
+    bytes_of_example += static_cast<char>(x >> 56);
+  }
+  EXPECT_EQ(hash_text(chunk_hash(bytes(bytes_of_example.substr(0, 64'662)))),
+      "d268e73ccad507db1e32904cbbb76cf651682582a09bb5a2a494e6b5fec61ca8");
+  EXPECT_EQ(hash_text(chunk_hash(bytes(bytes_of_example.substr(64'662)))),
+      "bca0f0ee1c1c22be7050d027791f9120361ba3a29cce6854a1056a6ad49b66c9");
+}
+
+TEST_F(XetTest, AStoredXorbIsReplacedByPlacesInObjects) {
+  auto xorb_bytes = [&] {
+    uint64_t total = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(store_->folder() / "xorbs"))
+      if (entry.is_regular_file()) total += entry.file_size();
+    return total;
+  };
+  std::string first = a_ + b_, second = c_ + a_ + b_;
+  send("me", hash_, xorb_);
+  EXPECT_GT(xorb_bytes(), xorb_.size());
+  // Chunks 0 and 2, then 1 and 3: after the first shard, the xorb is still needed.
+  std::string first_file = file_records(sha(first), {{hash_, a_.size(), 0, 1}, {hash_, b_.size(), 2, 3}});
+  std::string second_file = file_records(sha(second), {{hash_, c_.size(), 1, 2}, {hash_, a_.size() + 7, 3, 4}});
+  take("me", shard_of(first_file));
+  EXPECT_GT(xorb_bytes(), xorb_.size());
+  take("me", shard_of(first_file + second_file));
+  EXPECT_LT(xorb_bytes(), 300u);
+  // Later shards find the chunks.
+  std::string third = b_ + c_ + a_;
+  take("me", shard_of(file_records(sha(third), {{hash_, 7, 2, 3}, {hash_, c_.size(), 1, 2}, {hash_, 4001, 0, 1}})));
+  EXPECT_TRUE(store_->lfs().uploaded("me", sha(third)));
+  // So does an upload of the same xorb and file by a client that has forgotten them.
+  send("me", hash_, xorb_);
+  take("me", shard_of(first_file + second_file));
+  EXPECT_LT(xorb_bytes(), 300u);
+}
+
+TEST_F(XetTest, AShardThatLiesAboutAnUploadedObjectChangesNoXorb) {
+  std::string other = std::string(a_.size(), 'z');
+  uploaded(other, me_);
+  std::string hash = hash_of({a_});
+  send("me", hash, chunk(0, a_));
+  take("me", shard_of(file_records(sha(other), {{hash, a_.size(), 0, 1}})));
+  take("me", shard_of(file_records(sha(a_), {{hash, a_.size(), 0, 1}})));
+  EXPECT_TRUE(store_->lfs().uploaded("me", sha(a_)));
 }
 
 class XetLimitsTest : public XetTest {

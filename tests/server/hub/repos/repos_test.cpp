@@ -89,9 +89,9 @@ TEST_F(ReposTest, AGateIsOpenForUsersWithAccess) {
   EXPECT_FALSE(rights("me/gated", &other).read);
   EXPECT_FALSE(rights("me/gated", nullptr).read);
   EXPECT_TRUE(rights("me/gated", &me_).read);
-  store_->repos().grant(info, "other");
+  store_->access_requests().grant(info, "other");
   EXPECT_TRUE(rights("me/gated", &other).read);
-  EXPECT_TRUE(refuses(StoreReason::no_user, [&] { store_->repos().grant(info, "nobody"); }));
+  EXPECT_TRUE(refuses(StoreReason::no_user, [&] { store_->access_requests().grant(info, "nobody"); }));
 }
 
 TEST_F(ReposTest, NobodyReadsADisabledRepository) {

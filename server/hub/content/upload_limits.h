@@ -1,0 +1,50 @@
+// How many bytes a user's uploads may store.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+namespace depickle::server::content {
+
+struct Context;
+
+/// What the uploads of a user store.
+struct StoredBytes {
+  uint64_t uncommitted = 0;  ///< objects that no commit names, and unfinished uploads in parts
+  uint64_t objects = 0;      ///< objects that the user has uploaded, and unfinished uploads in parts
+  uint64_t xorbs = 0;
+};
+
+/// Compares what an upload will store with the limits, before it begins. Safe to use from several threads.
+class UploadLimits {
+ public:
+  explicit UploadLimits(const Context& context) : context_(context) {}
+
+  /// Throws StoreError{no_space} if `bytes` more would leave less than StoreLimits::reserve_bytes; {over_quota} if the
+  /// user would exceed StoreLimits::uncommitted_bytes or user_bytes. Bodies below 1 MiB may use the reserve, so that
+  /// small files can be uploaded and deleted on a full disk.
+  void check(std::string_view user, uint64_t bytes);
+  /// The same for the objects of a shard, which take the place of xorbs: these do not count.
+  void check_shard(std::string_view user, uint64_t bytes);
+  /// Counts an upload that has ended.
+  void stored(std::string_view user, uint64_t bytes);
+  StoredBytes of(std::string_view user) const;
+
+ private:
+  struct Cached {
+    std::chrono::steady_clock::time_point at;
+    StoredBytes bytes;
+  };
+  void check_space(uint64_t bytes) const;
+  StoredBytes cached(std::string_view user);
+
+  const Context& context_;
+  std::mutex mutex_;
+  std::map<std::string, Cached, std::less<>> cached_;  ///< for some seconds
+};
+
+}  // namespace depickle::server::content

@@ -14,7 +14,7 @@ AccessStatus status_in(std::string_view text) {
   return *status;
 }
 
-http::Response list(const Call& call) {
+http::Response list_access_requests(const Call& call) {
   const repos::RepoInfo info = call.repo_for(Need::write);
   const AccessStatus status = status_in(call.request.captured("status"));
   const std::vector<AccessRequest> requests = call.hub.store.access_requests().list(info, status);
@@ -31,7 +31,7 @@ http::Response list(const Call& call) {
 }
 
 // Reads {"user" or "requestId", "status", "rejectionReason"}.
-http::Response handle(const Call& call) {
+http::Response handle_access_request(const Call& call) {
   const repos::RepoInfo info = call.repo_for(Need::write);
   const JsonValue body = call.body();
   repos::AccessRequests& requests = call.hub.store.access_requests();
@@ -42,7 +42,7 @@ http::Response handle(const Call& call) {
   return http::respond(200, "{}");
 }
 
-http::Response grant(const Call& call) {
+http::Response grant_access(const Call& call) {
   const repos::RepoInfo info = call.repo_for(Need::write);
   const AccessRequest request = call.hub.store.access_requests().grant(info, required_text(call.body(), "user"));
   return json_response([&](JsonWriter& json) {
@@ -51,7 +51,7 @@ http::Response grant(const Call& call) {
 }
 
 // The form of the Hub's web page. Its fields are not stored.
-http::Response ask(const Call& call) {
+http::Response ask_for_access(const Call& call) {
   const repos::RepoInfo info = call.repo_for(Need::see);
   const AccessRequest request = call.hub.store.access_requests().ask(info, call.signed_in_caller().user.name);
   if (request.status == AccessStatus::rejected) {
@@ -69,11 +69,11 @@ void needs_signed_in_user(const Call& call) {
 
 void add_access_request_routes(http::Router& router, Hub& hub) {
   const std::string requests = "/api/{type}/{ns}/{name}/user-access-request";
-  router.add_with_body("POST", requests + "/handle", body_endpoint(hub, needs(Need::write), handle));
-  router.add_with_body("POST", requests + "/grant", body_endpoint(hub, needs(Need::write), grant));
-  router.add("GET", requests + "/{status}", endpoint(hub, list));
+  router.add_with_body("POST", requests + "/handle", body_endpoint(hub, needs(Need::write), handle_access_request));
+  router.add_with_body("POST", requests + "/grant", body_endpoint(hub, needs(Need::write), grant_access));
+  router.add("GET", requests + "/{status}", endpoint(hub, list_access_requests));
   for (std::string type : {"datasets", "spaces", ""}) {
-    const http::Opener open = dropped_body_endpoint(hub, needs_signed_in_user, ask);
+    const http::Opener open = dropped_body_endpoint(hub, needs_signed_in_user, ask_for_access);
     router.add_with_body("POST", (type.empty() ? "" : "/" + type) + "/{ns}/{name}/ask-access",
         [type, open](http::Request& request, const http::Bodies& bodies) {
           if (!type.empty()) request.captures.emplace_back("type", type);

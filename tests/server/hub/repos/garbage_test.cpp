@@ -1,6 +1,8 @@
 #include "server/hub/repos/garbage.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,7 +39,7 @@ class GarbageTest : public StoreTest {
   void make_older(const std::string& oid, int64_t hours) {
     test_sql(store_->folder(), "UPDATE object_uses SET used_at = used_at - " + std::to_string(hours * 3'600'000) +
                                    ", released_at = released_at - " + std::to_string(hours * 3'600'000) +
-                                   " WHERE oid = '" + oid + "'");
+                                   " WHERE oid = '" + oid + "';");
   }
   RepoInfo info_ = create_repo("me/demo");
 };
@@ -144,7 +146,7 @@ TEST_F(GarbageTest, ARefChangeThatIsPendingKeepsEverything) {
   repo.create_branch("topic", "main");
   Committer(repo).commit("topic", request("1", AddLfsFile{"x.bin", oid, std::nullopt}), me_);
   repo.delete_branch("topic");
-  test_sql(store_->folder(), "UPDATE ref_changes SET pending = 1");
+  test_sql(store_->folder(), "UPDATE ref_changes SET pending = 1;");
   EXPECT_EQ(collect().references, 0u);
   EXPECT_TRUE(exists(oid));
   reopen();  // no process changes a ref

@@ -1,5 +1,6 @@
 """Access to gated repositories, with huggingface_hub as the client."""
 
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -35,9 +36,10 @@ def ask(hub, user, repo="me/gated"):
     raise AssertionError("the form is not answered by a redirect")
 
 
-def can_read(hub, user, cache):
+def can_read(hub, user, folder):
+    cache = tempfile.mkdtemp(dir=folder)  # the client returns cached files to every user
     try:
-        hub.api(user).hf_hub_download("me/gated", "config.json", cache_dir=cache, force_download=True)
+        hub.api(user).hf_hub_download("me/gated", "config.json", cache_dir=cache)
         return True
     except GatedRepoError:
         return False

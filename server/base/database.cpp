@@ -164,6 +164,13 @@ void Database::each(
   });
 }
 
+void Database::each_of_writer(
+    std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take) {
+  std::lock_guard lock(mutex_);
+  Statement statement(handle_, sql, {values.begin(), values.size()});
+  while (statement.step()) take(statement.row());
+}
+
 std::optional<int64_t> Database::number(std::string_view sql, std::initializer_list<Value> values) {
   std::optional<int64_t> number;
   with_reader([&](sqlite3* reader) {

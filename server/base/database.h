@@ -53,6 +53,9 @@ class Database {
   void run_each(std::string_view sql, size_t count, const std::function<std::vector<Value>(size_t)>& values);
   /// Reads: calls `take` for every row of the result. Inside a transaction it sees the changes of the transaction.
   void each(std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
+  /// The same with the connection that writes, which has the temporary tables. Waits for writers of this object.
+  void each_of_writer(
+      std::string_view sql, std::initializer_list<Value> values, const std::function<void(const Row&)>& take);
   /// Returns the first column of the first row; nullopt if there is no row or the value is NULL.
   std::optional<int64_t> number(std::string_view sql, std::initializer_list<Value> values);
   std::optional<std::string> text(std::string_view sql, std::initializer_list<Value> values);

@@ -64,7 +64,7 @@ class Collection {
 
   void remove_objects() {
     std::vector<std::string> oids;
-    database_.each(std::string("SELECT o.oid") + kUnused, {used_before_, released_before_},
+    database_.each_of_writer(std::string("SELECT o.oid") + kUnused, {used_before_, released_before_},
         [&](const Row& row) { oids.push_back(row.text(0)); });
     for (const std::string& oid : oids) {
       const uint64_t bytes = disk_bytes(context_.lfs_file(oid));

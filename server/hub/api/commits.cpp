@@ -1,4 +1,5 @@
 // Preupload and commit.
+#include <algorithm>
 #include <charconv>
 
 #include "depickle/base/base64.h"
@@ -27,6 +28,20 @@ repos::RepoInfo writable_repo(const Call& call) {
   return call.repo_for(Need::write);  // throws
 }
 
+// Throws if the LFS files do not fit: huggingface_hub shows this error, hf-xet only the status of later ones. A file
+// with the size of the one that it replaces is probably the same.
+void check_space(const Call& call, const repos::Repo& repo, const repos::PreuploadQuery& query,
+    const std::vector<repos::PreuploadResult>& results) {
+  uint64_t new_bytes = 0;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!results[i].is_lfs || results[i].is_ignored) continue;
+    const uint64_t bytes = std::min(query.files[i].size_bytes, call.hub.store.limits().lfs_file_bytes);
+    const std::optional<git::Entry> old = repo.find_entry(query.commit, results[i].path);
+    if (!old || old->size_bytes != bytes) new_bytes += bytes;
+  }
+  if (new_bytes > 0) call.hub.store.upload_limits().check_commit(call.signed_in_caller().user.name, new_bytes);
+}
+
 http::Response preupload(const Call& call) {
   repos::Repo repo = call.hub.store.repo(writable_repo(call));
   JsonValue body = call.body();
@@ -41,6 +56,7 @@ http::Response preupload(const Call& call) {
     query.files.push_back({required_text(file, "path"), std::move(*sample), file["size"].number().value_or(0)});
   }
   std::vector<repos::PreuploadResult> results = repos::Committer(repo).preupload(query);
+  check_space(call, repo, query, results);
   return json_response([&](JsonWriter& json) {
     json.object().key("files").array();
     for (const repos::PreuploadResult& result : results) {

@@ -28,8 +28,6 @@ http::Response write_token(const Call& call) {
   call.repo_for(Need::discuss);
   uint64_t expires = unix_now() + kTokenSeconds;
   const std::string& user = call.signed_in_caller().user.name;
-  // Fails here if nothing can be uploaded: huggingface_hub shows this error, hf-xet only the status of later ones.
-  call.hub.store.upload_limits().check(user, 1 << 20);
   std::string address = call.origin() + "/cas/" + store_id_of(call.hub, user, call.hub.store.xet().generation(user));
   std::string token = call.hub.signer.token(kPurpose, user, expires);
   http::Response answer = json_response([&](JsonWriter& json) {

@@ -1,6 +1,7 @@
 #include "server/hub/content/gc.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -31,6 +32,9 @@ void each_entry(const fs::path& folder, Take take) {
   for (auto at = fs::directory_iterator(folder, ignored); at != fs::directory_iterator(); at.increment(ignored))
     take(at->path());
 }
+
+// Call it in a transaction, which excludes an upload that has created the folder for its file.
+void remove_if_empty(const fs::path& folder) { ::rmdir(folder.c_str()); }
 
 class Collection {
  public:
@@ -101,7 +105,10 @@ class Collection {
   bool move_unnamed_object(const fs::path& file, std::string_view oid) {
     bool is_moved = false;
     database_.transaction([&] {
-      if (!database_.number("SELECT 1 FROM objects WHERE oid = ?", {oid})) is_moved = move_to_trash(context_, file);
+      if (database_.number("SELECT 1 FROM objects WHERE oid = ?", {oid})) return;
+      is_moved = move_to_trash(context_, file);
+      remove_if_empty(file.parent_path());
+      remove_if_empty(file.parent_path().parent_path());
     });
     return is_moved;
   }
@@ -154,6 +161,7 @@ class Collection {
         if (::stat(file.c_str(), &after) == 0 && before.st_ino == after.st_ino &&
             before.st_mtim.tv_nsec == after.st_mtim.tv_nsec)
           is_moved = move_to_trash(context_, file);
+        remove_if_empty(file.parent_path());
       });
     }
     if (is_moved) removed(removed_.xorbs, bytes);

@@ -40,7 +40,7 @@ void publish_object(
     context.database->run("INSERT OR IGNORE INTO object_owners VALUES(?, ?)", {user, oid});
     record_use(*context.database, oid);
   });
-  context.upload_limits.stored(user, size_bytes);
+  context.upload_limits.stored_object(user, size_bytes);
 }
 
 void throw_wrong_sha256(std::string_view found, std::string_view oid) {

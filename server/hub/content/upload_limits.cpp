@@ -57,7 +57,17 @@ StoredBytes UploadLimits::cached(std::string_view user) {
   return found->second.bytes;
 }
 
-void UploadLimits::stored(std::string_view user, uint64_t bytes) {
+void UploadLimits::check_commit(std::string_view user, uint64_t bytes) {
+  const StoredBytes used = cached(user);
+  check_shard(user, bytes - std::min(bytes, used.uncommitted + used.xorbs));
+}
+
+void UploadLimits::stored_xorb(std::string_view user, uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  if (auto found = cached_.find(user); found != cached_.end()) found->second.bytes.xorbs += bytes;
+}
+
+void UploadLimits::stored_object(std::string_view user, uint64_t bytes) {
   std::lock_guard lock(mutex_);
   if (auto found = cached_.find(user); found != cached_.end()) {
     found->second.bytes.uncommitted += bytes;

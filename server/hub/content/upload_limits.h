@@ -30,8 +30,12 @@ class UploadLimits {
   void check(std::string_view user, uint64_t bytes);
   /// The same for the objects of a shard, which take the place of xorbs: these do not count.
   void check_shard(std::string_view user, uint64_t bytes);
-  /// Counts an upload that has ended.
-  void stored(std::string_view user, uint64_t bytes);
+  /// The same for all LFS files of a commit, of which the user may have uploaded some: what no commit names does not
+  /// count.
+  void check_commit(std::string_view user, uint64_t bytes);
+  /// Count an upload that has ended.
+  void stored_object(std::string_view user, uint64_t bytes);
+  void stored_xorb(std::string_view user, uint64_t bytes);
   StoredBytes of(std::string_view user) const;
 
  private:

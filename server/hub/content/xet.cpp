@@ -166,7 +166,7 @@ bool XorbUpload::finish() {
   state_->file.sync();
   // In a transaction: a collection (gc.h) may remove the earlier one.
   state_->context.database->transaction([&] { state_->file.rename_to(target); });
-  state_->context.upload_limits.stored(state_->user, state_->file.size_bytes());
+  state_->context.upload_limits.stored_xorb(state_->user, state_->file.size_bytes());
   return is_new;
 }
 

@@ -75,6 +75,11 @@ void UploadLimits::stored_object(std::string_view user, uint64_t bytes) {
   }
 }
 
+void UploadLimits::committed() {
+  std::lock_guard lock(mutex_);
+  cached_.clear();
+}
+
 StoredBytes UploadLimits::of(std::string_view user) const {
   StoredBytes stored;
   context_.database->each(

@@ -36,6 +36,8 @@ class UploadLimits {
   /// Count an upload that has ended.
   void stored_object(std::string_view user, uint64_t bytes);
   void stored_xorb(std::string_view user, uint64_t bytes);
+  /// Call it after a commit has named objects.
+  void committed();
   StoredBytes of(std::string_view user) const;
 
  private:

@@ -80,6 +80,7 @@ CommitResult Committer::commit(std::string_view revision, CommitRequest request,
   change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &*head, author.user.name, message);
   const RefChange ref_change(*parts.database, repo_.info_.key, change.objects());
+  if (!change.objects().empty()) parts.upload_limits.committed();
   if (!git.set_ref(ref, commit, &*head))
     throw StoreError(StoreReason::head_moved, "the branch moved during the commit", "try again");
   return {git::hex(commit), std::nullopt};
@@ -98,6 +99,7 @@ CommitResult Committer::commit_as_pull_request(std::string_view revision, Commit
   change.apply(request.operations, request.check_client);
   git_oid commit = git.write_commit(change.write(), &base, author.user.name, message);
   const RefChange ref_change(*parts.database, repo_.info_.key, change.objects());
+  if (!change.objects().empty()) parts.upload_limits.committed();
   ReservedNumber reserved(parts, repo_.info_.key, lock);
   if (!git.set_ref(reserved.ref(), commit, nullptr))
     throw Error(Code::io, "", fmt::format("{} already exists", reserved.ref()));

@@ -179,13 +179,18 @@ XorbUpload Xet::xorb(std::string_view user, std::string_view hash, uint64_t anno
 
 int64_t Xet::generation(std::string_view user) const { return xet_generation(*context_.database, user); }
 
-void Xet::check_space(std::string_view user, const ShardBytes& shard) {
-  uint64_t new_bytes = 0;
-  each_file(shard, [&](const ShardFile& file) {
-    if (lfs_.uploaded(user, file.sha256)) return;
-    each_segment(shard, file, [&](const ShardSegment& segment) { new_bytes += segment.raw_bytes; });
-  });
-  context_.upload_limits.check_shard(user, new_bytes);
+void Xet::check_space(std::string_view user, const ShardBytes& shard, uint64_t all_bytes) {
+  try {
+    return context_.upload_limits.check_shard(user, all_bytes);
+  } catch (const StoreError&) {
+    // Some of the files may exist. A shard may have 600,000, so they are looked up only here.
+    uint64_t new_bytes = 0;
+    each_file(shard, [&](const ShardFile& file) {
+      if (lfs_.uploaded(user, file.sha256)) return;
+      each_segment(shard, file, [&](const ShardSegment& segment) { new_bytes += segment.raw_bytes; });
+    });
+    context_.upload_limits.check_shard(user, new_bytes);
+  }
 }
 
 uint64_t Xet::take_shard(std::string_view user, const ShardBytes& shard) {
@@ -193,11 +198,12 @@ uint64_t Xet::take_shard(std::string_view user, const ShardBytes& shard) {
     throw StoreError(
         StoreReason::too_large, fmt::format("a shard has at most {} bytes", grouped(context_.limits.shard_bytes)));
   // Checked first: a small shard can describe many files of the same chunks and fill the disk.
-  if (raw_bytes_of(shard) > context_.limits.lfs_file_bytes) {
+  const uint64_t all_bytes = raw_bytes_of(shard);
+  if (all_bytes > context_.limits.lfs_file_bytes) {
     throw StoreError(StoreReason::too_large,
         fmt::format("the files of a shard have at most {}", human_bytes(context_.limits.lfs_file_bytes)));
   }
-  check_space(user, shard);
+  check_space(user, shard, all_bytes);
   uint64_t files = 0;
   ShardXorbs xorbs(context_, user);
   each_file(shard, [&](const ShardFile& file) {

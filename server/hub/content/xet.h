@@ -49,7 +49,7 @@ class Xet {
   uint64_t take_shard(std::string_view user, const ShardBytes& shard);
 
  private:
-  void check_space(std::string_view user, const ShardBytes& shard);
+  void check_space(std::string_view user, const ShardBytes& shard, uint64_t all_bytes);
 
   Context& context_;
   Lfs& lfs_;

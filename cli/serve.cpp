@@ -1,7 +1,10 @@
 // depickle serve: serves the page with the embedded Hub or with another Hub.
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -12,7 +15,6 @@
 #include "cli/command.h"
 #include "cli/environment.h"
 #include "cli/exit_code.h"
-#include "cli/sandbox.h"
 #include "depickle/base/text.h"
 #include "server/base/log.h"
 #include "server/http/access_guard.h"
@@ -25,7 +27,10 @@
 namespace depickle::cli {
 namespace {
 
-constexpr uint64_t kWorkerMemoryBytes = uint64_t{2} << 30;
+// What the Hub client, libcurl and the C library read. Tokens are not among them.
+constexpr const char* kJobVariables[] = {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY",
+    "no_proxy", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "LANG", "LC_ALL", "LC_CTYPE", "LC_MESSAGES", "TZ",
+    "RES_OPTIONS", "LOCALDOMAIN", "LD_LIBRARY_PATH"};
 
 struct ServeCommand {
   std::string host = "127.0.0.1";
@@ -104,6 +109,23 @@ std::string account_token(server::repos::Store& store) {
   return store.users().add_token(kName, true);
 }
 
+/// Returns depickle-jobs beside this program. Throws Error{not_found} if it cannot be executed.
+server::page::JobProgram job_program(const ServeCommand& options) {
+  server::page::JobProgram program;
+  std::error_code unknown;
+  program.path = std::filesystem::read_symlink("/proc/self/exe", unknown).replace_filename("depickle-jobs");
+  if (::access(program.path.c_str(), X_OK) != 0)
+    throw system_error(errno, "cannot run jobs", program.path.string())
+        .with_hint("install depickle-jobs beside depickle-server");
+  for (const char* name : kJobVariables)
+    if (const char* value = std::getenv(name)) program.environment.push_back(fmt::format("{}={}", name, value));
+#ifdef __SANITIZE_ADDRESS__
+  program.environment.emplace_back("ASAN_OPTIONS=detect_leaks=0");  // leak detection needs ptrace(2)
+#endif
+  if (!options.worker.empty()) program.sandbox = std::filesystem::absolute(options.worker);
+  return program;
+}
+
 server::page::Settings page_settings(const ServeCommand& options, server::repos::Store* store, server::Log& log) {
   server::page::Settings settings;
   settings.data = options.data;
@@ -114,9 +136,7 @@ server::page::Settings page_settings(const ServeCommand& options, server::repos:
   settings.is_personal = options.personal;
   settings.limits = options.limits;
   settings.limits.job = std::chrono::seconds(options.job_seconds);
-  settings.sandbox = sandbox_options();
-  settings.sandbox.limits.memory_bytes = kWorkerMemoryBytes;
-  if (!options.worker.empty()) settings.sandbox.program = {options.worker, std::to_string(settings.sandbox.channels)};
+  settings.job_program = job_program(options);
   settings.log = [&log](std::string_view line) { log.add(line); };
   settings.token = store ? account_token(*store) : hub_settings().token;
   if (store)
@@ -138,7 +158,7 @@ class Site {
     if (options.hub.empty()) {
       store_ = server::repos::Store::open(options.data, options.store_limits);
       if (!options.import.empty()) import(*store_, options, console);
-      store_->start_maintenance([&console](std::string_view line) { console.say(fmt::format("{}\n", line)); });
+      store_->start_maintenance([&log](std::string_view line) { log.add(line); });
       hub_ = std::make_unique<server::api::HubApi>(*store_, options.inline_up_to_bytes);
     }
     if (options.no_page) {

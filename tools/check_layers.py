@@ -34,12 +34,20 @@ ARROWS |= {
     "server/hub/api": {"server/hub/repos", "server/hub/content", "server/hub/git", "server/http", "server/base",
                        "depickle/os", "depickle/base"},
     "server/web": {"server/http"},
-    "server/page": {"server/http", "server/base", "depickle/sandbox", "depickle/repo", "depickle/hub",
-                    "depickle/convert", "depickle/formats/detect", "depickle/base"},
+    "server/jobs": {"depickle/sandbox", "depickle/repo", "depickle/hub", "depickle/convert", "depickle/formats/detect",
+                    "depickle/os", "depickle/base"},
+    "server/page": {"server/jobs", "server/http", "server/base", "depickle/sandbox", "depickle/hub", "depickle/os",
+                    "depickle/base"},
 }
-ARROWS["cli"] = set(ARROWS)
+ARROWS["cli"] = set(ARROWS) - {"server/jobs"}
 ARROWS["python/src"] = {f"depickle/{name}" for name in LIBRARY["weights"].split()} | {
     "depickle/weights", "depickle/formats/pickle"}
+
+# The headers of a module that another module may include, if it may not include all of them. The rest of server/jobs is
+# part of depickle-jobs only.
+INTERFACES = {
+    ("server/page", "server/jobs"): {"hub_settings.h", "messages.h", "outcome.h", "request.h"},
+}
 
 # Third-party headers are included only by .cpp files, so that users of our headers do not need them.
 THIRD_PARTY = (
@@ -95,6 +103,8 @@ def include_error(path, quote, included):
         return f'"{included}" is not a path from the root'
     if target != module and target not in ARROWS[module]:
         return f"{module} must not include {target} ({included})"
+    if included.split("/")[-1] not in INTERFACES.get((module, target), {included.split("/")[-1]}):
+        return f"{module} must not include {included}, which is internal to {target}"
     return None
 
 

@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <mutex>
 #include <utility>
 
@@ -29,9 +31,30 @@ SharedFile& shared_file() {
   return shared;
 }
 
+std::filesystem::path& scratch_folder() {
+  static std::filesystem::path folder;
+  return folder;
+}
+
+// Some file systems have no O_TMPFILE.
+int open_and_unlink(const std::filesystem::path& folder) {
+  std::string name = (folder / ".scratch-XXXXXX").string();
+  const int file = ::mkostemp(name.data(), O_CLOEXEC);
+  if (file >= 0) ::unlink(name.c_str());
+  return file;
+}
+
 }  // namespace
 
+void set_scratch_folder(std::filesystem::path folder) { scratch_folder() = std::move(folder); }
+
 int open_scratch_file() {
+  if (const std::filesystem::path& folder = scratch_folder(); !folder.empty()) {
+    int file = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (file < 0 && errno == EOPNOTSUPP) file = open_and_unlink(folder);
+    if (file < 0) throw system_error(errno, "cannot create a temporary file", folder.string());
+    return file;
+  }
   // /var/tmp is on a disk; /tmp may be in memory.
   for (const char* folder : {"/var/tmp", "/tmp"}) {
     const int file = ::open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);

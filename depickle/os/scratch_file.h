@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 
@@ -13,6 +14,9 @@ namespace depickle::os {
 /// Returns the descriptor of an empty unnamed file, which is deleted when it is closed. Prefers a folder on a disk.
 /// Throws Error{io}.
 int open_scratch_file();
+
+/// Makes all future scratch files be in `folder`. Call it before any thread is started.
+void set_scratch_folder(std::filesystem::path folder);
 
 /// Makes all future scratch space of this process parts of one file, which `open` opens on first use. A sandboxed
 /// process receives this file from its parent. Call it before any thread is started.

@@ -115,6 +115,7 @@ class WireReader {
     if (!in_.empty()) fail();
     return value;
   }
+  bool is_at_end() const noexcept { return in_.empty(); }
   template <typename Value>
   Value value() {
     Value value{};

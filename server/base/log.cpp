@@ -28,16 +28,22 @@ struct Log::State {
     while (true) {
       changed.wait(lock, [&] { return !lines.empty() || is_stopping; });
       if (lines.empty()) break;
-      std::deque<std::string> batch;
-      batch.swap(lines);
-      if (const size_t count = std::exchange(dropped, 0))
-        batch.push_back(fmt::format("the log is too slow: {} dropped", plural(count, "line")));
+      std::deque<std::string> batch = std::exchange(lines, {});
+      const size_t count = std::exchange(dropped, 0);
       lock.unlock();
-      for (const std::string& line : batch) write(line);
+      write_all(batch, count);
       lock.lock();
     }
     has_ended = true;
     changed.notify_all();
+  }
+
+  void write_all(const std::deque<std::string>& batch, size_t dropped_lines) const noexcept {
+    try {
+      for (const std::string& line : batch) write(line);
+      if (dropped_lines > 0) write(fmt::format("the log is too slow: {} dropped", plural(dropped_lines, "line")));
+    } catch (const std::exception&) {  // the rest of the batch is lost
+    }
   }
 
   const std::function<void(std::string_view)> write;
@@ -63,13 +69,16 @@ Log::~Log() {
   state_->changed.wait_for(lock, std::chrono::seconds(1), [this] { return state_->has_ended; });
 }
 
-void Log::add(std::string_view line) {
+void Log::add(std::string_view line) noexcept {
   std::lock_guard lock(state_->mutex);
-  if (state_->lines.size() >= kMaxLines) {
+  try {
+    if (state_->lines.size() < kMaxLines)
+      state_->lines.emplace_back(line);
+    else
+      ++state_->dropped;
+  } catch (const std::bad_alloc&) {
     ++state_->dropped;
-    return;
   }
-  state_->lines.emplace_back(line);
   state_->changed.notify_all();
 }
 

@@ -12,14 +12,15 @@ namespace depickle::server {
 /// lines while 10,000 are waiting, and says later how many. Safe to use from several threads.
 class Log {
  public:
-  /// `write` is called with one line, without a line feed, and must not throw.
+  /// `write` is called with one line, without a line feed.
   explicit Log(std::function<void(std::string_view)> write);
   /// Waits at most a second for the lines that are not written yet.
   ~Log();
   Log(const Log&) = delete;
   Log& operator=(const Log&) = delete;
 
-  void add(std::string_view line);
+  /// Adds a line, or counts it as dropped if there is no memory for it.
+  void add(std::string_view line) noexcept;
 
  private:
   struct State;

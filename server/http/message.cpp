@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "depickle/os/open_beneath.h"
+
 #include "server/http/target.h"
 
 namespace depickle::server::http {
@@ -92,6 +94,15 @@ std::shared_ptr<const OpenFile> OpenFile::open(const std::string& path) {
   os::FileDescriptor file = os::open_file(path, O_RDONLY);
   struct stat status{};
   if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot stat", path);
+  return std::shared_ptr<const OpenFile>(new OpenFile(std::move(file), static_cast<uint64_t>(status.st_size)));
+}
+
+std::shared_ptr<const OpenFile> OpenFile::open_beneath(const std::string& folder, const std::string& path) {
+  const os::FileDescriptor parent = os::open_file(folder, O_PATH | O_DIRECTORY);
+  os::FileDescriptor file = os::open_beneath(parent.get(), path, O_RDONLY | O_NONBLOCK, path);
+  struct stat status{};
+  if (::fstat(file.get(), &status) != 0) throw system_error(errno, "cannot stat", path);
+  if (!S_ISREG(status.st_mode)) throw Error(Code::not_found, "", "not a regular file", Where::in(path));
   return std::shared_ptr<const OpenFile>(new OpenFile(std::move(file), static_cast<uint64_t>(status.st_size)));
 }
 

@@ -59,6 +59,8 @@ class OpenFile {
  public:
   /// Throws Error{not_found, io}.
   static std::shared_ptr<const OpenFile> open(const std::string& path);
+  /// Opens a regular file below `folder`, whose content is not trusted: follows no link below it. The same errors.
+  static std::shared_ptr<const OpenFile> open_beneath(const std::string& folder, const std::string& path);
   int descriptor() const noexcept { return file_.get(); }
   uint64_t size_bytes() const noexcept { return size_bytes_; }
 

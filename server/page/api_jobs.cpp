@@ -1,4 +1,5 @@
 // Routes that start, list, watch and cancel jobs.
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>

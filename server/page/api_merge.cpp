@@ -3,6 +3,7 @@
 
 #include "depickle/base/json.h"
 #include "depickle/base/text.h"
+#include "depickle/hub/client.h"
 #include "depickle/hub/discussions.h"
 #include "depickle/hub/failure.h"
 #include "server/base/json_body.h"
@@ -50,7 +51,7 @@ http::Response merge(Service& service, const http::Request& request) {
   if (body["confirm"].string() != job.request.repo)
     refuse(422, Code::unsupported, "the name does not match", fmt::format("type {}", job.request.repo), job.id);
   const MergeSlot slot(service.merging);
-  const hub::Client client(hub_settings(service.settings, read_token(service, body)));
+  const hub::Client client(service.hub_settings(read_token(service, body)));
   const hub::DiscussionDetails before = hub::discussion(client, repo, merge.number);
   if (before.status != hub::DiscussionStatus::open)
     conflict(fmt::format("#{} is {}, not open", merge.number, name(before.status)), "");

@@ -1,6 +1,5 @@
 // Routes for the results of jobs: tensor table, receipt, report, files.
 #include <algorithm>
-#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -10,7 +9,7 @@
 namespace depickle::server::page {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr const char* kReceipt = "receipt.json";
 
 /// Marks a response as a download. Replaces the characters of `name` that would end the quoted string.
 http::Response& attach(http::Response& response, std::string name) {
@@ -36,16 +35,20 @@ http::Response tensors(Service& service, const http::Request& request) {
   return json_response(200, service.tensors.page(job.sequence, query));
 }
 
-http::Response file_at(const http::Request& request, const fs::path& path, std::string type, std::string name) {
-  std::error_code none;
-  if (!fs::is_regular_file(path, none))
+/// `path` is below the folder of the job, whose files its process has written.
+http::Response file_at(
+    const Service& service, const http::Request& request, const Job& job, const std::string& path, std::string name) {
+  std::shared_ptr<const http::OpenFile> file;
+  try {
+    file = http::OpenFile::open_beneath(job_folder(service.settings, job.id).string(), path);
+  } catch (const Error&) {
     refuse(404, Code::not_found, "the job has no such file", "results are deleted some time after the job has ended");
+  }
   http::Response response;
-  response.with("Content-Type", std::move(type))
+  response.with("Content-Type", path == kReceipt ? "application/json" : "application/octet-stream")
       .with("Cache-Control", "no-store")
       .with("X-Content-Type-Options", "nosniff");
   attach(response, std::move(name));
-  auto file = http::OpenFile::open(path.string());
   const uint64_t size = file->size_bytes();
   response.body = http::FileRange{std::move(file), 0, size};
   return http::ranged(request, std::move(response));
@@ -55,8 +58,7 @@ std::string base_name(const Job& job) { return job.request.repo.substr(job.reque
 
 http::Response receipt(Service& service, const http::Request& request) {
   const Job job = job_at(service, request);
-  const fs::path path = job_folder(service.settings, job.id) / "receipt.json";
-  return file_at(request, path, "application/json", base_name(job) + "-receipt.json");
+  return file_at(service, request, job, kReceipt, base_name(job) + "-receipt.json");
 }
 
 http::Response report(Service& service, const http::Request& request) {
@@ -74,8 +76,7 @@ http::Response file(Service& service, const http::Request& request) {
     refuse(404, Code::not_found, "the job has no such file");
   }
   if (job.state != State::done) refuse(404, Code::not_found, "the job is not done");
-  return file_at(request, job_folder(service.settings, job.id) / "files" / path, "application/octet-stream",
-      path.substr(path.rfind('/') + 1));
+  return file_at(service, request, job, "files/" + path, path.substr(path.rfind('/') + 1));
 }
 
 }  // namespace

@@ -1,33 +1,30 @@
 #include "server/page/app.h"
 
+#include <algorithm>
+#include <chrono>
 #include <condition_variable>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
+#include "depickle/hub/client.h"
+#include "depickle/os/landlock.h"
 #include "server/base/folder_lock.h"
+#include "server/jobs/hub_settings.h"
 #include "server/page/address.h"
 #include "server/page/service.h"
 
 namespace depickle::server::page {
 namespace {
 
-/// Applies the disk quota every 10 minutes and asks the Hub once for the name of the account.
+/// Asks the Hub for the name of the account until it answers, and applies the disk quota every 10 minutes.
 class CleanupThread {
  public:
   ~CleanupThread() { stop(); }
   void start(Service& service) {
-    thread_ = std::thread([this, &service] {
-      ask_account(service);
-      std::unique_lock lock(mutex_);
-      while (!stopping_) {
-        lock.unlock();
-        service.disk_quota.apply();
-        lock.lock();
-        changed_.wait_for(lock, std::chrono::minutes(10), [&] { return stopping_; });
-      }
-    });
+    thread_ = std::thread([this, &service] { run(service); });
   }
   void stop() {
     {
@@ -39,19 +36,50 @@ class CleanupThread {
   }
 
  private:
-  void ask_account(Service& service) {
-    const std::string token = service.settings.token;
-    if (token.empty()) return;
-    try {
-      hub::Settings hub = hub_settings(service.settings, token);
-      hub.check_cancelled = [this] {
-        std::lock_guard lock(mutex_);
-        if (stopping_) throw Error(Code::cancelled, "", "the server is stopping");
-      };
-      service.set_account({hub::Client(std::move(hub)).whoami().name, token});
-    } catch (const Error& error) {
-      if (error.code() != Code::cancelled) service.settings.log("account: " + std::string(error.what()));
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::minutes kQuotaInterval{10}, kMaxAccountPause{5};
+
+  void run(Service& service) {
+    Clock::time_point next_quota = Clock::now();
+    std::optional<Clock::time_point> next_account;
+    std::chrono::milliseconds pause{500};
+    if (!service.settings.token.empty()) next_account = next_quota;
+    while (!is_stopping()) {
+      if (next_account && Clock::now() >= *next_account) {
+        next_account.reset();
+        if (!has_account(service)) next_account = Clock::now() + pause;
+        pause = std::min<std::chrono::milliseconds>(2 * pause, kMaxAccountPause);
+      }
+      if (Clock::now() >= next_quota) {
+        service.apply_disk_quota();
+        next_quota = Clock::now() + kQuotaInterval;
+      }
+      std::unique_lock lock(mutex_);
+      changed_.wait_until(lock, std::min(next_quota, next_account.value_or(next_quota)), [&] { return stopping_; });
     }
+  }
+
+  bool is_stopping() {
+    std::lock_guard lock(mutex_);
+    return stopping_;
+  }
+
+  /// Returns false if the Hub is to be asked again.
+  bool has_account(Service& service) noexcept try {
+    hub::Settings hub = service.hub_settings(service.settings.token);
+    hub.retry_policy.max_retries = 0;
+    hub.check_cancelled = [this] {
+      if (is_stopping()) throw Error(Code::cancelled, "", "the server is stopping");
+    };
+    service.set_account_name(hub::Client(std::move(hub)).whoami().name);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled) return true;
+    service.settings.log("account: " + std::string(error.what()));
+    return error.code() == Code::denied;  // the token is wrong
+  } catch (const std::exception& problem) {
+    service.settings.log("account: " + printable(problem.what()));
+    return false;
   }
 
   std::mutex mutex_;
@@ -70,8 +98,7 @@ Service::Service(Settings settings_)
       jobs(database, reader, settings.limits, settings.log),
       disk_quota(settings, jobs),
       visitors(settings.data / "app" / "cookies.key"),
-      runner(
-          settings, [this] { return account(); }, jobs, [this] { disk_quota.apply(); }),
+      runner(settings, jobs, [this] { apply_disk_quota(); }),
       account_{.name = "", .token = settings.token} {}
 
 Account Service::account() const {
@@ -79,9 +106,21 @@ Account Service::account() const {
   return account_;
 }
 
-void Service::set_account(Account account) {
+void Service::set_account_name(std::string name) {
   std::lock_guard lock(account_mutex_);
-  account_ = std::move(account);
+  account_.name = std::move(name);
+}
+
+hub::Settings Service::hub_settings(std::string token) const {
+  return jobs::hub_settings(settings.hub, std::move(token), cache_folder(settings), settings.version);
+}
+
+void Service::apply_disk_quota() noexcept {
+  try {
+    disk_quota.apply();
+  } catch (const std::exception& problem) {
+    settings.log("disk quota: " + printable(problem.what()));
+  }
 }
 
 Jobs::Added Service::add(const http::Request& request, JobKind kind, const std::string& address, uint64_t number,
@@ -124,6 +163,8 @@ void App::start(const std::string& host, uint16_t port, const http::Counters& co
     service.settings.hub =
         fmt::format("http://{}:{}", own.find(':') == std::string::npos ? own : "[" + own + "]", port);
   }
+  if (os::landlock_version() == 0)
+    service.settings.log("this kernel has no Landlock: the processes of jobs can open every file of this user");
   service.runner.start();
   state_->cleanup.start(service);
 }

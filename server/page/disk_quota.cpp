@@ -51,7 +51,7 @@ std::vector<Folder> folders_in(const fs::path& parent) {
 
 void DiskQuota::apply() {
   std::scoped_lock lock(apply_mutex_);
-  const fs::path cache = settings_.data / "app" / "cache";
+  const fs::path cache = cache_folder(settings_);
   remove_deleted();
   std::error_code ignored;
   for (const std::string& id : jobs_.remove_old()) fs::remove_all(job_folder(settings_, id), ignored);

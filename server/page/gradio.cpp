@@ -1,4 +1,6 @@
 // The Gradio 4 calls of the public convert Space, which the automatic conversion of transformers uses.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "depickle/base/json.h"

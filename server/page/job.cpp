@@ -13,7 +13,6 @@ namespace {
 
 constexpr size_t kIdLength = 20;
 constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyz234567";
-constexpr std::array<std::string_view, 4> kKinds = {"plan", "convert", "check", "inspect"};
 constexpr std::array<std::string_view, 5> kStates = {"queued", "running", "done", "failed", "cancelled"};
 
 void write_time(JsonWriter& json, std::string_view key, int64_t milliseconds) {
@@ -23,50 +22,7 @@ void write_time(JsonWriter& json, std::string_view key, int64_t milliseconds) {
 
 }  // namespace
 
-std::string_view name(JobKind kind) noexcept { return kKinds[static_cast<size_t>(kind)]; }
 std::string_view name(State state) noexcept { return kStates[static_cast<size_t>(state)]; }
-
-std::optional<JobKind> find_kind(std::string_view name) noexcept {
-  for (size_t i = 0; i < kKinds.size(); ++i)
-    if (kKinds[i] == name) return static_cast<JobKind>(i);
-  return std::nullopt;
-}
-
-namespace {
-
-// Returns the hint for a visitor of the page, who cannot use the options of the program.
-std::string_view hint_for(Reason reason) {
-  switch (reason) {
-    case Reason::unsupported_dtype:
-      return "the command line can skip these tensors: depickle convert --skip-unsupported";
-    case Reason::ambiguous_root: return "the command line can choose one of them: depickle convert --root";
-    case Reason::checksum_mismatch: return "upload the file again";
-    case Reason::time_limit: return "convert it on your own machine, or ask the operator of this server for more time";
-    case Reason::host_not_allowed: return "ask the operator to allow the name: depickle serve --name HOST";
-    case Reason::model_too_large: return "convert it on your own machine: depickle convert ORG/NAME --pr";
-    default: return "";
-  }
-}
-
-}  // namespace
-
-Problem Problem::of(const Error& error) {
-  const Where& where = error.where();
-  const std::string place = !where.file.empty() || !where.tensor.empty() || where.offset_bytes ? error.what() : "";
-  return {std::string(depickle::name(error.code())), place.empty() ? error.message() : place,
-      hint_for(error.reason()).empty() ? error.hint() : std::string(hint_for(error.reason()))};
-}
-
-std::vector<std::string_view> phases(const JobRequest& request) {
-  switch (request.kind) {
-    case JobKind::plan:
-    case JobKind::inspect: return {"resolve", "read"};
-    case JobKind::check: return {"resolve", "read", "compare"};
-    case JobKind::convert: break;
-  }
-  if (!request.pull_request) return {"resolve", "download", "read", "convert", "compare"};
-  return {"resolve", "download", "read", "convert", "compare", "upload", "pull request"};
-}
 
 std::string to_json(const JobProgress& progress) {
   std::string out;

@@ -6,7 +6,6 @@
 
 #include "depickle/base/text.h"
 #include "depickle/hub/address.h"
-#include "server/base/database.h"
 #include "server/base/time.h"
 #include "server/http/access_guard.h"
 #include "server/http/addresses.h"
@@ -14,41 +13,7 @@
 namespace depickle::server::page {
 namespace {
 
-constexpr std::string_view kColumns =
-    "sequence, id, visitor, kind, address, repo, revision, path, number, pull_request, elsewhere, has_token, attempts, "
-    "state, phase, created, started, ended, sentence, answer, error_code, error_message, error_hint, may_merge, "
-    "why_not, merge_number, merge_head";
 constexpr unsigned kMaxAttempts = 2;
-
-Job job_of(const Row& row) {
-  Job job;
-  job.sequence = row.number(0);
-  job.id = row.text(1);
-  job.visitor = row.text(2);
-  job.request = {.kind = static_cast<JobKind>(row.number(3)),
-      .address = row.text(4),
-      .repo = row.text(5),
-      .revision = row.text(6),
-      .path = row.text(7),
-      .number = static_cast<uint64_t>(row.number(8)),
-      .pull_request = row.number(9) != 0,
-      .is_from_public_hub = row.number(10) != 0};
-  job.has_token = row.number(11) != 0;
-  job.attempts = static_cast<unsigned>(row.number(12));
-  job.state = static_cast<State>(row.number(13));
-  job.phase = row.text(14);
-  job.created = row.number(15);
-  job.started = row.number(16);
-  job.ended = row.number(17);
-  job.outcome.sentence = row.text(18);
-  job.outcome.answer = row.text(19);
-  if (std::string code = row.text(20); !code.empty()) job.outcome.problem = Problem{code, row.text(21), row.text(22)};
-  job.outcome.merge = {.is_possible = row.number(23) != 0,
-      .why_not = row.text(24),
-      .number = static_cast<uint64_t>(row.number(25)),
-      .head = row.text(26)};
-  return job;
-}
 
 std::string describe(const JobRequest& request) {
   std::string text = fmt::format("{} {}", name(request.kind), request.repo);
@@ -70,23 +35,19 @@ ActiveJob::~ActiveJob() { ::explicit_bzero(token.data(), token.size()); }
 
 Jobs::Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const PageLimits& limits,
     std::function<void(std::string_view)> log)
-    : database_(std::move(database)),
-      reader_(std::move(reader)),
+    : table_(database, reader),
+      tensors_(database, reader),
       limits_(limits),
       log_(std::move(log)) {
   restore();
 }
 
 void Jobs::restore() {
-  std::vector<Job> unfinished;
-  database_->each(fmt::format("SELECT {} FROM jobs WHERE state <= 1 ORDER BY sequence", kColumns), {},
-      [&](const Row& row) { unfinished.push_back(job_of(row)); });
-  std::lock_guard lock(mutex_);
-  for (Job& job : unfinished) {
+  for (Job& job : table_.unfinished()) {
     auto active = std::make_shared<ActiveJob>(std::move(job), "", "");
     const bool was_running = active->job.state == State::running;
     auto fail_job = [&](std::string message, std::string hint) {
-      end(*active, State::failed, {.problem = Problem{"failed", std::move(message), std::move(hint)}});
+      fail(*active, {"failed", std::move(message), std::move(hint)});
     };
     if (active->job.has_token) {
       fail_job("the server was restarted, and the token was in memory only", "start the job again");
@@ -96,12 +57,14 @@ void Jobs::restore() {
     } else {
       active->job.state = State::queued;
       active->job.phase.clear();
+      table_.save(active->job);
+      std::lock_guard lock(mutex_);
       active_.emplace(active->job.id, active);
-      save(active->job);
       enqueue(active);
       if (was_running) log_(fmt::format("job {}: queued again after a restart", active->job.id));
     }
   }
+  std::lock_guard lock(mutex_);
   for (Lane lane : {Lane::quick, Lane::conversions}) send_positions(lane);
 }
 
@@ -110,6 +73,31 @@ void Jobs::enqueue(const std::shared_ptr<ActiveJob>& active) {
   auto& own = queue.jobs[active->job.visitor];
   if (own.empty()) queue.visitors.push_back(active->job.visitor);
   own.push_back(active);
+}
+
+std::shared_ptr<ActiveJob> Jobs::first(const LaneQueue& queue) const {
+  return queue.visitors.empty() ? nullptr : queue.jobs.at(queue.visitors.front()).front();
+}
+
+void Jobs::remove_first(LaneQueue& queue) {
+  std::string visitor = std::move(queue.visitors.front());
+  queue.visitors.pop_front();
+  auto& own = queue.jobs[visitor];
+  own.pop_front();
+  if (own.empty())
+    queue.jobs.erase(visitor);
+  else
+    queue.visitors.push_back(visitor);
+}
+
+void Jobs::remove_queued(const ActiveJob& active) {
+  LaneQueue& queue = queues_[lane_of(active.job.request.kind)];
+  auto at = queue.jobs.find(active.job.visitor);
+  if (at == queue.jobs.end()) return;
+  std::erase_if(at->second, [&](const auto& queued) { return queued.get() == &active; });
+  if (!at->second.empty()) return;
+  queue.visitors.remove(active.job.visitor);
+  queue.jobs.erase(at);
 }
 
 std::vector<std::shared_ptr<ActiveJob>> Jobs::in_order(const LaneQueue& queue) const {
@@ -157,39 +145,47 @@ void Jobs::check_queue(const std::string& visitor, const std::string& address) c
         Code::limit, "", fmt::format("the queue is full: {} jobs are waiting", queued), {}, "try again in a minute");
 }
 
-Jobs::Added Jobs::add(
-    const JobRequest& request, const std::string& visitor, const std::string& address, const std::string& token) {
-  const std::string network = http::network_of(address);
-  std::lock_guard lock(mutex_);
+std::optional<Job> Jobs::find_same(
+    const JobRequest& request, const std::string& visitor, const std::string& token) const {
   for (const auto& [id, active] : active_) {
     // The same address can be written in several ways.
     JobRequest other = active->job.request;
     other.address = request.address;
     if (active->job.visitor == visitor && other == request && active->token == token &&
         active->stop == ActiveJob::Stop::no)
-      return {active->job, false};
+      return active->job;
   }
-  check_queue(visitor, network);
+  return std::nullopt;
+}
+
+Jobs::Added Jobs::add(
+    const JobRequest& request, const std::string& visitor, const std::string& address, const std::string& token) {
+  const std::string network = http::network_of(address);
+  std::lock_guard writing(write_mutex_);
+  {
+    std::lock_guard lock(mutex_);
+    if (auto same = find_same(request, visitor, token)) return {*std::move(same), false};
+    check_queue(visitor, network);
+  }
   Job job;
   job.id = new_id();
   job.visitor = visitor;
   job.request = request;
   job.has_token = !token.empty();
   job.created = now_ms();
-  database_->run(
-      "INSERT INTO jobs VALUES(NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', ?, 0, 0, '', '', '', '', '', '', 0, "
-      "'', 0, '')",
-      {job.id, job.visitor, int64_t(request.kind), request.address, request.repo, request.revision, request.path,
-          int64_t(request.number), int64_t(request.pull_request), int64_t(request.is_from_public_hub),
-          int64_t(job.has_token), job.created});
-  job.sequence = database_->last_row_id();
+  table_.insert(job);
   auto active = std::make_shared<ActiveJob>(std::move(job), network, token);
-  active_.emplace(active->job.id, active);
-  enqueue(active);
-  send_positions(lane_of(request.kind));
-  log_(fmt::format("job {}: queued: {}", active->job.id, describe(request)));
+  Added added{.job = {}, .is_new = true};
+  {
+    std::lock_guard lock(mutex_);
+    active_.emplace(active->job.id, active);
+    enqueue(active);
+    send_positions(lane_of(request.kind));
+    added.job = active->job;
+  }
+  log_(fmt::format("job {}: queued: {}", added.job.id, describe(request)));  // before next() can log its start
   changed_.notify_all();
-  return {active->job, true};
+  return added;
 }
 
 std::optional<Job> Jobs::find(std::string_view id) const {
@@ -197,21 +193,11 @@ std::optional<Job> Jobs::find(std::string_view id) const {
     std::lock_guard lock(mutex_);
     if (auto at = active_.find(id); at != active_.end()) return at->second->job;
   }
-  std::optional<Job> found;
-  reader_->each(fmt::format("SELECT {}, result FROM jobs WHERE id = ?", kColumns), {id}, [&](const Row& row) {
-    found = job_of(row);
-    found->outcome.result = row.text(27);
-  });
-  return found;
+  return table_.find(id);
 }
 
 std::vector<Job> Jobs::list(std::string_view visitor, uint64_t limit, std::string_view before) const {
-  int64_t below = INT64_MAX;
-  if (!before.empty()) below = reader_->number("SELECT sequence FROM jobs WHERE id = ?", {before}).value_or(0);
-  std::vector<Job> jobs;
-  reader_->each(
-      fmt::format("SELECT {} FROM jobs WHERE visitor = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?", kColumns),
-      {visitor, below, static_cast<int64_t>(limit)}, [&](const Row& row) { jobs.push_back(job_of(row)); });
+  std::vector<Job> jobs = table_.list(visitor, limit, before);
   std::lock_guard lock(mutex_);
   for (Job& job : jobs)
     if (auto at = active_.find(job.id); at != active_.end()) job = at->second->job;
@@ -224,48 +210,53 @@ std::shared_ptr<Channel> Jobs::channel(std::string_view id) const {
   return at == active_.end() ? nullptr : at->second->channel;
 }
 
-bool Jobs::cancel(std::string_view id) {
+std::shared_ptr<ActiveJob> Jobs::ask_to_stop(std::string_view id) {
   std::lock_guard lock(mutex_);
   auto at = active_.find(id);
-  if (at == active_.end()) return false;
-  std::shared_ptr<ActiveJob> active = at->second;
-  active->stop = ActiveJob::Stop::cancelled;
-  if (active->job.state == State::running) return true;
-  LaneQueue& queue = queues_[lane_of(active->job.request.kind)];
-  auto& own = queue.jobs[active->job.visitor];
-  std::erase(own, active);
-  if (own.empty()) {
-    queue.visitors.remove(active->job.visitor);
-    queue.jobs.erase(active->job.visitor);
-  }
-  end(*active, State::cancelled, {.problem = Problem{"cancelled", "cancelled before it started", ""}});
-  send_positions(lane_of(active->job.request.kind));
+  if (at == active_.end()) return nullptr;
+  if (at->second->job.state == State::running) at->second->stop = ActiveJob::Stop::cancelled;
+  return at->second;
+}
+
+bool Jobs::cancel(std::string_view id) {
+  std::shared_ptr<ActiveJob> active = ask_to_stop(id);
+  if (!active || active->stop == ActiveJob::Stop::cancelled) return active != nullptr;
+  std::unique_lock writing(write_mutex_);
+  active = ask_to_stop(id);  // it may have started or ended since
+  if (!active || active->stop == ActiveJob::Stop::cancelled) return active != nullptr;
+  end(std::move(writing), *active, State::cancelled,
+      {.problem = Problem{"cancelled", "cancelled before it started", ""}});
   return true;
 }
 
 std::shared_ptr<ActiveJob> Jobs::next(Lane lane) {
-  std::unique_lock lock(mutex_);
-  LaneQueue& queue = queues_[lane];
-  changed_.wait(lock, [&] { return stopping_ || !queue.visitors.empty(); });
-  if (stopping_) return nullptr;
-  std::string visitor = std::move(queue.visitors.front());
-  queue.visitors.pop_front();
-  auto& own = queue.jobs[visitor];
-  std::shared_ptr<ActiveJob> active = own.front();
-  own.pop_front();
-  if (own.empty())
-    queue.jobs.erase(visitor);
-  else
-    queue.visitors.push_back(visitor);
-  active->job.state = State::running;
-  active->job.position.reset();
-  active->job.started = now_ms();
-  ++active->job.attempts;
-  save(active->job);
-  send_state(*active);
-  send_positions(lane);
-  log_(fmt::format("job {}: started: {}", active->job.id, describe(active->job.request)));
-  return active;
+  while (true) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return stopping_ || !queues_[lane].visitors.empty(); });
+    }
+    std::unique_lock writing(write_mutex_);
+    std::unique_lock lock(mutex_);
+    if (stopping_) return nullptr;
+    const std::shared_ptr<ActiveJob> active = first(queues_[lane]);
+    if (!active) continue;  // another thread has it, or it was cancelled
+    Job job = active->job;
+    lock.unlock();
+    job.state = State::running;
+    job.position.reset();
+    job.started = now_ms();
+    ++job.attempts;
+    table_.save(job);
+    lock.lock();
+    remove_first(queues_[lane]);
+    active->job = std::move(job);
+    send_state(*active);
+    send_positions(lane);
+    lock.unlock();
+    writing.unlock();
+    log_(fmt::format("job {}: started: {}", active->job.id, describe(active->job.request)));
+    return active;
+  }
 }
 
 void Jobs::phase(ActiveJob& active, std::string_view phase) {
@@ -282,53 +273,54 @@ void Jobs::progress(ActiveJob& active, const JobProgress& progress) {
   active.channel->progress(to_json(progress));
 }
 
-void Jobs::done(ActiveJob& active, JobOutcome outcome, const std::vector<TensorRow>& tensors) {
+void Jobs::done(ActiveJob& active, const JobOutcome& outcome, const std::vector<TensorRow>& tensors) {
   // Before end(), in its own transaction: if the server is killed here, the job runs again and replaces the rows.
-  Tensors(database_, database_).write(active.job.sequence, tensors);
-  std::lock_guard lock(mutex_);
-  end(active, outcome.problem ? State::failed : State::done, std::move(outcome));
+  tensors_.write(active.job.sequence, tensors);
+  end(std::unique_lock(write_mutex_), active, outcome.problem ? State::failed : State::done, outcome);
 }
 
 void Jobs::fail(ActiveJob& active, const Problem& problem, State state) {
-  std::lock_guard lock(mutex_);
-  end(active, state, {.problem = problem});
+  end(std::unique_lock(write_mutex_), active, state, {.problem = problem});
 }
 
 void Jobs::requeue(ActiveJob& active) {
-  std::lock_guard lock(mutex_);
-  if (active.job.attempts > 0) --active.job.attempts;
-  active.job.state = State::queued;
-  save(active.job);
+  {
+    std::lock_guard writing(write_mutex_);
+    Job job = copy(active);
+    if (job.attempts > 0) --job.attempts;
+    job.state = State::queued;
+    table_.save(job);
+    std::lock_guard lock(mutex_);
+    active.job = std::move(job);
+  }
   log_(fmt::format("job {}: queued again: the server is stopping", active.job.id));
 }
 
-void Jobs::end(ActiveJob& active, State state, JobOutcome outcome) {
-  Job& job = active.job;
+Job Jobs::copy(const ActiveJob& active) const {
+  std::lock_guard lock(mutex_);
+  return active.job;
+}
+
+void Jobs::end(std::unique_lock<std::mutex> writing, ActiveJob& active, State state, JobOutcome outcome) {
+  Job job = copy(active);
   if (outcome.problem && outcome.sentence.empty()) outcome.sentence = outcome.problem->message;
   job.state = state;
   job.position.reset();
   job.progress.reset();
   job.ended = now_ms();
   job.outcome = std::move(outcome);
-  save(job);
+  table_.save(job);
+  {
+    std::lock_guard lock(mutex_);
+    remove_queued(active);
+    active_.erase(job.id);
+    send_positions(lane_of(job.request.kind));
+  }
+  writing.unlock();
   active.channel->end(to_json(job, true), job);
   const double seconds = job.started ? static_cast<double>(job.ended - job.started) / 1000 : 0;
   log_(
       fmt::format("job {}: {} after {:.1f} s: {}", job.id, name(state), seconds, printable(job.outcome.sentence, 400)));
-  active_.erase(job.id);
-}
-
-void Jobs::save(const Job& job) {
-  const Problem problem = job.outcome.problem.value_or(Problem{});
-  database_->run(
-      "UPDATE jobs SET attempts = ?, state = ?, phase = ?, started = ?, ended = ?, sentence = ?, answer = ?, "
-      "error_code = ?, "
-      "error_message = ?, error_hint = ?, result = ?, may_merge = ?, why_not = ?, merge_number = ?, merge_head = ? "
-      "WHERE sequence = ?",
-      {int64_t(job.attempts), int64_t(job.state), job.phase, job.started, job.ended, job.outcome.sentence,
-          job.outcome.answer, problem.code, problem.message, problem.hint, job.outcome.result,
-          int64_t(job.outcome.merge.is_possible), job.outcome.merge.why_not, int64_t(job.outcome.merge.number),
-          job.outcome.merge.head, job.sequence});
 }
 
 void Jobs::stop() {
@@ -341,50 +333,32 @@ void Jobs::stop() {
   changed_.notify_all();
 }
 
+bool Jobs::wait_for_stop(std::chrono::milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, timeout, [&] { return stopping_; });
+}
+
 bool Jobs::unless_cache_folder_is_used(std::string_view folder, const std::function<void()>& action) {
-  std::lock_guard lock(mutex_);
-  for (const auto& [id, active] : active_)
-    if (active->job.state == State::running && hub::RepoId::parse(active->job.request.repo).folder_name() == folder)
-      return false;
+  std::lock_guard writing(write_mutex_);  // next() needs it
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, active] : active_)
+      if (active->job.state == State::running && hub::RepoId::parse(active->job.request.repo).folder_name() == folder)
+        return false;
+  }
   action();
   return true;
 }
 
 std::vector<std::string> Jobs::remove_old() {
-  std::vector<std::string> old;
-  const int64_t before = now_ms() - std::chrono::milliseconds(limits_.keep).count();
-  database_->each(
-      "SELECT id FROM jobs WHERE state > 1 AND (ended < ? OR sequence <= (SELECT sequence FROM jobs WHERE state > 1 "
-      "ORDER BY sequence DESC LIMIT 1 OFFSET ?))",
-      {before, int64_t(limits_.kept)}, [&](const Row& row) { old.push_back(row.text(0)); });
-  for (const std::string& id : old) remove(id);
-  return old;
+  return table_.remove_old(now_ms() - std::chrono::milliseconds(limits_.keep).count(), limits_.kept);
 }
 
 std::vector<std::string> Jobs::remove_oldest(uint64_t count) {
-  std::vector<std::string> oldest;
-  const int64_t before = now_ms() - std::chrono::milliseconds(std::chrono::hours(1)).count();
-  database_->each("SELECT id FROM jobs WHERE state > 1 AND ended < ? ORDER BY sequence LIMIT ?",
-      {before, static_cast<int64_t>(count)}, [&](const Row& row) { oldest.push_back(row.text(0)); });
-  for (const std::string& id : oldest) remove(id);
-  database_->shrink();
-  return oldest;
+  return table_.remove_oldest(now_ms() - std::chrono::milliseconds(std::chrono::hours(1)).count(), count);
 }
 
-uint64_t Jobs::database_bytes() const { return database_->size_bytes(); }
-
-void Jobs::remove(std::string_view id) {
-  database_->transaction([&] {
-    database_->run("DELETE FROM tensors WHERE job = (SELECT sequence FROM jobs WHERE id = ? AND state > 1)", {id});
-    database_->run("DELETE FROM jobs WHERE id = ? AND state > 1", {id});
-  });
-}
-
-std::map<State, uint64_t> Jobs::count() const {
-  std::map<State, uint64_t> counts;
-  reader_->each("SELECT state, count(*) FROM jobs GROUP BY state", {},
-      [&](const Row& row) { counts[static_cast<State>(row.number(0))] = static_cast<uint64_t>(row.number(1)); });
-  return counts;
-}
+uint64_t Jobs::database_bytes() const { return table_.size_bytes(); }
+std::map<State, uint64_t> Jobs::count() const { return table_.count(); }
 
 }  // namespace depickle::server::page

@@ -1,9 +1,10 @@
 // The queue of jobs, in a database, with fair scheduling and events.
 //
-// queued → running → done, failed or cancelled. The end of a job is on the disk before it is published.
+// queued → running → done, failed or cancelled. Every state is on the disk before it is published.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -18,6 +19,7 @@
 
 #include "server/page/events.h"
 #include "server/page/job.h"
+#include "server/page/job_table.h"
 #include "server/page/settings.h"
 #include "server/page/tensors.h"
 
@@ -45,7 +47,9 @@ struct ActiveJob {
 };
 
 /// Safe to use from several threads. Visitors take turns: one job of each, then the next of each. The jobs of a visitor
-/// run in order.
+/// run in order. A change of the queue is first saved, then made, under `write_mutex_`; if it cannot be saved, it
+/// throws Error{io} and the queue is unchanged. Reading takes only `mutex_`, under which nothing is written to the
+/// disk.
 class Jobs {
  public:
   /// Restores the jobs that an earlier process has not finished: a job without a token is queued again, a job with one
@@ -73,11 +77,12 @@ class Jobs {
   /// Ends a queued job, or asks a running one to stop. Returns false if it has ended or does not exist.
   bool cancel(std::string_view id);
 
-  /// Waits for the next job of a lane. Returns nullptr after stop().
+  /// Waits for the next job of a lane. Returns nullptr after stop(). Throws Error{io} if its start cannot be saved.
   std::shared_ptr<ActiveJob> next(Lane lane);
   void phase(ActiveJob& active, std::string_view phase);
   void progress(ActiveJob& active, const JobProgress& progress);
-  void done(ActiveJob& active, JobOutcome outcome, const std::vector<TensorRow>& tensors);
+  /// The end of a job. If one of the three throws Error{io}, nothing has changed, and the call may be repeated.
+  void done(ActiveJob& active, const JobOutcome& outcome, const std::vector<TensorRow>& tensors);
   void fail(ActiveJob& active, const Problem& problem, State state = State::failed);
   /// Queues a running job again, for the next process.
   void requeue(ActiveJob& active);
@@ -88,6 +93,8 @@ class Jobs {
 
   /// Makes next() return nullptr and asks running jobs to stop.
   void stop();
+  /// Waits for stop(), at most `timeout`. Returns whether it was called.
+  bool wait_for_stop(std::chrono::milliseconds timeout);
 
   /// Deletes ended jobs beyond the limits of age and number. Returns their ids.
   std::vector<std::string> remove_old();
@@ -103,19 +110,29 @@ class Jobs {
     std::map<std::string, std::deque<std::shared_ptr<ActiveJob>>> jobs;  ///< by visitor
   };
   void restore();
+  /// Ends a queued or running job. `writing` is a lock of write_mutex_.
+  void end(std::unique_lock<std::mutex> writing, ActiveJob& active, State state, JobOutcome outcome);
+  Job copy(const ActiveJob& active) const;
+  /// Returns the job or nullptr. Sets `stop` if it is running.
+  std::shared_ptr<ActiveJob> ask_to_stop(std::string_view id);
+
+  // The caller has locked mutex_.
+  std::optional<Job> find_same(const JobRequest& request, const std::string& visitor, const std::string& token) const;
   /// Throws Error{limit} if the visitor, the address or the queue has the maximum of waiting jobs.
   void check_queue(const std::string& visitor, const std::string& address) const;
   void enqueue(const std::shared_ptr<ActiveJob>& active);
+  std::shared_ptr<ActiveJob> first(const LaneQueue& queue) const;
+  void remove_first(LaneQueue& queue);
+  void remove_queued(const ActiveJob& active);
   std::vector<std::shared_ptr<ActiveJob>> in_order(const LaneQueue& queue) const;
   void send_positions(Lane lane);
   void send_state(ActiveJob& active);
-  void end(ActiveJob& active, State state, JobOutcome outcome);
-  void save(const Job& job);
-  void remove(std::string_view id);
 
-  std::shared_ptr<Database> database_, reader_;
+  JobTable table_;
+  Tensors tensors_;
   const PageLimits limits_;
   std::function<void(std::string_view)> log_;
+  std::mutex write_mutex_;  ///< locked before mutex_
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Lane, LaneQueue> queues_;

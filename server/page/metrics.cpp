@@ -26,8 +26,10 @@ std::string metrics(const Service& service) {
   out += fmt::format("depickle_downloaded_bytes_total {}\n", conversions.downloaded_bytes.load());
   declare("converted_bytes_total", "counter");
   out += fmt::format("depickle_converted_bytes_total {}\n", conversions.converted_bytes.load());
-  declare("worker_deaths_total", "counter");
-  out += fmt::format("depickle_sandbox_deaths_total {}\n", service.runner.deaths());
+  declare("sandbox_deaths_total", "counter");
+  out += fmt::format("depickle_sandbox_deaths_total {}\n", service.runner.sandbox_deaths());
+  declare("job_process_deaths_total", "counter");
+  out += fmt::format("depickle_job_process_deaths_total {}\n", service.runner.process_deaths());
   declare("disk_bytes", "gauge");
   return out + fmt::format("depickle_disk_bytes {}\n", service.disk_quota.used_bytes());
 }

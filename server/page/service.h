@@ -7,6 +7,7 @@
 #include <mutex>
 #include <string>
 
+#include "depickle/hub/settings.h"
 #include "server/http/router.h"
 #include "server/http/server.h"
 #include "server/page/disk_quota.h"
@@ -16,6 +17,12 @@
 #include "server/page/visitor.h"
 
 namespace depickle::server::page {
+
+/// The server's account at the Hub. Empty if it has none.
+struct Account {
+  std::string name;  ///< empty until the Hub has answered
+  std::string token;
+};
 
 struct Service {
   explicit Service(Settings settings_);
@@ -31,7 +38,11 @@ struct Service {
   std::atomic<int> merging = 0;
 
   Account account() const;
-  void set_account(Account account);
+  void set_account_name(std::string name);
+  /// Returns the settings of the server's own Hub clients.
+  hub::Settings hub_settings(std::string token) const;
+  /// Applies the disk quota. Logs errors, because threads call it.
+  void apply_disk_quota() noexcept;
   /// Parses a request and adds the job. Throws what parse_job_request() and Jobs::add() throw.
   Jobs::Added add(const http::Request& request, JobKind kind, const std::string& address, uint64_t number,
       bool pull_request, const std::string& token);

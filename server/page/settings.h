@@ -9,8 +9,6 @@
 #include <string_view>
 #include <vector>
 
-#include "depickle/sandbox/sandbox.h"
-
 namespace depickle::server::page {
 
 struct PageLimits {
@@ -25,6 +23,15 @@ struct PageLimits {
   std::chrono::hours keep{24 * 30};            ///< age of ended jobs
 };
 
+/// The program that runs a job in a process of its own (server/jobs).
+struct JobProgram {
+  std::filesystem::path path;
+  std::vector<std::string> environment;       ///< "NAME=value"; the whole environment of the process
+  uint64_t memory_bytes = uint64_t{4} << 30;  ///< of the process; 0: no limit
+  std::filesystem::path sandbox;              ///< the program that parses files in its place, for tests; else empty
+  uint64_t sandbox_memory_bytes = uint64_t{2} << 30;  ///< of each process that parses files
+};
+
 struct Settings {
   std::filesystem::path data;  ///< the server's data folder; the page uses app.sqlite and app/ in it
   std::string version;
@@ -33,8 +40,8 @@ struct Settings {
   bool is_embedded = false;
   bool is_personal = false;  ///< the server of one person: jobs read and merge with the account's rights
   PageLimits limits;
-  sandbox::SandboxOptions sandbox;                 ///< how a worker process is started
-  std::function<void(std::string_view)> log = {};  ///< takes one line without a line feed; called from any thread
+  JobProgram job_program;
+  std::function<void(std::string_view)> log = {};          ///< takes one line; called from any thread, must not throw
   std::function<std::vector<std::string>()> samples = {};  ///< repositories for the front page
 };
 

@@ -7,19 +7,15 @@
 #include <string_view>
 #include <vector>
 
+#include "server/jobs/outcome.h"
+
 namespace depickle::server {
 class Database;
 }
 
 namespace depickle::server::page {
 
-/// Names come from the model and are not trusted.
-struct TensorRow {
-  std::string name, dtype;
-  std::vector<uint64_t> shape;
-  uint64_t bytes = 0;
-  std::string file, sha256, verdict, note;
-};
+using jobs::TensorRow;
 
 struct TensorQuery {
   uint64_t offset = 0, limit = 200;

@@ -2,6 +2,10 @@
 
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
@@ -151,6 +155,56 @@ TEST_F(JobsTest, DeletesOldJobs) {
   }
   EXPECT_EQ(jobs_->remove_old().size(), 1u);
   EXPECT_EQ(jobs_->list("a", 10, "").size(), 2u);
+}
+
+TEST_F(JobsTest, AFailedSaveChangesNothing) {
+  const std::string first = add("a", "m/1"), second = add("a", "m/2");
+  auto other = open_database(folder_);
+  other->run("CREATE TRIGGER broken BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'broken disk'); END");
+  EXPECT_THROW(jobs_->next(Lane::conversions), Error);
+  EXPECT_EQ(at(first).state, State::queued);
+  EXPECT_EQ(at(first).position, 1u);
+  EXPECT_THROW(jobs_->cancel(second), Error);
+  EXPECT_EQ(at(second).position, 2u);
+  other->run("DROP TRIGGER broken");
+  auto active = jobs_->next(Lane::conversions);
+  EXPECT_EQ(active->job.id, first);
+  EXPECT_EQ(active->job.attempts, 1u);
+  other->run("CREATE TRIGGER broken BEFORE UPDATE ON jobs BEGIN SELECT RAISE(ABORT, 'broken disk'); END");
+  EXPECT_THROW(jobs_->done(*active, {.result = "{}", .answer = "yes"}, {}), Error);
+  EXPECT_EQ(at(first).state, State::running);
+  EXPECT_TRUE(jobs_->channel(first));
+  other->run("DROP TRIGGER broken");
+  jobs_->done(*active, {.result = "{}", .answer = "yes"}, {});
+  EXPECT_EQ(at(first).outcome.answer, "yes");
+  EXPECT_TRUE(jobs_->cancel(second));
+}
+
+TEST_F(JobsTest, ReadingDoesNotWaitForASlowDisk) {
+  using namespace std::chrono_literals;
+  const std::string id = add("a", "m/1"), ended = add("a", "m/2");
+  jobs_->cancel(ended);
+  std::atomic<bool> is_locked = false, is_over = false;
+  std::thread slow([&] {
+    open_database(folder_)->transaction([&] {
+      is_locked = true;
+      while (!is_over) std::this_thread::sleep_for(5ms);
+    });
+  });
+  while (!is_locked) std::this_thread::sleep_for(1ms);
+  std::vector<std::thread> writers;
+  writers.emplace_back([&] { add("b", "m/3"); });
+  writers.emplace_back([&] { jobs_->next(Lane::conversions); });
+  std::this_thread::sleep_for(50ms);  // so that they wait for the disk
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_EQ(at(id).state, State::queued) << "a state is published after it was saved";
+  EXPECT_EQ(at(ended).state, State::cancelled);
+  EXPECT_TRUE(jobs_->channel(id));
+  EXPECT_EQ(jobs_->list("a", 10, "").size(), 2u);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 1s);
+  is_over = true;
+  slow.join();
+  for (std::thread& writer : writers) writer.join();
 }
 
 TEST(Addresses, AreParsedForThisHub) {

@@ -8,18 +8,17 @@
 #include "depickle/hub/remote_source.h"
 #include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
-#include "server/page/result_json.h"
-#include "server/page/work.h"
+#include "server/jobs/result_json.h"
+#include "server/jobs/work.h"
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 namespace {
 
 constexpr std::string_view kModelIndex = "model_index.json";
 
-// The tables of an inspection are in memory, in the result and in the database. The largest models have about 150,000
-// tensors. One table has at most the size of a message of the sandbox.
-constexpr uint64_t kMaxTensors = 500'000;
-constexpr uint64_t kMaxTextBytes = 64 << 20;
+// The tables of an inspection are in memory, in the result and in the database. One table has at most the size of a
+// message of the sandbox.
+constexpr uint64_t kMaxTableTextBytes = 64 << 20;
 
 [[noreturn]] void throw_too_large(std::string what) {
   throw Error(Code::limit, "", std::move(what), {}, "inspect the files with the program: depickle inspect");
@@ -126,9 +125,9 @@ class Inspection {
     if (tensors > kMaxTensors)
       throw_too_large(fmt::format(
           "the model has too many tensors (have {}, need at most {})", grouped(tensors), grouped(kMaxTensors)));
-    if (text_bytes_ > kMaxTextBytes)
+    if (text_bytes_ > kMaxTableTextBytes)
       throw_too_large(fmt::format("the tables of the model are too large (have {}, need at most {})",
-          human_bytes(text_bytes_), human_bytes(kMaxTextBytes)));
+          human_bytes(text_bytes_), human_bytes(kMaxTableTextBytes)));
   }
 
   void count_traffic() {
@@ -167,4 +166,4 @@ JobResult inspect(const Work& work) {
   return inspection.finish();
 }
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "depickle/base/progress.h"
-#include "server/page/job.h"
+#include "server/jobs/outcome.h"
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 
 /// Adds up the files of each phase and computes the rate. Reports at most 10 times per second. Not thread-safe.
 class Meter {
@@ -43,4 +43,4 @@ class Meter {
 /// Returns the phase of the page for the phase of a step: "convert" for "write".
 std::string_view phase_of(std::string_view step_phase);
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

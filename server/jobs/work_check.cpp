@@ -1,14 +1,15 @@
 // Checks.
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
 #include "depickle/repo/check.h"
 #include "depickle/repo/remote.h"
-#include "server/page/result_json.h"
-#include "server/page/work.h"
+#include "server/jobs/result_json.h"
+#include "server/jobs/work.h"
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 namespace {
 
 using repo::Check;
@@ -70,8 +71,8 @@ void write_check(JsonWriter& json, const Work& work, const Check& check) {
     json.key("expected").value(file.is_expected()).end();
   }
   json.end().key("tensors").array();
-  constexpr size_t kMaxListed = 1000;  // the tensor table has all
-  for (size_t i = 0; i < std::min(check.tensors.size(), kMaxListed); ++i) {
+  constexpr size_t kMaxListedFindings = 1000;  // the tensor table has all
+  for (size_t i = 0; i < std::min(check.tensors.size(), kMaxListedFindings); ++i) {
     const TensorFinding& finding = check.tensors[i];
     json.object().key("file").value(finding.file).key("name").value(finding.tensor);
     json.key("finding").value(name(finding.kind)).key("what").value(finding.what).end();
@@ -102,4 +103,4 @@ JobResult check(const Work& work) {
   return result;
 }
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

@@ -1,11 +1,11 @@
-#include "server/page/result_json.h"
+#include "server/jobs/result_json.h"
 
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 namespace {
 
 constexpr size_t kMaxShares = 8;
@@ -197,4 +197,4 @@ std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view 
   return rows;
 }
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

@@ -11,9 +11,9 @@
 #include "depickle/convert/report_json.h"
 #include "depickle/repo/check.h"
 #include "depickle/repo/convert.h"
-#include "server/page/tensors.h"
+#include "server/jobs/outcome.h"
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 
 /// Writes bytes and tensors by dtype and by module: the 8 largest, and the rest as "other".
 void write_shares(JsonWriter& json, const std::vector<TensorRow>& tensors);
@@ -39,4 +39,4 @@ std::vector<TensorRow> rows_of(const repo::RepoReport& report, std::string_view 
 void append_rows(std::vector<TensorRow>& rows, const std::vector<convert::DigestedTensor>& tensors,
     const std::string& file, std::string_view verdict);
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

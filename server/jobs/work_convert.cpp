@@ -1,14 +1,16 @@
 // Plans and conversions.
+#include <algorithm>
+#include <chrono>
+
 #include <fmt/format.h>
 
 #include "depickle/base/text.h"
 #include "depickle/repo/convert.h"
 #include "depickle/repo/remote.h"
-#include "server/base/time.h"
-#include "server/page/result_json.h"
-#include "server/page/work.h"
+#include "server/jobs/result_json.h"
+#include "server/jobs/work.h"
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 namespace {
 
 namespace fs = std::filesystem;
@@ -23,10 +25,10 @@ PlanContext read_plan_context(const Work& work, const hub::Client& client, const
   for (const hub::RepoFile& file : files) context.sizes.emplace(file.path, file.size_bytes);
   const repo::Plan plan =
       repo::plan(files, [&](const std::string& path) { return repo::read_index(client, repo, info.commit, path); });
-  if (plan.source_bytes > work.settings.limits.model_bytes)
+  if (plan.source_bytes > work.task.max_model_bytes)
     throw Error(Code::limit, Reason::model_too_large,
         fmt::format("the model is too large for this server (have {}, need at most {})", human_bytes(plan.source_bytes),
-            human_bytes(work.settings.limits.model_bytes)),
+            human_bytes(work.task.max_model_bytes)),
         Where::in(repo.name()));
   work.expect(plan.source_bytes);
   context.url_of = [&work](uint64_t number) { return work.url(fmt::format("discussions/{}", number)); };
@@ -35,7 +37,7 @@ PlanContext read_plan_context(const Work& work, const hub::Client& client, const
 
 repo::ConvertOptions options_of(const Work& work) {
   repo::ConvertOptions options{
-      .revision = work.request.revision, .convert = {}, .version = work.settings.version, .progress = work.progress};
+      .revision = work.request.revision, .convert = {}, .version = work.task.version, .progress = work.progress};
   options.convert.engine = &work.engine;
   options.convert.threads = 2;
   return options;
@@ -77,7 +79,7 @@ void set_outcome(JobOutcome& outcome, const RepoReport& report) {
 
 /// Throws Error{denied} if the account of the server reads for a visitor who may not see the repository.
 void check_public(const Work& work) {
-  if (!work.token.empty() || !work.request.pull_request || work.settings.is_personal) return;
+  if (!work.task.token.empty() || !work.request.pull_request || work.task.is_personal) return;
   const hub::RepoInfo seen = work.client("").info(work.repo(), work.request.revision);
   if (seen.is_private || seen.is_gated)
     throw Error(Code::denied, "", "the repository is private or gated", Where::in(work.request.repo),
@@ -87,12 +89,12 @@ void check_public(const Work& work) {
 /// Returns the client that opens the pull request. Without a visitor's token it uses the account of the server, which
 /// may have access to repositories that the visitor must not see. So the repository must be public.
 hub::Client opener(const Work& work) {
-  if (!work.token.empty() || !work.request.pull_request) return work.reader();
-  if (work.account.token.empty())
+  if (!work.task.token.empty() || !work.request.pull_request) return work.reader();
+  if (work.task.account_token.empty())
     throw Error(Code::denied, "", "a pull request needs a token, because this server has no account",
         Where::in(work.request.repo), "enter a token, or convert without a pull request");
   check_public(work);
-  return work.client(work.account.token);
+  return work.client(work.task.account_token);
 }
 
 std::vector<std::pair<std::string, uint64_t>> downloads_in(const fs::path& folder) {
@@ -165,16 +167,15 @@ JobResult convert(const Work& work) {
   const hub::Client client = opener(work);
   const hub::RepoInfo info = client.info(work.repo(), work.request.revision);
   const PlanContext context = read_plan_context(work, client, info);
-  const Moment start = now_ms();
+  const auto start = std::chrono::steady_clock::now();
   repo::ConvertOptions options = options_of(work);
   const fs::path receipt = work.folder / "receipt.json", files = work.folder / "files";
-  fs::remove_all(work.folder);  // from an attempt before a restart
   fs::create_directories(files);
   options.convert.receipt = receipt;
   const RepoReport report = work.request.pull_request ? repo::open_pull_request(client, work.repo(), options)
                                                       : repo::convert_repo(client, work.repo(), files, options);
   check_public(work);  // the repository may have become private meanwhile, and the result names its tensors
-  const double seconds = static_cast<double>(now_ms() - start) / 1000;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   const bool is_done = report.outcome == Outcome::opened || report.outcome == Outcome::written;
   JobResult result{.outcome = {},
       .tensors = rows_of(report, is_done ? "identical" : ""),
@@ -196,7 +197,7 @@ JobResult convert(const Work& work) {
   json.object();
   write_report(json, report, result.tensors, context);
   write_pull_request(json, report, context, identical);
-  json.key("downloaded_bytes").value(report.downloaded_bytes).key("seconds").value(seconds);
+  json.key("downloaded_bytes").value(report.downloaded_bytes).key("seconds").value(seconds.count());
   json.key("has_receipt").value(is_done && fs::exists(receipt));
   json.key("python").value(is_done || report.pull_request ? python_lines(work, report) : "");
   json.key("downloads").array();
@@ -207,4 +208,4 @@ JobResult convert(const Work& work) {
   return result;
 }
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

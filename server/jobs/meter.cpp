@@ -1,8 +1,8 @@
-#include "server/page/meter.h"
+#include "server/jobs/meter.h"
 
 #include <algorithm>
 
-namespace depickle::server::page {
+namespace depickle::server::jobs {
 namespace {
 
 constexpr std::chrono::milliseconds kReportInterval{100};
@@ -51,4 +51,4 @@ void Meter::report(const Step& step, Clock::time_point now) {
   on_progress_(progress);
 }
 
-}  // namespace depickle::server::page
+}  // namespace depickle::server::jobs

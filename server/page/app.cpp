@@ -93,9 +93,8 @@ class CleanupThread {
 Service::Service(Settings settings_)
     : settings(std::move(settings_)),
       database(open_database(settings.data)),
-      reader(open_database(settings.data)),
-      tensors(database, reader),
-      jobs(database, reader, settings.limits, settings.log),
+      tensors(database),
+      jobs(database, settings.limits, settings.log),
       disk_quota(settings, jobs),
       visitors(settings.data / "app" / "cookies.key"),
       runner(settings, jobs, [this] { apply_disk_quota(); }),

@@ -78,7 +78,7 @@ std::vector<Job> JobTable::unfinished() const {
 
 std::optional<Job> JobTable::find(std::string_view id) const {
   std::optional<Job> found;
-  reader_->each(fmt::format("SELECT {}, result FROM jobs WHERE id = ?", kColumns), {id}, [&](const Row& row) {
+  database_->each(fmt::format("SELECT {}, result FROM jobs WHERE id = ?", kColumns), {id}, [&](const Row& row) {
     found = job_of(row);
     found->outcome.result = row.text(27);
   });
@@ -87,9 +87,9 @@ std::optional<Job> JobTable::find(std::string_view id) const {
 
 std::vector<Job> JobTable::list(std::string_view visitor, uint64_t limit, std::string_view before) const {
   int64_t below = INT64_MAX;
-  if (!before.empty()) below = reader_->number("SELECT sequence FROM jobs WHERE id = ?", {before}).value_or(0);
+  if (!before.empty()) below = database_->number("SELECT sequence FROM jobs WHERE id = ?", {before}).value_or(0);
   std::vector<Job> jobs;
-  reader_->each(
+  database_->each(
       fmt::format("SELECT {} FROM jobs WHERE visitor = ? AND sequence < ? ORDER BY sequence DESC LIMIT ?", kColumns),
       {visitor, below, static_cast<int64_t>(limit)}, [&](const Row& row) { jobs.push_back(job_of(row)); });
   return jobs;
@@ -97,7 +97,7 @@ std::vector<Job> JobTable::list(std::string_view visitor, uint64_t limit, std::s
 
 std::map<State, uint64_t> JobTable::count() const {
   std::map<State, uint64_t> counts;
-  reader_->each("SELECT state, count(*) FROM jobs GROUP BY state", {},
+  database_->each("SELECT state, count(*) FROM jobs GROUP BY state", {},
       [&](const Row& row) { counts[static_cast<State>(row.number(0))] = static_cast<uint64_t>(row.number(1)); });
   return counts;
 }

@@ -20,10 +20,7 @@ namespace depickle::server::page {
 /// Safe to use from several threads. Readers do not wait for the writer. Throws Error{io}.
 class JobTable {
  public:
-  /// `database` is the connection for writing.
-  JobTable(std::shared_ptr<Database> database, std::shared_ptr<Database> reader)
-      : database_(std::move(database)),
-        reader_(std::move(reader)) {}
+  explicit JobTable(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
   /// Adds a queued job and sets its `sequence`.
   void insert(Job& job);
@@ -46,7 +43,7 @@ class JobTable {
  private:
   void remove(std::string_view id);
 
-  std::shared_ptr<Database> database_, reader_;
+  std::shared_ptr<Database> database_;
 };
 
 }  // namespace depickle::server::page

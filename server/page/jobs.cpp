@@ -33,10 +33,10 @@ ActiveJob::ActiveJob(Job job_, std::string address_, std::string token_)
 
 ActiveJob::~ActiveJob() { ::explicit_bzero(token.data(), token.size()); }
 
-Jobs::Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const PageLimits& limits,
-    std::function<void(std::string_view)> log)
-    : table_(database, reader),
-      tensors_(database, reader),
+Jobs::Jobs(
+    const std::shared_ptr<Database>& database, const PageLimits& limits, std::function<void(std::string_view)> log)
+    : table_(database),
+      tensors_(database),
       limits_(limits),
       log_(std::move(log)) {
   restore();

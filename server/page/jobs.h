@@ -53,10 +53,8 @@ struct ActiveJob {
 class Jobs {
  public:
   /// Restores the jobs that an earlier process has not finished: a job without a token is queued again, a job with one
-  /// fails, because tokens are not stored. `reader` is a second connection to the same file, so that reading does not
-  /// wait for writing. Throws Error{io}.
-  Jobs(std::shared_ptr<Database> database, std::shared_ptr<Database> reader, const PageLimits& limits,
-      std::function<void(std::string_view)> log);
+  /// fails, because tokens are not stored. Throws Error{io}.
+  Jobs(const std::shared_ptr<Database>& database, const PageLimits& limits, std::function<void(std::string_view)> log);
 
   struct Added {
     Job job;

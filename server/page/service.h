@@ -28,7 +28,7 @@ struct Service {
   explicit Service(Settings settings_);
 
   Settings settings;
-  std::shared_ptr<Database> database, reader;
+  std::shared_ptr<Database> database;
   Tensors tensors;
   Jobs jobs;
   DiskQuota disk_quota;

@@ -57,11 +57,11 @@ std::string Tensors::page(int64_t job, const TensorQuery& query) const {
   constexpr std::string_view kMatches =
       "job = ? AND (?2 = '' OR instr(lower(name), lower(?2)) OR instr(lower(dtype), lower(?2)))";
   const std::string_view filter = query.filter;
-  const auto total = reader_->number("SELECT count(*) FROM tensors WHERE job = ?", {job}).value_or(0);
+  const auto total = database_->number("SELECT count(*) FROM tensors WHERE job = ?", {job}).value_or(0);
   const auto matched =
-      filter.empty()
-          ? total
-          : reader_->number(fmt::format("SELECT count(*) FROM tensors WHERE {}", kMatches), {job, filter}).value_or(0);
+      filter.empty() ? total
+                     : database_->number(fmt::format("SELECT count(*) FROM tensors WHERE {}", kMatches), {job, filter})
+                           .value_or(0);
   const std::string sql = fmt::format(
       "SELECT position, name, dtype, shape, bytes, file, sha256, verdict, note FROM tensors WHERE {} ORDER BY {} {}, "
       "position LIMIT ?3 OFFSET ?4",
@@ -73,7 +73,7 @@ std::string Tensors::page(int64_t job, const TensorQuery& query) const {
   out.pop_back();
   out += ",\"tensors\":[";
   bool first = true;
-  reader_->each(
+  database_->each(
       sql, {job, filter, static_cast<int64_t>(query.limit), static_cast<int64_t>(query.offset)}, [&](const Row& row) {
         if (!first) out += ',';
         first = false;

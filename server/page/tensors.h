@@ -27,10 +27,7 @@ struct TensorQuery {
 /// Safe to use from several threads. Readers do not wait for the writer.
 class Tensors {
  public:
-  /// `database` is the connection for writing.
-  Tensors(std::shared_ptr<Database> database, std::shared_ptr<Database> reader)
-      : database_(std::move(database)),
-        reader_(std::move(reader)) {}
+  explicit Tensors(std::shared_ptr<Database> database) : database_(std::move(database)) {}
 
   /// Replaces all rows of a job in one transaction.
   void write(int64_t job, const std::vector<TensorRow>& rows);
@@ -38,7 +35,7 @@ class Tensors {
   std::string page(int64_t job, const TensorQuery& query) const;
 
  private:
-  std::shared_ptr<Database> database_, reader_;
+  std::shared_ptr<Database> database_;
 };
 
 }  // namespace depickle::server::page

@@ -36,7 +36,7 @@ class JobProcessTest : public testing::Test {
     settings_.job_program.path = MISBEHAVING_JOBS;
     settings_.job_program.environment = {"ASAN_OPTIONS=detect_leaks=0:handle_segv=0:handle_abort=0"};
     database_ = open_database(settings_.data);
-    jobs_ = std::make_unique<Jobs>(database_, open_database(settings_.data), settings_.limits, settings_.log);
+    jobs_ = std::make_unique<Jobs>(database_, settings_.limits, settings_.log);
   }
   ~JobProcessTest() override {
     runner_.reset();
@@ -228,7 +228,7 @@ TEST_F(JobProcessTest, AStopDoesNotWaitForABrokenDisk) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 4s);
   database_->run("DROP TRIGGER broken");
   runner_.reset();
-  jobs_ = std::make_unique<Jobs>(database_, open_database(settings_.data), settings_.limits, settings_.log);
+  jobs_ = std::make_unique<Jobs>(database_, settings_.limits, settings_.log);
   EXPECT_EQ(jobs_->find(id)->state, State::queued) << "the next process runs it again";
 }
 

@@ -25,8 +25,7 @@ class DiskQuotaTest : public testing::Test {
     settings_.log = [this](std::string_view line) { log_.emplace_back(line); };
     fs::remove_all(settings_.data);
     fs::create_directories(settings_.data / "app" / "cache");
-    jobs_ = std::make_unique<Jobs>(
-        open_database(settings_.data), open_database(settings_.data), settings_.limits, settings_.log);
+    jobs_ = std::make_unique<Jobs>(open_database(settings_.data), settings_.limits, settings_.log);
   }
   ~DiskQuotaTest() override {
     jobs_.reset();

@@ -33,9 +33,9 @@ class JobsTest : public testing::Test {
   /// Opens the database as a restarted process does.
   void open() {
     jobs_.reset();
-    auto writer = open_database(folder_), reader = open_database(folder_);
-    jobs_ = std::make_unique<Jobs>(writer, reader, limits_, [this](std::string_view line) { log_ += line; });
-    tensors_ = std::make_unique<Tensors>(writer, reader);
+    auto database = open_database(folder_);
+    jobs_ = std::make_unique<Jobs>(database, limits_, [this](std::string_view line) { log_ += line; });
+    tensors_ = std::make_unique<Tensors>(database);
   }
   std::string add(const std::string& visitor, const std::string& repo, const std::string& token = "",
       const std::string& address = "") {

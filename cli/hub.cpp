@@ -18,7 +18,7 @@ using server::content::Removed;
 using server::repos::Garbage;
 using server::repos::GarbageOptions;
 
-constexpr int64_t kMaxHours = 24 * 365 * 10;
+constexpr int64_t kMaxHours = int64_t{24} * 365 * 10;
 
 struct HubCommand {
   std::string data = "depickle-hub";

@@ -42,6 +42,7 @@ struct ServeCommand {
   std::string hub;
   bool personal = false;
   bool no_page = false;
+  bool no_gc = false;
   std::vector<std::string> names;
   std::vector<std::string> trusted_proxies;
   std::string worker;
@@ -158,7 +159,7 @@ class Site {
     if (options.hub.empty()) {
       store_ = server::repos::Store::open(options.data, options.store_limits);
       if (!options.import.empty()) import(*store_, options, console);
-      store_->start_maintenance([&log](std::string_view line) { log.add(line); });
+      if (!options.no_gc) store_->start_maintenance([&log](std::string_view line) { log.add(line); });
       hub_ = std::make_unique<server::api::HubApi>(*store_, options.inline_up_to_bytes);
     }
     if (options.no_page) {
@@ -277,6 +278,7 @@ void add_serve(CLI::App& app, Program& program) {
       })
       ->type_name("ADDRESS");
   command->add_flag("--no-page", options->no_page, "Serve only the embedded Hub");
+  command->add_flag("--no-gc", options->no_gc, "Delete nothing that no commit needs: depickle hub gc does it");
   command->add_option("--jobs", options->limits.conversions, "Number of parallel conversions")
       ->check(CLI::Range(1, 64))
       ->capture_default_str()

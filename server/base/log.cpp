@@ -42,7 +42,8 @@ struct Log::State {
     try {
       for (const std::string& line : batch) write(line);
       if (dropped_lines > 0) write(fmt::format("the log is too slow: {} dropped", plural(dropped_lines, "line")));
-    } catch (const std::exception&) {  // the rest of the batch is lost
+    } catch (const std::exception&) {
+      return;  // the rest of the batch is lost
     }
   }
 

@@ -61,7 +61,8 @@ class Turns {
     auto at = entries_.find(sender);
     Entry& entry = at->second;
     if (!entry.waiting.empty()) {  // the next one gets this turn
-      entry.waiting.front()->cancel();
+      boost::system::error_code ignored;
+      entry.waiting.front()->cancel(ignored);
       entry.waiting.pop_front();
     } else if (--entry.running == 0) {
       entries_.erase(at);

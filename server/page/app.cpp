@@ -22,17 +22,19 @@ namespace {
 /// Asks the Hub for the name of the account until it answers, and applies the disk quota every 10 minutes.
 class CleanupThread {
  public:
-  ~CleanupThread() { stop(); }
+  ~CleanupThread() {
+    begin_stop();
+    if (thread_.joinable()) thread_.join();
+  }
   void start(Service& service) {
     thread_ = std::thread([this, &service] { run(service); });
   }
-  void stop() {
+  void begin_stop() {
     {
       std::lock_guard lock(mutex_);
       stopping_ = true;
     }
     changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
   }
 
  private:
@@ -74,7 +76,7 @@ class CleanupThread {
     service.set_account_name(hub::Client(std::move(hub)).whoami().name);
     return true;
   } catch (const Error& error) {
-    if (error.code() == Code::cancelled) return true;
+    if (error.code() == Code::cancelled || is_stopping()) return true;
     service.settings.log("account: " + std::string(error.what()));
     return error.code() == Code::denied;  // the token is wrong
   } catch (const std::exception& problem) {
@@ -168,6 +170,9 @@ void App::start(const std::string& host, uint16_t port, const http::Counters& co
   state_->cleanup.start(service);
 }
 
-void App::begin_stop() { state_->service.jobs.stop(); }
+void App::begin_stop() {
+  state_->cleanup.begin_stop();
+  state_->service.jobs.stop();
+}
 
 }  // namespace depickle::server::page

@@ -81,11 +81,11 @@ def upload_with_xet(work):
 
 @step
 def upload_with_lfs(work):
-    constants.HF_HUB_DISABLE_XET = True
+    before, constants.HF_HUB_DISABLE_XET = constants.HF_HUB_DISABLE_XET, True
     try:
         work.commit({"lfs.bin": some_bytes(300_000, 2)})
     finally:
-        constants.HF_HUB_DISABLE_XET = False
+        constants.HF_HUB_DISABLE_XET = before
 
 
 @step
@@ -222,6 +222,7 @@ def restart_with_old_parts(work):
     path = work.server.data / "parts/me" / hashlib.sha256(content).hexdigest()
     os.utime(path, (0, 0))
     work.server.stop()
+    work.server.options = [option for option in work.server.options if option != "--no-gc"]
     work.server.start()
     end = time.monotonic() + 20
     while path.exists():  # the server deletes it while it serves

@@ -163,7 +163,7 @@ def test_a_shard_of_many_files_uses_bounded_memory(server, cas):
     assert 40 << 20 < len(files) < 64 << 20
     with grows_by_less_than(server.process, 256 << 20):
         refused(cas.shard(shard(files)))
-        refused(cas.shard([b"x" * (1 << 20)] * 65), 413, None)
+        refused(cas.shard([b"x" * (1 << 20)] * 65), 413, "TooLarge")
 
 
 def test_xorbs_of_another_user_are_not_visible(server, repo, cas):

@@ -34,7 +34,7 @@ class DiskQuotaTest : public testing::Test {
 
   static void put(const fs::path& folder, Hours ago) {
     fs::create_directories(folder / "blobs");
-    std::ofstream(folder / "blobs" / "x");
+    const std::ofstream file(folder / "blobs" / "x");
     fs::resize_file(folder / "blobs" / "x", kBytes);
     for (const fs::path& path : {folder / "blobs" / "x", folder / "blobs"})
       fs::last_write_time(path, fs::file_time_type::clock::now() - ago);

@@ -122,8 +122,17 @@ class Collection {
           const uint64_t bytes = disk_bytes(file);
           if (options_.dry_run || move_unnamed_object(file, oid)) removed(removed_.temporary, bytes);
         });
+        remove_empty_folder(second);
       });
+      remove_empty_folder(first);
     });
+  }
+
+  // A killed collection leaves empty folders.
+  void remove_empty_folder(const fs::path& folder) {
+    std::error_code ignored;
+    if (options_.dry_run || !fs::is_empty(folder, ignored)) return;
+    database_.transaction([&] { remove_if_empty(folder); });
   }
 
   bool is_object(const std::string& oid) {
@@ -146,6 +155,7 @@ class Collection {
     uint64_t count = removed_.xorbs.count;
     each_entry(user, [&](const fs::path& folder) {
       each_entry(folder, [&](const fs::path& file) { remove_xorb(file, user.filename()); });
+      remove_empty_folder(folder);
     });
     if (!options_.dry_run && removed_.xorbs.count > count) begin_xet_generation(database_, user.filename().string());
   }

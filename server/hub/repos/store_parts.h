@@ -2,12 +2,13 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
-#include <unordered_map>
 
 #include "server/base/folder_lock.h"
 #include "server/hub/content/context.h"
@@ -21,20 +22,12 @@
 
 namespace depickle::server::repos {
 
-/// One mutex per repository, for as long as a thread uses it.
+/// The repositories that a writer has locked.
 class RepoLocks {
- public:
-  std::shared_ptr<std::timed_mutex> of(int64_t key) {
-    std::lock_guard lock(mutex_);
-    std::erase_if(locks_, [](const auto& entry) { return entry.second.expired(); });
-    std::shared_ptr<std::timed_mutex> found = locks_[key].lock();
-    if (!found) locks_[key] = found = std::make_shared<std::timed_mutex>();
-    return found;
-  }
-
- private:
+  friend class RepoLock;
   std::mutex mutex_;
-  std::unordered_map<int64_t, std::weak_ptr<std::timed_mutex>> locks_;
+  std::condition_variable released_;
+  std::set<int64_t> locked_;
 };
 
 /// The lock of a repository's writers.
@@ -43,23 +36,33 @@ class RepoLock {
   /// How long a writer waits for another one: it occupies a worker meanwhile.
   static constexpr std::chrono::seconds kMaxWait{5};
 
-  /// Calls `check` now and then while it waits, and throws what it throws. Throws StoreError{busy} after
-  /// `max_wait`.
+  /// Calls `check` now and then while it waits, and throws what it throws. Throws StoreError{busy} after `max_wait`.
   RepoLock(RepoLocks& locks, int64_t key, const std::function<void()>& check = {},
       std::chrono::milliseconds max_wait = kMaxWait)
-      : mutex_(locks.of(key)),
-        lock_(*mutex_, std::defer_lock) {
+      : locks_(locks),
+        key_(key) {
     const auto deadline = std::chrono::steady_clock::now() + max_wait;
-    while (!lock_.try_lock_for(std::chrono::milliseconds(100))) {
-      if (check) check();
+    std::unique_lock lock(locks_.mutex_);
+    while (!locks_.locked_.insert(key_).second) {
       if (std::chrono::steady_clock::now() >= deadline)
         throw StoreError(StoreReason::busy, "another request is changing the repository", "try again in a moment");
+      locks_.released_.wait_for(lock, std::chrono::milliseconds(100));
+      lock.unlock();
+      if (check) check();
+      lock.lock();
     }
   }
+  ~RepoLock() {
+    std::lock_guard lock(locks_.mutex_);
+    locks_.locked_.erase(key_);
+    locks_.released_.notify_all();
+  }
+  RepoLock(const RepoLock&) = delete;
+  RepoLock& operator=(const RepoLock&) = delete;
 
  private:
-  std::shared_ptr<std::timed_mutex> mutex_;
-  std::unique_lock<std::timed_mutex> lock_;
+  RepoLocks& locks_;
+  const int64_t key_;
 };
 
 struct StoreParts : content::Context {

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT / "tests/python/app"))
 from async_browser import Browser  # noqa: E402: the clients of the tests
 
 PATHS = {
-    "the page": "/", "a file of the page": "/-/style.css", "API: about": "/api/v1/about",
+    "the page": "/", "a file of the page": "/-/shared/style.css", "API: about": "/api/v1/about",
     "API: a job": "/api/v1/jobs/{job}", "Hub: a model": "/api/models/load/m00",
 }
 

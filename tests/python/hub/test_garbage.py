@@ -156,8 +156,8 @@ def test_no_commit_loses_a_file_to_a_collection_that_runs_at_the_same_time(own):
                 own.commit("me/busy", {"w.bin": content}, revision=branch)
                 acknowledged[branch] = hashlib.sha256(content).hexdigest()
             except Exception as error:
-                # A collection may delete an object before its commit, or a xorb before its shard. They are refused then,
-                # and hf-xet shows only the status of a shard.
+                # A collection may delete an object before its commit, or a xorb before its shard, which are refused
+                # then. hf-xet shows only the status of a shard.
                 assert "upload" in str(error) or "deleted" in str(error) or "400 Bad Request" in str(error), error
                 refused += 1
             if number % 3 == 2 and len(acknowledged) > 2:

@@ -53,7 +53,7 @@ class JobProcessTest : public testing::Test {
     runner_->start();
   }
   Job wait(const std::string& id) {
-    for (int i = 0; i < 3000; ++i, std::this_thread::sleep_for(10ms))
+    for (int i = 0; i < 30'000; ++i, std::this_thread::sleep_for(10ms))
       if (Job job = jobs_->find(id).value(); job.has_ended()) return job;
     throw std::runtime_error("the job does not end");
   }

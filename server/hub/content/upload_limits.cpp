@@ -49,12 +49,21 @@ void UploadLimits::check_shard(std::string_view user, uint64_t bytes) {
 }
 
 StoredBytes UploadLimits::cached(std::string_view user) {
-  std::lock_guard lock(mutex_);
   const auto now = std::chrono::steady_clock::now();
-  auto found = cached_.find(user);
-  if (found == cached_.end() || now - found->second.at > kCacheTime)
-    found = cached_.insert_or_assign(std::string(user), Cached{now, of(user)}).first;
-  return found->second.bytes;
+  uint64_t commits = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (auto found = cached_.find(user); found != cached_.end()) {
+      if (now - found->second.at <= kCacheTime) return found->second.bytes;
+      found->second.at = now;  // other requests use the old numbers meanwhile
+    }
+    commits = commits_;
+  }
+  const StoredBytes bytes = of(user);  // without the lock: it reads folders
+  std::lock_guard lock(mutex_);
+  // After a commit the numbers may be those of before it.
+  if (commits == commits_) cached_.insert_or_assign(std::string(user), Cached{now, bytes});
+  return bytes;
 }
 
 void UploadLimits::check_commit(std::string_view user, uint64_t bytes) {
@@ -77,6 +86,7 @@ void UploadLimits::stored_object(std::string_view user, uint64_t bytes) {
 
 void UploadLimits::committed() {
   std::lock_guard lock(mutex_);
+  ++commits_;
   cached_.clear();
 }
 

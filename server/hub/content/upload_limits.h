@@ -50,7 +50,9 @@ class UploadLimits {
 
   const Context& context_;
   std::mutex mutex_;
-  std::map<std::string, Cached, std::less<>> cached_;  ///< for some seconds
+  /// For 10 s. An upload that ends while the numbers are read may be missing from them.
+  std::map<std::string, Cached, std::less<>> cached_;
+  uint64_t commits_ = 0;
 };
 
 }  // namespace depickle::server::content

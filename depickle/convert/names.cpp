@@ -1,7 +1,5 @@
 #include "depickle/convert/names.h"
 
-#include <cctype>
-
 #include "depickle/formats/detect/file_name.h"
 
 namespace depickle::convert {
@@ -27,15 +25,6 @@ std::string renamed(std::string_view stem) {
   return is_first_part ? "model" + std::string(stem.substr(kOld.size())) : std::string(stem);
 }
 
-// Accepts "optimizer" in optimizer.pt, optimizer_1.bin and optimizer-00001-of-00002.bin, not in optimizers_model.bin.
-bool begins_with_word(std::string_view name, std::string_view word) {
-  if (!name.starts_with(word)) return false;
-  name.remove_prefix(word.size());
-  if (name.starts_with('_') || name.starts_with('-'))
-    return name.size() > 1 && std::isdigit(static_cast<unsigned char>(name[1]));
-  return name.empty() || name.starts_with('.');
-}
-
 }  // namespace
 
 std::optional<std::string> target_name(std::string_view path) {
@@ -53,20 +42,6 @@ std::optional<std::string> target_index_name(std::string_view path) {
   std::string_view variant = name.substr(middle + kMiddle.size());  // "json" or "fp16.json"
   if (variant != kEnd && !variant.ends_with(".json")) return std::nullopt;
   return std::string(folders) + renamed(name.substr(0, middle)) + ".safetensors.index." + std::string(variant);
-}
-
-std::string_view not_weights(std::string_view path) noexcept {
-  std::string_view name = split(path).name;
-  if (begins_with_word(name, "optimizer")) return "optimizer state";
-  if (name.ends_with("_optim_states.pt")) return "optimizer state";
-  if (begins_with_word(name, "scheduler")) return "learning-rate scheduler state";
-  if (begins_with_word(name, "training_args")) return "training arguments";
-  if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states"))
-    return "random number generator state";
-  if (begins_with_word(name, "scaler")) return "gradient scaler state";
-  if (begins_with_word(name, "sampler") || begins_with_word(name, "dl_state_dict")) return "data loader state";
-  if (begins_with_word(name, "trainer_state")) return "trainer state";
-  return "";
 }
 
 }  // namespace depickle::convert

@@ -1,4 +1,4 @@
-// Names of converted files, and names of files that are not weights. Pure functions of names.
+// Names of converted files. Pure functions of names.
 #pragma once
 
 #include <optional>
@@ -17,9 +17,5 @@ std::optional<std::string> target_name(std::string_view path);
 /// Returns the same for a sharded model's index: pytorch_model.bin.index.json → model.safetensors.index.json,
 /// pytorch_model.bin.index.fp16.json → model.safetensors.index.fp16.json. Returns nullopt for other names.
 std::optional<std::string> target_index_name(std::string_view path);
-
-/// Returns why a file with this name does not contain weights: "optimizer state" for optimizer.pt; empty if it may
-/// contain weights. Knows the names that transformers, accelerate and DeepSpeed give to the state of a training run.
-std::string_view not_weights(std::string_view path) noexcept;
 
 }  // namespace depickle::convert

@@ -116,7 +116,7 @@ class FileSurvey {
   void add_file(const fs::path& file) {
     auto target = target_name(file.string());
     if (!target) return;
-    if (std::string_view reason = not_weights(file.string()); !reason.empty()) {
+    if (std::string_view reason = detect::not_weights(file.string()); !reason.empty()) {
       survey_.skipped.push_back({file, std::string(reason)});
     } else if (!is_up_to_date(file, *target) && claim_target(file, *target)) {
       survey_.models.push_back({.files = {{file, *target}}});

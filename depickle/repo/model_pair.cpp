@@ -27,7 +27,7 @@ std::map<std::string, ModelParts> models_of(
   auto target_of = [&](const std::string& path) -> std::string {
     if (!pickles) return detect::is_safetensors_index_name(path) || detect::is_safetensors_name(path) ? path : "";
     if (detect::is_index_name(path)) return convert::target_index_name(path).value_or("");
-    return convert::not_weights(path).empty() ? convert::target_name(path).value_or("") : "";
+    return detect::not_weights(path).empty() ? convert::target_name(path).value_or("") : "";
   };
   std::map<std::string, ModelParts> models;
   std::set<std::string> claimed;

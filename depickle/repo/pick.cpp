@@ -10,7 +10,6 @@
 #include "depickle/base/error.h"
 #include "depickle/base/json_value.h"
 #include "depickle/base/text.h"
-#include "depickle/convert/names.h"
 #include "depickle/formats/detect/file_name.h"
 
 namespace depickle::repo {
@@ -50,7 +49,7 @@ std::optional<ModelFile> find_only(const Names& names, const std::string& folder
   for (auto name = names.lower_bound(folder); name != names.end() && name->starts_with(folder); ++name) {
     const bool pickle = detect::is_pickle_name(*name);
     if (name->find('/', folder.size()) != name->npos || !(pickle || detect::is_safetensors_name(*name))) continue;
-    if (!convert::not_weights(*name).empty()) continue;
+    if (!detect::not_weights(*name).empty()) continue;
     if (found) return std::nullopt;
     found = ModelFile{.component = {}, .path = std::string(*name), .is_index = false, .is_pickle = pickle};
   }

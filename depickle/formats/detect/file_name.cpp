@@ -1,6 +1,7 @@
 #include "depickle/formats/detect/file_name.h"
 
 #include <algorithm>
+#include <cctype>
 #include <span>
 
 namespace depickle::detect {
@@ -24,6 +25,15 @@ bool ends_with(std::string_view path, std::string_view ending) {
 
 bool ends_with_any(std::string_view path, std::span<const std::string_view> endings) {
   return std::ranges::any_of(endings, [&](std::string_view ending) { return ends_with(path, ending); });
+}
+
+// Accepts "optimizer" in optimizer.pt, optimizer_1.bin and optimizer-00001-of-00002.bin, not in optimizers_model.bin.
+bool begins_with_word(std::string_view name, std::string_view word) {
+  if (!name.starts_with(word)) return false;
+  name.remove_prefix(word.size());
+  if (name.starts_with('_') || name.starts_with('-'))
+    return name.size() > 1 && std::isdigit(static_cast<unsigned char>(name[1]));
+  return name.empty() || name.starts_with('.');
 }
 
 }  // namespace
@@ -70,6 +80,20 @@ std::optional<std::string_view> checkpoint_stem(std::string_view path) noexcept 
     if (ends_with(path, ending) && last_part(path).size() > ending.size())
       return path.substr(0, path.size() - ending.size());
   return std::nullopt;
+}
+
+std::string_view not_weights(std::string_view path) noexcept {
+  const std::string_view name = last_part(path);
+  if (begins_with_word(name, "optimizer")) return "optimizer state";
+  if (name.ends_with("_optim_states.pt")) return "optimizer state";
+  if (begins_with_word(name, "scheduler")) return "learning-rate scheduler state";
+  if (begins_with_word(name, "training_args")) return "training arguments";
+  if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states"))
+    return "random number generator state";
+  if (begins_with_word(name, "scaler")) return "gradient scaler state";
+  if (begins_with_word(name, "sampler") || begins_with_word(name, "dl_state_dict")) return "data loader state";
+  if (begins_with_word(name, "trainer_state")) return "trainer state";
+  return "";
 }
 
 }  // namespace depickle::detect

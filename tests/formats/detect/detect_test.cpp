@@ -275,5 +275,23 @@ TEST(FileKind, ATarHeaderComesBeforeEveryOtherKindButZip) {
   }
 }
 
+TEST(NotWeights, Files_of_a_training_run_are_recognized) {
+  EXPECT_EQ(not_weights("optimizer.pt"), "optimizer state");
+  EXPECT_EQ(not_weights("checkpoint-500/optimizer_1.bin"), "optimizer state");
+  EXPECT_EQ(not_weights("global_step1/bf16_zero_pp_rank_0_mp_rank_00_optim_states.pt"), "optimizer state");
+  EXPECT_EQ(not_weights("scheduler.pt"), "learning-rate scheduler state");
+  EXPECT_EQ(not_weights("training_args.bin"), "training arguments");
+  EXPECT_EQ(not_weights("rng_state.pth"), "random number generator state");
+  EXPECT_EQ(not_weights("rng_state_3.pth"), "random number generator state");
+  EXPECT_EQ(not_weights("scaler.pt"), "gradient scaler state");
+  EXPECT_EQ(not_weights("trainer_state.pt"), "trainer state");
+}
+
+TEST(NotWeights, Weights_with_similar_names_are_accepted) {
+  for (const char* name : {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt",
+           "optimizer/model.bin", "training_args_model.bin"})
+    EXPECT_EQ(not_weights(name), "") << name;
+}
+
 }  // namespace
 }  // namespace depickle::detect

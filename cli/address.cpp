@@ -8,29 +8,29 @@
 #include "depickle/base/text.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
-#include "depickle/repo/pick.h"
 #include "depickle/repo/remote.h"
+#include "depickle/weights/pick.h"
 
 namespace depickle::cli {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the path of the only model in the repository, or in a folder of it.
-std::string model_in(const hub::Client& client, const hub::Address& address, const std::string& commit) {
+// Returns the models in the repository, or in a folder of it: one, or one for each component of a pipeline.
+std::vector<weights::ModelFile> models_in(
+    const hub::Client& client, const hub::Address& address, const std::string& commit) {
   std::vector<std::string> names;
   std::optional<std::string> model_index;
   for (const hub::RepoFile& file : hub::list_commit(client, address.repo, commit)) names.push_back(file.path);
   if (address.path.empty() && std::ranges::find(names, "model_index.json") != names.end())
     model_index = repo::read_text(client, address.repo, commit, "model_index.json");
-  const std::string shown = hub::hf_address(address.repo, address.revision, address.path);
   try {
-    const repo::Choice choice = repo::pick(names, model_index, {.subfolder = address.path});
-    if (choice.models.size() == 1) return choice.models.front().path;
-    throw Error(Code::unsupported, "", fmt::format("is a pipeline of {}", plural(choice.models.size(), "model")), {},
-        fmt::format("name one of them: {}/{}", shown, choice.models.front().component));
+    return weights::pick(names, model_index,
+        {.subfolder = address.path,
+            .read_text = [&](const std::string& path) { return repo::read_text(client, address.repo, commit, path); }})
+        .models;
   } catch (const Error& error) {
-    throw error.in(shown);
+    throw error.in(hub::hf_address(address.repo, address.revision, address.path));
   }
 }
 
@@ -88,13 +88,21 @@ uint64_t pull_request_number(const hub::Address& address, uint64_t given) {
       fmt::format("add its number, or paste its address; depickle pr list {} lists them", name));
 }
 
-weights::Model find_model(const std::string& text) {
+std::vector<weights::NamedModel> find_models(const std::string& text) {
   const auto address = hub_address(text);
-  if (!address) return weights::find_model(local_path(text));
+  if (!address) return weights::find_models(local_path(text));
   const hub::Client client = hub_client();
   const std::string commit = hub::resolve_commit(client, address->repo, address->revision);
-  const bool is_file = detect::is_weights_name(address->path);
-  return repo::find_model(client, address->repo, commit, is_file ? address->path : model_in(client, *address, commit));
+  std::vector<weights::ModelFile> files;
+  if (detect::is_weights_name(address->path)) {
+    files.push_back({.component = {}, .path = address->path});
+  } else {
+    files = models_in(client, *address, commit);
+  }
+  std::vector<weights::NamedModel> models;
+  for (const weights::ModelFile& file : files)
+    models.push_back({file.component, repo::find_model(client, address->repo, commit, file.path)});
+  return models;
 }
 
 }  // namespace depickle::cli

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "depickle/base/source.h"
 #include "depickle/hub/client.h"
@@ -31,8 +32,8 @@ std::optional<hub::Address> repo_address_unless_path(const std::string& text);
 /// none.
 uint64_t pull_request_number(const hub::Address& address, uint64_t given);
 
-/// Returns the model in a file, a folder or an index, local or on a Hub without downloading it. In a repository or in a
-/// folder of one, returns the model that a library would load.
-weights::Model find_model(const std::string& text);
+/// Returns the model in a file, a folder or an index, local or on a Hub without downloading it. In a folder or a
+/// repository, returns the model that a library would load, or all models of a pipeline.
+std::vector<weights::NamedModel> find_models(const std::string& text);
 
 }  // namespace depickle::cli

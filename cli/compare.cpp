@@ -1,5 +1,7 @@
 // depickle compare: compares two models, tensor by tensor, bit for bit.
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
@@ -18,6 +20,7 @@ namespace {
 using convert::Comparison;
 using convert::Difference;
 using convert::DifferenceKind;
+using Models = std::vector<weights::NamedModel>;
 
 struct CompareCommand {
   std::string a, b;
@@ -77,6 +80,56 @@ void print_text(const Console& console, const Comparison& comparison) {
     console.out(fmt::format("{:<9}{}\n", label(difference.kind), convert::describe(difference)));
 }
 
+// Adds the tensors of a component that the other pipeline does not have.
+void add_missing(
+    Comparison& comparison, const std::string& component, const convert::TableSummary& table, DifferenceKind kind) {
+  for (const convert::DigestedTensor& tensor : table.tensors)
+    comparison.differences.push_back({.kind = kind, .name = component + "/" + tensor.name, .a = {}, .b = {}});
+  comparison.tensors += table.tensors.size();
+}
+
+void add_component(Comparison& comparison, const std::string& component, Comparison part) {
+  comparison.tensors += part.tensors;
+  comparison.identical += part.identical;
+  comparison.compared_bytes += part.compared_bytes;
+  for (Difference& difference : part.differences) {
+    difference.name = component + "/" + difference.name;
+    comparison.differences.push_back(std::move(difference));
+  }
+  for (convert::Tied& tied : part.tied)
+    comparison.tied.push_back({component + "/" + tied.name, component + "/" + tied.kept});
+}
+
+// Compares two models, or the components of two pipelines by their names.
+Comparison compare(convert::Engine& engine, const Models& a, const Models& b, const CompareCommand& options,
+    const Progress& progress) {
+  auto compare_two = [&](const weights::NamedModel& in_a, const weights::NamedModel& in_b) {
+    return engine.compare_models(in_a.model, in_b.model,
+        {.open_a = options.open,
+            .open_b = options.open,
+            .progress = progress,
+            .file = in_b.component.empty() ? options.b : in_b.component});
+  };
+  if (a.size() == 1 && b.size() == 1) return compare_two(a.front(), b.front());
+  for (const auto& [models, address] : {std::pair(&a, &options.a), std::pair(&b, &options.b)})
+    if (models->front().component.empty())
+      throw Error(Code::unsupported, "", "is one model, and the other is a pipeline", Where::in(*address),
+          "name a component of the pipeline");
+  Comparison comparison;
+  for (const weights::NamedModel& in_a : a) {
+    const auto in_b = std::ranges::find(b, in_a.component, &weights::NamedModel::component);
+    if (in_b != b.end()) {
+      add_component(comparison, in_a.component, compare_two(in_a, *in_b));
+    } else {
+      add_missing(comparison, in_a.component, engine.summarize(in_a.model, {}), DifferenceKind::only_in_a);
+    }
+  }
+  for (const weights::NamedModel& in_b : b)
+    if (std::ranges::find(a, in_b.component, &weights::NamedModel::component) == a.end())
+      add_missing(comparison, in_b.component, engine.summarize(in_b.model, {}), DifferenceKind::only_in_b);
+  return comparison;
+}
+
 }  // namespace
 
 void add_compare(CLI::App& app, Program& program) {
@@ -90,10 +143,9 @@ void add_compare(CLI::App& app, Program& program) {
   add_sandbox_option(*command, program);
   command->callback([options, &program] {
     program.run = [options, &program] {
-      const weights::Model a = find_model(options->a), b = find_model(options->b);
+      const Models a = find_models(options->a), b = find_models(options->b);
       ProgressBar bar(program.console, options->events);
-      const Comparison comparison = file_engine(program).compare_models(
-          a, b, {.open_a = options->open, .open_b = options->open, .progress = bar.listener(), .file = options->b});
+      const Comparison comparison = compare(file_engine(program), a, b, *options, bar.listener());
       bar.clear();
       const bool wants_json = options->json || options->events;
       wants_json ? print_json(program.console, comparison, options->events) : print_text(program.console, comparison);

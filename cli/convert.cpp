@@ -101,6 +101,7 @@ int run(ConvertCommand& options, Program& program) {
     return convert_repo({.repository = *repository,
                             .target = options.target,
                             .convert = options.convert,
+                            .checker = &file_engine(program),
                             .pull_request = options.pull_request,
                             .dry_run = options.dry_run,
                             .json = options.json,

@@ -36,6 +36,7 @@ RepoReport work(const RepoConversion& request, const Progress& progress) {
   const hub::RepoId& repository = request.repository.repo;
   const repo::ConvertOptions options{.revision = request.repository.revision,
       .convert = request.convert,
+      .checker = request.checker,
       .version = DEPICKLE_VERSION,
       .progress = progress};
   if (request.dry_run) return repo::plan_repo(client, repository, options, request.pull_request);
@@ -68,6 +69,8 @@ void print_json(const Console& console, const RepoReport& report, bool dry_run, 
         .value(name(pull.discussion.status))
         .key("base")
         .value(pull.base)
+        .key("remark")
+        .value(pull.remark)
         .end();
   }
   json.end().key("superseded").inline_array();
@@ -91,15 +94,16 @@ std::string_view why_nothing(const RepoReport& report) {
 void print_text(const Console& console, const RepoReport& report) {
   for (const repo::PullRequest& pull : report.previous)
     if (report.outcome != Outcome::already_open)
-      console.say(fmt::format("note: pull request #{} of {} adds some of these files\n", pull.discussion.number,
-          printable(pull.discussion.author)));
+      console.say(
+          fmt::format("note: pull request #{} of {} {}\n", pull.discussion.number, printable(pull.discussion.author),
+              pull.remark.empty() ? "adds some of these files" : "does not count: " + printable(pull.remark)));
   switch (report.outcome) {
     case Outcome::nothing_to_do:
       for (const convert::SkippedFile& file : report.plan.skipped)
         console.say(fmt::format("skipped  {}: {}\n", printable(file.file.string()), printable(file.reason)));
       return console.say(why_nothing(report));
     case Outcome::already_open:
-      console.say(fmt::format("nothing to do: pull request #{} of {} contains the same files\n",
+      console.say(fmt::format("nothing to do: pull request #{} of {} contains the same weights\n",
           report.pull_request.value_or(0), printable(report.previous.front().discussion.author)));
       return console.out(report.url + "\n");
     case Outcome::planned:

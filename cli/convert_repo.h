@@ -6,6 +6,7 @@
 #include "cli/console.h"
 #include "depickle/convert/convert.h"
 #include "depickle/hub/address.h"
+#include "depickle/repo/engine.h"
 
 namespace depickle::cli {
 
@@ -13,6 +14,7 @@ struct RepoConversion {
   hub::Address repository;
   std::filesystem::path target;  ///< empty with `pull_request`
   convert::Options convert;
+  repo::Engine* checker = nullptr;  ///< of earlier pull requests
   bool pull_request = false;
   bool dry_run = false;
   bool json = false;

@@ -36,7 +36,7 @@ struct Downloaded {
   fs::path path;  // the snapshot's folder, or a file in it
   std::string commit;
   uint64_t downloaded_bytes = 0;
-  std::vector<repo::ModelFile> models = {};  // the models that a library would load
+  std::vector<weights::ModelFile> models = {};  // the models that a library would load
 };
 
 void refuse_pickles(const std::vector<hub::RepoFile>& files) {
@@ -82,7 +82,7 @@ Downloaded work(DownloadCommand& options, const Console& console) {
   if (options.load.subfolder.empty()) options.load.subfolder = address.path;
   const repo::Fetched fetched = repo::fetch(client, address.repo, options.load, !options.only_weights);
   for (const std::string& note : fetched.choice.notes) console.say(fmt::format("note: {}\n", printable(note)));
-  for (const repo::ModelFile& model : fetched.choice.models)
+  for (const weights::ModelFile& model : fetched.choice.models)
     if (model.is_pickle)
       console.say(fmt::format(
           "note: {} is a pickle; the repository contains no safetensors file for it\n", printable(model.path)));
@@ -108,7 +108,7 @@ int run(DownloadCommand options, const Console& console) {
       .key("commit")
       .value(downloaded.commit);
   json.key("downloaded_bytes").value(downloaded.downloaded_bytes).key("models").array();
-  for (const repo::ModelFile& model : downloaded.models) {
+  for (const weights::ModelFile& model : downloaded.models) {
     json.object().key("name").value(model.component).key("path").value((downloaded.path / model.path).string());
     json.key("pickle").value(model.is_pickle).end();
   }

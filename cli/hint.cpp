@@ -27,6 +27,7 @@ std::string_view options_for(Reason reason) {
     case Reason::target_busy:
     case Reason::target_is_folder:
     case Reason::unknown_format:
+    case Reason::other_format:
     case Reason::model_too_large: return "";
   }
   return "";

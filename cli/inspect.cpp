@@ -28,6 +28,11 @@ struct InspectCommand {
   bool json = false;
 };
 
+struct NamedTable {
+  std::string component;  // empty if the model is not part of a pipeline
+  TableSummary table;
+};
+
 void write_numbers(JsonWriter& json, std::span<const uint64_t> numbers) {
   json.inline_array();
   for (uint64_t number : numbers) json.value(number);
@@ -48,10 +53,9 @@ void write_tensor(JsonWriter& json, const DigestedTensor& tensor, const TensorLa
   json.end();
 }
 
-void print_json(const Console& console, const TableSummary& table) {
-  std::string out;
-  JsonWriter json(out);
-  json.object().key("schema").value("depickle.inspect/1").key("container").value(table.container).key("files").array();
+// Writes the members of a table. Passes long output on to the console.
+void write_table(JsonWriter& json, std::string& out, const Console& console, const TableSummary& table) {
+  json.key("container").value(table.container).key("files").array();
   for (const std::string& file : table.files) json.value(file);
   json.end().key("root").value(table.root).key("tensors").array();
   for (size_t i = 0; i < table.tensors.size(); ++i) {
@@ -66,6 +70,24 @@ void print_json(const Console& console, const TableSummary& table) {
   for (const auto& [key, value] : table.metadata) json.key(key).value(value);
   json.end().key("notes");
   convert::write_texts(json, table.notes);
+}
+
+void print_json(const Console& console, const std::vector<NamedTable>& tables) {
+  std::string out;
+  JsonWriter json(out);
+  json.object().key("schema");
+  if (tables.front().component.empty()) {
+    json.value("depickle.inspect/1");
+    write_table(json, out, console, tables.front().table);
+  } else {
+    json.value("depickle.inspect-pipeline/1").key("components").array();
+    for (const NamedTable& named : tables) {
+      json.object().key("component").value(named.component);
+      write_table(json, out, console, named.table);
+      json.end();
+    }
+    json.end();
+  }
   json.end();
   console.out(out);
 }
@@ -133,9 +155,18 @@ void add_inspect(CLI::App& app, Program& program) {
   add_sandbox_option(*command, program);
   command->callback([options, &program] {
     program.run = [options, &program] {
-      const TableSummary table =
-          file_engine(program).summarize(find_model(options->address), {.open = options->open, .layouts = true});
-      options->json ? print_json(program.console, table) : print_text(program.console, options->address, table);
+      std::vector<NamedTable> tables;
+      for (const weights::NamedModel& model : find_models(options->address))
+        tables.push_back(
+            {model.component, file_engine(program).summarize(model.model, {.open = options->open, .layouts = true})});
+      if (options->json) {
+        print_json(program.console, tables);
+        return kYes;
+      }
+      for (const NamedTable& named : tables)
+        print_text(program.console,
+            named.component.empty() ? options->address : fmt::format("{}/{}", options->address, named.component),
+            named.table);
       return kYes;
     };
   });

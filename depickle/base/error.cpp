@@ -42,7 +42,7 @@ std::string_view name(Reason reason) noexcept {
   constexpr std::string_view kNames[kReasons] = {"", "target_exists", "target_busy", "target_is_folder",
       "target_is_source", "target_taken", "no_space", "checksum_mismatch", "unsupported_dtype", "ambiguous_root",
       "no_tensors", "unknown_format", "no_such_variant", "only_pickle", "no_sandbox", "folder_in_use",
-      "port_unavailable", "time_limit", "model_too_large", "host_not_allowed"};
+      "port_unavailable", "time_limit", "model_too_large", "host_not_allowed", "other_format"};
   const auto index = static_cast<unsigned>(reason);
   return index < kReasons ? kNames[index] : "";
 }

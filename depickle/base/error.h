@@ -52,11 +52,12 @@ enum class Reason : uint8_t {
   time_limit,         ///< the job took longer than the server allows
   model_too_large,    ///< the model is larger than the server allows
   host_not_allowed,   ///< the request names a host that the server does not serve
+  other_format,       ///< the content is of a known format that is not a model's: an image, a GGUF file
 };
 
 /// Returns the reason's name: "target_exists"; "" for unspecified.
 std::string_view name(Reason reason) noexcept;
-inline constexpr unsigned kReasons = 20;
+inline constexpr unsigned kReasons = 21;
 
 /// Where the error is. Every part may be empty: the thrower fills in what it knows, callers add the rest.
 struct Where {

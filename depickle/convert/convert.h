@@ -50,10 +50,16 @@ struct Report {
   bool nothing_to_do() const noexcept { return files.empty() && failed.empty(); }
 };
 
+/// Opens a source of a survey by its path.
+using OpenModel = std::function<weights::Model(const std::filesystem::path& file)>;
+/// Implements EqualTables: reads the tables of the files.
+bool has_equal_tables(
+    Engine& engine, const OpenModel& open, const std::vector<std::string>& pickles, const std::string& safetensors);
+
 /// Converts one file. If `target` is a folder, target_name() gives the file name. If the source is a safetensors file,
-/// the report has nothing_to_do(). Throws Error: everything that open(), plan_conversion() and AtomicFile throw,
-/// Error{integrity} if the comparison finds a difference or the source changed meanwhile, Error{cancelled}. After an
-/// error, the target was not created.
+/// or the target exists with the same tensors, bit for bit, the report has nothing_to_do(). Throws Error: everything
+/// that open(), plan_conversion() and AtomicFile throw, Error{integrity} if the comparison finds a difference or the
+/// source changed meanwhile, Error{cancelled}. After an error, the target was not created.
 Report convert_file(const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});
 
@@ -63,12 +69,17 @@ Report convert_file(const std::filesystem::path& source, const std::filesystem::
 Report convert_stream(
     const std::filesystem::path& source, int descriptor, const Options& options = {}, const Progress& progress = {});
 
-/// Converts every weights file in a folder and its subfolders, into the same subfolders of `target`, which may be
-/// `source`. A source that cannot be converted is reported in `failed`; the others are converted. A model with a failed
-/// shard gets no index. A target that exists with the same tensors, bit for bit, counts as converted before, so an
-/// interrupted run can be repeated; any other existing target is an error unless `force` is set. Throws only errors of
-/// the whole run: an unreadable folder, Error{cancelled}, an error of the receipt.
+/// Converts the models that survey() finds in a folder and its subfolders into the same subfolders of `target`, which
+/// may be `source`. A source that cannot be converted is reported in `failed`; the others are converted. A model with a
+/// failed shard gets no index. A target that exists with the same tensors, bit for bit, counts as converted before, so
+/// an interrupted run can be repeated; any other existing target is an error unless `force` is set. Throws only errors
+/// of the whole run: an unreadable folder, Error{cancelled}, an error of the receipt.
 Report convert_folder(const std::filesystem::path& source, const std::filesystem::path& target,
+    const Options& options = {}, const Progress& progress = {});
+
+/// Converts the files of a survey that was made before, with paths relative to `source`. Reports its other lists
+/// unchanged. Otherwise as convert_folder().
+Report convert_survey(Survey survey, const std::filesystem::path& source, const std::filesystem::path& target,
     const Options& options = {}, const Progress& progress = {});
 
 /// Return the report of a conversion without writing anything. Sources are compared only with targets that exist.
@@ -76,6 +87,8 @@ Report dry_run_file(
     const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
 Report dry_run_folder(
     const std::filesystem::path& source, const std::filesystem::path& target, const Options& options = {});
+/// Does the same for files that are not on this machine. Targets are not looked for.
+Report dry_run_survey(Survey survey, const OpenModel& open, const Options& options = {}, const Progress& progress = {});
 Report dry_run_stream(
     const std::filesystem::path& source, const std::filesystem::path& name, const Options& options = {});
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -11,14 +12,20 @@
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/download.h"
 #include "depickle/repo/engine.h"
-#include "depickle/repo/pick.h"
 #include "depickle/repo/previous.h"
 #include "depickle/repo/remote.h"
+#include "depickle/weights/pick.h"
 
 namespace depickle::repo {
 namespace {
 
 constexpr size_t kMaxRequestCommits = 250;
+
+std::set<std::string> names_of(const std::vector<hub::RepoFile>& files) {
+  std::set<std::string> names;
+  for (const hub::RepoFile& file : files) names.insert(file.path);
+  return names;
+}
 
 // The files of one commit. Opened files stay open, so that opening one again costs no request.
 class Tree {
@@ -26,12 +33,18 @@ class Tree {
   Tree(const hub::Client& client, const hub::RepoId& repo, std::string commit)
       : client_(client),
         repo_(repo),
-        commit_(std::move(commit)) {
-    files_ = client.files(repo, commit_);
+        commit_(std::move(commit)),
+        files_(client.files(repo, commit_)),
+        names_(names_of(files_)),
+        indexes_(names_, [this](const std::string& path) { return read_index(client_, repo_, commit_, path); }) {
     for (const hub::RepoFile& file : files_) by_path_.emplace(file.path, &file);
   }
+  Tree(const Tree&) = delete;
+  Tree& operator=(const Tree&) = delete;
 
   const std::vector<hub::RepoFile>& files() const noexcept { return files_; }
+  const std::set<std::string>& names() const noexcept { return names_; }
+  weights::Indexes& indexes() noexcept { return indexes_; }
   const hub::RepoFile* find(const std::string& path) const {
     auto found = by_path_.find(path);
     return found == by_path_.end() ? nullptr : found->second;
@@ -43,8 +56,6 @@ class Tree {
     if (!source) source = open_source(client_, repo_, commit_, path);
     return source;
   }
-
-  safetensors::Index index(const std::string& path) { return read_index(client_, repo_, commit_, path); }
 
   // Downloads files into the cache; open() then maps them.
   void download(const std::vector<std::string>& paths, const Progress& progress) {
@@ -60,7 +71,9 @@ class Tree {
   const hub::Client& client_;
   const hub::RepoId& repo_;
   std::string commit_;
-  std::vector<hub::RepoFile> files_;
+  const std::vector<hub::RepoFile> files_;
+  const std::set<std::string> names_;
+  weights::Indexes indexes_;
   std::map<std::string_view, const hub::RepoFile*> by_path_;
   std::map<std::string, std::shared_ptr<const ByteSource>> sources_;
 };
@@ -81,10 +94,14 @@ class Checker {
     find_commits(details);
     Tree before(client_, repo_, check_.base), after(client_, repo_, check_.head);
     check_.files = tree_diff(before.files(), after.files());
-    const std::vector<ModelPair> pairs = pair_models(
-        check_.files, before.files(), [&](const std::string& path) { return before.index(path); }, after.files(),
-        [&](const std::string& path) { return after.index(path); });
+    for (FileChange& file : check_.files)
+      file.replaces_unusable_index = file.kind == FileChange::Kind::index &&
+                                     file.change == FileChange::Change::changed &&
+                                     !before.indexes().is_loadable(file.path);
+    const std::vector<ModelPair> pairs =
+        pair_models(check_.files, {before.names(), before.indexes()}, {after.names(), after.indexes()});
     for (const ModelPair& pair : pairs) compare(pair, before, after);
+    note_other_layouts(pairs, after);
     if (is_open() && branch_head_ != check_.base) check_branch_head(pairs, before);
     note_pipeline(after);
     return std::move(check_);
@@ -97,8 +114,7 @@ class Checker {
   }
 
   void find_commits(const hub::DiscussionDetails& details) {
-    constexpr std::string_view kHeads = "refs/heads/";
-    const std::string branch = details.target.starts_with(kHeads) ? details.target.substr(kHeads.size()) : "main";
+    const std::string branch = target_branch(details);
     const std::vector<hub::Commit> branch_log = client_.commits(repo_, branch, kMaxBranchCommits);
     const std::vector<hub::Commit> log = client_.commits(repo_, details.revision(), kMaxRequestCommits);
     const std::optional<std::string> base = merge_base(log, branch_log);
@@ -112,10 +128,16 @@ class Checker {
   }
 
   void compare(const ModelPair& pair, Tree& before, Tree& after) {
+    using Kind = TensorFinding::Kind;
+    const std::string& entry = pair.safetensors.entry;
+    if (!pair.safetensors.problem.empty())
+      return check_.tensors.push_back({Kind::index, entry, "", pair.safetensors.problem});
+    if (!pair.pickle.problem.empty())
+      return check_.tensors.push_back({Kind::unmatched, entry, "", pair.pickle.problem});
     std::optional<safetensors::Index> index;
     if (detect::is_index_name(pair.safetensors.entry)) {
       try {
-        index = after.index(pair.safetensors.entry);
+        index = after.indexes().at(pair.safetensors.entry);
       } catch (const Error& error) {
         if (error.code() != Code::malformed && error.code() != Code::limit) throw;
         check_.notes.push_back(error.what());
@@ -161,15 +183,28 @@ class Checker {
         "the branch has new commits; the pull request was compared with its base {}", check_.base.substr(0, 8)));
   }
 
+  // Notes models for which libraries open another file than the compared one, which the pull request does not change.
+  void note_other_layouts(const std::vector<ModelPair>& pairs, const Tree& after) {
+    std::set<std::string_view> compared;
+    for (const ModelPair& pair : pairs) compared.insert(pair.safetensors.entry);
+    for (const weights::StandardModel& model : weights::standard_models(after.names())) {
+      const std::string& loaded = model.entry(model.safetensors);
+      const std::string& other =
+          loaded == model.safetensors.single ? model.safetensors.index : model.safetensors.single;
+      if (loaded.empty() || compared.contains(loaded) || other.empty() || !compared.contains(other)) continue;
+      check_.notes.push_back(fmt::format("libraries load {}, which the pull request does not change, and not {}",
+          printable(loaded), printable(other)));
+    }
+  }
+
   void note_pipeline(Tree& after) {
     const auto source = after.open("model_index.json");
     if (!source || source->size_bytes() > 1'000'000) return;
     std::string text(source->size_bytes(), '\0');
     source->read(0, std::as_writable_bytes(std::span(text)));
-    std::vector<std::string> names;
-    for (const hub::RepoFile& file : after.files()) names.push_back(file.path);
+    const std::vector<std::string> names(after.names().begin(), after.names().end());
     try {
-      for (const ModelFile& model : pick(names, text).models)
+      for (const weights::ModelFile& model : weights::pick(names, text).models)
         if (model.is_pickle)
           check_.notes.push_back(fmt::format("diffusers would still load the pickle {}", printable(model.path)));
     } catch (const Error& error) {

@@ -1,10 +1,14 @@
 #include "depickle/repo/conversion.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "depickle/base/error.h"
+#include "depickle/base/text.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/mapped_file.h"
+#include "depickle/repo/check.h"
 #include "depickle/repo/files.h"
 #include "depickle/repo/remote.h"
 
@@ -16,7 +20,8 @@ RepoConversion::RepoConversion(const hub::Client& client, const hub::RepoId& rep
     : client_(client),
       repo_(repo),
       options_(options),
-      engine_(options.convert.engine ? *options.convert.engine : convert::local_engine()) {
+      engine_(options.convert.engine ? *options.convert.engine : convert::local_engine()),
+      branch_(options.revision.empty() ? "main" : options.revision) {
   info_ = client.info(repo, options.revision);
   report_.repo = repo.name();
   report_.commit = info_.commit;
@@ -26,38 +31,87 @@ RepoConversion::RepoConversion(const hub::Client& client, const hub::RepoId& rep
   report_.plan = plan_at(info_.commit, files_);
 }
 
-bool RepoConversion::find_open_request(
-    const std::string& author, const std::vector<hub::RepoFile>& converted, std::optional<uint64_t> opened) {
-  const Intent intent{
-      .commit = info_.commit, .author = author, .new_files = report_.plan.new_files(), .converted = converted};
+void RepoConversion::choose_branch() {
+  const std::string& revision = options_.revision;
+  if (revision.empty()) return;
+  const hub::Refs refs = client_.refs(repo_);
+  if (std::ranges::find(refs.branches, revision, &hub::Ref::name) != refs.branches.end()) return;
+  std::vector<std::string> heads;
+  for (const hub::Ref& branch : refs.branches)
+    if (branch.commit == info_.commit) heads.push_back(branch.name);
+  if (heads.empty())
+    throw Error(Code::unsupported, "",
+        fmt::format("{} is not the newest commit of a branch, and a pull request could bring old weights into one",
+            printable(revision)),
+        Where::in(repo_.name()), fmt::format("name a branch: {}@main", repo_.name()));
+  branch_ = std::ranges::find(heads, "main") == heads.end() ? heads.front() : "main";
+}
+
+void RepoConversion::report_open(PullRequest request) {
+  report_.outcome = Outcome::already_open;
+  report_.pull_request = request.discussion.number;
+  report_.url = client_.page(repo_, fmt::format("discussions/{}", request.discussion.number));
+  report_.previous = {std::move(request)};
+}
+
+// Compares the pull request with its base. If they differ, or cannot be compared, the remark says why.
+bool RepoConversion::is_identical(PullRequest& request) {
+  try {
+    const Check found = check(client_, repo_, request.discussion.number,
+        {.threads = options_.convert.threads, .progress = options_.progress, .engine = options_.checker});
+    if (found.passed()) return true;
+    request.remark = found.sentence();
+  } catch (const Error& error) {
+    if (error.code() == Code::network || error.code() == Code::denied || error.code() == Code::cancelled) throw;
+    request.remark = error.what();
+  }
+  return false;
+}
+
+bool RepoConversion::find_open_request(const std::string& author, const std::vector<hub::RepoFile>& converted) {
+  const Intent intent{.commit = info_.commit,
+      .author = author,
+      .files = files_,
+      .new_files = report_.plan.new_files(),
+      .converted = converted};
   stale_.clear();
   report_.previous.clear();
-  for (PullRequest& request : open_pull_requests(client_, repo_, client_.commits(repo_, branch(), kMaxBranchCommits))) {
-    if (opened && request.discussion.number >= *opened) continue;
-    switch (relation(request, plan_at(request.head, request.files), intent)) {
-      case Relation::same:
-        report_.outcome = Outcome::already_open;
-        report_.pull_request = request.discussion.number;
-        report_.url = client_.page(repo_, fmt::format("discussions/{}", request.discussion.number));
-        report_.previous = {std::move(request)};
-        return true;
-      case Relation::stale: stale_.push_back(request.discussion.number); break;
-      case Relation::part: report_.previous.push_back(std::move(request)); break;
-      case Relation::none: break;
-    }
+  for (PullRequest& request :
+      open_pull_requests(client_, repo_, branch_, client_.commits(repo_, branch_, kMaxBranchCommits))) {
+    const Relation found = relation(request, plan_at(request.head, request.files), intent);
+    if (found == Relation::same || (found == Relation::candidate && is_identical(request)))
+      return report_open(std::move(request)), true;
+    if (found == Relation::stale || (found == Relation::candidate && is_own(request.discussion, author)))
+      stale_.push_back(request.discussion.number);
+    if (found == Relation::candidate || found == Relation::part) report_.previous.push_back(std::move(request));
+  }
+  return false;
+}
+
+bool RepoConversion::find_earlier_request(
+    const std::string& author, const std::vector<hub::RepoFile>& converted, uint64_t opened) {
+  const Intent intent{
+      .commit = info_.commit, .author = author, .files = files_, .new_files = {}, .converted = converted};
+  for (PullRequest& request :
+      open_pull_requests(client_, repo_, branch_, client_.commits(repo_, branch_, kMaxBranchCommits))) {
+    if (request.discussion.number >= opened || relation(request, {}, intent) != Relation::same) continue;
+    return report_open(std::move(request)), true;
   }
   return false;
 }
 
 void RepoConversion::preview() {
-  for (const convert::ModelFiles& model : report_.plan.models) {
-    uint64_t total_bytes = 0;
-    for (const convert::ModelFiles::File& file : model.files) total_bytes += preview_file(file);
-    if (model.index) report_.report.indexes.push_back({model.source_index, model.target_index, total_bytes, {}});
-  }
-  report_.report.up_to_date = report_.plan.up_to_date;
-  report_.report.skipped.insert(report_.report.skipped.end(), report_.plan.skipped.begin(), report_.plan.skipped.end());
-  report_.report.failed.insert(report_.report.failed.end(), report_.plan.failed.begin(), report_.plan.failed.end());
+  std::map<std::string, std::shared_ptr<const ByteSource>> sources;
+  auto open = [&](const std::string& path) {
+    auto& source = sources[path];
+    if (!source) source = open_source(client_, repo_, info_.commit, path);
+    return source;
+  };
+  report_.report = convert::dry_run_survey(
+      report_.plan, [&](const fs::path& path) { return weights::Model{.entry = open(path.string())}; },
+      options_.convert, options_.progress);
+  for (const convert::FileReport& file : report_.report.files)
+    add_scan(engine_.scan_file(open(file.source.string())), file.source.string());
   report_.outcome = report_.report.failed.empty() ? Outcome::planned : Outcome::failed;
 }
 
@@ -66,7 +120,7 @@ void RepoConversion::convert(const fs::path& work, const fs::path& target, const
   std::vector<hub::RepoFile> wanted;
   for (const std::string& path : needed) wanted.push_back(*by_path_.at(path));
   const hub::Snapshot snapshot = hub::download_files(
-      client_, repo_, info_.commit, wanted, options_.progress, hub::is_commit_id(options_.revision) ? "" : branch());
+      client_, repo_, info_.commit, wanted, options_.progress, hub::is_commit_id(options_.revision) ? "" : branch_);
   report_.downloaded_bytes += snapshot.downloaded_bytes;
   for (const std::string& path : needed) {
     create_folder((work / path).parent_path());
@@ -74,7 +128,7 @@ void RepoConversion::convert(const fs::path& work, const fs::path& target, const
   }
   if (target != work)
     for (const std::string& path : report_.plan.present) copy_present(work / path, target / path);
-  report_.report = convert::convert_folder(work, target, options, options_.progress);
+  report_.report = convert::convert_survey(report_.plan, work, target, options, options_.progress);
   for (convert::FailedFile& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
     add_scan(engine_.scan_file(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());
@@ -85,10 +139,6 @@ void RepoConversion::convert(const fs::path& work, const fs::path& target, const
     index.source = index.source.lexically_relative(work);
     index.target = index.target.lexically_relative(target);
   }
-  auto append = [](auto& to, const auto& more) { to.insert(to.end(), more.begin(), more.end()); };
-  append(report_.report.up_to_date, report_.plan.up_to_date);
-  append(report_.report.skipped, report_.plan.skipped);
-  append(report_.report.failed, report_.plan.failed);
   if (!report_.report.failed.empty()) report_.outcome = Outcome::failed;
   if (report_.report.failed.empty() && report_.report.files.empty() && report_.report.indexes.empty())
     report_.outcome = Outcome::nothing_to_do;
@@ -119,41 +169,25 @@ void RepoConversion::describe(uint64_t number, const convert::Receipt* receipt, 
       d.skipped.push_back(fmt::format("{} ({})", tensor.name, tensor.what));
   }
   for (const convert::IndexReport& index : report_.report.indexes) d.indexes.push_back(index.target.string());
+  for (const convert::ModelFiles& model : report_.plan.models)
+    if (model.replaces_index) d.replaced.push_back(model.target_index.string());
   d.named.inert.assign(inert_.begin(), inert_.end());
   d.named.findings = findings_;
   report_.description = to_markdown(d);
 }
 
-bool RepoConversion::has_moved() const {
-  return !hub::is_commit_id(options_.revision) && client_.info(repo_, options_.revision).commit != info_.commit;
-}
-
-std::string RepoConversion::branch() const {
-  return options_.revision.empty() || hub::is_commit_id(options_.revision) ? "main" : options_.revision;
-}
+bool RepoConversion::has_moved() const { return client_.info(repo_, branch_).commit != info_.commit; }
 
 Plan RepoConversion::plan_at(const std::string& commit, const std::vector<hub::RepoFile>& files) const {
-  return plan(files, [&](const std::string& path) { return read_index(client_, repo_, commit, path); });
-}
-
-uint64_t RepoConversion::preview_file(const convert::ModelFiles::File& file) {
-  const std::string path = file.source.string();
-  try {
-    auto source = open_source(client_, repo_, info_.commit, path);
-    add_scan(engine_.scan_file(source), path);
-    auto only_plan = [](uint64_t) { return nullptr; };
-    auto report = engine_.convert_model({source}, only_plan,
-        {.plan = options_.convert.plan, .open = options_.convert.open, .progress = options_.progress, .file = path});
-    if (!report) return report_.report.up_to_date.push_back({path, "is already safetensors"}), 0;
-    report->source = file.source;
-    report->target = file.target;
-    report_.report.files.push_back(std::move(*report));
-    return report_.report.files.back().tensor_bytes;
-  } catch (const Error& error) {
-    if (error.code() == Code::network || error.code() == Code::denied || error.code() == Code::cancelled) throw;
-    report_.report.failed.push_back({file.source, error});
-    return 0;
-  }
+  return plan(files, {.read_index = [&](const std::string& path) { return read_index(client_, repo_, commit, path); },
+                         .kind_of = [&](const std::string& path) { return kind_of(client_, repo_, commit, path); },
+                         .equal_tables =
+                             [&](const std::vector<std::string>& pickles, const std::string& safetensors) {
+                               auto open = [&](const fs::path& path) {
+                                 return weights::Model{.entry = open_source(client_, repo_, commit, path.string())};
+                               };
+                               return convert::has_equal_tables(engine_, open, pickles, safetensors);
+                             }});
 }
 
 Error RepoConversion::in_repository(const convert::FailedFile& failure, const fs::path& work) {

@@ -11,6 +11,7 @@
 #include "depickle/convert/receipt.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/commit.h"
+#include "depickle/hub/content_hash.h"
 #include "depickle/hub/download.h"
 #include "depickle/os/atomic_file.h"
 #include "depickle/os/file_lock.h"
@@ -69,12 +70,37 @@ std::vector<hub::Addition> additions_of(
   return additions;
 }
 
-std::vector<hub::RepoFile> weights_of(const std::vector<hub::Addition>& additions) {
+// Returns the new files with their content ids. A Hub stores small files without LFS; their id is that of the git blob.
+std::vector<hub::RepoFile> files_of(const std::vector<hub::Addition>& additions) {
+  constexpr uint64_t kMaxBlobBytes = 16 << 20;
+  constexpr size_t kGitDigits = 40;
   std::vector<hub::RepoFile> files;
-  for (const hub::Addition& addition : additions)
-    if (detect::is_safetensors_name(addition.path))
-      files.push_back({.path = addition.path, .size_bytes = 0, .blob_id = {}, .sha256 = addition.sha256});
+  for (const hub::Addition& addition : additions) {
+    hub::RepoFile file{.path = addition.path, .size_bytes = 0, .blob_id = {}, .sha256 = addition.sha256};
+    const auto content = os::MappedFile::open(std::get<fs::path>(addition.content));
+    file.size_bytes = content->size_bytes();
+    if (file.size_bytes <= kMaxBlobBytes) {
+      hub::ContentHash hash(std::string(kGitDigits, '0'), file.size_bytes);
+      hash.update(content->all());
+      file.blob_id = hash.hex();
+    }
+    files.push_back(std::move(file));
+  }
   return files;
+}
+
+// Throws if the repository has no discussions, and so no pull requests, before anything is converted.
+void check_discussions(const hub::Client& client, const hub::RepoId& repo) {
+  try {
+    hub::list_discussions(
+        client, repo, {.kind = hub::DiscussionFilter::Kind::pull_request, .state = hub::DiscussionFilter::State::open});
+  } catch (const hub::Failure& failure) {
+    // The Hub gives no code for this.
+    if (failure.status() != 403 || lower_case(failure.what()).find("discussions are disabled") == std::string::npos)
+      throw;
+    throw Error(Code::unsupported, "", "discussions are disabled, so no pull request can be opened",
+        Where::in(repo.name()), fmt::format("write to a folder: depickle convert {} -o FOLDER", repo.name()));
+  }
 }
 
 // Waits until no other process on this machine converts the repository.
@@ -94,6 +120,7 @@ class PullRequestOpener {
 
   RepoReport run() {
     const std::string author = client_.whoami().name;
+    check_discussions(client_, repo_);
     const os::FileLock lock = lock_repo(client_, cache_, repo_);
     uint64_t downloaded_bytes = 0;
     for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
@@ -112,7 +139,7 @@ class PullRequestOpener {
   // Returns false if the branch has moved.
   bool try_once(RepoConversion& conversion, const std::string& author) {
     if (conversion.nothing_to_do()) return true;
-    if (conversion.find_open_request(author, {})) return true;
+    conversion.choose_branch();
     const WorkFolder work(cache_.repo_folder(repo_) / ".depickle" / conversion.commit());
     convert::Options convert = options_.convert;
     convert.receipt = work.path() / "receipt.json";
@@ -131,11 +158,12 @@ class PullRequestOpener {
     }
     const std::vector<hub::Addition> additions = additions_of(conversion.report(), work.path(), receipt);
     if (conversion.has_moved()) return false;
-    if (conversion.find_open_request(author, weights_of(additions))) return true;
+    const std::vector<hub::RepoFile> converted = files_of(additions);
+    if (conversion.find_open_request(author, converted)) return true;
     const uint64_t number = next_number(client_, repo_);
     conversion.describe(number, &receipt, receipt_text);
     if (!push(conversion, additions)) return false;
-    finish(conversion, author, number, receipt_text);
+    finish(conversion, author, converted, number, receipt_text);
     return true;
   }
 
@@ -159,8 +187,8 @@ class PullRequestOpener {
   }
 
   // Writes the receipt, comments, and closes older pull requests. Failed requests become notes: the new one is open.
-  void finish(RepoConversion& conversion, const std::string& author, uint64_t expected_number,
-      const std::string& receipt_text) {
+  void finish(RepoConversion& conversion, const std::string& author, const std::vector<hub::RepoFile>& converted,
+      uint64_t expected_number, const std::string& receipt_text) {
     RepoReport& report = conversion.report();
     if (!report.pull_request) return;
     if (options_.convert.receipt)
@@ -184,12 +212,12 @@ class PullRequestOpener {
     for (uint64_t stale : conversion.stale())
       try_or_note([&] {
         hub::change_status(client_, repo_, stale, hub::DiscussionStatus::closed,
-            fmt::format("Superseded by #{}, which is based on the newest commit.", number));
+            fmt::format("Superseded by #{}, whose weights are identical to those of the newest commit.", number));
         report.superseded.push_back(stale);
       });
     // Another machine may have opened one between the last check and the commit: the older one stays open.
     try_or_note([&] {
-      if (!conversion.find_open_request(author, {}, number)) return;
+      if (!conversion.find_earlier_request(author, converted, number)) return;
       hub::change_status(client_, repo_, number, hub::DiscussionStatus::closed,
           fmt::format("#{} contains the same files and was opened first.", *report.pull_request));
     });
@@ -213,6 +241,7 @@ RepoReport plan_repo(
     const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request) {
   RepoConversion conversion(client, repo, options);
   if (conversion.nothing_to_do()) return std::move(conversion.report());
+  if (pull_request) conversion.choose_branch();
   if (pull_request && conversion.find_open_request(client.settings().token.empty() ? "" : client.whoami().name, {}))
     return std::move(conversion.report());
   conversion.preview();

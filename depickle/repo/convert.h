@@ -18,17 +18,20 @@
 
 namespace depickle::repo {
 
+class Engine;
+
 struct ConvertOptions {
   std::string revision = {};  ///< a branch, a tag or a commit; empty: the default branch. A pull request needs a branch
   /// Options for each file. `receipt`, if set, gets a copy of the receipt. `engine` also scans the pickles.
   convert::Options convert = {};
-  std::string version = {};  ///< of the program, for the description
+  Engine* checker = nullptr;  ///< compares earlier pull requests with their base; nullptr: local_engine(). Not owned
+  std::string version = {};   ///< of the program, for the description
   Progress progress = {};
 };
 
 enum class Outcome {
   nothing_to_do,  ///< no pickle needs conversion
-  already_open,   ///< an open pull request contains the same files
+  already_open,   ///< an open pull request contains the same weights
   planned,        ///< a dry run
   failed,         ///< a file could not be converted (report.failed); no pull request was opened
   written,        ///< to a local folder
@@ -45,7 +48,8 @@ struct RepoReport {
   Plan plan;
   convert::Report report;                ///< of the conversion, with paths from the repository's root
   std::vector<scan::ScannedFile> scans;  ///< of the converted files; in a dry run, of those to convert
-  std::vector<PullRequest> previous;  ///< earlier ones that add some of the files; one if the outcome is already_open
+  /// Earlier ones that add some of the files, or other weights (`remark`); one if the outcome is already_open.
+  std::vector<PullRequest> previous;
   std::optional<uint64_t> pull_request;
   std::string pull_request_commit;  ///< the commit that was sent, as the Hub's answer names it; empty if none was
   std::string url;
@@ -55,8 +59,9 @@ struct RepoReport {
   std::vector<std::string> notes;
 };
 
-/// Returns the plan and, if `pull_request`, the pull request's text without the digests of the new files. Downloads
-/// nothing: reads file names, indexes and the tensors' tables.
+/// Returns the plan and, if `pull_request`, the pull request's text without the digests of the new files. Stores
+/// nothing: reads file names, indexes and the tensors' tables, and compares open pull requests that add the same
+/// models.
 RepoReport plan_repo(
     const hub::Client& client, const hub::RepoId& repo, const ConvertOptions& options, bool pull_request);
 

@@ -30,9 +30,11 @@ std::string sha(const std::string& digest) {
 std::string opening(const Description& d) {
   std::vector<std::string> targets;
   for (const DescribedFile& file : d.files) targets.push_back(markdown_code(file.target));
-  std::string text = fmt::format(
-      "This adds {}, converted from the pickled weights of commit {} by depickle {}. Nothing else changes.\n\n",
+  std::string text = fmt::format("This adds {}, converted from the pickled weights of commit {} by depickle {}.",
       listed(targets), markdown_code(d.commit.substr(0, 12)), d.version);
+  if (!d.replaced.empty())
+    text += fmt::format(" It replaces {}, which named files that do not exist.", listed(coded(d.replaced)));
+  text += " Nothing else changes.\n\n";
   if (d.identical > 0)
     return text + fmt::format(
                       "**{} of {} are identical to the pickle's.** Each new file was read back and compared with its "

@@ -28,6 +28,7 @@ struct Description {
   uint64_t number = 0;       ///< the expected number of the pull request
   std::vector<DescribedFile> files;
   std::vector<std::string> indexes;
+  std::vector<std::string> replaced;    ///< those of `indexes` that exist and name files that do not exist
   uint64_t tensors = 0, identical = 0;  ///< identical is 0 before the conversion
   std::vector<convert::Tied> tied;
   std::vector<std::string> unused;                  ///< "epoch (int 3)"

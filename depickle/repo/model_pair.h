@@ -1,24 +1,21 @@
-// Finds the pickle that a safetensors model was converted from, by their names. Pure.
+// Finds the pickle that a safetensors model was converted from, by names and indexes.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "depickle/hub/client.h"
-#include "depickle/repo/plan.h"
 #include "depickle/repo/tree_diff.h"
+#include "depickle/weights/model_names.h"
 
 namespace depickle::repo {
-
-/// Returns the other name under which a loader finds the same safetensors model:
-/// model.fp16.safetensors ↔ model.safetensors.index.fp16.json. Empty for other names.
-std::string other_layout(std::string_view path);
 
 /// The files of one model: a single file, or an index and its shards. Paths are relative to the repository's root.
 struct ModelParts {
   std::string entry;                ///< the index or the single file; empty if the model does not exist
   std::vector<std::string> shards;  ///< the files with the tensors; the entry itself if it is not an index
+  std::string problem = {};         ///< why the files cannot be determined; empty otherwise
 };
 
 /// A changed safetensors model and the pickle that it should equal.
@@ -27,10 +24,19 @@ struct ModelPair {
   ModelParts pickle;  ///< `entry` is empty if no pickle matches
 };
 
-/// Returns the pairs for the changed safetensors models, sorted by entry. `before` and `after` are the files at the two
-/// commits; `read_before` and `read_after` read their indexes. An index that cannot be parsed counts as a model without
-/// shards, a new shard that no index names as a model of its own.
-std::vector<ModelPair> pair_models(const std::vector<FileChange>& changes, const std::vector<hub::RepoFile>& before,
-    const ReadIndex& read_before, const std::vector<hub::RepoFile>& after, const ReadIndex& read_after);
+/// The files of one commit, and its indexes. Keeps references.
+struct CommitFiles {
+  const std::set<std::string>& names;
+  weights::Indexes& indexes;
+};
+
+/// Returns a pair for each safetensors file and each index that was changed, or whose shards were changed, sorted by
+/// entry. Two layouts of one model are two pairs: loaders disagree about which one counts.
+///
+/// The pickle is what a library loads without the safetensors (weights::shards_of()); for other names, the only
+/// checkpoint with this target. An index that is not valid is a model without shards, and a shard that no index names
+/// is a model with a problem.
+std::vector<ModelPair> pair_models(
+    const std::vector<FileChange>& changes, const CommitFiles& before, const CommitFiles& after);
 
 }  // namespace depickle::repo

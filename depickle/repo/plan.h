@@ -1,4 +1,4 @@
-// Plans the conversion of a repository from names, sizes and indexes. Pure: downloads and writes nothing.
+// Plans the conversion of a repository from names, sizes, indexes and first bytes. Downloads and writes nothing.
 #pragma once
 
 #include <cstdint>
@@ -12,16 +12,8 @@
 
 namespace depickle::repo {
 
-/// Reads the index at this path of the repository. Throws Error{malformed} if it is invalid. plan() passes on all other
-/// errors.
-using ReadIndex = std::function<safetensors::Index(const std::string& path)>;
-
-/// All lists are sorted by path. Paths are relative to the repository's root.
-struct Plan {
-  std::vector<convert::ModelFiles> models;       ///< models to convert
-  std::vector<convert::SkippedFile> up_to_date;  ///< pickles whose safetensors exist
-  std::vector<convert::SkippedFile> skipped;     ///< pickles that no library loads, or that contain no weights
-  std::vector<convert::FailedFile> failed;       ///< invalid indexes, missing shards, two files with the same target
+/// Paths are relative to the repository's root.
+struct Plan : convert::Survey {
   /// Targets of `models` that exist, because a conversion was interrupted. They are compared with the result.
   std::vector<std::string> present;
   uint64_t source_bytes = 0;  ///< of the models
@@ -33,10 +25,15 @@ struct Plan {
   std::vector<std::string> needed_files() const;
 };
 
-/// Plans the files that model libraries load: single, sharded, with a variant, in any folder (one per component of a
-/// pipeline). convert::target_name() gives the names. A model counts as converted if its safetensors can be loaded,
-/// from one file or from shards; if its index names missing shards, it is converted again. Other weights (best.pt) are
-/// planned only if the repository contains none of these.
-Plan plan(const std::vector<hub::RepoFile>& files, const ReadIndex& read_index);
+/// What plan() reads. Both functions may throw; an Error{malformed} of an index is part of the plan.
+struct PlanReaders {
+  weights::ReadIndex read_index;
+  std::function<detect::FileKind(const std::string& path)> kind_of = {};  ///< empty: plan by names alone
+  convert::EqualTables equal_tables = {};
+};
+
+/// Plans what convert::survey() finds. In a pull request a file keeps its name: a pickle called x.safetensors is
+/// skipped.
+Plan plan(const std::vector<hub::RepoFile>& files, const PlanReaders& readers);
 
 }  // namespace depickle::repo

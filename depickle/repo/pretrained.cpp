@@ -20,45 +20,26 @@ namespace fs = std::filesystem;
 
 constexpr const char* kModelIndex = "model_index.json";
 
-PickOptions pick_options(const LoadOptions& options) {
+weights::PickOptions pick_options(const LoadOptions& options) {
   return {
       .variant = options.variant, .subfolder = options.subfolder, .allow_pickle = options.policy != Policy::paranoid};
 }
 
-// Returns all files below a folder, relative to it.
-std::vector<std::string> names_in(const fs::path& folder) {
-  constexpr size_t kMaxFiles = 200'000;
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::recursive_directory_iterator walk(folder, error), end; !error && walk != end; walk.increment(error)) {
-    std::error_code ignored;
-    if (walk->is_directory(ignored)) continue;
-    names.push_back(walk->path().lexically_relative(folder).generic_string());
-    if (names.size() > kMaxFiles) throw Error(Code::limit, "", "contains more than 200,000 files", Where::in(folder));
-  }
-  if (error) throw system_error(error.value(), "cannot read the folder", folder);
-  return names;
-}
-
-Pretrained open_choice(const fs::path& folder, const Choice& choice) {
+Pretrained open_choice(const fs::path& folder, const weights::Choice& choice) {
   Pretrained loaded{
       .folder = folder, .commit = {}, .is_pipeline = choice.is_pipeline, .components = {}, .notes = choice.notes};
-  for (const ModelFile& model : choice.models)
+  for (const weights::ModelFile& model : choice.models)
     loaded.components.push_back({model.component, model.path, model.is_pickle, weights::open(folder / model.path)});
   return loaded;
 }
 
 Pretrained from_folder(const fs::path& folder, const LoadOptions& options) {
-  const std::vector<std::string> names = names_in(folder);
-  std::optional<std::string> model_index;
-  if (std::ranges::find(names, kModelIndex) != names.end())
-    model_index = std::string(text(os::MappedFile::open(folder / kModelIndex)->all()));
-  return open_choice(folder, pick(names, model_index, pick_options(options)));
+  return open_choice(folder, weights::pick_in(folder, pick_options(options)));
 }
 
 // Returns the refusal of a pickle with a hint: an open pull request that adds safetensors, or how to open one.
 Error with_help(const Error& refusal, const hub::Client& client, const hub::RepoId& repo,
-    const std::optional<std::string>& model_index, const PickOptions& options) {
+    const std::optional<std::string>& model_index, const weights::PickOptions& options) {
   std::optional<uint64_t> helpful;
   try {
     helpful = helpful_pull_request(client, repo, model_index, options);
@@ -87,7 +68,7 @@ class Fetcher {
     files_ = hub::list_commit(client_, repo_, commit_);
     fetched.choice = choose(with_rest);
     std::vector<std::string> wanted;
-    for (const ModelFile& model : fetched.choice.models) add_model(model, wanted);
+    for (const weights::ModelFile& model : fetched.choice.models) add_model(model, wanted);
     if (with_rest)
       for (const hub::RepoFile& file : files_)
         if (!detect::is_weights_name(file.path)) wanted.push_back(file.path);
@@ -101,14 +82,15 @@ class Fetcher {
     return std::ranges::find(files_, path, &hub::RepoFile::path) != files_.end();
   }
 
-  Choice choose(bool with_rest) {
+  weights::Choice choose(bool with_rest) {
     std::vector<std::string> names;
     for (const hub::RepoFile& file : files_) names.push_back(file.path);
     std::optional<std::string> model_index;
     if (has(kModelIndex)) model_index = text(os::MappedFile::open(download({kModelIndex}) / kModelIndex)->all());
-    const PickOptions pick_by = pick_options(options_);
+    weights::PickOptions pick_by = pick_options(options_);
+    pick_by.read_text = [&](const std::string& path) { return read_text(client_, repo_, commit_, path); };
     try {
-      return pick(names, model_index, pick_by);
+      return weights::pick(names, model_index, pick_by);
     } catch (const Error& error) {
       const bool no_weights =
           std::ranges::none_of(names, [](const std::string& name) { return detect::is_weights_name(name); });
@@ -119,7 +101,7 @@ class Fetcher {
     }
   }
 
-  void add_model(const ModelFile& model, std::vector<std::string>& wanted) {
+  void add_model(const weights::ModelFile& model, std::vector<std::string>& wanted) {
     wanted.push_back(model.path);
     if (!model.is_index) return;
     const std::string folder = model.path.substr(0, model.path.rfind('/') + 1);

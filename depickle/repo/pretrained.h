@@ -8,7 +8,7 @@
 
 #include "depickle/base/progress.h"
 #include "depickle/hub/client.h"
-#include "depickle/repo/pick.h"
+#include "depickle/weights/pick.h"
 #include "depickle/weights/weights.h"
 
 namespace depickle::repo {
@@ -50,14 +50,14 @@ struct Pretrained {
 /// huggingface_hub, or a local folder. An existing folder takes precedence over a repository. Downloads only the files
 /// that are read. Executes nothing.
 /// Throws Error{unsafe} under Policy::paranoid if only a pickle exists; its hint names an open pull request that adds
-/// safetensors, if there is one. Also throws as pick(), the Hub client and weights::open() do.
+/// safetensors, if there is one. Also throws as weights::pick(), the Hub client and weights::open() do.
 Pretrained load_pretrained(std::string_view id_or_folder, const LoadOptions& options = {});
 
 /// The result of a download.
 struct Fetched {
   std::filesystem::path folder;  ///< the snapshot
   std::string commit;
-  Choice choice;  ///< contains no model if `with_rest` was set and the repository has no weights
+  weights::Choice choice;  ///< contains no model if `with_rest` was set and the repository has no weights
   uint64_t downloaded_bytes = 0;
 };
 

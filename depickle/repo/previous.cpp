@@ -21,6 +21,32 @@ std::map<std::string_view, std::string_view> ids_of(const std::vector<hub::RepoF
   return ids;
 }
 
+// Returns whether a file of the Hub has the content of a converted one, which may be stored by LFS or not.
+bool is_equal(const hub::RepoFile& file, const hub::RepoFile& converted) {
+  if (!file.sha256.empty()) return file.sha256 == converted.sha256;
+  return !converted.blob_id.empty() && file.blob_id == converted.blob_id;
+}
+
+bool contains_all(const std::vector<hub::RepoFile>& files, const std::vector<hub::RepoFile>& converted) {
+  std::map<std::string_view, const hub::RepoFile*> by_path;
+  for (const hub::RepoFile& file : files) by_path.emplace(file.path, &file);
+  return std::ranges::all_of(converted, [&](const hub::RepoFile& file) {
+    const auto there = by_path.find(file.path);
+    return there != by_path.end() && is_equal(*there->second, file);
+  });
+}
+
+// Returns whether `files` are those of `intent` with the converted ones, and no others.
+bool is_exactly(const std::vector<hub::RepoFile>& files, const Intent& intent) {
+  std::set<std::string_view> converted;
+  for (const hub::RepoFile& file : intent.converted) converted.insert(file.path);
+  std::map<std::string_view, std::string_view> others = ids_of(intent.files);
+  std::erase_if(others, [&](const auto& file) { return converted.contains(file.first); });
+  std::map<std::string_view, std::string_view> there = ids_of(files);
+  std::erase_if(there, [&](const auto& file) { return converted.contains(file.first); });
+  return there == others && contains_all(files, intent.converted);
+}
+
 // Returns whether a request failed because the pull request's ref was deleted meanwhile.
 bool is_gone(const hub::Failure& failure) { return failure.is_missing_revision() || failure.is_missing_file(); }
 
@@ -44,23 +70,27 @@ std::optional<std::string> merge_base(
 Relation relation(const PullRequest& request, const Plan& rest, const Intent& intent) {
   if (!is_open(request.discussion)) return Relation::none;
   const auto ids = ids_of(request.files);
-  auto contains = [&](const hub::RepoFile& file) {
-    auto found = ids.find(file.path);
-    return found != ids.end() && found->second == file.etag();
-  };
   const bool same_base = request.base == intent.commit;
-  const bool is_own =
-      !intent.author.empty() && request.discussion.author == intent.author && request.discussion.title == kTitle;
-  if (same_base && rest.nothing_to_do()) return Relation::same;
-  if (is_own && !same_base) return Relation::stale;
-  if (!intent.converted.empty() && std::ranges::all_of(intent.converted, contains)) return Relation::same;
+  if (is_own(request.discussion, intent.author) && !same_base) return Relation::stale;
+  if (!intent.converted.empty() && contains_all(request.files, intent.converted))
+    return same_base && is_exactly(request.files, intent) ? Relation::same : Relation::candidate;
+  if (same_base && rest.nothing_to_do()) return Relation::candidate;
   const bool adds_some =
       std::ranges::any_of(intent.new_files, [&](const std::string& file) { return ids.contains(file); });
   return adds_some ? Relation::part : Relation::none;
 }
 
-std::vector<PullRequest> open_pull_requests(
-    const hub::Client& client, const hub::RepoId& repo, const std::vector<hub::Commit>& branch_commits) {
+std::string target_branch(const hub::DiscussionDetails& details) {
+  constexpr std::string_view kHeads = "refs/heads/";
+  return details.target.starts_with(kHeads) ? details.target.substr(kHeads.size()) : "main";
+}
+
+bool is_own(const hub::Discussion& discussion, std::string_view author) {
+  return is_open(discussion) && !author.empty() && discussion.author == author && discussion.title == kTitle;
+}
+
+std::vector<PullRequest> open_pull_requests(const hub::Client& client, const hub::RepoId& repo, std::string_view branch,
+    const std::vector<hub::Commit>& branch_commits) {
   std::vector<PullRequest> requests;
   for (hub::Discussion& discussion : hub::list_discussions(client, repo,
            {.kind = hub::DiscussionFilter::Kind::pull_request, .state = hub::DiscussionFilter::State::all})) {
@@ -71,6 +101,7 @@ std::vector<PullRequest> open_pull_requests(
       const std::optional<std::string> base = merge_base(commits, branch_commits);
       if (commits.empty() || !base || commits.front().id == *base)
         continue;  // a draft without a change, or an unrelated history
+      if (target_branch(hub::discussion(client, repo, discussion.number)) != branch) continue;
       std::vector<hub::RepoFile> files = client.files(repo, commits.front().id);
       requests.push_back(
           {.discussion = std::move(discussion), .base = *base, .head = commits.front().id, .files = std::move(files)});
@@ -82,12 +113,13 @@ std::vector<PullRequest> open_pull_requests(
 }
 
 std::optional<uint64_t> helpful_pull_request(const hub::Client& client, const hub::RepoId& repo,
-    const std::optional<std::string>& model_index, const PickOptions& options) {
-  PickOptions safe = options;
+    const std::optional<std::string>& model_index, const weights::PickOptions& options) {
+  weights::PickOptions safe = options;
   safe.allow_pickle = false;
-  for (const PullRequest& request : open_pull_requests(client, repo, client.commits(repo, {}, kMaxCommits))) {
+  for (const PullRequest& request :
+      open_pull_requests(client, repo, "main", client.commits(repo, "main", kMaxCommits))) {
     try {
-      pick(paths_of(request.files), model_index, safe);
+      weights::pick(paths_of(request.files), model_index, safe);
       return request.discussion.number;
     } catch (const Error& error) {
       if (error.code() != Code::unsafe && error.code() != Code::not_found) throw;

@@ -1,6 +1,7 @@
 #include "depickle/repo/remote.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -41,6 +42,15 @@ safetensors::Index read_index(
   } catch (const Error& error) {
     throw error.in(path);
   }
+}
+
+detect::FileKind kind_of(
+    const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path) {
+  const auto source = open_source(client, repo, commit, path);
+  std::array<std::byte, detect::kHeadBytes> head;
+  const MutableBytes read = MutableBytes(head).first(std::min<uint64_t>(source->size_bytes(), head.size()));
+  source->read(0, read);
+  return detect::file_kind(read);
 }
 
 weights::ShardFiles shards_beside(const std::string& index_path, const std::vector<std::string>& files,

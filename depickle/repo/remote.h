@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "depickle/base/source.h"
+#include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/safetensors/index.h"
 #include "depickle/hub/client.h"
 #include "depickle/weights/weights.h"
@@ -22,6 +23,10 @@ std::string read_text(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 /// Reads an index. Throws Error{malformed} with the file's name.
 safetensors::Index read_index(
+    const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
+
+/// Returns the kind of a file, from its first bytes.
+detect::FileKind kind_of(
     const hub::Client& client, const hub::RepoId& repo, const std::string& commit, const std::string& path);
 
 /// Lists the weights files of a repository in the folder of an index, which the index may name as shards. `files` are

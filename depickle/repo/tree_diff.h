@@ -16,10 +16,13 @@ struct FileChange {
   Kind kind;
   std::string path;
   uint64_t size_bytes = 0;  ///< after the change; for a deleted file, before it
+  /// It changes an index of safetensors that no library could load, because its shards did not exist.
+  bool replaces_unusable_index = false;
 
-  /// Returns whether a conversion makes this change: it adds a safetensors file or index.
+  /// Returns whether a conversion makes this change: it adds a safetensors file or index, or replaces an unusable
+  /// index.
   bool is_expected() const noexcept {
-    return change == Change::added && (kind == Kind::weights || kind == Kind::index);
+    return replaces_unusable_index || (change == Change::added && (kind == Kind::weights || kind == Kind::index));
   }
 };
 /// Returns "added", "changed" or "deleted".

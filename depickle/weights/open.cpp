@@ -15,6 +15,7 @@
 #include "depickle/formats/torch/table.h"
 #include "depickle/os/mapped_file.h"
 #include "depickle/weights/builder.h"
+#include "depickle/weights/pick.h"
 #include "depickle/weights/shard_files.h"
 
 namespace depickle::weights {
@@ -62,37 +63,26 @@ Weights open_torch(const std::shared_ptr<const ByteSource>& file, const OpenOpti
   }
 }
 
-// The names that transformers and diffusers search for, in their order.
-constexpr std::array kModelNames = {
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "diffusion_pytorch_model.safetensors",
-    "diffusion_pytorch_model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "diffusion_pytorch_model.bin",
-    "diffusion_pytorch_model.bin.index.json",
-};
-
 bool is_weights_file_name(std::string_view name) {
   return detect::is_safetensors_name(name) || detect::checkpoint_stem(name);
 }
 
-fs::path model_in(const fs::path& folder) {
-  for (const char* name : kModelNames) {
-    std::error_code ignored;
-    if (fs::exists(folder / name, ignored)) return folder / name;
+// Returns the files that a library opens first in a folder: one, or one for each component of a pipeline.
+std::vector<ModelFile> models_in(const fs::path& folder) {
+  try {
+    return pick_in(folder).models;
+  } catch (const Error& error) {
+    if (error.code() != Code::not_found || error.reason() == Reason::no_such_variant) throw;
+    if (!error.where().file.empty()) throw;
   }
-  std::vector<fs::path> found;
+  size_t found = 0;
   std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
-    if (is_weights_file_name(entry.path().filename().native())) found.push_back(entry.path());
-  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
+    found += is_weights_file_name(entry.path().filename().native()) ? 1 : 0;
   if (error) throw system_error(error.value(), "cannot list", folder);
-  if (found.size() == 1) return found[0];
-  throw Error(found.empty() ? Code::not_found : Code::unsupported, "",
-      fmt::format("the folder contains {} weights files, and none has a standard name", found.size()),
-      Where::in(folder), "name one file, or the index of a sharded model");
+  throw Error(found == 0 ? Code::not_found : Code::unsupported, "",
+      fmt::format("the folder contains {} weights files, and none has a standard name", found), Where::in(folder),
+      "name one file, or the index of a sharded model");
 }
 
 Error missing_shard(const std::string& name, const std::string& index_name) {
@@ -107,9 +97,25 @@ Error missing_shard(const std::string& name, const std::string& index_name) {
 
 }  // namespace
 
+std::vector<NamedModel> find_models(const fs::path& path) {
+  std::error_code ignored;
+  std::vector<NamedModel> models;
+  if (!fs::is_directory(path, ignored)) {
+    models.push_back({"", find_model(path)});
+    return models;
+  }
+  for (const ModelFile& file : models_in(path)) models.push_back({file.component, find_model(path / file.path)});
+  return models;
+}
+
 Model find_model(const fs::path& path) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return find_model(model_in(path));
+  if (fs::is_directory(path, ignored)) {
+    const std::vector<ModelFile> models = models_in(path);
+    if (models.size() == 1) return find_model(path / models.front().path);
+    throw Error(Code::unsupported, "", fmt::format("is a pipeline of {}", plural(models.size(), "model")),
+        Where::in(path), fmt::format("name one of them: {}", printable((path / models.front().component).native())));
+  }
   Model model{.entry = os::MappedFile::open(path)};
   std::array<std::byte, detect::kHeadBytes> head;
   const MutableBytes read = MutableBytes(head).first(std::min<uint64_t>(model.entry->size_bytes(), head.size()));

@@ -110,9 +110,17 @@ struct Model {
   ShardFiles shards = {};  ///< without `open` if an index is not allowed: it is then a file of an unsupported kind
 };
 
+/// A model, or one of the models of a pipeline.
+struct NamedModel {
+  std::string component;  ///< "unet"; empty if the model is not part of a pipeline
+  Model model;
+};
+
 /// Returns the model at a path: a file, an `*.index.json`, or the only model of a folder. If it is an index, lists the
 /// weights files of its folder as possible shards. Throws Error{not_found, io, unsupported}.
 Model find_model(const std::filesystem::path& path);
+/// Returns the same, or all models of a pipeline's folder, sorted by component. At least one.
+std::vector<NamedModel> find_models(const std::filesystem::path& path);
 
 /// Opens a model. Its content decides how, never its name. Throws Error{malformed, truncated, unsupported, limit} with
 /// the file, the place and the rule.

@@ -24,7 +24,9 @@ PlanContext read_plan_context(const Work& work, const hub::Client& client, const
   const std::vector<hub::RepoFile> files = client.files(repo, info.commit);
   for (const hub::RepoFile& file : files) context.sizes.emplace(file.path, file.size_bytes);
   const repo::Plan plan =
-      repo::plan(files, [&](const std::string& path) { return repo::read_index(client, repo, info.commit, path); });
+      repo::plan(files, {.read_index = [&](const std::string& path) {
+        return repo::read_index(client, repo, info.commit, path);
+      }});
   if (plan.source_bytes > work.task.max_model_bytes)
     throw Error(Code::limit, Reason::model_too_large,
         fmt::format("the model is too large for this server (have {}, need at most {})", human_bytes(plan.source_bytes),
@@ -39,6 +41,7 @@ repo::ConvertOptions options_of(const Work& work) {
   repo::ConvertOptions options{
       .revision = work.request.revision, .convert = {}, .version = work.task.version, .progress = work.progress};
   options.convert.engine = &work.engine;
+  options.checker = &work.engine;
   options.convert.threads = 2;
   return options;
 }

@@ -6,7 +6,7 @@
 #include "depickle/base/text.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/remote_source.h"
-#include "depickle/repo/pick.h"
+#include "depickle/weights/pick.h"
 #include "depickle/repo/remote.h"
 #include "server/jobs/result_json.h"
 #include "server/jobs/work.h"
@@ -51,7 +51,7 @@ class Inspection {
     if (std::ranges::find(files, kModelIndex) != files.end())
       model_index = repo::read_text(client_, work_.repo(), commit_, std::string(kModelIndex));
     std::vector<std::string> paths;
-    for (const repo::ModelFile& model : repo::pick(files, model_index).models) paths.push_back(model.path);
+    for (const weights::ModelFile& model : weights::pick(files, model_index).models) paths.push_back(model.path);
     return paths;
   }
 

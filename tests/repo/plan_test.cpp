@@ -19,7 +19,7 @@ std::vector<std::string> described(const std::vector<convert::SkippedFile>& file
 
 const std::string kShard1 = "pytorch_model-00001-of-00002.bin", kShard2 = "pytorch_model-00002-of-00002.bin";
 const std::string kNew1 = "model-00001-of-00002.safetensors", kNew2 = "model-00002-of-00002.safetensors";
-const ReadIndex kNoIndex = indexes({});
+const PlanReaders kNoIndex = indexes({});
 
 TEST(RepoPlan, Converts_the_model_but_not_training_state) {
   const Plan made =
@@ -97,21 +97,58 @@ TEST(RepoPlan, Reports_missing_shards_and_invalid_indexes) {
   ASSERT_EQ(missing.failed.size(), 1u);
   EXPECT_STREQ(missing.failed[0].error.what(),
       "pytorch_model.bin.index.json: names the shard \"pytorch_model-00002-of-00002.bin\", which does not exist");
-  EXPECT_EQ(plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, "[]"}})).failed.size(), 1u);
-  EXPECT_THAT(described(plan(files_named({kShard1, kShard2}), kNoIndex).skipped),
-      ElementsAre(kShard1 + ": a shard that no index names", kShard2 + ": a shard that no index names"));
+  EXPECT_EQ(plan(files_named({kBinIndex, kShard1}), indexes({{kBinIndex, "[]"}})).failed.size(), 1u);
+  EXPECT_EQ(plan(files_named({kShard1}), kNoIndex).failed.size(), 1u);
+}
+
+TEST(RepoPlan, Converts_the_complete_series_of_shards_whatever_the_index_names) {
+  const std::string other = R"({"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00004.bin"}})";
+  for (const std::string& index : {std::string("[]"), other}) {
+    const Plan made = plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, index}}));
+    EXPECT_THAT(made.new_files(), ElementsAre(kNew1, kNew2, kNewIndex)) << index;
+    EXPECT_EQ(made.models.front().notes.size(), 1u) << index;
+  }
+  EXPECT_THAT(plan(files_named({kShard1, kShard2}), kNoIndex).new_files(), ElementsAre(kNew1, kNew2, kNewIndex));
+  const std::string first_only = R"({"metadata": {}, "weight_map": {"a": "pytorch_model-00001-of-00002.bin"}})";
+  EXPECT_THAT(plan(files_named({kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, first_only}})).new_files(),
+      ElementsAre(kNew1, kNew2, kNewIndex));
+}
+
+TEST(RepoPlan, Skips_other_checkpoints_beside_and_below_a_model_that_libraries_load) {
+  for (const char* stray : {"model.pt", "model.ckpt", "model.bin", "pytorch_model.pth", "runs/best.pt"}) {
+    const Plan made = plan(
+        files_named({stray, kBinIndex, kShard1, kShard2}), indexes({{kBinIndex, two_shards("pytorch_model", ".bin")}}));
+    EXPECT_THAT(made.new_files(), ElementsAre(kNew1, kNew2, kNewIndex)) << stray;
+    EXPECT_THAT(described(made.skipped), ElementsAre(std::string(stray) + ": not a name that model libraries load"));
+  }
+  EXPECT_THAT(plan(files_named({"bert/pytorch_model.bin", "yolo/best.pt"}), kNoIndex).new_files(),
+      ElementsAre("bert/model.safetensors", "yolo/best.safetensors"));
+}
+
+TEST(RepoPlan, Finds_checkpoints_with_other_extensions_by_their_first_bytes) {
+  auto read = kNoIndex;
+  read.kind_of = [](const std::string& path) {
+    return path.ends_with(".md") ? detect::FileKind::unknown : detect::FileKind::zip;
+  };
+  EXPECT_THAT(plan(files_named({"README.md", "net/weights", "run.jit"}), read).new_files(),
+      ElementsAre("net/weights.safetensors", "run.safetensors"));
+  EXPECT_THAT(described(plan(files_named({"run.jit", "best.pt"}), read).skipped),
+      ElementsAre("run.jit: a zip archive whose name is not that of weights"));
+  EXPECT_THAT(described(plan(files_named({"model.safetensors"}), read).skipped),
+      ElementsAre("model.safetensors: the source is a zip archive, not a safetensors file"));
 }
 
 TEST(RepoPlan, Throws_transient_errors_instead_of_reporting_an_invalid_index) {
   auto fails = [](const std::string&) -> safetensors::Index { throw Error(Code::network, "", "lost"); };
-  EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), fails), Error);
+  EXPECT_THROW(plan(files_named({kBinIndex, kShard1, kShard2}), {.read_index = fails}), Error);
 }
 
-TEST(RepoPlan, Converts_one_of_two_pickles_with_the_same_target_and_names_both) {
-  const Plan made = plan(files_named({"x.bin", "x.pt"}), kNoIndex);
-  EXPECT_THAT(made.new_files(), ElementsAre("x.safetensors"));
-  ASSERT_EQ(made.failed.size(), 1u);
-  EXPECT_STREQ(made.failed[0].error.what(), "x.pt: its target x.safetensors is also the target of x.bin");
+TEST(RepoPlan, Converts_neither_of_two_pickles_with_the_same_target_and_names_both) {
+  const Plan made = plan(files_named({"x.bin", "x.pt", "y.pt"}), kNoIndex);
+  EXPECT_THAT(made.new_files(), ElementsAre("y.safetensors"));
+  ASSERT_EQ(made.failed.size(), 2u);
+  EXPECT_STREQ(made.failed[0].error.what(), "x.bin: its target x.safetensors is also the target of x.pt");
+  EXPECT_STREQ(made.failed[1].error.what(), "x.pt: its target x.safetensors is also the target of x.bin");
 }
 
 }  // namespace

@@ -27,16 +27,26 @@ Relation relation_of(const Given& given, bool after_conversion = false) {
       .files = files_named(names, {{"model.safetensors", given.id}})};
   request.discussion = {
       .number = 3, .title = given.title, .status = given.status, .is_pull_request = true, .author = given.author};
-  Intent intent{.commit = "now", .author = "me", .new_files = {"model.safetensors"}, .converted = {}};
+  Intent intent{.commit = "now",
+      .author = "me",
+      .files = files_named(kBase),
+      .new_files = {"model.safetensors"},
+      .converted = {}};
   if (after_conversion)
     intent.converted = {{.path = "model.safetensors", .size_bytes = 10, .blob_id = {}, .sha256 = "ours"}};
   return relation(request, plan(request.files, indexes({})), intent);
 }
 
-TEST(Relation, Is_same_if_it_is_open_on_the_same_commit_and_leaves_nothing_to_do) {
-  EXPECT_EQ(relation_of({}), Relation::same);
-  EXPECT_EQ(relation_of({.title = "safe weights", .author = "somebody"}), Relation::same);
-  EXPECT_EQ(relation_of({.status = Status::draft}), Relation::same);
+TEST(Relation, Is_a_candidate_if_it_is_open_on_the_same_commit_and_leaves_nothing_to_do) {
+  EXPECT_EQ(relation_of({}), Relation::candidate);
+  EXPECT_EQ(relation_of({.title = "safe weights", .author = "somebody"}), Relation::candidate);
+  EXPECT_EQ(relation_of({.status = Status::draft}), Relation::candidate);
+  EXPECT_EQ(relation_of({.id = "theirs"}, true), Relation::candidate);
+}
+
+TEST(Relation, Is_same_only_if_its_files_are_exactly_the_converted_ones) {
+  EXPECT_EQ(relation_of({}, true), Relation::same);
+  EXPECT_EQ(relation_of({.adds = {"model.safetensors", "modeling.py"}}, true), Relation::candidate);
 }
 
 TEST(Relation, Is_none_if_closed_or_merged) {
@@ -50,8 +60,8 @@ TEST(Relation, Is_stale_only_if_it_has_our_author_and_title_and_an_older_commit)
   EXPECT_EQ(relation_of({.title = "Another title", .base = "before"}), Relation::part);
 }
 
-TEST(Relation, Is_same_with_equal_files_from_another_author_on_an_older_commit) {
-  EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}, true), Relation::same);
+TEST(Relation, Is_a_candidate_with_equal_files_from_another_author_on_an_older_commit) {
+  EXPECT_EQ(relation_of({.author = "somebody", .base = "before"}, true), Relation::candidate);
   EXPECT_EQ(relation_of({.author = "somebody", .base = "before", .id = "theirs"}, true), Relation::part);
 }
 

@@ -24,8 +24,9 @@ inline std::vector<hub::RepoFile> files_named(
 }
 
 /// Returns a function that parses the index texts of `texts`.
-inline ReadIndex indexes(std::map<std::string, std::string> texts) {
-  return [texts = std::move(texts)](const std::string& path) { return safetensors::Index::parse(texts.at(path)); };
+inline PlanReaders indexes(std::map<std::string, std::string> texts) {
+  return {.read_index = [texts = std::move(texts)](
+                            const std::string& path) { return safetensors::Index::parse(texts.at(path)); }};
 }
 
 /// Returns the index of two shards with one tensor each.

@@ -36,6 +36,21 @@ Description describe_pointer(const ByteSource& file, std::string_view head) {
       fmt::format("fetch the content first: git lfs pull --include {}", printable(last_part(file.name())))};
 }
 
+// Returns whether the file is complete and of another kind. The others are downloads that failed, archives that may
+// contain a model, or pickles.
+bool is_other_format(FileKind kind) {
+  switch (kind) {
+    case FileKind::json_object:
+    case FileKind::json_array:
+    case FileKind::gguf:
+    case FileKind::npy:
+    case FileKind::hdf5:
+    case FileKind::png:
+    case FileKind::elf: return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 std::optional<Description> describe(const ByteSource& file) {
@@ -85,7 +100,8 @@ Error not_a_model(const ByteSource& file) {
   if (kind == FileKind::safetensors)
     return Error(Code::unsupported, "", "the file is already safetensors", where, "no conversion is needed");
   auto error = [&](std::string_view what, std::string hint) {
-    return Error(Code::unsupported, "", fmt::format("not a model file: {}", what), where, std::move(hint));
+    const Error found(Code::unsupported, "", fmt::format("not a model file: {}", what), where, std::move(hint));
+    return is_other_format(kind) ? found.with_reason(Reason::other_format) : found;
   };
   if (auto description = describe(file)) return error(description->what, std::move(description->hint));
   if (kind == FileKind::json_object || kind == FileKind::json_array)

@@ -1,10 +1,10 @@
-#include "depickle/repo/pick.h"
+#include "depickle/weights/pick.h"
 
 #include <gmock/gmock.h>
 
 #include "depickle/base/error.h"
 
-namespace depickle::repo {
+namespace depickle::weights {
 namespace {
 
 using testing::ElementsAre;
@@ -84,9 +84,48 @@ TEST(Pick, Selects_the_variant_of_each_component_and_notes_components_without_it
       "text_encoder/model.safetensors"};
   EXPECT_THAT(picked_of_pipeline(names, {.variant = "fp16"}),
       ElementsAre("text_encoder text_encoder/model.safetensors", "unet unet/diffusion_pytorch_model.fp16.safetensors"));
-  const Choice choice = pick(names, R"({"unet": ["a", "B"], "text_encoder": ["a", "B"]})", {.variant = "fp16"});
+  const Choice choice =
+      pick(names, R"({"unet": ["diffusers", "B"], "text_encoder": ["transformers", "B"]})", {.variant = "fp16"});
   EXPECT_THAT(choice.notes, ElementsAre("text_encoder has no variant \"fp16\""));
-  EXPECT_THROW(pick(names, R"({"unet": ["a", "B"]})", {.variant = "bf16"}), Error);
+  EXPECT_THROW(pick(names, R"({"unet": ["diffusers", "B"]})", {.variant = "bf16"}), Error);
+}
+
+TEST(Pick, Opens_an_index_of_diffusers_before_the_single_file_but_only_of_safetensors) {
+  const std::string stem = "unet/diffusion_pytorch_model";
+  EXPECT_EQ(picked({stem + ".safetensors", stem + ".safetensors.index.json"}, {.subfolder = "unet"}),
+      stem + ".safetensors.index.json");
+  EXPECT_EQ(picked({stem + ".bin", stem + ".bin.index.json"}, {.subfolder = "unet"}), stem + ".bin");
+  EXPECT_EQ(picked({stem + ".safetensors.fp16.index.json", stem + ".fp16.safetensors"},
+                {.variant = "fp16", .subfolder = "unet"}),
+      stem + ".safetensors.fp16.index.json");
+}
+
+TEST(Pick, Asks_the_config_which_library_loads_the_model) {
+  const Names names = {"config.json", "model.safetensors", "diffusion_pytorch_model.bin", "other.safetensors"};
+  auto with = [](const char* config) {
+    return PickOptions{.read_text = [config](const std::string&) { return std::string(config); }};
+  };
+  EXPECT_EQ(picked(names, with(R"({"_class_name": "UNet2DModel"})")), "diffusion_pytorch_model.bin");
+  EXPECT_EQ(picked(names, with(R"({"model_type": "bert"})")), "model.safetensors");
+  EXPECT_EQ(picked(names, with(R"({"transformers_weights": "other.safetensors"})")), "other.safetensors");
+  EXPECT_EQ(refusal_code(names, with(R"({"transformers_weights": "x.safetensors"})")), Code::not_found);
+  EXPECT_EQ(refusal_code(names, with(R"({"transformers_weights": "pytorch_model.bin"})")), Code::malformed);
+  EXPECT_EQ(picked(names, with("{")), "model.safetensors");
+}
+
+TEST(Pick, Refuses_a_pipeline_with_a_component_that_diffusers_cannot_load) {
+  const Names names = {"unet/diffusion_pytorch_model.safetensors", "text_encoder/config.json"};
+  EXPECT_THROW(picked_of_pipeline(names), Error);
+  EXPECT_THAT(picked_of_pipeline({"unet/diffusion_pytorch_model.safetensors", "text_encoder/merges.txt"}),
+      ElementsAre("unet unet/diffusion_pytorch_model.safetensors"));
+}
+
+TEST(Pick, Counts_null_components_when_it_chooses_the_format_of_a_repository) {
+  Names names = {"unet/diffusion_pytorch_model.safetensors", "unet/diffusion_pytorch_model.bin",
+      "safety_checker/pytorch_model.bin"};
+  EXPECT_THAT(picked_of_pipeline(names), ElementsAre("unet unet/diffusion_pytorch_model.bin"));
+  EXPECT_THAT(
+      picked_of_pipeline(names, {.is_local = true}), ElementsAre("unet unet/diffusion_pytorch_model.safetensors"));
 }
 
 TEST(Pick, Skips_components_that_the_model_index_does_not_name_or_names_as_null) {
@@ -100,4 +139,4 @@ TEST(Pick, Refuses_an_invalid_model_index) {
 }
 
 }  // namespace
-}  // namespace depickle::repo
+}  // namespace depickle::weights

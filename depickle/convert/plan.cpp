@@ -26,9 +26,23 @@ Error unsupported_error(const std::vector<Unsupported>& unsupported) {
   return Error(Code::unsupported, Reason::unsupported_dtype, std::move(what));
 }
 
+// Returns the description of all parts with tensors: "optimizer state"; empty if they differ.
+std::string_view common_description(const std::vector<Unused>& unused) {
+  std::string_view common;
+  for (const Unused& part : unused) {
+    if (part.tensors == 0) continue;
+    if (!common.empty() && part.description != common) return "";
+    common = part.description;
+  }
+  return common;
+}
+
 Error no_tensors_error(const Weights& source) {
-  std::string hint;
   const auto& unused = source.unused();
+  const std::string_view common = common_description(unused);
+  if (common == "optimizer state" || common == "metrics")
+    return Error(Code::unsupported, Reason::no_tensors, fmt::format("contains only {}", common));
+  std::string hint;
   if (!unused.empty())
     hint = fmt::format("it contains {} ({})", quoted(unused.front().path), printable(unused.front().description));
   return Error(Code::unsupported, Reason::no_tensors, "contains no tensors", {}, std::move(hint));

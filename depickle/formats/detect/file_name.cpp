@@ -36,6 +36,27 @@ bool begins_with_word(std::string_view name, std::string_view word) {
   return name.empty() || name.starts_with('.');
 }
 
+// Accepts the names that end with the word "optimizer" before the ending: policy.optimizer.pth of stable-baselines3;
+// opt070000.pt of guided-diffusion, but not opt-125m.bin, which is a model.
+bool is_optimizer_name(std::string_view name) {
+  constexpr std::string_view kStems[] = {
+      "adam_state", "optim", "optim_state", "optimizer_state", "optimizer_states", "optimizer_state_dict"};
+  const std::string_view stem = checkpoint_stem(name).value_or("");
+  for (std::string_view word : {".optimizer", "_optimizer", "-optimizer"})
+    if (stem.ends_with(word)) return true;
+  auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const std::string_view number = stem.starts_with("opt") ? stem.substr(3) : "";
+  return std::ranges::find(kStems, stem) != std::end(kStems) ||
+         (number.size() >= 4 && std::ranges::all_of(number, is_digit));
+}
+
+// Accepts the files of metrics and statistics.
+bool is_metrics_name(std::string_view name) {
+  constexpr std::string_view kStems[] = {"metrics", "train_metrics", "eval_metrics", "losses", "train_losses",
+      "loss_history", "training_history", "training_stats", "fid_stats", "fid_statistics"};
+  return std::ranges::find(kStems, checkpoint_stem(name).value_or("")) != std::end(kStems);
+}
+
 }  // namespace
 
 bool is_safetensors_name(std::string_view path) noexcept { return ends_with(path, ".safetensors"); }
@@ -85,7 +106,7 @@ std::optional<std::string_view> checkpoint_stem(std::string_view path) noexcept 
 std::string_view not_weights(std::string_view path) noexcept {
   const std::string_view name = last_part(path);
   if (begins_with_word(name, "optimizer")) return "optimizer state";
-  if (name.ends_with("_optim_states.pt")) return "optimizer state";
+  if (name.ends_with("_optim_states.pt") || is_optimizer_name(name)) return "optimizer state";
   if (begins_with_word(name, "scheduler")) return "learning-rate scheduler state";
   if (begins_with_word(name, "training_args")) return "training arguments";
   if (begins_with_word(name, "rng_state") || begins_with_word(name, "random_states"))
@@ -93,6 +114,7 @@ std::string_view not_weights(std::string_view path) noexcept {
   if (begins_with_word(name, "scaler")) return "gradient scaler state";
   if (begins_with_word(name, "sampler") || begins_with_word(name, "dl_state_dict")) return "data loader state";
   if (begins_with_word(name, "trainer_state")) return "trainer state";
+  if (is_metrics_name(name)) return "metrics";
   return "";
 }
 

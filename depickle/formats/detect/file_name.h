@@ -40,7 +40,8 @@ bool is_config_name(std::string_view path) noexcept;
 std::optional<std::string_view> checkpoint_stem(std::string_view path) noexcept;
 
 /// Returns why a file with this name does not contain weights: "optimizer state" for optimizer.pt; empty if it may
-/// contain weights. Knows the names that transformers, accelerate and DeepSpeed give to the state of a training run.
+/// contain weights. Knows only unambiguous names of the state of a training run, such as those of transformers,
+/// accelerate and DeepSpeed.
 std::string_view not_weights(std::string_view path) noexcept;
 
 }  // namespace depickle::detect

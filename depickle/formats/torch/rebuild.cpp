@@ -110,6 +110,14 @@ std::string Rebuilder::shape_text(Handle handle) {
   }
 }
 
+bool Rebuilder::is_tensor(Handle handle) {
+  try {
+    return rebuild(handle).kind != RebuiltKind::other;
+  } catch (const Error&) {
+    return true;  // a malformed tensor; Flattener::walk() reports the error
+  }
+}
+
 Rebuilt Rebuilder::rebuild(Handle handle, int depth) {
   if (depth > kMaxBuilderDepth)
     throw Error(Code::limit, "TT03", fmt::format("builders are nested more than {} deep", kMaxBuilderDepth));

@@ -45,6 +45,8 @@ class Rebuilder {
   /// Returns the tensor that a node represents. Throws Error{malformed} (TT01 to TT05) if a builder's arguments are not
   /// what torch writes, Error{limit} (TT02, TT03, TT06), Error{unsupported} (TT04).
   Rebuilt rebuild(pickle::Handle handle) { return rebuild(handle, 0); }
+  /// Returns whether a node represents a tensor, also an unsupported or a malformed one.
+  bool is_tensor(pickle::Handle handle);
 
   // The arguments of builders, for callers that support more dtypes than safetensors. They throw as rebuild().
   /// Returns a strided view of a storage; of the storage's dtype if `element` is nullptr. Every element is inside the

@@ -24,10 +24,13 @@ Table fill_table(std::shared_ptr<const ByteSource> source, const TableOptions& o
   Tree tree(contents.graph);
   Part part = select_part(flattener, tree, options.root);
   table.root = part.path;
+  const bool is_training_state =
+      !options.root.empty() && (part.is_training_state || flattener.count_model_tensors(part.handle) == 0);
+  if (options.root == "." || is_training_state) flattener.keep_training_state();
   std::string_view last_key =
       part.path.empty() ? std::string_view("tensor") : std::string_view(part.path).substr(part.path.rfind('.') + 1);
   flattener.flatten(part.handle, last_key);
-  add_unselected(flattener, tree, part);
+  add_unselected(flattener, part);
   for (const std::string& record : contents.unused_records)
     table.unused.push_back({record, "record of the archive", 0});
   table.storages = std::move(contents.storages);

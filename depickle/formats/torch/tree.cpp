@@ -1,10 +1,8 @@
+#include "depickle/formats/torch/tree.h"
+
 #include <algorithm>
 
-#include <fmt/format.h>
-
-#include "depickle/base/text.h"
-#include "depickle/formats/pickle/describe.h"
-#include "depickle/formats/torch/flatten.h"
+#include "depickle/formats/torch/globals.h"
 
 namespace depickle::torch {
 namespace {
@@ -13,21 +11,9 @@ using pickle::Handle;
 using pickle::kNothing;
 using pickle::NodeKind;
 
-// Decodes a Python 2 str as UTF-8 or else as Latin-1, as Python 3 does with encoding="latin1".
-std::string utf8_of(std::string_view text) {
-  if (is_utf8(text)) return std::string(text);
-  std::string out;
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80) {
-      out += c;
-    } else {
-      out += static_cast<char>(0xc0 | byte >> 6);
-      out += static_cast<char>(0x80 | (byte & 0x3f));
-    }
-  }
-  return out;
-}
+// The objects with a module's state among their arguments have few of them: StyleGAN's meta dict, the attributes of a
+// torch.fx.GraphModule.
+constexpr size_t kMaxStateItems = 128, kMaxStateArguments = 4;
 
 }  // namespace
 
@@ -54,6 +40,46 @@ std::optional<Tree::Entries> Tree::mapping(Handle handle) const {
   if (pairs.empty()) return graph_.entries(object->pairs);
   pairs.insert(pairs.end(), object->pairs.begin(), object->pairs.end());
   return graph_.entries(pairs);
+}
+
+std::span<const Handle> Tree::pairs(Handle handle) const {
+  if (graph_.kind(handle) == NodeKind::dict) return graph_.children(handle);
+  const auto object = graph_.object(handle);
+  return object ? object->pairs : std::span<const Handle>();
+}
+
+bool Tree::is_mapping(Handle handle) const {
+  if (graph_.kind(handle) == NodeKind::dict) return true;
+  const auto object = graph_.object(handle);
+  if (!object) return false;
+  const pickle::Global* global = graph_.global(object->callable);
+  const auto builder = global ? find_builder(*global) : std::nullopt;
+  return !object->pairs.empty() || builder == BuilderFunction::ordered_dict || builder == BuilderFunction::dict_like;
+}
+
+std::optional<Tree::Entries> Tree::module_state(Handle handle) const {
+  const auto object = graph_.object(handle);
+  if (!object) return std::nullopt;
+  Entries state = attributes(handle);
+  if (find(state, "_modules") != kNothing && find(state, "_parameters") != kNothing) return state;
+
+  auto item = [&](Handle mapping, std::string_view key) {
+    const std::span<const Handle> items = pairs(mapping);
+    Handle found = kNothing;
+    for (size_t i = 0; i + 1 < items.size() && items.size() <= 2 * kMaxStateItems; i += 2)
+      if (graph_.text(items[i]) == key) found = items[i + 1];
+    return found;
+  };
+  auto is_state = [&](Handle value) {
+    return item(value, "_modules") != kNothing && item(value, "_parameters") != kNothing;
+  };
+  const std::span<const Handle> args = graph_.children(object->args);
+  for (Handle argument : args.first(std::min(args.size(), kMaxStateArguments))) {
+    const Handle nested = item(argument, "state");
+    for (Handle value : {argument, nested})
+      if (value != kNothing && is_state(value)) return graph_.entries(pairs(value));
+  }
+  return std::nullopt;
 }
 
 Tree::Entries Tree::attributes(Handle handle) const {
@@ -114,18 +140,12 @@ uint64_t Tree::count_handles(Handle handle) const {
   auto object = graph_.object(handle);
   if (!object) return graph_.children(handle).size();
   uint64_t count = object->items.size() + object->pairs.size();
-  for (Handle argument : graph_.children(object->args)) count += 1 + graph_.children(argument).size();
+  for (Handle argument : graph_.children(object->args))
+    count +=
+        1 + graph_.children(argument).size() + (graph_.object(argument) ? graph_.object(argument)->pairs.size() : 0);
   if (object->state == kNothing) return count;
   for (Handle state : graph_.children(object->state)) count += 1 + graph_.children(state).size();
   return count;
-}
-
-std::string Tree::key_text(Handle key) const {
-  if (auto text = graph_.text(key)) return utf8_of(*text);
-  if (graph_.kind(key) == NodeKind::integer) return fmt::format("{}", *graph_.integer(key));
-  if (const pickle::Global* global = graph_.global(key)) return dotted(*global);
-  std::string described = describe(graph_, key);
-  return described.substr(described.find(' ') == std::string::npos ? 0 : described.find(' ') + 1);
 }
 
 Handle Tree::find(const Entries& entries, std::string_view key) const {

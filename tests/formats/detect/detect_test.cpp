@@ -287,9 +287,17 @@ TEST(NotWeights, Files_of_a_training_run_are_recognized) {
   EXPECT_EQ(not_weights("trainer_state.pt"), "trainer state");
 }
 
+TEST(NotWeights, Optimizers_and_metrics_of_projects_are_recognized) {
+  for (const char* name : {"policy.optimizer.pth", "opt070000.pt", "adam_state.bin", "g_optimizer.pt", "optim.pt"})
+    EXPECT_EQ(not_weights(name), "optimizer state") << name;
+  for (const char* name : {"metrics.pt", "loss_history.pth", "fid_stats.pt"})
+    EXPECT_EQ(not_weights(name), "metrics") << name;
+}
+
 TEST(NotWeights, Weights_with_similar_names_are_accepted) {
   for (const char* name : {"pytorch_model.bin", "optimizers_model.bin", "scheduler_net.pt", "scaler_model.pt",
-           "optimizer/model.bin", "training_args_model.bin"})
+           "optimizer/model.bin", "training_args_model.bin", "opt-125m.bin", "opt13.bin", "opt125m.bin", "optimal.pt",
+           "stats_net.pt", "metric_model.bin", "policy.pth"})
     EXPECT_EQ(not_weights(name), "") << name;
 }
 

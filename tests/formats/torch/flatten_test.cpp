@@ -30,6 +30,47 @@ TEST(StateDict, TheKeysAreTheNames) {
   EXPECT_EQ(names(list({kTensor, tuple({kTensor, kTensor})})), "0 1.0 1.1");
 }
 
+TEST(StateDict, KeysThatAreNotText) {
+  auto name_of = [](const std::string& key) { return names("}" + key + kTensor + "s"); };
+  EXPECT_EQ(name_of(made::bytes("k")), "k");
+  EXPECT_EQ(name_of(made::bytes("\x01\\\xff")), "\\x01\\\\\\xff");
+  EXPECT_EQ(name_of(call("_codecs", "encode", {text("\x01k\u00ff"), text("latin1")})), "\\x01k\\xff")
+      << "protocol 2 writes bytes so";
+  EXPECT_EQ(name_of(tuple({text("a"), number(1)})), "a.1");
+  EXPECT_EQ(name_of(tuple({number(0), tuple({number(1), kNone})})), "0.1.None");
+  EXPECT_EQ(name_of(tuple({})), "()");
+  EXPECT_EQ(name_of("G\x3f\xf8" + std::string(6, '\0')), "1.5");
+  EXPECT_EQ(name_of("G\x3f\xf0" + std::string(6, '\0')), "1.0");
+  EXPECT_EQ(name_of("\x8a\x09" + std::string(8, '\0') + "\1"), "18446744073709551616");
+  EXPECT_EQ(name_of("\x8a\x09" + std::string(8, '\0') + "\xff"), "-18446744073709551616");
+  EXPECT_EQ(name_of("L18446744073709551617L\n"), "18446744073709551617");
+  EXPECT_EQ(name_of(named("torch", "float16")), "torch.float16");
+  EXPECT_EQ(name_of(call("my", "Enum", {number(1)})), "my.Enum(1)");
+}
+
+TEST(StateDict, WT04_shows_the_keys_of_equal_names) {
+  Error error = error_of_file(torch_zip("}" + number(1) + kTensor + "s" + text("1") + kTensor + "s", kData));
+  EXPECT_STREQ(
+      error.what(), "f: tensor \"1\": [WT04] two tensors have this name: the key 1 (int), and the key \"1\" (str)");
+  EXPECT_EQ(error_of_file(torch_zip(dict({{"a", dict({{"b", kTensor}})}, {"a.b", kTensor}}), kData)).message(),
+      "two tensors have this name: the keys \"a\" (str), \"b\" (str), and the key \"a.b\" (str)");
+  EXPECT_EQ(
+      error_of_file(torch_zip("}" + made::bytes("k") + kTensor + "s" + text("k") + kTensor + "s", kData)).message(),
+      "two tensors have this name: the key b\"k\" (bytes), and the key \"k\" (str)");
+  EXPECT_EQ(
+      error_of_file(torch_zip("}" + kNone + list({kTensor}) + "s" + text("None.0") + kTensor + "s", kData)).message(),
+      "two tensors have this name: the keys None, 0 (item), and the key \"None.0\" (str)");
+}
+
+TEST(StateDict, TF02_a_tuple_of_tuples_is_cut) {
+  std::string key = text("k");
+  for (int i = 0; i < 20; ++i)
+    key +=
+        "q\1"
+        "0(h\1h\1h\1h\1t";
+  EXPECT_EQ(error_of_file(torch_zip("}" + key + kTensor + "s", kData)).rule(), "TF02");
+}
+
 TEST(StateDict, FormsOfTheOrderedDict) {
   std::string items = list({list({text("a"), kTensor}), tuple({text("b"), kTensor})});
   EXPECT_EQ(names(call("collections", "OrderedDict", {items})), "a b") << "in Python 2, the items are an argument";
@@ -109,6 +150,19 @@ TEST(Module, ContainsTheTensorsOfItsStateDict) {
   std::string found;
   for (const Tensor& tensor : table.tensors) found += std::string(tensor.name) + " ";
   EXPECT_EQ(found, "scale seen 0.weight 0.running_mean ");
+}
+
+TEST(Module, ModulesThatAFunctionBuilds) {
+  Items state{{"training", kTrue}, {"_parameters", ordered({{"weight", kTensor}})}, {"_buffers", "}"},
+      {"_modules", "}"}, {"cache", kTensor}};
+  std::string meta = named("dnnlib.util", "EasyDict") + ")\x81" +
+                     pairs({{"type", text("class")}, {"class_name", text("Generator")}, {"state", dict(state)}}) + "u";
+  Table table = table_around(
+      dict({{"G_ema", call("torch_utils.persistence", "_reconstruct_persistent_obj", {meta})}, {"D", kNone}}));
+  EXPECT_EQ(table.root + ": " + listed(table), "G_ema: weight F32[4]");
+  EXPECT_EQ(
+      unused_in(table), "cache (tensor that is not a parameter or buffer, so not in the state_dict, 1); D (None, 0)");
+  EXPECT_EQ(names(call("torch.fx.graph_module", "reduce_graph_module", {dict(state), text("import torch")})), "weight");
 }
 
 TEST(Module, BuffersThatAreNotPersistentAreUnused) {

@@ -19,7 +19,7 @@ using pickle::NodeKind;
 constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096;
 // A checkpoint is allowed this many steps, and kStepsPerValue for each value and each reference to one.
 constexpr uint64_t kMinSteps = 1'000'000, kStepsPerValue = 16;
-constexpr uint64_t kNameBytesPerStep = 8;
+constexpr std::string_view kUnregistered = "tensor that is not a parameter or buffer, so not in the state_dict";
 
 // Returns the number of values and of references between them.
 uint64_t size_of(const pickle::Graph& graph) {
@@ -57,12 +57,14 @@ void Flattener::spend(uint64_t steps) {
             grouped(max_steps_)));
 }
 
-void Flattener::flatten(Handle handle, std::string_view lone_name) {
+void Flattener::flatten(Handle handle, std::string_view lone_name, std::string_view prefix) {
   lone_name_ = lone_name;
+  path_ = prefix;
+  path_names_ = prefix.empty() ? 0 : 1;
   if (walk(handle) > 0) return;
   for (const Child& child : children_of(handle)) {
     if (is_unused_full()) return;
-    add_unused(name_of(child), child.value);
+    add_unused(path_to(name_of(child)), child.value);
   }
 }
 
@@ -82,9 +84,15 @@ uint64_t Flattener::walk(Handle handle) {
   ancestors_.push_back(handle);
   const Tree::Entries state = repeated_.contains(handle) ? Tree::Entries() : attributes_of(handle);
   bool is_module = tree_.find(state, "_modules") != kNothing && tree_.find(state, "_parameters") != kNothing;
-  uint64_t found = is_module ? walk_module(state) : walk_children(handle, is_repeated);
+  std::optional<uint64_t> found;
+  if (is_module) {
+    found = walk_module(state);
+  } else {
+    found = walk_script_object(handle, state, is_repeated);
+  }
+  if (!found) found = walk_children(handle, is_repeated);
   ancestors_.pop_back();
-  return found;
+  return *found;
 }
 
 // Adds the name of the tensor to errors.
@@ -100,7 +108,11 @@ Rebuilt Flattener::rebuild(Handle handle) {
 
 uint64_t Flattener::take(Rebuilt&& rebuilt) {
   if (rebuilt.kind == RebuiltKind::tensor) {
-    add(rebuilt.tensor);
+    if (is_packed_) {
+      add_unused(path_, std::string(kUnregistered), 1);
+    } else {
+      add(rebuilt.tensor);
+    }
     return 1;
   }
   if (rebuilt.kind == RebuiltKind::no_data) {
@@ -190,7 +202,7 @@ uint64_t Flattener::walk_children(Handle handle, bool is_repeated) {
     found += in_child;
     if (in_child == 0 && empty.size() < kMaxUnused) empty.push_back(&child);
   }
-  if (found == 0) return 0;  // the caller lists the largest part without a tensor
+  if (found == 0 || is_packed_) return found;  // the caller lists the largest part without a tensor
   for (const Child* child : empty) {
     if (is_unused_full()) break;
     add_unused(path_to(name_of(*child)), child->value);
@@ -231,9 +243,16 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
 }
 
 void Flattener::add_unregistered(const Tree::Entries& state) {
-  for (const auto& [key, value] : state) {
-    if (is_unused_full() || !is_tensor(value)) continue;
-    add_unused(path_to(tree_.key_text(key)), "tensor that is not a parameter or buffer, so not in the state_dict", 1);
+  for (const auto& [key, value] : state)
+    if (!is_unused_full() && is_tensor(value)) add_unregistered(key, value);
+}
+
+void Flattener::add_unregistered(Handle key, Handle value) {
+  if (is_unused_full()) return;
+  if (is_tensor(value)) {
+    add_unused(path_to(name_of({key, 0, value})), std::string(kUnregistered), 1);
+  } else if (count_tensors(value) > 0) {
+    add_unused(path_to(name_of({key, 0, value})), value);
   }
 }
 

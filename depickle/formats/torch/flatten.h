@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,9 +50,9 @@ class Flattener {
   /// If `with_parts`, the parts of unsupported tensors are also added.
   Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool with_parts);
 
-  /// Adds all tensors below `handle`. Their names are the paths from `handle`; if it is a tensor itself, its name is
-  /// `lone_name`. Adds the largest parts without a tensor to Table::unused.
-  void flatten(pickle::Handle handle, std::string_view lone_name);
+  /// Adds all tensors below `handle`. Their names are the paths from `handle`, after `prefix`; if it is a tensor
+  /// itself, its name is `lone_name`. Adds the largest parts without a tensor to Table::unused.
+  void flatten(pickle::Handle handle, std::string_view lone_name, std::string_view prefix = "");
 
   /// Returns whether the value is a tensor, also an unsupported or a malformed one.
   bool is_tensor(pickle::Handle handle);
@@ -63,6 +65,7 @@ class Flattener {
 
  private:
   static constexpr size_t kMaxUnused = 1000;
+  static constexpr uint64_t kNameBytesPerStep = 8;
   using Handle = pickle::Handle;
   /// A value with its key, or with its index if `key` is kNothing.
   struct Child {
@@ -78,8 +81,15 @@ class Flattener {
   uint64_t walk_children(Handle handle, bool is_repeated);
   uint64_t walk_child(std::string_view name, Handle value);
   uint64_t walk_module(const Tree::Entries& state);
+  std::optional<uint64_t> walk_script_object(Handle handle, const Tree::Entries& state, bool is_repeated);
+  uint64_t walk_script_module(const ScriptClass& script_class, const Tree::Entries& state);
+  uint64_t walk_packed(Handle handle, bool is_repeated);
+  const pickle::Global* script_global_of(Handle handle) const;
+  bool is_in_state_dict(const ScriptAttribute& attribute, Handle value);
+  bool repeats(Handle value, const std::set<Handle>& listed);
   Rebuilt rebuild(Handle handle);
   void add_unregistered(const Tree::Entries& state);
+  void add_unregistered(Handle key, Handle value);
   Children children_of(Handle handle);
   Tree::Entries attributes_of(Handle handle);
   const Children& repeated_children_of(Handle handle);
@@ -98,6 +108,7 @@ class Flattener {
   Table& table_;
   Rebuilder rebuilder_;
   bool with_parts_;
+  bool is_packed_ = false;  ///< in walk_packed()
   std::string path_;
   size_t path_names_ = 0;  ///< the number of keys in path_, because keys may be empty
   std::string lone_name_;

@@ -1,6 +1,12 @@
 #include "cli/hint.h"
 
+#include <algorithm>
+#include <cctype>
 #include <string_view>
+
+#include <fmt/format.h>
+
+#include "depickle/base/text.h"
 
 namespace depickle::cli {
 namespace {
@@ -33,9 +39,27 @@ std::string_view options_for(Reason reason) {
   return "";
 }
 
+// Returns a path as an argument of a shell: quoted, unless it only has letters, digits and "_.-".
+std::string shell_word(const std::string& path) {
+  const bool is_plain = !path.empty() && std::ranges::all_of(path, [](unsigned char c) {
+    return std::isalnum(c) || c == '_' || c == '.' || c == '-';
+  });
+  if (is_plain) return path;
+  std::string quoted = "'";
+  for (char c : printable(path)) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string root_options(const Error& error) {
+  std::string text = "choose one: ";
+  for (const std::string& path : error.choices()) text += fmt::format("--root {}, ", shell_word(path));
+  return text + "or take everything with --root .";
+}
+
 }  // namespace
 
 std::string hint(const Error& error) {
+  if (error.reason() == Reason::ambiguous_root && !error.choices().empty()) return root_options(error);
   const std::string_view options = options_for(error.reason());
   // A hint that already names the repository is better than the general one.
   if (options.empty() || (error.reason() == Reason::only_pickle && !error.hint().empty())) return error.hint();

@@ -71,6 +71,7 @@ Error Error::at(Where where) const {
   Error copy(code_, rule_, message_, std::move(where), hint_);
   copy.reason_ = reason_;
   copy.system_errno_ = system_errno_;
+  copy.choices_ = choices_;
   return copy;
 }
 
@@ -83,6 +84,12 @@ Error Error::with_hint(std::string hint) const {
 Error Error::with_reason(Reason reason) const {
   Error copy = *this;
   copy.reason_ = reason;
+  return copy;
+}
+
+Error Error::with_choices(std::vector<std::string> choices) const {
+  Error copy = *this;
+  copy.choices_ = std::move(choices);
   return copy;
 }
 

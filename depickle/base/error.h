@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace depickle {
 
@@ -87,6 +88,8 @@ class Error : public std::runtime_error {
   const Where& where() const noexcept { return where_; }
   /// One action for the user, independent of the front end; may be empty.
   const std::string& hint() const noexcept { return hint_; }
+  /// What the user can choose from: the paths of the parts for Reason::ambiguous_root; else empty.
+  const std::vector<std::string>& choices() const noexcept { return choices_; }
   /// The errno of the failed system call; 0 if the error does not come from one.
   int system_errno() const noexcept { return system_errno_; }
 
@@ -97,6 +100,7 @@ class Error : public std::runtime_error {
   Error with_hint(std::string hint) const;
   Error with_reason(Reason reason) const;
   Error with_errno(int error_number) const;
+  Error with_choices(std::vector<std::string> choices) const;
 
  private:
   Code code_;
@@ -106,6 +110,7 @@ class Error : public std::runtime_error {
   std::string message_;
   Where where_;
   std::string hint_;
+  std::vector<std::string> choices_;
 };
 
 /// Returns Error{not_found} or Error{io} for an errno: `what: No such file or directory`. `what` is the failed action:

@@ -79,7 +79,7 @@ class WireWriter {
   }
   void put(const Error& error) {
     (*this)(error.code(), error.reason(), error.system_errno(), error.rule(), error.message(), error.where().file,
-        error.where().tensor, error.where().offset_bytes, error.hint());
+        error.where().tensor, error.where().offset_bytes, error.hint(), error.choices());
   }
 
   std::string out_;
@@ -128,10 +128,12 @@ class WireReader {
     const int system_errno = value<int>();
     std::string rule, message, hint;
     Where where;
-    (*this)(rule, message, exact(where.file), exact(where.tensor), where.offset_bytes, hint);
+    std::vector<std::string> choices;
+    (*this)(rule, message, exact(where.file), exact(where.tensor), where.offset_bytes, hint, exact(choices));
     return Error(code, rule, std::move(message), std::move(where), std::move(hint))
         .with_reason(reason)
-        .with_errno(system_errno);
+        .with_errno(system_errno)
+        .with_choices(std::move(choices));
   }
 
  private:

@@ -15,6 +15,7 @@
 #include "depickle/formats/detect/file_kind.h"
 #include "depickle/formats/pickle/graph.h"
 #include "depickle/formats/torch/globals.h"
+#include "depickle/formats/torch/script_classes.h"
 
 namespace depickle::torch {
 
@@ -61,8 +62,10 @@ struct Contents {
   bool big_endian = false;
   std::vector<std::string> notes;
   bool has_code = false;                    ///< a TorchScript archive
+  ScriptClasses script_classes;             ///< of a TorchScript archive
+  std::shared_ptr<Contents> constants;      ///< constants.pkl of a TorchScript archive; nullptr if it is not readable
   std::vector<std::string> unused_records;  ///< records that are not part of the table: "constants.pkl"
-  Arena arena;                              ///< stores the keys of the storages
+  Arena arena;                              ///< stores the keys of the storages and names in `script_classes`
 
   /// Returns nullptr if the value is not the persistent id of a storage.
   const StorageView* find_view(pickle::Handle persistent) const noexcept;

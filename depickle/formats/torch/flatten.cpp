@@ -19,8 +19,8 @@ using pickle::NodeKind;
 constexpr size_t kMaxNesting = 256, kMaxNameBytes = 4096;
 // A checkpoint is allowed this many steps, and kStepsPerValue for each value and each reference to one.
 constexpr uint64_t kMinSteps = 1'000'000, kStepsPerValue = 16;
-constexpr uint64_t kNameBytesPerStep = 8;
 constexpr std::string_view kOptimizerState = "optimizer state";
+constexpr std::string_view kUnregistered = "tensor that is not a parameter or buffer, so not in the state_dict";
 
 // Returns the number of values and of references between them.
 uint64_t size_of(const pickle::Graph& graph) {
@@ -59,14 +59,16 @@ void Flattener::spend(uint64_t steps) {
             grouped(max_steps_)));
 }
 
-void Flattener::flatten(Handle handle, std::string_view lone_name) {
+void Flattener::flatten(Handle handle, std::string_view lone_name, std::string_view prefix) {
   lone_name_ = lone_name;
+  path_ = prefix;
+  if (!prefix.empty()) path_keys_.push_back({.key = kNothing, .value = handle});
   if (walk(handle) > 0) return check_names(handle);
   if (is_training_state(handle)) return add_unused(".", handle);
   const Children children = children_of(handle);
   const bool is_flat =
       !children.empty() && std::ranges::none_of(children, [](const Child& child) { return child.group == kNoGroup; });
-  is_flat ? add_unused(".", handle) : add_unused("", children);
+  is_flat ? add_unused(".", handle) : add_unused(path_, children);
 }
 
 uint64_t Flattener::walk(Handle handle) {
@@ -84,10 +86,15 @@ uint64_t Flattener::walk(Handle handle) {
 
   walked_[handle] = true;
   ancestors_.push_back(handle);
-  const auto state = repeated_.contains(handle) ? std::nullopt : module_state(handle);
-  uint64_t found = state ? walk_module(*state) : walk_children(handle, is_repeated);
+  std::optional<uint64_t> found;
+  if (const auto state = repeated_.contains(handle) ? std::nullopt : module_state(handle)) {
+    found = walk_module(*state);
+  } else {
+    found = walk_script_object(handle, is_repeated);
+  }
+  if (!found) found = walk_children(handle, is_repeated);
   ancestors_.pop_back();
-  return found;
+  return *found;
 }
 
 // Adds the name of the tensor to errors.
@@ -103,7 +110,11 @@ Rebuilt Flattener::rebuild(Handle handle) {
 
 uint64_t Flattener::take(Rebuilt&& rebuilt) {
   if (rebuilt.kind == RebuiltKind::tensor) {
-    add(rebuilt.tensor);
+    if (is_packed_) {
+      add_unused(path_, std::string(kUnregistered), 1);
+    } else {
+      add(rebuilt.tensor);
+    }
     return 1;
   }
   if (rebuilt.kind == RebuiltKind::no_data) {
@@ -165,7 +176,10 @@ std::optional<Tree::Entries> Flattener::module_state(Handle handle) {
   return tree_.module_state(handle);
 }
 
-bool Flattener::is_module(Handle handle) { return module_state(handle).has_value(); }
+bool Flattener::is_module(Handle handle) {
+  const pickle::Global* script_class = script_global_of(handle);
+  return script_class ? contents_.script_classes.find(script_class) != nullptr : module_state(handle).has_value();
+}
 
 // Returns the children with tensors, and as many others as Table::unused may list.
 const Flattener::Children& Flattener::repeated_children_of(Handle handle) {
@@ -217,7 +231,7 @@ uint64_t Flattener::walk_children(Handle handle, bool is_repeated) {
     if (in_child == 0 && (child.group != kNoGroup || others++ < kMaxUnused)) empty.push_back(child);
   }
   // If nothing was found, the caller lists the largest part without a tensor.
-  if (found > 0) add_unused(path_, empty);
+  if (found > 0 && !is_packed_) add_unused(path_, empty);
   return found;
 }
 
@@ -255,9 +269,16 @@ uint64_t Flattener::walk_module(const Tree::Entries& state) {
 }
 
 void Flattener::add_unregistered(const Tree::Entries& state) {
-  for (const auto& [key, value] : state) {
-    if (is_unused_full() || !is_tensor(value)) continue;
-    add_unused(path_to(tree_.key_text(key)), "tensor that is not a parameter or buffer, so not in the state_dict", 1);
+  for (const auto& [key, value] : state)
+    if (!is_unused_full() && is_tensor(value)) add_unregistered(key, value);
+}
+
+void Flattener::add_unregistered(Handle key, Handle value) {
+  if (is_unused_full()) return;
+  if (is_tensor(value)) {
+    add_unused(path_to(name_of({.key = key, .value = value})), std::string(kUnregistered), 1);
+  } else if (count_tensors(value) > 0) {
+    add_unused(path_to(name_of({.key = key, .value = value})), value);
   }
 }
 

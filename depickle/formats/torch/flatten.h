@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,9 +26,9 @@ class Flattener {
   /// If `with_parts`, the parts of unsupported tensors are also added.
   Flattener(Contents& contents, Arena& arena, Table& table, uint64_t expand_limit_bytes, bool with_parts);
 
-  /// Adds all tensors below `handle`. Their names are the paths from `handle`; if it is a tensor itself, its name is
-  /// `lone_name`. Adds the largest parts without a tensor to Table::unused.
-  void flatten(pickle::Handle handle, std::string_view lone_name);
+  /// Adds all tensors below `handle`. Their names are the paths from `handle`, after `prefix`; if it is a tensor
+  /// itself, its name is `lone_name`. Adds the largest parts without a tensor to Table::unused.
+  void flatten(pickle::Handle handle, std::string_view lone_name, std::string_view prefix = "");
 
   /// Makes flatten() also add the tensors of training state, which it otherwise adds to Table::unused.
   void keep_training_state() noexcept { keeps_training_state_ = true; }
@@ -47,7 +49,7 @@ class Flattener {
 
   /// Returns whether the value is a tensor, also an unsupported or a malformed one.
   bool is_tensor(pickle::Handle handle) { return rebuilder_.is_tensor(handle); }
-  /// Returns whether the value is a torch.nn.Module.
+  /// Returns whether the value is a torch.nn.Module, or an object of a class of a TorchScript archive.
   bool is_module(pickle::Handle handle);
   /// Returns whether the value is training state by itself.
   bool is_training_state(pickle::Handle handle) { return training_.kind(handle) != TrainingState::Kind::none; }
@@ -74,6 +76,7 @@ class Flattener {
 
  private:
   static constexpr size_t kMaxUnused = 1000;
+  static constexpr uint64_t kNameBytesPerStep = 8;
   using Handle = pickle::Handle;
   struct CountFrame;
   struct Counted {
@@ -85,8 +88,15 @@ class Flattener {
   uint64_t walk_children(Handle handle, bool is_repeated);
   uint64_t walk_child(std::string_view name, const Child& child);
   uint64_t walk_module(const Tree::Entries& state);
+  std::optional<uint64_t> walk_script_object(Handle handle, bool is_repeated);
+  uint64_t walk_script_module(const ScriptClass& script_class, const Tree::Entries& state);
+  uint64_t walk_packed(Handle handle, bool is_repeated);
+  const pickle::Global* script_global_of(Handle handle) const;
+  bool is_in_state_dict(const ScriptAttribute& attribute, Handle value);
+  bool repeats(Handle value, const std::set<Handle>& listed);
   Rebuilt rebuild(Handle handle);
   void add_unregistered(const Tree::Entries& state);
+  void add_unregistered(Handle key, Handle value);
   std::optional<Tree::Entries> module_state(Handle handle);
   const Children& repeated_children_of(Handle handle);
   uint64_t count_wanted(Handle handle) {
@@ -112,6 +122,7 @@ class Flattener {
   TrainingState training_;
   bool with_parts_;
   bool keeps_training_state_ = false;
+  bool is_packed_ = false;  ///< in walk_packed()
   std::string path_;
   std::vector<Child> path_keys_;  ///< the keys in path_
   std::string lone_name_;

@@ -42,29 +42,55 @@ class ZipReader {
 
   Contents read() {
     const Record& record = find_pickle();
-    Archive::Content content = archive_.content(record);
-    if (content.size_bytes > kMaxPickleBytes)
-      throw Error(Code::limit, "TZ02",
-          fmt::format("data.pkl has {} bytes (at most {})", grouped(content.size_bytes), grouped(kMaxPickleBytes)));
-    contents_.kind = detect::FileKind::zip;
+    const bool is_big_endian = read_byte_order();
     contents_.notes = archive_.notes();
-    contents_.big_endian = read_byte_order();
-    contents_.stream = content.source;
-    // Offsets in errors count from the start of the file, or from the start of the pickle if it is compressed.
-    try {
-      contents_.graph = pickle::parse(content.bytes(), content.offset_bytes).graph;
-    } catch (const Error& error) {
-      throw error.in(fmt::format("{} ({})", source_->name(), printable(record.name, 80)));
-    }
-    resolve_storages();
+    read_pickle(contents_, record, "data/", is_big_endian);
     note_checksums(record);
     note_other_records(record);
+    if (contents_.has_code) read_torchscript(is_big_endian);
     return std::move(contents_);
   }
 
  private:
   std::string in_root(std::string_view folder, std::string_view name = "") const {
     return std::string(root_).append("/").append(folder).append(name);
+  }
+
+  // Reads a pickle whose storages are in `folder`.
+  void read_pickle(Contents& contents, const Record& record, std::string_view folder, bool is_big_endian) {
+    Archive::Content content = archive_.content(record);
+    if (content.size_bytes > kMaxPickleBytes)
+      throw Error(Code::limit, "TZ02",
+          fmt::format("{} has {} bytes (at most {})", printable(record.name.substr(root_.size() + 1), 80),
+              grouped(content.size_bytes), grouped(kMaxPickleBytes)));
+    contents.kind = detect::FileKind::zip;
+    contents.big_endian = is_big_endian;
+    contents.stream = content.source;
+    // Offsets in errors count from the start of the file, or from the start of the pickle if it is compressed.
+    try {
+      contents.graph = pickle::parse(content.bytes(), content.offset_bytes).graph;
+    } catch (const Error& error) {
+      throw error.in(fmt::format("{} ({})", source_->name(), printable(record.name, 80)));
+    }
+    resolve_storages(contents, folder);
+  }
+
+  void read_torchscript(bool is_big_endian) {
+    contents_.notes.push_back("a TorchScript archive: its code is not executed");
+    contents_.script_classes = read_script_classes(archive_, root_, contents_.graph, contents_.arena);
+    if (!contents_.script_classes.note.empty()) contents_.notes.push_back(contents_.script_classes.note);
+    const Record* record = archive_.find(in_root("constants.pkl"));
+    if (!record) return;
+    auto constants = std::make_shared<Contents>();
+    constants->has_code = true;
+    try {
+      read_pickle(*constants, *record, "constants/", is_big_endian);
+      contents_.constants = std::move(constants);
+      std::erase(contents_.unused_records, "constants.pkl");
+    } catch (const Error& error) {
+      if (error.code() == Code::network || error.code() == Code::io) throw;
+      contents_.notes.push_back(fmt::format("constants.pkl cannot be read: {}", error.message()));
+    }
   }
 
   const Record& find_pickle() {
@@ -114,25 +140,25 @@ class ZipReader {
   }
 
   // All persistent ids in the pickle, used or not.
-  void resolve_storages() {
+  void resolve_storages(Contents& contents, std::string_view folder) {
     StorageKeys keys;
-    for (const pickle::Event& event : contents_.graph.events()) {
+    for (const pickle::Event& event : contents.graph.events()) {
       if (event.op() != pickle::Op::BINPERSID && event.op() != pickle::Op::PERSID) continue;
       try {
-        auto id = read_persistent_id(contents_.graph, event.node);
+        auto id = read_persistent_id(contents.graph, event.node);
         if (!id) continue;
-        contents_.views.emplace_back(event.node, resolve(keys, *id));
+        contents.views.emplace_back(event.node, resolve(contents, folder, keys, *id));
       } catch (const Error& error) {
         throw error.at(Where::at(event.offset_bytes));
       }
     }
   }
 
-  StorageView resolve(StorageKeys& keys, const PersistentId& id) {
+  StorageView resolve(Contents& contents, std::string_view folder, StorageKeys& keys, const PersistentId& id) {
     uint64_t size_bytes = 0;
     if (__builtin_mul_overflow(id.numel, id.element->bytes, &size_bytes)) fail("TS01", "a storage's size overflows");
-    uint32_t index = keys.find_or_add(contents_, id.key, id.element, size_bytes, [&] {
-      const Record* record = archive_.find(in_root("data/", id.key));
+    uint32_t index = keys.find_or_add(contents, id.key, id.element, size_bytes, [&] {
+      const Record* record = archive_.find(in_root(folder, id.key));
       if (!record) fail("TS03", fmt::format("storage {} has no record", quoted(id.key)));
       used_crcs_ += record->crc != 0;
       used_bytes_ += record->size_bytes != 0;
@@ -143,11 +169,11 @@ class ZipReader {
           .size_bytes = content.size_bytes,
           .crc = record->crc};
     });
-    if (!id.view) return {index, 0, contents_.storages[index].size_bytes, id.element, id.location};
+    if (!id.view) return {index, 0, contents.storages[index].size_bytes, id.element, id.location};
     uint64_t begin = 0, length = 0, end = 0;
     if (__builtin_mul_overflow(id.view->offset, id.element->bytes, &begin) ||
         __builtin_mul_overflow(id.view->numel, id.element->bytes, &length) ||
-        __builtin_add_overflow(begin, length, &end) || end > contents_.storages[index].size_bytes)
+        __builtin_add_overflow(begin, length, &end) || end > contents.storages[index].size_bytes)
       fail("TS04", fmt::format("a view reaches outside storage {}", quoted(id.key)));
     return {index, begin, length, id.element, id.location};
   }
@@ -167,12 +193,12 @@ class ZipReader {
     for (const Record& record : archive_.records()) {
       const std::string name = lower_case(record.name.substr(root_.size() + 1));
       contents_.has_code |= name.starts_with("code/") || name == "constants.pkl";
-      bool expected = name.empty() || name.ends_with('/') || name.starts_with("data/") || name == "version" ||
-                      name == "byteorder" || name.starts_with(".");
+      bool expected = name.empty() || name.ends_with('/') || name.starts_with("data/") || name.starts_with("code/") ||
+                      name.starts_with("constants/") || name == "version" || name == "byteorder" ||
+                      name.starts_with(".");
       if (expected || &record == &pickle_record || contents_.unused_records.size() >= 100) continue;
       contents_.unused_records.emplace_back(record.name.substr(root_.size() + 1));
     }
-    if (contents_.has_code) contents_.notes.push_back("a TorchScript archive: its code is ignored");
   }
 
   std::shared_ptr<const ByteSource> source_;

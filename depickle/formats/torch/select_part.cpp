@@ -90,19 +90,20 @@ class Selector {
   [[noreturn]] void throw_ambiguous(const Part& part, const Choice& candidates) {
     constexpr size_t kMaxListed = 20;
     std::string list;
-    size_t listed = 0;
+    std::vector<std::string> paths;
     for (const Child* child : candidates) {
-      const std::string path = joined(part.path, flattener_.name_of(*child));
-      if (listed++ == kMaxListed) {
+      if (paths.size() == kMaxListed) {
         list += fmt::format(" and {} more", candidates.size() - kMaxListed);
         break;
       }
+      const std::string& path = paths.emplace_back(joined(part.path, flattener_.name_of(*child)));
       list += fmt::format("{}{} ({}, {})", list.empty() ? "" : ", ", quoted(path),
           plural(flattener_.count_model_tensors(child->value), "tensor"),
           human_bytes(flattener_.count_model_bytes(child->value)));
     }
     throw Error(Code::unsupported, "TF03", fmt::format("several parts could be the model: {}", list))
-        .with_reason(Reason::ambiguous_root);
+        .with_reason(Reason::ambiguous_root)
+        .with_choices(std::move(paths));
   }
 
   bool has_model_tensors(const Child& child) {

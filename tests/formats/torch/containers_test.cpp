@@ -37,10 +37,12 @@ TEST(TorchZip, ReadsEveryProtocolAndDeflatedRecords) {
 TEST(TorchZip, ListsUnusedRecordsAndNotesCode) {
   std::vector<Member> members = torch_members(dict({{"w", vector("0", 4)}}), {{"0", kFour}});
   members.push_back({.name = "archive/constants.pkl", .content = "\x80\2).", .described = true});
+  members.push_back({.name = "archive/code/__torch__.py", .content = "", .described = true});
+  members.push_back({.name = "archive/extra/labels.txt", .content = "cat", .described = true});
   members.push_back({.name = "archive/.data/serialization_id", .content = "1", .described = true});
   Table table = table_of(zip(members));
-  EXPECT_EQ(unused_in(table), "constants.pkl (record of the archive, 0)");
-  EXPECT_THAT(table.notes, testing::ElementsAre("a TorchScript archive: its code is ignored"));
+  EXPECT_EQ(unused_in(table), "extra/labels.txt (record of the archive, 0)");
+  EXPECT_THAT(table.notes, testing::ElementsAre("a TorchScript archive: its code is not executed"));
 }
 
 TEST(TorchZip, NotesMissingChecksums) {

@@ -45,7 +45,7 @@ GANS = [
     Layout(
         "EDM", "network-snapshot-200000.pkl", "NVlabs/edm, training/training_loop.py: training_loop; generate.py",
         "model.map_layer0.{weight[4x4],bias[4]} model.enc.conv.weight[4x3x3x3]",
-        lambda w: {"ema": persistent(w), "loss_fn": persistent(state("scale[1]")), "augment_pipe": None,
+        lambda w: {"ema": persistent(w), "loss_fn": instance("training.loss.EDMLoss", P_mean=-1.2), "augment_pipe": None,
                    "dataset_kwargs": {"path": "data"}},
         "ema", write=plain_pickle),
     Layout(
@@ -195,10 +195,10 @@ ADAPTERS = [
     Layout(
         "Hypernetworks", "style.pt",
         "AUTOMATIC1111/stable-diffusion-webui, modules/hypernetworks/hypernetwork.py: Hypernetwork.save",
-        "768.{0,1}.linear.0.{weight[8x4],bias[8]}",
-        lambda w: {768: tuple(under(f"768.{index}", w) for index in (0, 1)), "step": 500, "name": "style",
-                   "layer_structure": [1, 2, 1], "activation_func": "linear", "is_layer_norm": False,
-                   "sd_checkpoint": "81761151"},
+        "{320,768}.{0,1}.linear.0.{weight[8x4],bias[8]}",
+        lambda w: {size: tuple(under(f"{size}.{index}", w) for index in (0, 1)) for size in (320, 768)} | {
+            "step": 500, "name": "style", "layer_structure": [1, 2, 1], "activation_func": "linear",
+            "is_layer_norm": False, "sd_checkpoint": "81761151"},
         unused="step name layer_structure activation_func is_layer_norm sd_checkpoint"),
     Layout("LoRA (cloneofsimo)", "lora_weight.pt", "cloneofsimo/lora, lora_diffusion/lora.py: save_lora_weight",
            "0[4x2] 1[2x4] 2[4x2] 3[2x4]", lambda w: list(w.values()), dtype=torch.float16),

@@ -8,6 +8,7 @@ from layouts.pieces import adam, like, module, prefixed, rmsprop, state, torchsc
 
 ACTOR = "mlp.0.{weight[4x3],bias[4]}"
 SB3 = "mlp_extractor.policy_net.0.{weight[4x3],bias[4]} action_net.{weight[2x4],bias[2]} value_net.bias[1]"
+POSITIONS = ("landlord", "landlord_up", "landlord_down")
 STATISTICS = {"running_mean": torch.zeros(3, dtype=torch.float64), "running_variance": torch.ones(3),
               "current_count": torch.tensor(9.0)}
 
@@ -109,13 +110,13 @@ GAMES = [
     Layout("DouZero", "landlord.ckpt", "kwai/DouZero, douzero/dmc/dmc.py: train",
            "lstm.{weight_ih_l0[16x3],bias_hh_l0[16]} dense1.{weight[4x4],bias[4]}", lambda w: w),
     Layout(
-        "DouZero, training", "model.tar", "kwai/DouZero, douzero/dmc/dmc.py: train", "dense1.{weight[4x4],bias[4]}",
-        lambda w: {"model_state_dict": {"landlord": w, "landlord_up": like(w), "landlord_down": like(w)},
-                   "optimizer_state_dict": {name: rmsprop(w) for name in ("landlord", "landlord_up", "landlord_down")},
+        "DouZero, training", "model.tar", "kwai/DouZero, douzero/dmc/dmc.py: train",
+        "{landlord,landlord_up,landlord_down}.dense1.{weight[4x4],bias[4]}",
+        lambda w: {"model_state_dict": {name: under(name, w) for name in POSITIONS},
+                   "optimizer_state_dict": {name: rmsprop(under(name, w)) for name in POSITIONS},
                    "stats": {"loss_landlord": 0.5}, "flags": {"xpid": "douzero"}, "frames": 9,
                    "position_frames": {"landlord": 9}},
-        "model_state_dict.landlord",
-        candidates="model_state_dict.landlord model_state_dict.landlord_up model_state_dict.landlord_down"),
+        "model_state_dict"),
 ]
 
 ROWS = AGENTS + GAMES

@@ -49,7 +49,7 @@ MODELS = [
                    "hyper_parameters": {"lr": 0.1}},
         "state_dict"),
     Layout(
-        "fastai Learner.save", "model.pth", "fastai/fastai, fastai/torch_core.py and learner.py: save_model",
+        "fastai Learner.save", "model.pth", "fastai/fastai, fastai/learner.py: save_model; fastai/optimizer.py: state_dict",
         "0.0.{weight[4x3x3x3],bias[4]} 1.8.weight[3x4]",
         lambda w: {"model": w, "opt": {
             "state": [{"grad_avg": torch.ones_like(tensor), "sqr_avg": torch.ones_like(tensor), "step": 9}

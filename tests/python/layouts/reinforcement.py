@@ -38,7 +38,13 @@ AGENTS = [
                    "last_mean_rewards": numpy.float32(1.5), "env_state": None},
         "model"),
     Layout(
-        "RSL-RL", "model_1500.pt", "leggedrobotics/rsl_rl, rsl_rl/runners/on_policy_runner.py: save",
+        "RSL-RL", "model_1500.pt", "leggedrobotics/rsl_rl, rsl_rl/algorithms/ppo.py: save; runners/on_policy_runner.py",
+        "mlp.0.{weight[4x3],bias[4]} distribution.std_param[2]",
+        lambda w: {"actor_state_dict": w, "critic_state_dict": state("mlp.0.{weight[4x3],bias[4]}"),
+                   "optimizer_state_dict": adam(w), "iter": 1500, "infos": None},
+        "actor_state_dict", candidates="actor_state_dict critic_state_dict"),
+    Layout(
+        "RSL-RL 2", "model_1500.pt", "leggedrobotics/rsl_rl, rsl_rl/runners/on_policy_runner.py: save (2.x)",
         "std[2] actor.0.{weight[4x3],bias[4]} critic.0.weight[4x3]",
         lambda w: {"model_state_dict": w, "optimizer_state_dict": adam(w), "iter": 1500, "infos": None},
         "model_state_dict"),
@@ -53,7 +59,7 @@ AGENTS = [
     Layout(
         "d3rlpy DQN", "model_1000.pt", "takuseno/d3rlpy, d3rlpy/torch_utility.py: Checkpointer.save",
         "0._encoder._layers.0.{weight[4x3],bias[4]}",
-        lambda w: {"q_funcs": w, "targ_q_funcs": like(w), "optim": {"optim": adam(w)}},
+        lambda w: {"q_funcs": w, "targ_q_funcs": like(w), "optim": {"optim": adam(w), "lr_scheduler": None}},
         "q_funcs", candidates="q_funcs targ_q_funcs"),
     Layout("Tianshou", "policy.pth", "thu-ml/tianshou, examples/atari/atari_c51.py: save_best_fn",
            "model.net.0.{weight[4x3x2x2],bias[4]} model_old.net.0.{weight[4x3x2x2],bias[4]} support[5]", lambda w: w),

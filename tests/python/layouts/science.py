@@ -67,10 +67,10 @@ ROWS = [
                            "collected_params": []},
                    "best_val_metric": 0.5, "primary_metric": "energy_mae"},
         "state_dict"),
-    Layout("TorchANI", "best.pt", "aiqm/torchani, examples/nnp_training.py", "{0,1}.{0,2}.{weight[4x4],bias[4]}",
+    Layout("TorchANI", "best.pt", "aiqm/torchani, examples/nnp_training.py (2.2)", "{0,1}.{0,2}.{weight[4x4],bias[4]}",
            lambda w: w),
     Layout(
-        "TorchANI, training", "latest.pt", "aiqm/torchani, examples/nnp_training.py", "0.0.{weight[4x4],bias[4]}",
+        "TorchANI 2, training", "latest.pt", "aiqm/torchani, examples/nnp_training.py (2.2)", "0.0.{weight[4x4],bias[4]}",
         lambda w: {"nn": w, "AdamW": adamw(w), "SGD": {"state": {}, "param_groups": []},
                    "AdamW_scheduler": scheduler(), "SGD_scheduler": scheduler()},
         "nn"),

@@ -70,8 +70,8 @@ CLASSIFICATION = [
         lambda w: {"model": w, "optimizer": adamw(w), "epoch": 799, "scaler": scaler(), "args": ARGS}, "model"),
     Layout(
         "DeiT", "checkpoint.pth", "facebookresearch/deit, main.py: main", VIT,
-        lambda w: {"model": w, "optimizer": adamw(w), "lr_scheduler": scheduler(), "epoch": 299, "scaler": scaler(),
-                   "args": ARGS},
+        lambda w: {"model": w, "optimizer": adamw(w), "lr_scheduler": scheduler(), "epoch": 299, "model_ema": like(w),
+                   "scaler": scaler(), "args": ARGS},
         "model"),
     Layout(
         "Swin Transformer", "ckpt_epoch_299.pth", "microsoft/Swin-Transformer, utils.py: save_checkpoint",
@@ -212,7 +212,7 @@ FACES_AND_KEYPOINTS = [
     Layout(
         "Lightweight OpenPose", "checkpoint_iter_370000.pth",
         "Daniil-Osokin/lightweight-human-pose-estimation.pytorch, train.py: train",
-        "module.model.0.0.weight[4x3x3x3] module.cpm.conv.0.bias[4]",
+        "model.0.0.weight[4x3x3x3] cpm.align.0.bias[4]",
         lambda w: {"state_dict": w, "optimizer": adam(w), "scheduler": scheduler(), "iter": 370000,
                    "current_epoch": 280},
         "state_dict"),
@@ -227,7 +227,7 @@ FACES_AND_KEYPOINTS = [
     Layout("LPIPS", "vgg.pth", "richzhang/PerceptualSimilarity, lpips/lpips.py: LPIPS",
            "lin0.model.1.weight[1x4x1x1] lin1.model.1.weight[1x4x1x1]", lambda w: w, write=legacy),
     Layout(
-        "Deep SORT", "ckpt.t7", "ZQPei/deep_sort_pytorch, deep_sort/deep/train.py: test",
+        "Deep SORT", "ckpt.t7", "ZQPei/deep_sort_pytorch, deep_sort/deep/train.py: test; feature_extractor.py",
         "conv.0.{weight[4x3x3x3],bias[4]} classifier.4.bias[3]",
         lambda w: {"net_dict": w, "acc": 98.5, "epoch": 40}, "net_dict", write=legacy),
 ]

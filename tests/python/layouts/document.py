@@ -38,8 +38,8 @@ small tensors, converts it, and compares the part, the names, the bits and what 
 (`tests/python/test_layouts.py`). The tables are printed by `python -m layouts.document` in `tests/python`.
 
 - **Part**: the part that is taken. *Whole file*: the file is a state dict, or a tree of them. *Question*: several parts
-  could be the model. The error lists them, and `--root` chooses; the part that the project's own code loads for
-  inference is in **bold**. *Not a model*: the file contains only training state, and is not converted.
+  could be the model. The error lists them, and `--root` chooses. The part that the project's own code loads for
+  inference is in **bold** if there are several. *Not a model*: the file contains only training state, and is not converted.
 - **Names**: the names in the safetensors file, as `depickle` writes them, for some tensors of the real file.
   `a.{{b,c}}` stands for `a.b` and `a.c`. Prefixes such as `module.` and `_orig_mod.` stay, as the project's own loader
   expects or removes them.
@@ -58,6 +58,8 @@ def part(row):
         shown = [f"**`{name}`**" if name == row.part else f"`{name}`" for name in row.candidates.split()]
         choice = ", or `--root .`" if row.part == "." else ""
         return f"question: {', '.join(shown)}{choice}"
+    if row.taken:
+        return f"`{row.taken}`; the project loads **`{row.part}`**"
     return f"`{row.part}`" if row.part else "whole file"
 
 

@@ -32,14 +32,15 @@ ROWS = [row for rows in SECTIONS.values() for row in rows]
 INTRODUCTION = f"""# Checkpoint layouts
 
 How projects store their models, which part depickle takes, and which names the tensors get. The rules are in
-[formats/torch.md](formats/torch.md#the-model-in-a-checkpoint). Each row is a test: it builds the file with torch as the
+[formats/torch.md](formats/torch.md#names). Each row is a test: it builds the file with torch as the
 project does (optimizers after a step, modules and objects of the project's classes, the same container) with a few
 small tensors, converts it, and compares the part, the names, the bits and what is unused
 (`tests/python/test_layouts.py`). The tables are printed by `python -m layouts.document` in `tests/python`.
 
 - **Part**: the part that is taken. *Whole file*: the file is a state dict, or a tree of them. *Question*: several parts
   could be the model. The error lists them, and `--root` chooses. The part that the project's own code loads for
-  inference is in **bold** if there are several. *Not a model*: the file contains only training state, and is not converted.
+  inference is in **bold** if there are several. *Not a model*: the file contains only training state, and is not
+  converted.
 - **Names**: the names in the safetensors file, as `depickle` writes them, for some tensors of the real file.
   `a.{{b,c}}` stands for `a.b` and `a.c`. Prefixes such as `module.` and `_orig_mod.` stay, as the project's own loader
   expects or removes them.

@@ -49,7 +49,8 @@ MODELS = [
                    "hyper_parameters": {"lr": 0.1}},
         "state_dict"),
     Layout(
-        "fastai Learner.save", "model.pth", "fastai/fastai, fastai/learner.py: save_model; fastai/optimizer.py: state_dict",
+        "fastai Learner.save", "model.pth",
+        "fastai/fastai, fastai/learner.py: save_model; fastai/optimizer.py: state_dict",
         "0.0.{weight[4x3x3x3],bias[4]} 1.8.weight[3x4]",
         lambda w: {"model": w, "opt": {
             "state": [{"grad_avg": torch.ones_like(tensor), "sqr_avg": torch.ones_like(tensor), "step": 9}
@@ -74,7 +75,8 @@ MODELS = [
                    "rng": [{"python": random.getstate(), "torch": torch.get_rng_state()}]},
         "state.model"),
     Layout(
-        "DeepSpeed", "mp_rank_00_model_states.pt", "deepspeedai/DeepSpeed, deepspeed/runtime/engine.py: _save_checkpoint",
+        "DeepSpeed", "mp_rank_00_model_states.pt",
+        "deepspeedai/DeepSpeed, deepspeed/runtime/engine.py: _save_checkpoint",
         GPT,
         lambda w: {"module": w, "buffer_names": [], "optimizer": None,
                    "param_shapes": [{name: tensor.shape for name, tensor in w.items()}], "frozen_param_shapes": None,
@@ -97,7 +99,7 @@ MODELS = [
            "FullModelHFCheckpointer.save_checkpoint", GPT, lambda w: w, dtype=torch.bfloat16),
     Layout(
         "Ignite", "checkpoint_1000.pt", "pytorch/ignite, ignite/handlers/checkpoint.py: Checkpoint",
-        MLP, lambda w: {"model": w, "optimizer": adam(w), "trainer": {"epoch_length": 9, "iteration": 9, "max_epochs": 9}},
+        MLP, lambda w: {"model": w, "optimizer": adam(w), "trainer": {"epoch_length": 9, "iteration": 9}},
         "model"),
     Layout(
         "Catalyst", "best.pth", "catalyst-team/catalyst, catalyst/utils/torch.py: pack_checkpoint", MLP,
@@ -113,9 +115,9 @@ TRAINING_STATE = [
            lambda w: scheduler(), None),
     Layout("Transformers Trainer", "rng_state.pth", f"{TRAINER}: _save_rng_state", GPT, lambda w: rng_states(), None),
     Layout("Transformers Trainer", "training_args.bin", f"{TRAINER}: _save", GPT,
-           lambda w: instance("transformers.training_args.TrainingArguments", output_dir="out", learning_rate=5e-5), None),
-    Layout("Accelerate", "optimizer.bin", "huggingface/accelerate, checkpointing.py: save_accelerator_state", GPT, adamw,
-           None),
+           lambda w: instance("transformers.training_args.TrainingArguments", output_dir="out"), None),
+    Layout("Accelerate", "optimizer.bin", "huggingface/accelerate, checkpointing.py: save_accelerator_state", GPT,
+           adamw, None),
     Layout("Accelerate", "random_states_0.pkl", "huggingface/accelerate, checkpointing.py: save_accelerator_state", GPT,
            lambda w: {"step": 9, "random_state": random.getstate(), "numpy_random_seed": numpy.random.get_state(),
                       "torch_manual_seed": torch.get_rng_state()}, None),

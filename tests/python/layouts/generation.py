@@ -45,8 +45,8 @@ GANS = [
     Layout(
         "EDM", "network-snapshot-200000.pkl", "NVlabs/edm, training/training_loop.py: training_loop; generate.py",
         "model.map_layer0.{weight[4x4],bias[4]} model.enc.conv.weight[4x3x3x3]",
-        lambda w: {"ema": persistent(w), "loss_fn": instance("training.loss.EDMLoss", P_mean=-1.2), "augment_pipe": None,
-                   "dataset_kwargs": {"path": "data"}},
+        lambda w: {"ema": persistent(w), "loss_fn": instance("training.loss.EDMLoss", P_mean=-1.2),
+                   "augment_pipe": None, "dataset_kwargs": {"path": "data"}},
         "ema", write=plain_pickle),
     Layout(
         "StarGAN v2", "100000_nets_ema.ckpt", "clovaai/stargan-v2, core/checkpoint.py: save; core/solver.py",
@@ -78,9 +78,11 @@ DIFFUSION = [
         "DiT", "0400000.pt", "facebookresearch/DiT, train.py: main; download.py: find_model",
         "x_embedder.proj.{weight[4x4x2x2],bias[4]} blocks.0.adaLN_modulation.1.bias[24]",
         lambda w: {"model": like(w), "ema": w, "opt": adamw(w), "args": ARGS}, "ema", candidates="model ema"),
-    Layout("guided-diffusion EMA", "ema_0.9999_250000.pt", "openai/guided-diffusion, guided_diffusion/train_util.py: save",
+    Layout("guided-diffusion EMA", "ema_0.9999_250000.pt",
+           "openai/guided-diffusion, guided_diffusion/train_util.py: save",
            UNET, lambda w: w),
-    Layout("guided-diffusion optimizer", "opt250000.pt", "openai/guided-diffusion, guided_diffusion/train_util.py: save",
+    Layout("guided-diffusion optimizer", "opt250000.pt",
+           "openai/guided-diffusion, guided_diffusion/train_util.py: save",
            UNET, adamw, None),
     Layout(
         "denoising-diffusion-pytorch", "model-10.pt",

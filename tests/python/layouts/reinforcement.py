@@ -63,7 +63,8 @@ AGENTS = [
         "q_funcs", candidates="q_funcs targ_q_funcs"),
     Layout("Tianshou", "policy.pth", "thu-ml/tianshou, examples/atari/atari_c51.py: save_best_fn",
            "model.net.0.{weight[4x3x2x2],bias[4]} model_old.net.0.{weight[4x3x2x2],bias[4]} support[5]", lambda w: w),
-    Layout("Tianshou, training", "checkpoint.pth", "thu-ml/tianshou, test/discrete/test_c51.py: save_checkpoint_fn (0.5)",
+    Layout("Tianshou, training", "checkpoint.pth",
+           "thu-ml/tianshou, test/discrete/test_c51.py: save_checkpoint_fn (0.5)",
            "model.net.0.{weight[4x3],bias[4]}", lambda w: {"model": w, "optim": adam(w)}, "model"),
     Layout("Spinning Up", "model.pt", "openai/spinningup, spinup/utils/logx.py: _pytorch_simple_save",
            "pi.log_std[2] pi.mu_net.0.{weight[4x3],bias[4]} v.v_net.0.weight[4x3]",
@@ -85,7 +86,8 @@ AGENTS = [
            "_q_funcs.0._fc.{weight[2x4],bias[2]}", module, write=torchscript, unused=""),
     Layout("ACT", "policy_best.ckpt", "tonyzhaozh/act, imitate_episodes.py: train_bc",
            "model.action_head.{weight[2x4],bias[2]} model.is_pad_head.bias[1]", lambda w: w),
-    Layout("PFRL optimizer", "optimizer.pt", "pfrl/pfrl, pfrl/agent.py: AttributeSavingMixin.save", ACTOR, rmsprop, None),
+    Layout("PFRL optimizer", "optimizer.pt", "pfrl/pfrl, pfrl/agent.py: AttributeSavingMixin.save", ACTOR, rmsprop,
+           None),
 ]
 
 GAMES = [
@@ -103,7 +105,8 @@ GAMES = [
                    "config": {"version": 14},
                    "swa_model": {"n_averaged": torch.tensor(9)} | prefixed("module.", like(w))},
         "model"),
-    Layout("AlphaZero General", "best.pth.tar", "suragnair/alpha-zero-general, othello/pytorch/NNet.py: save_checkpoint",
+    Layout("AlphaZero General", "best.pth.tar",
+           "suragnair/alpha-zero-general, othello/pytorch/NNet.py: save_checkpoint",
            "conv1.{weight[4x1x3x3],bias[4]} bn1.{running_mean[4],num_batches_tracked[]} fc4.bias[1]",
            lambda w: {"state_dict": w}, "state_dict"),
     Layout(

@@ -8,7 +8,8 @@ from layouts.pieces import adam, adamw, like, module, prefixed, scheduler
 
 ROWS = [
     Layout(
-        "ESM-1b", "esm1b_t33_650M_UR50S.pt", "facebookresearch/esm, esm/pretrained.py: _load_model_and_alphabet_core_v1",
+        "ESM-1b", "esm1b_t33_650M_UR50S.pt",
+        "facebookresearch/esm, esm/pretrained.py: _load_model_and_alphabet_core_v1",
         "encoder.sentence_encoder.embed_tokens.weight[8x4] encoder.lm_head.bias[8]",
         lambda w: {"args": argparse.Namespace(arch="roberta_large", layers=33), "model": w}, "model"),
     Layout(
@@ -54,7 +55,7 @@ ROWS = [
         "chgnet/model/model.py: CHGNet.from_dict",
         "composition_model.fc.weight[1x9] atom_embedding.embedding.weight[9x4]",
         lambda w: {"model": {"state_dict": w, "model_args": {"atom_fea_dim": 64}}, "optimizer": adam(w),
-                   "scheduler": scheduler(), "training_history": {"e": {"train": [1.5]}}, "trainer_args": {"epochs": 9}},
+                   "scheduler": scheduler(), "training_history": {"e": {"train": [1.5]}}, "trainer_args": {}},
         "model.state_dict"),
     Layout(
         "Open Catalyst (fairchem)", "checkpoint.pt", "FAIR-Chem/fairchem, src/fairchem/core/trainers/base_trainer.py: "
@@ -70,7 +71,8 @@ ROWS = [
     Layout("TorchANI", "best.pt", "aiqm/torchani, examples/nnp_training.py (2.2)", "{0,1}.{0,2}.{weight[4x4],bias[4]}",
            lambda w: w),
     Layout(
-        "TorchANI 2, training", "latest.pt", "aiqm/torchani, examples/nnp_training.py (2.2)", "0.0.{weight[4x4],bias[4]}",
+        "TorchANI 2, training", "latest.pt", "aiqm/torchani, examples/nnp_training.py (2.2)",
+        "0.0.{weight[4x4],bias[4]}",
         lambda w: {"nn": w, "AdamW": adamw(w), "SGD": {"state": {}, "param_groups": []},
                    "AdamW_scheduler": scheduler(), "SGD_scheduler": scheduler()},
         "nn"),

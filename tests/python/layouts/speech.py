@@ -28,7 +28,8 @@ RECOGNITION = [
         lambda w: {"model": w, "reporter": {"epoch": 9, "stats": {}}, "optimizers": [adam(w)],
                    "schedulers": [scheduler()], "scaler": None},
         "model"),
-    Layout("SpeechBrain", "embedding_model.ckpt", "speechbrain/speechbrain, speechbrain/utils/checkpoints.py: torch_save",
+    Layout("SpeechBrain", "embedding_model.ckpt",
+           "speechbrain/speechbrain, speechbrain/utils/checkpoints.py: torch_save",
            "blocks.0.conv.conv.{weight[4x4x5],bias[4]}", lambda w: w),
     Layout("SpeechBrain optimizer", "optimizer.ckpt",
            "speechbrain/speechbrain, speechbrain/utils/checkpoints.py: torch_save", "w[4]", adam, None),
@@ -47,7 +48,8 @@ RECOGNITION = [
                    "last_optimizer_state": adam(w)},
         "model"),
     Layout(
-        "pyannote.audio", "pytorch_model.bin", "pyannote/pyannote-audio, pyannote/audio/core/model.py: on_save_checkpoint",
+        "pyannote.audio", "pytorch_model.bin",
+        "pyannote/pyannote-audio, pyannote/audio/core/model.py: on_save_checkpoint",
         "sincnet.wav_norm1d.weight[1] lstm.{weight_ih_l0[16x3],weight_hh_l0[16x4],bias_ih_l0[16],bias_hh_l0[16]}",
         lambda w: {"epoch": 9, "pytorch-lightning_version": "1.6.5", "state_dict": w,
                    "optimizer_states": [adam(w)], "lr_schedulers": [],
@@ -78,7 +80,7 @@ SYNTHESIS = [
     Layout(
         "GPT-SoVITS (SoVITS)", "voice_e8_s200.pth", "RVC-Boss/GPT-SoVITS, GPT_SoVITS/process_ckpt.py: savee",
         "enc_p.ssl_proj.{weight[4x8x1],bias[4]} dec.conv_pre.bias[4]",
-        lambda w: {"weight": dict(w), "config": instance("utils.HParams", model=instance("utils.HParams", version="v2")),
+        lambda w: {"weight": dict(w), "config": instance("utils.HParams", model={"version": "v2"}),
                    "info": "8epoch_200iteration"},
         "weight", dtype=torch.float16),
     Layout(

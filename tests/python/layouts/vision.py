@@ -170,7 +170,8 @@ SEGMENTATION = [
                    "best_score": numpy.float64(0.7)},
         "model_state"),
     Layout("Segment Anything", "sam_vit_b_01ec64.pth", "facebookresearch/segment-anything, build_sam.py: _build_sam",
-           "image_encoder.pos_embed[1x2x2x4] mask_decoder.iou_token.weight[1x4] prompt_encoder.no_mask_embed.weight[1x4]",
+           "image_encoder.pos_embed[1x2x2x4] mask_decoder.iou_token.weight[1x4] "
+           "prompt_encoder.no_mask_embed.weight[1x4]",
            lambda w: w),
     Layout("SAM 2", "sam2.1_hiera_tiny.pt", "facebookresearch/sam2, sam2/build_sam.py: _load_checkpoint",
            "maskmem_tpos_enc[7x1x1x4] image_encoder.trunk.pos_embed[1x4x2x2]", lambda w: {"model": w}, "model"),

@@ -5,8 +5,7 @@ import numpy
 import torch
 
 from layouts.layout import Layout
-from layouts.pieces import (adam, adamw, instance, like, module, named_adam, plain_pickle, prefixed, scaler, scheduler,
-                            sgd, under)
+from layouts.pieces import adam, adamw, instance, like, module, named_adam, scheduler, sgd
 
 MLP = "0.{weight[4x3],bias[4]} 2.{weight[2x4],bias[2]}"
 GPT = "model.embed_tokens.weight[8x4] model.layers.0.mlp.up_proj.weight[8x4] lm_head.weight[8x4]"

@@ -4,8 +4,8 @@ import argparse
 import torch
 
 from layouts.layout import Layout
-from layouts.pieces import (adam, adamw, instance, legacy, like, module, nested, persistent, plain_pickle, prefixed,
-                            scaler, scheduler, stand_in, state, under)
+from layouts.pieces import (adam, adamw, instance, like, persistent, plain_pickle, prefixed, scaler, scheduler, stand_in,
+                            state, under)
 
 ARGS = argparse.Namespace(lr=1e-4)
 UNET = "input_blocks.0.0.{weight[4x4x3x3],bias[4]} out.2.bias[4]"
@@ -16,10 +16,6 @@ def diffusion_ema(tensors):
     """As the state_dict() of ema_pytorch.EMA: both models, and two counters."""
     return (prefixed("online_model.", like(tensors)) | prefixed("ema_model.", like(tensors))
             | {"initted": torch.tensor([True]), "step": torch.tensor([9])})
-
-
-def linear(tensors):
-    return module(tensors, "modules.hypernetworks.hypernetwork.HypernetworkModule")
 
 
 def parameter_dict(tensors):

@@ -50,18 +50,6 @@ def under(prefix, tensors):
     return collections.OrderedDict((name[len(prefix) + 1:], tensors[name]) for name in found)
 
 
-def nested(tensors):
-    """Returns the state dict as a tree of dicts, one level for each dot."""
-    tree = {}
-    for name, tensor in tensors.items():
-        *path, last = name.split(".")
-        node = tree
-        for key in path:
-            node = node.setdefault(key, {})
-        node[last] = tensor
-    return tree
-
-
 def arrays(tensors):
     return {name: tensor.numpy() for name, tensor in tensors.items()}
 

@@ -1,10 +1,8 @@
 """Speech and audio: recognition, synthesis, voice conversion, separation."""
-import numpy
 import torch
 
 from layouts.layout import Layout
-from layouts.pieces import (adam, adamw, instance, legacy, like, module, prefixed, scaler, scheduler, stand_in, state,
-                            torchscript, under)
+from layouts.pieces import adam, adamw, instance, legacy, like, module, scheduler, stand_in, torchscript, under
 
 VITS = "enc_p.emb.weight[8x4] dec.conv_pre.{weight[4x4x7],bias[4]} flow.flows.0.enc.cond_layer.weight_g[4x1x1]"
 VITS_SOURCE = "jaywalnut310/vits, utils.py: save_checkpoint"

@@ -4,8 +4,8 @@ import argparse
 import torch
 
 from layouts.layout import Layout
-from layouts.pieces import (adam, adamw, instance, like, persistent, plain_pickle, prefixed, scaler, scheduler, stand_in,
-                            state, under)
+from layouts.pieces import (adam, adamw, instance, like, persistent, plain_pickle, prefixed, scaler, scheduler,
+                            stand_in, state, under)
 
 ARGS = argparse.Namespace(lr=1e-4)
 UNET = "input_blocks.0.0.{weight[4x4x3x3],bias[4]} out.2.bias[4]"

@@ -73,7 +73,7 @@ DIFFUSION = [
     Layout(
         "DiT", "0400000.pt", "facebookresearch/DiT, train.py: main; download.py: find_model",
         "x_embedder.proj.{weight[4x4x2x2],bias[4]} blocks.0.adaLN_modulation.1.bias[24]",
-        lambda w: {"model": like(w), "ema": w, "opt": adamw(w), "args": ARGS}, "ema", candidates="model ema"),
+        lambda w: {"model": like(w), "ema": w, "opt": adamw(w), "args": ARGS}, "ema", taken="model"),
     Layout("guided-diffusion EMA", "ema_0.9999_250000.pt",
            "openai/guided-diffusion, guided_diffusion/train_util.py: save",
            UNET, lambda w: w),
@@ -106,7 +106,7 @@ DIFFUSION = [
         lambda w: {"config": {"model": {"width": 4}}, "model": like(w), "model_ema": w, "opt": adamw(w),
                    "sched": scheduler(), "ema_sched": {"last_epoch": 9}, "epoch": 1, "step": 10000,
                    "gns_stats": None, "elapsed": 1.5},
-        "model_ema", candidates="model model_ema"),
+        "model_ema", taken="model"),
     Layout(
         "score_sde", "checkpoint_24.pth", "yang-song/score_sde_pytorch, utils.py: save_checkpoint; models/ema.py",
         "module.all_modules.0.W[4] module.all_modules.1.{weight[8x8],bias[8]}",
@@ -146,7 +146,7 @@ DIFFUSION = [
         lambda w: {"cfg": {"training": {"use_ema": True}},
                    "state_dicts": {"model": like(w), "ema_model": w, "optimizer": adamw(w)},
                    "pickles": {"global_step": b"\x80\x04K\x05.", "epoch": b"\x80\x04K\x01."}},
-        "state_dicts.ema_model", candidates="state_dicts.model state_dicts.ema_model"),
+        "state_dicts.ema_model", taken="state_dicts.model"),
 ]
 
 RESTORATION = [

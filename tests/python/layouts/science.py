@@ -29,7 +29,7 @@ ROWS = [
         lambda w: {"epoch": 1, "global_step": 1000, "pytorch-lightning_version": "1.5.10",
                    "state_dict": prefixed("model.", like(w)), "optimizer_states": [adam(w)],
                    "lr_schedulers": [scheduler()], "ema": {"params": w, "decay": 0.999}},
-        "ema.params", candidates="state_dict ema.params"),
+        "ema.params", taken="state_dict"),
     Layout(
         "ProteinMPNN", "v_48_020.pt", "dauparas/ProteinMPNN, training/training.py: main; protein_mpnn_run.py",
         "features.edge_embedding.weight[4x4] W_s.weight[21x4] W_out.bias[21]",

@@ -132,7 +132,7 @@ SYNTHESIS = [
         "initted[] step[] ema_model.transformer.input_embed.proj.{weight[4x8],bias[4]}",
         lambda w: {"model_state_dict": like(under("ema_model", w)), "optimizer_state_dict": adamw(w),
                    "ema_model_state_dict": w, "scheduler_state_dict": scheduler(), "update": 9},
-        "ema_model_state_dict", candidates="model_state_dict ema_model_state_dict"),
+        "ema_model_state_dict", taken="model_state_dict"),
     Layout("Tortoise", "autoregressive.pth", "neonbjb/tortoise-tts, tortoise/api.py: TextToSpeech",
            "text_embedding.weight[8x4] gpt.h.0.attn.c_attn.{weight[4x12],bias[12]}", lambda w: w),
     Layout("BigVGAN", "bigvgan_generator.pt", "NVIDIA/BigVGAN, bigvgan.py: _from_pretrained",

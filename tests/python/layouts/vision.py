@@ -38,7 +38,7 @@ CLASSIFICATION = [
         "huggingface/pytorch-image-models, timm/models/_helpers.py: load_state_dict(use_ema=True)", RESNET,
         lambda w: {"epoch": 9, "arch": "resnet50", "optimizer": sgd(w), "version": 2, "state_dict": like(w),
                    "state_dict_ema": w, "metric": 76.5},
-        "state_dict_ema", candidates="state_dict state_dict_ema"),
+        "state_dict_ema", taken="state_dict"),
     Layout(
         "MoCo", "checkpoint_0199.pth.tar", "facebookresearch/moco, main_moco.py: save_checkpoint",
         "module.encoder_q.conv1.weight[4x3x3x3] module.encoder_k.conv1.weight[4x3x3x3] module.queue[8x4] "
@@ -93,7 +93,7 @@ DETECTION = [
         "backbone.conv1.conv1_1.conv.weight[4x3x3x3] decoder.denoising_class_embed.weight[3x4]",
         lambda w: {"model": like(w), "date": "2024-01-01T00:00:00", "last_epoch": 71, "optimizer": adamw(w),
                    "lr_scheduler": scheduler(), "ema": {"module": w, "updates": 100, "warmups": 10}},
-        "ema.module", candidates="model ema.module"),
+        "ema.module", taken="model"),
     Layout(
         "Detectron2", "model_final.pth", "facebookresearch/detectron2, engine/defaults.py: DetectionCheckpointer",
         "backbone.bottom_up.stem.conv1.weight[4x3x3x3] roi_heads.box_predictor.cls_score.bias[3]",
@@ -128,7 +128,7 @@ DETECTION = [
     Layout(
         "YOLOv5", "last.pt", "ultralytics/yolov5, train.py: train; models/experimental.py: attempt_load", YOLO,
         lambda w: yolov5(w, module(like(w), "models.yolo.DetectionModel"), module(w, "models.yolo.DetectionModel")),
-        "ema", candidates="model ema", dtype=torch.float16),
+        "ema", taken="model", dtype=torch.float16),
     Layout(
         "YOLOv5 stripped", "best.pt", "ultralytics/yolov5, utils/general.py: strip_optimizer", YOLO,
         lambda w: yolov5(w, module(w, "models.yolo.DetectionModel"), None) | {"optimizer": None}, "model",

@@ -48,6 +48,20 @@ STRAYS = [
     "model.onnx",
     "model-int8.safetensors",
 ]
+# The classes that the test draws. A repository belongs to a class by its names or its faults; see classes_by_names().
+ENABLED = {
+    "folder of no component",
+    "index: absent tensor",
+    "index: tensor twice",
+    "index: unnamed shard",
+    "index: unnamed tensor",
+    "index: wrong shard",
+    "null component with a folder",
+    "old shards",
+    "stray files",
+    "upper case",
+    "weights at the root of a pipeline",
+}
 STATES = ["absent", "single", "sharded", "both", "index", "shards", "lacking"]
 INDEX_FAULTS = ["wrong shard", "unnamed tensor", "unnamed shard", "tensor twice", "absent tensor", "no metadata"]
 
@@ -103,10 +117,8 @@ class Drawing:
         dotted = f".{variant}" if variant else ""
         old_shards = bool(variant) and self.chance(0.4)
         old_index = bool(variant) and self.chance(0.4)
-        if variant and (old_shards or old_index):
-            self.drawn.classes.add(
-                f"old variant: {'shards ' if old_shards else ''}{'index ' if old_index else ''}".strip()
-            )
+        if old_shards:
+            self.drawn.classes.add("old shards")
         names = list(self.models[kind]["shapes"])
         self.random.shuffle(names)
         count = self.random.choice([1, 2, 2, 2, 3])
@@ -159,7 +171,7 @@ class Drawing:
     def add_model(self, folder, kind, usual=None):
         """Adds a model: its configuration and weights, `usual` ones or any mixture."""
         config = dict(self.models[kind]["config"])
-        if usual and self.chance(0.75):
+        if usual and self.chance(0.85):
             for ending, variant in usual:
                 state = self.random.choices(["single", "sharded"], [4, 1])[0]
                 self.add_piece(folder, LIBRARIES[kind], ending, variant, kind, state)
@@ -216,7 +228,7 @@ class Drawing:
     def usual(self):
         """Returns (format, variant) of the weights that most components of a pipeline have."""
         endings = self.random.choice([["safetensors"], ["safetensors"], ["bin"], ["safetensors", "bin"]])
-        variants = self.random.choice([[None], [None], [None, "fp16"], ["fp16"]])
+        variants = self.random.choice([[None, "fp16"], [self.drawn.variant], [self.drawn.variant], [None]])
         return [(ending, variant) for ending in endings for variant in variants]
 
     def draw_pipeline(self):
@@ -229,7 +241,9 @@ class Drawing:
             place = self.random.choices(["folder", "empty folder", "no folder"], [40, 1, 1])[0]
             if place == "folder":
                 self.add_model(f"{name}/", name, usual)
-            elif place == "empty folder":
+            elif place == "no folder":
+                self.drawn.classes.add("component without a folder")
+            else:
                 self.drawn.classes.add("component without weights")
                 self.add_json(f"{name}/config.json", self.models[name]["config"])
         self.add_safety_checker(model_index, usual)
@@ -279,4 +293,55 @@ def draw(seed, models):
         drawing.draw_model()
     else:
         drawing.draw_pipeline()
+    drawing.drawn.classes |= classes_by_names(drawing.drawn)
     return drawing.drawn
+
+
+def classes_by_names(drawn):
+    """Returns the classes that follow from the names of the files."""
+    if drawn.loader == "pipeline":
+        folders = {name: f"{name}/" for name in ("unet", "vae", "text_encoder", "safety_checker")}
+        classes = {"pipeline with a variant"} if drawn.variant else set()
+    else:
+        folders = {drawn.loader: f"{drawn.subfolder}/" if drawn.subfolder else ""}
+        classes = set()
+    formats = []
+    for kind, folder in folders.items():
+        names = {path[len(folder) :] for path in drawn.files if path.startswith(folder)}
+        names = {name for name in names if "/" not in name}
+        library = LIBRARIES.get(kind, "transformers")
+        classes |= classes_of_model(names, library)
+        weights = {name for name in names if folder + name in drawn.weights}
+        if drawn.loader != "pipeline" and not drawn.variant and len(weights) == 1:
+            classes |= set() if formats_of_model(names, library, None) else {"file of another name"}
+        if drawn.loader == "pipeline" and names:
+            formats.append(frozenset(formats_of_model(names, library, drawn.variant)))
+            classes |= set() if formats[-1] else {"component without weights"}
+    if len(set(formats)) > 1:
+        classes.add("mixed formats")
+    return classes
+
+
+def classes_of_model(names, library):
+    classes = set()
+    stem = "diffusion_pytorch_model"
+    new = {f"{stem}.safetensors.index.json", f"{stem}.safetensors.index.fp16.json"}
+    if library == "diffusers":
+        if names & new and names & {f"{stem}.safetensors", f"{stem}.fp16.safetensors"}:
+            classes.add("diffusers index and single file")
+        if f"{stem}.safetensors.fp16.index.json" in names:
+            classes.add("diffusers old index")
+        if any(name.startswith(f"{stem}.bin.index") for name in names):
+            classes.add("diffusers .bin index")
+    return classes
+
+
+def formats_of_model(names, library, variant):
+    """Returns the formats in which the library finds the weights by their plain names or those of the variant."""
+    found = set()
+    for ending in ("safetensors", "bin"):
+        stem = STEMS[library, ending]
+        for dotted in {"", f".{variant}" if variant else ""}:
+            if names & {f"{stem}{dotted}.{ending}", f"{stem}.{ending}.index{dotted}.json"}:
+                found.add(ending)
+    return found

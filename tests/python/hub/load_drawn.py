@@ -33,8 +33,8 @@ def recorded(function):
 
 
 def record_index(event, arguments):
-    if event == "open" and isinstance(arguments[0], str) and re.search(r"\.index\.[^/]*json$", arguments[0]):
-        opened.add(arguments[0])
+    if event == "open" and arguments[1] == "r" and re.search(r"\.index\.[^/]*json$", str(arguments[0])):
+        opened.add(str(arguments[0]))
 
 
 transformers.modeling_utils.safe_open = recorded(transformers.modeling_utils.safe_open)

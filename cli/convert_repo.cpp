@@ -117,9 +117,7 @@ void print_text(const Console& console, const RepoReport& report) {
       return console.say("no pull request was opened: it would not contain all weights\n");
     case Outcome::written: return print_report(console, report.report, false);
     case Outcome::opened: {
-      uint64_t tensors = 0, identical = 0;
-      for (const convert::FileReport& file : report.report.files) tensors += file.tensors, identical += file.identical;
-      console.say(fmt::format("{} of {} identical.\n", grouped(identical), plural(tensors, "tensor")));
+      console.say(convert::counts_text(report.report.files) + ".\n");
       for (uint64_t number : report.superseded)
         console.say(fmt::format("closed #{}, which is based on an older commit\n", number));
       for (const std::string& note : report.notes) console.say(fmt::format("note: {}\n", printable(note)));

@@ -14,33 +14,6 @@ namespace {
 using convert::FileReport;
 using convert::Report;
 
-// Returns what kind of tensors were left out: "quantized, sparse".
-std::string kinds_of(const std::vector<Unsupported>& tensors) {
-  constexpr size_t kMaxKinds = 3;
-  std::vector<std::string> kinds;
-  for (const Unsupported& tensor : tensors) {
-    std::string kind = tensor.what.substr(0, tensor.what.find(','));
-    if (kind.starts_with("quantized ")) kind = "quantized";
-    if (std::ranges::find(kinds, kind) == kinds.end()) kinds.push_back(std::move(kind));
-    if (kinds.size() > kMaxKinds) break;
-  }
-  std::string text;
-  for (size_t i = 0; i < kinds.size(); ++i)
-    text += (i > 0 ? ", " : "") + (i < kMaxKinds ? printable(kinds[i], 60) : std::string("…"));
-  return text;
-}
-
-// "57 tensors identical, 53 left out (quantized)"
-std::string counts_of(const FileReport& file) {
-  std::string text = file.identical == file.tensors
-                         ? plural(file.tensors, "tensor")
-                         : fmt::format("{} of {}", grouped(file.identical), plural(file.tensors, "tensor"));
-  text += " identical";
-  if (!file.unsupported.empty())
-    text += fmt::format(", {} left out ({})", grouped(file.unsupported.size()), kinds_of(file.unsupported));
-  return text;
-}
-
 class Printer {
  public:
   Printer(const Console& console, bool dry_run) : console_(console), dry_run_(dry_run) {}
@@ -75,7 +48,7 @@ class Printer {
       console_.out(
           fmt::format("would write {}{}, {}\n", which, plural(file.tensors, "tensor"), human_bytes(file.file_bytes)));
     } else {
-      console_.out(which + console_.painted(Color::green, counts_of(file) + ".") +
+      console_.out(which + console_.painted(Color::green, convert::counts_text({&file, 1}) + ".") +
                    fmt::format(" {} in {:.2f} s.\n", human_bytes(file.file_bytes), file.seconds));
     }
     line("part", file.root.empty() ? std::string("the whole file") : printable(file.root));

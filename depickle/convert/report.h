@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -51,5 +52,8 @@ struct FileReport {
   std::vector<DigestedFile> digested_sources;
   std::string target_sha256;
 };
+
+/// Returns "57 tensors identical, 53 left out (quantized)", or "56 of 57 tensors identical".
+std::string counts_text(std::span<const FileReport> files);
 
 }  // namespace depickle::convert

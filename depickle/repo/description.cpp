@@ -35,14 +35,16 @@ std::string opening(const Description& d) {
   if (!d.replaced.empty())
     text += fmt::format(" It replaces {}, which named files that do not exist.", listed(coded(d.replaced)));
   text += " Nothing else changes.\n\n";
+  const std::string left_out =
+      d.skipped.empty() ? "" : fmt::format(", {} left out", plural(d.skipped.size(), "tensor"));
   if (d.identical > 0)
     return text + fmt::format(
-                      "**{} of {} are identical to the pickle's.** Each new file was read back and compared with its "
+                      "**{} of {} are identical to the pickle's{}.** Each new file was read back and compared with its "
                       "source, tensor by tensor. The pickles were parsed, not executed.\n\n",
-                      grouped(d.identical), plural(d.tensors, "tensor"));
+                      grouped(d.identical), plural(d.tensors, "tensor"), left_out);
   return text +
-         fmt::format("{}: each is compared with the pickle's, bit for bit, before this pull request is opened.\n\n",
-             plural(d.tensors, "tensor"));
+         fmt::format("{}{}: each is compared with the pickle's, bit for bit, before this pull request is opened.\n\n",
+             plural(d.tensors, "tensor"), left_out);
 }
 
 std::string table(const Description& d) {

@@ -23,10 +23,8 @@ PlanContext read_plan_context(const Work& work, const hub::Client& client, const
   const hub::RepoId repo = work.repo();
   const std::vector<hub::RepoFile> files = client.files(repo, info.commit);
   for (const hub::RepoFile& file : files) context.sizes.emplace(file.path, file.size_bytes);
-  const repo::Plan plan =
-      repo::plan(files, {.read_index = [&](const std::string& path) {
-        return repo::read_index(client, repo, info.commit, path);
-      }});
+  const repo::Plan plan = repo::plan(files,
+      {.read_index = [&](const std::string& path) { return repo::read_index(client, repo, info.commit, path); }});
   if (plan.source_bytes > work.task.max_model_bytes)
     throw Error(Code::limit, Reason::model_too_large,
         fmt::format("the model is too large for this server (have {}, need at most {})", human_bytes(plan.source_bytes),
@@ -186,10 +184,9 @@ JobResult convert(const Work& work) {
       .converted_bytes = is_done ? sum(report, &convert::FileReport::file_bytes) : 0};
   JobOutcome& outcome = result.outcome;
   set_outcome(outcome, report);
-  const uint64_t tensors = sum(report, &convert::FileReport::tensors);
   const uint64_t identical = sum(report, &convert::FileReport::identical);
   if (is_done)
-    outcome.sentence = fmt::format("{} of {} identical.{}", grouped(identical), plural(tensors, "tensor"),
+    outcome.sentence = fmt::format("{}.{}", convert::counts_text(report.report.files),
         report.pull_request ? fmt::format(" Pull request #{} is open.", *report.pull_request) : "");
   if (report.outcome == Outcome::failed) {
     outcome.problem = Problem::of(report.report.failed.front().error);

@@ -92,15 +92,15 @@ def test_a_pipeline_keeps_its_subfolders_and_variants(tmp_path):
         "unet/diffusion_pytorch_model.fp16.bin": "unet/diffusion_pytorch_model.fp16.safetensors",
         "text_encoder/pytorch_model.bin": "text_encoder/model.safetensors",
         "text_encoder/pytorch_model.fp16.bin": "text_encoder/model.fp16.safetensors",
-        "vae/other.pth": "vae/other.safetensors",
-        "last.ckpt": "last.safetensors",
     }
-    for number, name in enumerate(files):
+    strays = ["vae/other.pth", "last.ckpt"]
+    for number, name in enumerate([*files, *strays]):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         torch.save({"w": torch.full((3,), float(number))}, source / name)
     (source / "model_index.json").write_text("{}")
     target = tmp_path / "out"
-    assert run("convert", source, "-o", target).code == YES
+    done = run("convert", source, "-o", target, "--json")
+    assert done.code == YES and [skipped["file"] for skipped in done.json["left"]] == sorted(strays)
     for number, name in enumerate(files.values()):
         assert torch.equal(load(target / name)[0]["w"], torch.full((3,), float(number))), name
 

@@ -107,7 +107,10 @@ TEST(Open, NamesTheFileInErrors) {
   auto twice = folder.write("t",
       made::torch_zip(made::dict({{"a.b", made::vector("0", 2)}, {"a", made::dict({{"b", made::vector("0", 2)}})}}),
           {{"0", kTwo}}));
-  EXPECT_EQ(refusal([&] { open(twice); }), twice.string() + ": tensor \"a.b\": [WT04] two tensors have this name");
+  EXPECT_EQ(refusal([&] { open(twice); }),
+      twice.string() +
+          ": tensor \"a.b\": [WT04] two tensors have this name: the key \"a.b\" (str), and the keys "
+          "\"a\" (str), \"b\" (str)");
 }
 
 TEST(OpenFolder, TakesTheModelByItsName) {

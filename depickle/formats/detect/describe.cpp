@@ -96,7 +96,9 @@ std::optional<Description> describe(const ByteSource& file) {
 Error not_a_model(const ByteSource& file) {
   const Where where = Where::in(file.name());
   const FileKind kind = file_kind(file);
-  if (kind == FileKind::empty) return Error(Code::truncated, "", "the file is empty", where, "download the file again");
+  if (kind == FileKind::empty)
+    return Error(Code::truncated, "", "the file is empty", where, "download the file again")
+        .with_reason(Reason::other_format);
   if (kind == FileKind::safetensors)
     return Error(Code::unsupported, "", "the file is already safetensors", where, "no conversion is needed");
   auto error = [&](std::string_view what, std::string hint) {

@@ -117,8 +117,8 @@ FIRST, SECOND = "model-00001-of-00002.safetensors", "model-00002-of-00002.safete
     "weight_map, expected",
     [
         ({"a": FIRST, "b": SECOND}, []),
-        ({"a": SECOND, "b": SECOND}, [("unmatched", ""), ("missing", "a"), ("index", "a")]),
-        ({"a": FIRST}, [("unmatched", ""), ("missing", "b")]),
+        ({"a": SECOND, "b": SECOND}, [("index", ""), ("missing", "a"), ("index", "a")]),
+        ({"a": FIRST}, [("index", ""), ("missing", "b")]),
         ({"a": FIRST, "b": SECOND, "c": FIRST}, [("index", "c")]),
     ],
     ids=["correct", "wrong shard", "missing name", "extra name"],

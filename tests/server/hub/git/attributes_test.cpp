@@ -8,7 +8,8 @@ namespace depickle::server::git {
 namespace {
 
 TEST(Attributes, TheLineOfAPathMatchesOnlyThatPath) {
-  for (const char* path : {"w.txt", "a b/c d.txt", "a[1].txt", "sub/a*b?.txt", "#x", "!x"}) {
+  for (const char* path :
+      {"w.txt", "a b/c d.txt", "a[1].txt", "sub/a*b?.txt", "#x", "!x", "a\fb\v.txt", "a\tb.txt", "a\\b.txt"}) {
     std::string line = attribute_line(path);
     MatchBudget budget;
     EXPECT_EQ(AttributeFile(line).is_lfs(path, budget), true) << line;

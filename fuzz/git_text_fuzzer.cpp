@@ -35,7 +35,7 @@ void check_lookup(const std::string& rules, std::string_view path) {
   for (std::string_view rest = rules; !rest.empty();) {
     const std::string line(rest.substr(0, rest.find('\n')));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-    const size_t begin = line.find_first_not_of(" \t\r\v\f"), end = line.find_first_of(" \t\r\v\f", begin);
+    const size_t begin = line.find_first_not_of(" \t\r"), end = line.find_first_of(" \t\r", begin);
     if (begin == line.npos || end == line.npos) continue;
     const std::string pattern = line.substr(begin, end - begin);
     // A wildcard that matches the same text.

@@ -28,7 +28,7 @@ import pickles  # noqa: E402
 import zips  # noqa: E402
 
 from seed_headers import headers  # noqa: E402
-from seed_server import commits, git_texts, messages, receipts, uploads  # noqa: E402
+from seed_server import commits, git_texts, messages, receipts, reports, uploads  # noqa: E402
 
 # pickles
 
@@ -348,6 +348,7 @@ def main():
         "commit": [*commits()],
         "xet": [*uploads()],
         "git_text": [*git_texts()],
+        "report": [*reports()],
         "convert": [
             *containers(),
             *numpy_pickles(),

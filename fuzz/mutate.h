@@ -19,6 +19,8 @@ size_t mutate_pickle(uint8_t* data, size_t size, size_t max_size, unsigned seed)
 size_t mutate_zip(uint8_t* data, size_t size, size_t max_size, unsigned seed);
 /// Calls the mutator for the format of the file. In torch's legacy and tar files, changes one of the pickles.
 size_t mutate_any(uint8_t* data, size_t size, size_t max_size, unsigned seed);
+/// Changes, copies or removes a message of report_fuzzer. In most cases changes a text together with its length.
+size_t mutate_reports(uint8_t* data, size_t size, size_t max_size, unsigned seed);
 
 // Helpers of the mutators.
 

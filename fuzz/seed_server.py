@@ -1,6 +1,7 @@
-"""Seeds of the targets for receipts, the sandbox's messages, and what clients send to the Hub."""
+"""Seeds of the targets for receipts, the messages of other processes, and what clients send to the Hub."""
 
 import json
+import struct
 
 import xet_format
 
@@ -38,6 +39,63 @@ def messages():
         yield f"zeros-{kind}", bytes([kind]) + bytes(256)
         yield f"texts-{kind}", bytes([kind]) + b"".join((3).to_bytes(8, "little") + b"abc" for _ in range(20))
         yield f"too-long-{kind}", bytes([kind]) + b"\xff" * 64
+
+
+def wire(*values):
+    """Texts and lists with their lengths, numbers of 8 bytes; bytes as they are."""
+    out = b""
+    for value in values:
+        if isinstance(value, bytes):
+            out += value
+        elif isinstance(value, str):
+            out += struct.pack("<Q", len(value.encode())) + value.encode()
+        elif isinstance(value, list):
+            out += struct.pack("<Q", len(value)) + wire(*value)
+        else:
+            out += struct.pack("<d" if isinstance(value, float) else "<Q", value)
+    return out
+
+
+PHASE, PROGRESS, TENSORS, RESULT, ERROR = (bytes([kind]) for kind in range(5))
+NO, YES = b"\0", b"\1"
+
+
+def row(name, dtype="F32", shape=(2, 3), note=""):
+    return wire(name, dtype, [*shape], 24, "a.bin", OID, "identical", note)
+
+
+def result(json_text="{}", sentence="1 file", answer="yes", problem=NO, merge=NO + wire("", 0, "")):
+    return RESULT + wire(1, json_text, sentence, answer, problem, merge, 10, 20)
+
+
+def failure(code=2, reason=0, message="wrong", offset=NO):
+    return ERROR + wire(0, struct.pack("<iBi", code, reason, 5), "TT02", message, "a.bin", "w", offset, "look")
+
+
+def reports():
+    """The first byte selects the request: plan, convert, convert without a pull request, check of 7, inspect."""
+
+    def job(kind, *sent):
+        return bytes([kind]) + b"".join(struct.pack("<H", len(message)) + message for message in sent)
+
+    progress = PROGRESS + wire("a.bin", 1, 2, 3.5, YES, 0.25)
+    begin = [PHASE + wire("resolve"), PHASE + wire("read"), PROGRESS + wire("", 0, 0, 0.0, NO), progress]
+    rows = [TENSORS + wire([row("w"), row("\u00e9\n", "BF16", (), "why")]), TENSORS + wire([row("v")])]
+    merge = YES + wire("", 7, OID[:40])
+    values = r'{"a":[1,-2.5e+3,true,false,null,"\u00e9\"\\"],"b":{},"c":[[]],"d":"' + "\u00e9" + '"}'
+    for kind in range(5):
+        yield f"complete-{kind}", job(kind, *begin, *rows, result(values))
+    yield "error", job(0, begin[0], failure(offset=YES + wire(7)))
+    yield "error-with-hint", job(1, failure(code=6, reason=18))
+    yield "error-after-tensors", job(3, *begin, *rows, failure(code=10))
+    yield "problem", job(3, result("", "", "no", YES + wire("malformed", "different", "look")))
+    yield "merge", job(1, *begin, PHASE + wire("pull request"), result(merge=merge))
+    yield "merge-after-check", job(3, result(merge=merge))
+    yield "no-merge", job(3, result(merge=NO + wire("closed", 7, "")))
+    yield "escapes", job(0, result(sentence="a\x1b[2J\n\u202e", answer="nothing"))
+    yield "deep", job(4, result('{"a":' + "[" * 31 + "]" * 31 + "}"))
+    yield "after-the-end", job(4, result(), result())
+    yield "many-rows", job(4, TENSORS + wire([row("")] * 20), result())
 
 
 def commits():

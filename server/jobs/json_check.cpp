@@ -1,6 +1,9 @@
 #include "server/jobs/json_check.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <system_error>
 
 #include "depickle/base/text.h"
 
@@ -58,24 +61,42 @@ class Checker {
     if (take('u')) {
       const std::string_view digits = text_.substr(0, 4);
       text_.remove_prefix(digits.size());
-      return digits.size() == 4 && digits.find_first_not_of("0123456789abcdefABCDEF") == digits.npos;
+      return digits.size() == 4 && digits.find_first_not_of("0123456789abcdefABCDEF") == digits.npos &&
+             !is_surrogate(digits);
     }
     for (char c : std::string_view("\"\\/bfnrt"))
       if (take(c)) return true;
     return false;
+  }
+  // JsonWriter writes no surrogates, and readers refuse one without the other.
+  static bool is_surrogate(std::string_view digits) {
+    return (digits[0] == 'd' || digits[0] == 'D') && (digits[1] > '7');
   }
   bool digits() {
     const size_t count = std::min(text_.find_first_not_of("0123456789"), text_.size());
     text_.remove_prefix(count);
     return count > 0;
   }
+  // Readers refuse, or read as infinity, numbers that do not fit.
   bool number() {
-    take('-');
+    const std::string_view begin = text_;
+    const bool is_negative = take('-');
     if (!take('0') && !digits()) return false;
-    if (take('.') && !digits()) return false;
-    if (!take('e') && !take('E')) return true;
-    take('+') || take('-');
-    return digits();
+    const bool has_fraction = take('.');
+    if (has_fraction && !digits()) return false;
+    const bool has_exponent = take('e') || take('E');
+    if (has_exponent) {
+      take('+') || take('-');
+      if (!digits()) return false;
+    }
+    const std::string_view text = begin.substr(0, begin.size() - text_.size());
+    if (has_fraction || has_exponent) return fits<double>(text);
+    return is_negative ? fits<int64_t>(text) : fits<uint64_t>(text);
+  }
+  template <typename Number>
+  static bool fits(std::string_view text) {
+    Number number{};
+    return std::from_chars(text.data(), text.data() + text.size(), number).ec == std::errc();
   }
 
   std::string_view text_;

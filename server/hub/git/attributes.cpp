@@ -17,9 +17,11 @@ std::string hub_attributes() {
 }
 const std::string kHubAttributesText = hub_attributes();
 
+// The characters that separate fields in git, which does not count \v and \f.
+constexpr std::string_view kBlank = " \t\r";
+
 /// Returns the next field of a line, and removes it.
 std::string_view take_field(std::string_view& line) {
-  constexpr std::string_view kBlank = " \t\r\v\f";
   line.remove_prefix(std::min(line.find_first_not_of(kBlank), line.size()));
   const std::string_view field = line.substr(0, line.find_first_of(kBlank));
   line.remove_prefix(field.size());
@@ -73,10 +75,11 @@ std::optional<bool> AttributeFile::is_lfs(std::string_view path, MatchBudget& bu
 std::string attribute_line(std::string_view path) {
   std::string pattern;
   for (char c : path) {
-    if (c == ' ') {
+    if (kBlank.find(c) != kBlank.npos) {
       pattern += "[[:space:]]";
     } else {
-      if (c == '*' || c == '?' || c == '[' || (pattern.empty() && (c == '#' || c == '!' || c == '"'))) pattern += '\\';
+      if (c == '*' || c == '?' || c == '[' || c == '\\' || (pattern.empty() && (c == '#' || c == '!' || c == '"')))
+        pattern += '\\';
       pattern += c;
     }
   }

@@ -1,5 +1,6 @@
 #include "server/base/database.h"
 
+#include <future>
 #include <latch>
 #include <thread>
 
@@ -32,9 +33,11 @@ TEST_F(DatabaseTest, ReadersDoNotWaitForATransaction) {
     });
   });
   changed.wait();
-  EXPECT_EQ(sum(), 1);
+  std::future<int64_t> read = std::async(std::launch::async, [&] { return sum(); });
+  EXPECT_EQ(read.wait_for(std::chrono::seconds(30)), std::future_status::ready);
   released.count_down();
   writer.join();
+  EXPECT_EQ(read.get(), 1);
   EXPECT_EQ(sum(), 3);
 }
 

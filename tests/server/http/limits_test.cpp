@@ -50,7 +50,7 @@ class BodiesTest : public ServerTest {
     size_t before = files_in(folder_);
     Socket socket(server.port);
     socket.send(unfinished(sender, 900));
-    while (files_in(folder_) == before) std::this_thread::sleep_for(milliseconds(1));
+    wait_until([&] { return files_in(folder_) != before; });
     return socket;
   }
   std::filesystem::path folder_ = path_.string() + "-bodies";
@@ -66,7 +66,7 @@ TEST_F(BodiesTest, LongBodiesAreInTemporaryFilesUntilTheyAreComplete) {
     EXPECT_EQ(files_in(folder_), 0u);
     Socket aborted = stored(server, "");
   }
-  while (server.server.counters().connections > 0) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().connections == 0; });
   EXPECT_EQ(files_in(folder_), 0u);
 }
 
@@ -79,14 +79,14 @@ TEST_F(BodiesTest, AnAnonymousClientCannotUseUpWhatUsersNeed) {
   EXPECT_EQ(ask(server.port, "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n{}").status, 200)
       << "small bodies need no share";
   anonymous.clear();
-  while (server.server.counters().connections > 0) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().connections == 0; });
   EXPECT_EQ(ask(server.port, unfinished("address=10.0.0.9", 1000)).status, 200) << "the bytes were given back";
 }
 
 TEST_F(BodiesTest, OneSenderUsesAtMostAQuarter) {
   RunningServer& server = running_with(100, 8000, 8000);
   for (std::string sender : {"user=a", "address=10.0.0.1"}) {
-    while (files_in(folder_) > 0) std::this_thread::sleep_for(milliseconds(1));
+    wait_until([&] { return files_in(folder_) == 0; });
     Socket first = stored(server, sender), second = stored(server, sender);
     Answer third = ask(server.port, unfinished(sender, 900));
     EXPECT_EQ(third.status, 503);
@@ -226,12 +226,12 @@ TEST_F(ServerTest, HoldsThousandsOfIdleConnections) {
   RunningServer& server = running({.connections = static_cast<uint32_t>(count)});
   std::vector<Socket> idle;
   for (size_t i = 0; i < count; ++i) idle.emplace_back(server.port);
-  while (server.server.counters().connections < count) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().connections >= count; });
   EXPECT_EQ(ask(server.port, get("/hello")).status, 503) << "above the limit";
   idle.front().send(get("/hello"));
   EXPECT_EQ(read_answer(idle.front()).body, "hello");
   idle.pop_back();
-  while (server.server.counters().connections >= count) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().connections < count; });
   EXPECT_EQ(ask(server.port, get("/hello")).status, 200) << "below the limit again";
 }
 

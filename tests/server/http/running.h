@@ -4,8 +4,10 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <string>
 #include <thread>
 
@@ -14,6 +16,21 @@
 #include "server/http/server.h"
 
 namespace depickle::server::http {
+
+inline constexpr std::chrono::seconds kDeadline{30};
+
+/// Waits until `condition` returns true. After the deadline the test fails and goes on.
+template <typename Condition>
+void wait_until(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kDeadline;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      ADD_FAILURE() << "the condition is still false after " << kDeadline.count() << " s";
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
 
 class RunningServer {
  public:
@@ -33,6 +50,7 @@ class RunningServer {
   std::thread thread_;
 };
 
+/// Reads nothing more after the deadline.
 class Socket {
  public:
   explicit Socket(uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
@@ -40,6 +58,8 @@ class Socket {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const timeval deadline{kDeadline.count(), 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &deadline, sizeof deadline);
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   }
   ~Socket() { ::close(fd_); }

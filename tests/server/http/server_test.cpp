@@ -227,7 +227,7 @@ TEST_F(ServerTest, CountsSentBytes) {
   uint64_t before = server.server.counters().sent_bytes;
   Answer answer = ask(server.port, get("/file", "Range: bytes=0-99999\r\n"));
   // The client can receive the last byte before the server counts it.
-  while (server.server.counters().connections > 0) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().connections == 0; });
   EXPECT_EQ(server.server.counters().sent_bytes - before, 100'000 + answer.head.size());
   EXPECT_EQ(server.server.counters().requests, 1u);
 }
@@ -240,7 +240,7 @@ TEST_F(ServerTest, StopsAfterTheRunningRequests) {
   RunningServer& server = running();
   Socket idle(server.port), busy(server.port);
   busy.send(get("/slow"));
-  while (server.server.counters().received_bytes == 0) std::this_thread::sleep_for(milliseconds(1));
+  wait_until([&] { return server.server.counters().received_bytes != 0; });
   auto start = std::chrono::steady_clock::now();
   std::thread stopper([&] { running_.reset(); });
   EXPECT_THAT(busy.read_all(), HasSubstr("Connection: close\r\n\r\ndone"));

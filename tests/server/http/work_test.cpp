@@ -10,12 +10,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class WorkTest : public ServerTest {
- protected:
-  static void wait_for(const std::function<bool()>& condition) {
-    while (!condition()) std::this_thread::sleep_for(milliseconds(1));
-  }
-};
+using WorkTest = ServerTest;
 
 TEST_F(WorkTest, QuickWorkDoesNotWaitForSlowWorkAndOneAddressHasHalfOfTheSlowWorkers) {
   std::latch released(1);
@@ -34,7 +29,7 @@ TEST_F(WorkTest, QuickWorkDoesNotWaitForSlowWorkAndOneAddressHasHalfOfTheSlowWor
   RunningServer& server = running({.workers = 1, .slow_workers = 4});
   std::vector<Socket> waiting;
   for (int i = 0; i < 20; ++i) waiting.emplace_back(server.port).send(get("/slow"));
-  wait_for([&] { return running_now == 2; });
+  wait_until([&] { return running_now == 2; });
   EXPECT_EQ(ask(server.port, get("/hello")).body, "hello");
   const std::string echo = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nsmall";
   EXPECT_EQ(ask(server.port, echo).body, "small") << "a small body is quick";
@@ -46,15 +41,17 @@ TEST_F(WorkTest, QuickWorkDoesNotWaitForSlowWorkAndOneAddressHasHalfOfTheSlowWor
 
 TEST_F(WorkTest, SlowWorkEndsWhenItsClientHasGone) {
   std::promise<void> started, ended;
+  std::atomic<bool> is_over = false;
   router_.add(
       "GET", "/endless",
       [&](Request& request) -> Response {
         started.set_value();
         try {
-          while (true) {
+          while (!is_over) {
             request.check_client();
             std::this_thread::sleep_for(milliseconds(1));
           }
+          return respond(200, "");
         } catch (const Abort&) {
           ended.set_value();
           throw;
@@ -67,7 +64,8 @@ TEST_F(WorkTest, SlowWorkEndsWhenItsClientHasGone) {
     client.send(get("/endless"));
     started.get_future().wait();
   }
-  EXPECT_EQ(ended.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(ended.get_future().wait_for(kDeadline), std::future_status::ready);
+  is_over = true;
 }
 
 // The end of a receiver deletes its file, which takes long if the file is large.
@@ -86,9 +84,10 @@ TEST_F(WorkTest, TheReceiverOfALostConnectionIsDestroyedOnAWorker) {
       router_, Options{.log = [&](const AccessLogEntry&) { loop = std::this_thread::get_id(); }});
   ask(running_->port, get("/hello"));
   Socket(running_->port).send("PUT /lost HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\nhalf");
-  const std::thread::id ended = ended_on.get_future().get();
-  wait_for([&] { return loop.load() != std::thread::id(); });
-  EXPECT_NE(ended, loop.load());
+  std::future<std::thread::id> ended = ended_on.get_future();
+  ASSERT_EQ(ended.wait_for(kDeadline), std::future_status::ready);
+  wait_until([&] { return loop.load() != std::thread::id(); });
+  EXPECT_NE(ended.get(), loop.load());
 }
 
 }  // namespace

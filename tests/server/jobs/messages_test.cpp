@@ -198,14 +198,17 @@ TEST_F(ReportsOfAPlan, NothingCanBeMerged) {
 }
 
 TEST(JsonCheck, AcceptsCompactObjects) {
-  for (const char* text : {"{}", R"({"a":1,"b":[],"c":{"d":null}})", R"({"a":[true,false,-0.5e+10,0,"\u00e9\"\\x"]})"})
+  for (const char* text : {"{}", R"({"a":1,"b":[],"c":{"d":null}})", R"({"a":[true,false,-0.5e+10,0,"\u00e9\"\\x"]})",
+           R"({"a":[18446744073709551615,-9223372036854775808,1.7976931348623157e+308,5e-324,-0]})"})
     EXPECT_TRUE(is_compact_json_object(text)) << text;
 }
 
 TEST(JsonCheck, RefusesOtherTexts) {
-  for (const char* text : {"", "1", "[1]", "{", "{}{}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\": 1}",
-           "{a:1}", "{\"a\":+1}", "{\"a\":1.}", "{\"a\":.5}", "{\"a\":1e}", "{\"a\":00}", "{\"a\":\"\n\"}",
-           "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\", "{\"a\":nul}", "{\"a\":[1}", "{\"a\":NaN}"})
+  for (const char* text :
+      {"", "1", "[1]", "{", "{}{}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{\"a\": 1}", "{a:1}", "{\"a\":+1}",
+          "{\"a\":1.}", "{\"a\":.5}", "{\"a\":1e}", "{\"a\":00}", "{\"a\":\"\n\"}", "{\"a\":\"\\ud800\"}",
+          "{\"a\":\"\\uDFFF\"}", "{\"a\":1e999}", "{\"a\":18446744073709551616}", "{\"a\":-9223372036854775809}",
+          "{\"a\":\"\\x\"}", "{\"a\":\"\\u12g4\"}", "{\"a\":\"\\", "{\"a\":nul}", "{\"a\":[1}", "{\"a\":NaN}"})
     EXPECT_FALSE(is_compact_json_object(text)) << text;
   EXPECT_FALSE(is_compact_json_object("{\"a\":" + std::string(100'000, '[')));
 }

@@ -1,10 +1,12 @@
 #include <lz4frame.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "server/hub/content/shard.h"
 #include "server/hub/content/xorb_hash.h"
+#include "server/hub/repos/garbage.h"
 #include "tests/server/hub/store_fixture.h"
 
 namespace depickle::server::content {
@@ -237,6 +239,17 @@ TEST_F(XetTest, AShardThatLiesAboutAnUploadedObjectChangesNoXorb) {
   take("me", shard_of(file_records(sha(other), {{hash, a_.size(), 0, 1}})));
   take("me", shard_of(file_records(sha(a_), {{hash, a_.size(), 0, 1}})));
   EXPECT_TRUE(store_->lfs().uploaded("me", sha(a_)));
+}
+
+TEST_F(XetTest, AXorbWithoutAShardIsDeletedAfterAWeek) {
+  send("me", hash_, xorb_);
+  EXPECT_EQ(collect_garbage(store_->folder(), {}).xorbs.count, 0u);
+  const auto now = std::filesystem::file_time_type::clock::now();
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(store_->folder() / "xorbs"))
+    std::filesystem::last_write_time(entry.path(), now - std::chrono::hours(24 * 8));
+  EXPECT_EQ(collect_garbage(store_->folder(), {}).xorbs.count, 1u);
+  std::string shard = shard_of(file_records(sha(a_), {{hash_, a_.size(), 0, 1}}));
+  EXPECT_TRUE(refuses(StoreReason::malformed, [&] { take("me", shard); }, "was not uploaded"));
 }
 
 class XetLimitsTest : public XetTest {

@@ -58,7 +58,7 @@ TEST(Ignore, TooManyPatternsAreRefused) {
   std::string rules;
   for (int i = 0; i < 300'000; ++i) rules += "*" + std::to_string(i) + "*x\n";
   Ignore ignore(rules, MatchBudget(1'000'000));
-  EXPECT_THROW(for (int i = 0; i < 256; ++i) ignore.matches("file" + std::to_string(i) + ".txt"), StoreError);
+  EXPECT_THROW(for (int i = 0; i < 4; ++i) ignore.matches("file" + std::to_string(i) + ".txt"), StoreError);
 }
 
 }  // namespace

@@ -79,6 +79,8 @@ def theirs(report):
         return "missing shard"
     if re.search(r"of the `variant=|[Nn]o file named|does not appear to have a file named", error):
         return "no weights"
+    if "transformers file in the config seems to be incorrect" in error:
+        return "wrong transformers_weights"
     return f"another error: {error}"
 
 
@@ -86,6 +88,8 @@ def refusal(done):
     """Returns the kind of our refusal."""
     if "names the shard" in done.err:
         return "missing shard"
+    if "transformers_weights is not" in done.err:
+        return "wrong transformers_weights"
     return "no weights" if "no weights" in done.err else f"another error: {done.err}"
 
 

@@ -34,8 +34,8 @@ ARROWS |= {
     "server/hub/api": {"server/hub/repos", "server/hub/content", "server/hub/git", "server/http", "server/base",
                        "depickle/os", "depickle/base"},
     "server/web": {"server/http"},
-    "server/jobs": {"depickle/sandbox", "depickle/repo", "depickle/hub", "depickle/convert", "depickle/formats/detect",
-                    "depickle/os", "depickle/base"},
+    "server/jobs": {"depickle/sandbox", "depickle/repo", "depickle/hub", "depickle/convert", "depickle/weights",
+                    "depickle/formats/detect", "depickle/os", "depickle/base"},
     "server/page": {"server/jobs", "server/http", "server/base", "depickle/sandbox", "depickle/hub", "depickle/os",
                     "depickle/base"},
 }

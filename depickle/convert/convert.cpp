@@ -360,23 +360,6 @@ class Converter {
 
 }  // namespace
 
-bool has_equal_tables(
-    Engine& engine, const OpenModel& open, const std::vector<std::string>& pickles, const std::string& safetensors) {
-  try {
-    std::map<std::string, DigestedTensor> tensors;
-    for (const std::string& pickle : pickles)
-      for (DigestedTensor& tensor : engine.summarize(open(pickle), {}).tensors)
-        tensors.emplace(tensor.name, std::move(tensor));
-    return std::ranges::all_of(engine.summarize(open(safetensors), {}).tensors, [&](const DigestedTensor& tensor) {
-      const auto there = tensors.find(tensor.name);
-      return there != tensors.end() && there->second.dtype == tensor.dtype && there->second.shape == tensor.shape;
-    });
-  } catch (const Error& error) {
-    if (error.code() == Code::cancelled || error.code() == Code::network || error.code() == Code::denied) throw;
-    return true;
-  }
-}
-
 Report convert_file(const fs::path& source, const fs::path& target, const Options& options, const Progress& progress) {
   return Converter(options, progress, false).run_file(source, target);
 }

@@ -50,12 +50,6 @@ struct Report {
   bool nothing_to_do() const noexcept { return files.empty() && failed.empty(); }
 };
 
-/// Opens a source of a survey by its path.
-using OpenModel = std::function<weights::Model(const std::filesystem::path& file)>;
-/// Implements EqualTables: reads the tables of the files.
-bool has_equal_tables(
-    Engine& engine, const OpenModel& open, const std::vector<std::string>& pickles, const std::string& safetensors);
-
 /// Converts one file. If `target` is a folder, target_name() gives the file name. If the source is a safetensors file,
 /// or the target exists with the same tensors, bit for bit, the report has nothing_to_do(). Throws Error: everything
 /// that open(), plan_conversion() and AtomicFile throw, Error{integrity} if the comparison finds a difference or the

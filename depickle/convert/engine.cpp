@@ -2,6 +2,9 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+#include <map>
+
 #include "depickle/convert/checked_write.h"
 #include "depickle/convert/hash.h"
 #include "depickle/scan/scan.h"
@@ -139,6 +142,23 @@ class LocalEngine final : public Engine {
 Engine& local_engine() noexcept {
   static LocalEngine engine;
   return engine;
+}
+
+bool has_equal_tables(
+    Engine& engine, const OpenModel& open, const std::vector<std::string>& pickles, const std::string& safetensors) {
+  try {
+    std::map<std::string, DigestedTensor> tensors;
+    for (const std::string& pickle : pickles)
+      for (DigestedTensor& tensor : engine.summarize(open(pickle), {}).tensors)
+        tensors.emplace(tensor.name, std::move(tensor));
+    return std::ranges::all_of(engine.summarize(open(safetensors), {}).tensors, [&](const DigestedTensor& tensor) {
+      const auto there = tensors.find(tensor.name);
+      return there != tensors.end() && there->second.dtype == tensor.dtype && there->second.shape == tensor.shape;
+    });
+  } catch (const Error& error) {
+    if (error.code() == Code::cancelled || error.code() == Code::network || error.code() == Code::denied) throw;
+    return true;
+  }
 }
 
 }  // namespace depickle::convert

@@ -99,4 +99,10 @@ class Engine {
 /// Returns the engine that runs in this process.
 Engine& local_engine() noexcept;
 
+/// Opens a source of a survey by its path.
+using OpenModel = std::function<weights::Model(const std::filesystem::path& file)>;
+/// Implements EqualTables of survey.h: reads the tables of the files.
+bool has_equal_tables(
+    Engine& engine, const OpenModel& open, const std::vector<std::string>& pickles, const std::string& safetensors);
+
 }  // namespace depickle::convert

@@ -40,7 +40,7 @@ std::string_view common_description(const std::vector<Unused>& unused) {
 Error no_tensors_error(const Weights& source) {
   const auto& unused = source.unused();
   const std::string_view common = common_description(unused);
-  if (common == "optimizer state" || common == "metrics")
+  if (common == "optimizer state" || common == "metrics" || common == "random number generator state")
     return Error(Code::unsupported, Reason::no_tensors, fmt::format("contains only {}", common));
   std::string hint;
   if (!unused.empty())

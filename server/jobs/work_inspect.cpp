@@ -6,8 +6,8 @@
 #include "depickle/base/text.h"
 #include "depickle/formats/detect/file_name.h"
 #include "depickle/hub/remote_source.h"
-#include "depickle/weights/pick.h"
 #include "depickle/repo/remote.h"
+#include "depickle/weights/pick.h"
 #include "server/jobs/result_json.h"
 #include "server/jobs/work.h"
 

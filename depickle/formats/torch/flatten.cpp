@@ -313,6 +313,10 @@ std::string Flattener::describe_unused(Handle handle) {
   const bool has_only_training_state = counts.all > 0 && counts.model == 0;
   if (kind == Kind::optimizer || (has_only_training_state && counts.has_optimizer_state))
     return std::string(kOptimizerState);
+  auto is_random = [&](Handle each) { return training_.kind(each) == Kind::random; };
+  const std::vector<Handle> elements = tree_.elements(handle);
+  if (is_random(handle) || (has_only_training_state && std::ranges::any_of(elements, is_random)))
+    return "random number generator state";
   if (kind == Kind::metrics || has_only_training_state) return "metrics";
   return describe(tree_.graph(), handle);
 }

@@ -18,7 +18,7 @@ using pickle::Handle;
 
 // The keys under which trainers store the model (PyTorch Lightning, DeepSpeed, timm, fairseq, BasicSR, nnU-Net, RVC …).
 constexpr std::string_view kModelKeys[] = {"state_dict", "model_state_dict", "model_state", "model", "module", "net",
-    "network", "network_weights", "weights", "weight", "params", "params_ema"};
+    "network", "network_weights", "weights", "weight", "params", "params_ema", "string_to_param"};
 // Averages of the weights, or one network of several. They apply only if no model key matches.
 constexpr std::string_view kNetworkKeys[] = {"ema", "model_ema", "state_dict_ema", "ema_state_dict", "g_ema", "G_ema",
     "net_g", "policy", "generator", "student", "teacher"};

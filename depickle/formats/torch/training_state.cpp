@@ -35,6 +35,15 @@ bool is_slot(std::string_view name) {
   return is_moment(name) || std::ranges::find(kOtherSlots, name) != std::end(kOtherSlots);
 }
 
+// The keys of random states: those of the devices in transformers' Trainer, and names such as "torch_rng_state".
+bool is_random_name(std::string_view key) {
+  constexpr std::string_view kDevices[] = {"cpu", "cuda", "torch", "xpu", "npu", "mps"};
+  constexpr std::string_view kParts[] = {"rng", "random", "seed"};
+  if (std::ranges::find(kDevices, key) != std::end(kDevices)) return true;
+  return key.size() <= kMaxMetricNameBytes &&
+         std::ranges::any_of(kParts, [&](std::string_view part) { return key.find(part) != key.npos; });
+}
+
 bool is_component(std::string_view key, size_t at, size_t length) {
   return (at == 0 || key[at - 1] == '.') && (at + length == key.size() || key[at + length] == '.');
 }
@@ -89,6 +98,7 @@ TrainingState::Kind TrainingState::find_kind(Handle handle) {
   const std::span<const Handle> pairs = tree_.pairs(handle);
   if (is_state_dict(pairs) || has_only_slots(pairs)) return Kind::optimizer;
   if (has_only_metrics(pairs)) return Kind::metrics;
+  if (has_only_random_state(pairs)) return Kind::random;
   const auto object = graph.object(handle);
   if (!object || object->state == kNothing) return Kind::none;
   // torch.optim.Optimizer: the attributes are those of its state_dict().
@@ -104,6 +114,7 @@ bool TrainingState::is_state_dict(std::span<const Handle> pairs) const {
   Handle state = kNothing, groups = kNothing;
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
     const auto key = tree_.graph().text(pairs[i]);
+    if (key == "base_optimizer_state") return true;  // DeepSpeed's ZeRO, with its partitions of the weights
     if (key == "state") state = pairs[i + 1];
     if (key == "param_groups") groups = pairs[i + 1];
   }
@@ -135,15 +146,38 @@ bool TrainingState::has_only_metrics(std::span<const Handle> pairs) {
     if (tree_.is_leaf(value) || is_numpy_scalar(tree_.graph(), value)) continue;
     const auto key = tree_.graph().text(pairs[i]);
     if (!key || !is_metric_name(*key)) return false;
-    try {
-      const Rebuilt rebuilt = rebuilder_.rebuild(value);
-      if (rebuilt.kind != RebuiltKind::tensor || !rebuilt.tensor.shape.empty()) return false;
-    } catch (const Error&) {
-      return false;  // Flattener::walk() reports the error
-    }
+    const std::optional<Tensor> tensor = tensor_of(value);
+    if (!tensor || !tensor->shape.empty()) return false;
     has_tensor = true;
   }
   return has_tensor;
+}
+
+// torch.get_rng_state() is a vector of bytes. Trainers store it with Python's and NumPy's states, which are tuples.
+bool TrainingState::has_only_random_state(std::span<const Handle> pairs) {
+  if (pairs.size() > 2 * kMaxMetrics) return false;
+  bool has_tensor = false;
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) {
+    const Handle value = pairs[i + 1];
+    const auto key = tree_.graph().text(pairs[i]);
+    if (!key) return false;
+    if (tree_.is_leaf(value) || tree_.graph().kind(value) == NodeKind::tuple) continue;
+    if (is_state_dict(tree_.pairs(value))) continue;
+    const std::optional<Tensor> tensor = is_random_name(*key) ? tensor_of(value) : std::nullopt;
+    if (!tensor || tensor->dtype != Dtype::U8 || tensor->shape.size() != 1) return false;
+    has_tensor = true;
+  }
+  return has_tensor;
+}
+
+// Returns nullopt if the value is not a tensor, or a malformed one: Flattener::walk() reports the error.
+std::optional<Tensor> TrainingState::tensor_of(Handle handle) {
+  try {
+    const Rebuilt rebuilt = rebuilder_.rebuild(handle);
+    if (rebuilt.kind == RebuiltKind::tensor) return rebuilt.tensor;
+  } catch (const Error&) {
+  }
+  return std::nullopt;
 }
 
 uint8_t TrainingState::mark_of_key(Handle key) {

@@ -15,10 +15,11 @@ namespace depickle::torch {
 /// Returns whether a key has a part that names a metric, such as "loss" in "val_loss".
 bool is_metric_name(std::string_view key) noexcept;
 
-/// Finds optimizer state and metrics by their structure. docs/formats/torch.md defines both.
+/// Finds optimizer state, metrics and the state of random number generators by their structure. docs/formats/torch.md
+/// defines both.
 class TrainingState {
  public:
-  enum class Kind : uint8_t { none, optimizer, metrics };
+  enum class Kind : uint8_t { none, optimizer, metrics, random };
 
   TrainingState(const Tree& tree, Rebuilder& rebuilder)
       : tree_(tree),
@@ -39,6 +40,8 @@ class TrainingState {
   bool is_state_dict(std::span<const Handle> pairs) const;
   bool has_only_slots(std::span<const Handle> pairs);
   bool has_only_metrics(std::span<const Handle> pairs);
+  bool has_only_random_state(std::span<const Handle> pairs);
+  std::optional<Tensor> tensor_of(Handle handle);
   uint8_t mark_of_key(Handle key);
   Groups find_groups(const Tree::Entries& entries, const std::function<void(uint64_t)>& spend);
 

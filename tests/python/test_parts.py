@@ -48,7 +48,8 @@ def nnunet(opt):
 
 
 def skrl(opt):
-    return {"policy": sd(1), "value": sd(2), "optimizer": opt, "state_preprocessor": {"running_mean": torch.ones(3)}}, "policy"
+    preprocessor = {"running_mean": torch.ones(3)}
+    return {"policy": sd(1), "value": sd(2), "optimizer": opt, "state_preprocessor": preprocessor}, "policy"
 
 
 def stylegan2(opt):

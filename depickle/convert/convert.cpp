@@ -1,6 +1,7 @@
 #include "depickle/convert/convert.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <map>
 #include <set>
@@ -25,7 +26,7 @@ using WeightMap = safetensors::Index::WeightMap;
 Where at(const fs::path& file) { return Where::in(file.string()); }
 
 Error target_exists_error(const fs::path& target) {
-  return Error(Code::io, Reason::target_exists, "already exists with different content", at(target));
+  return Error(Code::io, Reason::target_exists, "already exists with different content", at(target)).with_errno(EEXIST);
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {

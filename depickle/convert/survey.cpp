@@ -221,8 +221,14 @@ class Surveyor {
       return survey_.up_to_date.push_back(
           {file, fmt::format("{} already exists", printable(detect::last_part(*target)))});
     if (listing_.kind_of && listing_.kind_of(file) == FileKind::safetensors)
-      return survey_.up_to_date.push_back({file, "is already safetensors"});
+      return add_safetensors(file, *target, ModelFiles::Name::other);
     candidates_[*target].push_back(file);
+  }
+
+  // Adds a file that begins like safetensors. The conversion reads it and reports it as up to date or as damaged. It
+  // writes no target, so the target may be that of another file.
+  void add_safetensors(const std::string& file, const std::string& target, ModelFiles::Name name) {
+    survey_.models.push_back({.files = {{file, target}}, .name = name});
   }
 
   void add_candidates() {
@@ -250,7 +256,7 @@ class Surveyor {
       if (!may_be_weights(file) || ++read > kMaxUnnamed) continue;
       const FileKind kind = listing_.kind_of(file);
       if (kind == FileKind::safetensors && !detect::is_safetensors_name(file))
-        survey_.up_to_date.push_back({file, "is already safetensors"});
+        add_safetensors(file, without_extension(file) + ".safetensors", ModelFiles::Name::content);
       if (!is_pickle(kind)) continue;
       const std::string what(kind_text(kind));
       if (detect::is_safetensors_name(file)) {

@@ -59,12 +59,13 @@ def model(tmp_path):
         },
         tmp_path / "checkpoint.pt",
     )
-    torch.save({"a": weight}, tmp_path / "pytorch_model-00001-of-00001.bin")
-    (tmp_path / "pytorch_model.bin.index.json").write_text(
+    (tmp_path / "sharded").mkdir()
+    torch.save({"a": weight}, tmp_path / "sharded/pytorch_model-00001-of-00001.bin")
+    (tmp_path / "sharded/pytorch_model.bin.index.json").write_text(
         json.dumps({"metadata": {"total_size": 24}, "weight_map": {"a": "pytorch_model-00001-of-00001.bin"}})
     )
     torch.save({"state": {}}, tmp_path / "optimizer.pt")
-    (tmp_path / "broken.bin").write_bytes(b"")
+    (tmp_path / "broken.bin").write_bytes(b"PK\x03\x04")
     torch.save({"b": weight}, tmp_path / "twin.bin")
     save_file({"b": weight}, tmp_path / "twin.safetensors")
     return tmp_path

@@ -83,6 +83,7 @@ class PullRequest:
     author: str
     status: str
     base: str
+    remark: str
 
 
 @dataclass(frozen=True)

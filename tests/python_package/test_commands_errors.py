@@ -37,8 +37,8 @@ def test_missing_root_raises_value_error(checkpoint):
 
 
 def test_failed_files_of_a_folder_raise_an_exception_with_the_result(checkpoint):
-    checkpoint.with_name("broken.bin").write_bytes(b"")
-    with pytest.raises(ValueError, match="broken.bin: the file is empty\nhint: ") as raised:
+    checkpoint.with_name("broken.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\nsize 3\n")
+    with pytest.raises(ValueError, match="broken.bin: not a model file: a git-LFS pointer.*\nhint: ") as raised:
         depickle.convert(checkpoint.parent)
     assert len(raised.value.result.files) == 1 and converted_as(checkpoint, raised.value.result.files[0].target)
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 import depickle
 from depickle import _results
@@ -39,7 +39,9 @@ def test_options_of_convert_are_passed_to_the_program(checkpoint, tmp_path):
     assert set(load_file(target)) == {"weight", "lm_head.weight"}
     assert (8 + int.from_bytes(target.read_bytes()[:8], "little")) % 4096 == 0
     assert depickle.verify(tmp_path / "receipt.json").tensors == 2
-    with pytest.raises(FileExistsError, match="already exists"):
+    assert depickle.convert(checkpoint, target, root="state_dict").outcome == "nothing-to-do"
+    save_file({"weight": torch.zeros(1)}, target)
+    with pytest.raises(FileExistsError, match="already exists with different content"):
         depickle.convert(checkpoint, target)
     for options, kept in (({"keep": "weight"}, "weight"), ({"discard": ["weight"]}, "lm_head.weight")):
         depickle.convert(checkpoint, target, force=True, **options)

@@ -108,7 +108,7 @@ void RepoConversion::preview() {
     return source;
   };
   report_.report = convert::dry_run_survey(
-      report_.plan, [&](const fs::path& path) { return weights::Model{.entry = open(path.string())}; },
+      report_.plan.survey(), [&](const fs::path& path) { return weights::Model{.entry = open(path.string())}; },
       options_.convert, options_.progress);
   for (const convert::FileReport& file : report_.report.files)
     add_scan(engine_.scan_file(open(file.source.string())), file.source.string());
@@ -128,7 +128,7 @@ void RepoConversion::convert(const fs::path& work, const fs::path& target, const
   }
   if (target != work)
     for (const std::string& path : report_.plan.present) copy_present(work / path, target / path);
-  report_.report = convert::convert_survey(report_.plan, work, target, options, options_.progress);
+  report_.report = convert::convert_survey(report_.plan.survey(), work, target, options, options_.progress);
   for (convert::FailedFile& failure : report_.report.failed) failure.error = in_repository(failure, work);
   for (convert::FileReport& file : report_.report.files) {
     add_scan(engine_.scan_file(os::MappedFile::open(file.source)), file.source.lexically_relative(work).string());

@@ -18,6 +18,7 @@ struct Plan : convert::Survey {
   std::vector<std::string> present;
   uint64_t source_bytes = 0;  ///< of the models
 
+  const Survey& survey() const noexcept { return *this; }
   bool nothing_to_do() const noexcept { return models.empty() && failed.empty(); }
   /// Returns the files that the conversions write, with indexes, without `present`.
   std::vector<std::string> new_files() const;

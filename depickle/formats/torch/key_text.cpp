@@ -17,7 +17,7 @@ using pickle::Handle;
 using pickle::NodeKind;
 
 // More than the 4096 bytes of any name (TF02), so that a longer key is an error, and not a shorter name.
-constexpr size_t kMaxKeyBytes = 5000;
+constexpr size_t kMaxShownBytes = 5000;
 constexpr int kMaxTupleDepth = 16;
 
 // Decodes a Python 2 str as UTF-8 or else as Latin-1, as Python 3 does with encoding="latin1".
@@ -47,8 +47,8 @@ std::string big_integer_text(const Graph& graph, Handle handle) {
   constexpr size_t kMaxConvertedBytes = 64;
   std::string_view source = text(*graph.bytes(handle));
   if (graph.made_by(handle) != pickle::Op::LONG1 && graph.made_by(handle) != pickle::Op::LONG4)
-    return std::string(source.substr(0, std::min(source.find_first_of("L\n"), kMaxKeyBytes)));
-  std::string little_endian(source.substr(0, kMaxKeyBytes));
+    return std::string(source.substr(0, std::min(source.find_first_of("L\n"), kMaxShownBytes)));
+  std::string little_endian(source.substr(0, kMaxShownBytes));
   const bool is_negative = !little_endian.empty() && (static_cast<unsigned char>(little_endian.back()) & 0x80);
   unsigned carry = 1;
   for (char& c : little_endian) {
@@ -77,7 +77,7 @@ std::string big_integer_text(const Graph& graph, Handle handle) {
 }
 
 void append_bytes(std::string& out, std::string_view bytes) {
-  for (char c : bytes.substr(0, kMaxKeyBytes)) {
+  for (char c : bytes.substr(0, kMaxShownBytes)) {
     if (c == '\\') {
       out += "\\\\";
     } else if (c >= 0x20 && c < 0x7f) {
@@ -100,7 +100,7 @@ std::optional<std::string> encoded_bytes(const Graph& graph, const pickle::Objec
   if (!encoded || find_builder(*global) != BuilderFunction::codecs_encode || graph.text(args[1]) != "latin1")
     return std::nullopt;
   std::string out;
-  for (size_t i = 0; i < encoded->size() && out.size() < kMaxKeyBytes; ++i) {
+  for (size_t i = 0; i < encoded->size() && out.size() < kMaxShownBytes; ++i) {
     const auto lead = static_cast<unsigned char>((*encoded)[i]);
     if (lead < 0x80) {
       out += static_cast<char>(lead);
@@ -118,7 +118,7 @@ void append_key(const Graph& graph, Handle key, std::string& out, int depth);
 void append_tuple(const Graph& graph, Handle key, std::string& out, int depth) {
   const std::span<const Handle> items = graph.children(key);
   if (items.empty()) out += "()";
-  for (size_t i = 0; i < items.size() && out.size() < kMaxKeyBytes; ++i) {
+  for (size_t i = 0; i < items.size() && out.size() < kMaxShownBytes; ++i) {
     if (i > 0) out += '.';
     append_key(graph, items[i], out, depth + 1);
   }
@@ -155,7 +155,7 @@ std::string Tree::key_text(Handle key) const {
 }
 
 std::string Tree::spelled_key(Handle key) const {
-  const std::string shown = printable(key_text(key), 80);
+  std::string shown = printable(key_text(key), 80);
   switch (graph_.kind(key)) {
     case NodeKind::text: return quoted(*graph_.text(key), 80) + " (str)";
     case NodeKind::boolean: return shown + " (bool)";

@@ -14,12 +14,12 @@ const std::string kGroups = list({dict({{"lr", number(1)}})});
 const std::string kSlots = dict({{"step", kScalar}, {"exp_avg", kTensor}, {"exp_avg_sq", kTensor}});
 const std::string kAdam = dict({{"state", dict({{"0", kSlots}})}, {"param_groups", kGroups}});
 
-Table table_around(const std::string& value, const std::string& root = "") {
+Table table_with_root(const std::string& value, const std::string& root = "") {
   return table_of(torch_zip(value, {{"0", floats({1, 2, 3, 4})}}), {.root = root});
 }
 // "w F32[4] | optimizer (optimizer state, 3)"
 std::string split(const std::string& value, const std::string& root = "") {
-  Table table = table_around(value, root);
+  Table table = table_with_root(value, root);
   return listed(table) + " | " + unused_in(table);
 }
 
@@ -89,12 +89,12 @@ TEST(TrainingState, AFileWithNothingElseHasNoTensors) {
 TEST(TrainingState, APathGivesItsTensors) {
   const std::string value =
       dict({{"model", dict({{"w", kTensor}})}, {"run", dict({{"net", kTensor}, {"opt", kAdam}})}});
-  EXPECT_EQ(
-      listed(table_around(value, "run.opt")), "state.0.step F32[]; state.0.exp_avg F32[4]; state.0.exp_avg_sq F32[4]");
-  EXPECT_EQ(listed(table_around(value, "run.opt.state.0")), "step F32[]; exp_avg F32[4]; exp_avg_sq F32[4]");
-  EXPECT_EQ(listed(table_around(value, "run.opt.state.0.exp_avg")), "exp_avg F32[4]");
-  EXPECT_EQ(listed(table_around(value, "run")), "net F32[4]") << "the path is not that of the optimizer state";
-  EXPECT_EQ(table_around(value, ".").tensors.size(), 5u);
+  EXPECT_EQ(listed(table_with_root(value, "run.opt")),
+      "state.0.step F32[]; state.0.exp_avg F32[4]; state.0.exp_avg_sq F32[4]");
+  EXPECT_EQ(listed(table_with_root(value, "run.opt.state.0")), "step F32[]; exp_avg F32[4]; exp_avg_sq F32[4]");
+  EXPECT_EQ(listed(table_with_root(value, "run.opt.state.0.exp_avg")), "exp_avg F32[4]");
+  EXPECT_EQ(listed(table_with_root(value, "run")), "net F32[4]") << "the path is not that of the optimizer state";
+  EXPECT_EQ(table_with_root(value, ".").tensors.size(), 5u);
 }
 
 TEST(TrainingState, ManyOptimizersThatShareAStateTakeLinearTime) {
@@ -104,7 +104,7 @@ TEST(TrainingState, ManyOptimizersThatShareAStateTakeLinearTime) {
     std::string state = "}(" + slots + "uq\1";
     for (size_t i = 0; i < size / 100; ++i)
       optimizers += "}(" + text("state") + (i == 0 ? state : "h\1") + text("param_groups") + "]u";
-    Table table = table_around(dict({{"w", kTensor}, {"all", "(" + optimizers + "l"}}));
+    Table table = table_with_root(dict({{"w", kTensor}, {"all", "(" + optimizers + "l"}}));
     EXPECT_EQ(listed(table), "w F32[4]");
   });
 }

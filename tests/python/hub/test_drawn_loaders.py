@@ -105,12 +105,6 @@ def downloaded(hub, repo, drawn):
     return [path for path in paths if not path.endswith(".json")], [path for path in paths if ".index." in path]
 
 
-def inspected(hub, folder):
-    """Returns the files that inspect reads in a folder, or the kind of its refusal."""
-    done = hub.run("inspect", folder, "--json")
-    return sorted(done.json["files"]) if done.code == 0 else refusal(done)
-
-
 def are_equal(expected, found, drawn):
     """The kinds of two refusals may differ for a pipeline: either may meet another component first."""
     if isinstance(expected, str) and isinstance(found, str) and drawn.loader == "pipeline":

@@ -122,7 +122,7 @@ class Surveyor {
     for (const auto& [shards, files] : format.series) claimed_.insert(files.begin(), files.end());
     const std::string found = force_ ? "" : found_safetensors(model);
     try {
-      if (!found.empty() && (format.single == model.entry(format) || found != model.safetensors.single))
+      if (!found.empty() && (!format.single.empty() || found != model.safetensors.single))
         return add_up_to_date(format, found);
       weights::ModelShards shards = weights::shards_of(model, format, indexes_, files_);
       if (!found.empty()) {
@@ -273,13 +273,18 @@ class Surveyor {
 
   // Adds a pickle whose name ends in .safetensors. It keeps its name, so it can only be written to another folder.
   void add_misnamed(const std::string& file, const std::string& what) {
-    if (std::ranges::any_of(survey_.models, [&](const ModelFiles& model) {
-          return std::ranges::any_of(model.files, [&](const auto& there) { return there.target == file; });
-        }))
-      return skip(file, fmt::format("{} whose name ends in .safetensors", what));
+    if (is_target(file)) return skip(file, fmt::format("{} whose name ends in .safetensors", what));
     survey_.models.push_back({.files = {{file, file}},
         .name = ModelFiles::Name::content,
         .notes = {fmt::format("the source is {}, not a safetensors file", what)}});
+  }
+
+  // Returns whether the conversion of another file may write this target.
+  bool is_target(const std::string& file) const {
+    for (const ModelFiles& model : survey_.models)
+      for (const ModelFiles::File& there : model.files)
+        if (there.target == file && listing_.kind_of(there.source.string()) != FileKind::safetensors) return true;
+    return false;
   }
 
   const std::set<std::string>& files_;

@@ -3,6 +3,7 @@ import json
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from program import COULD_NOT, NOTHING_TO_DO, YES, error_line, inspect, run, snapshot
 from tensors import differences, load, random_bits
@@ -155,3 +156,27 @@ def test_the_failures_of_a_folder_have_the_hints_of_the_program(tmp_path):
     folder = run("convert", tmp_path, "--json")
     assert alone.code == folder.code == COULD_NOT and "--skip-unsupported" in alone.json["hint"]
     assert [failure["hint"] for failure in folder.json["failed"]] == [alone.json["hint"]] * 2
+
+
+def test_a_safetensors_file_and_a_pickle_with_exchanged_extensions(tmp_path):
+    save_file({"s": torch.ones(2)}, tmp_path / "model.ckpt")
+    torch.save({"p": torch.ones(3)}, tmp_path / "model.safetensors")
+    before = snapshot(tmp_path)
+    in_place = run("convert", tmp_path, "--json")
+    assert in_place.code == NOTHING_TO_DO
+    assert "only be converted into another folder" in in_place.json["left"][0]["reason"]
+    assert snapshot(tmp_path) == before
+    done = run("convert", tmp_path, "-o", tmp_path / "out", "--json")
+    assert done.code == YES and [skipped["file"] for skipped in done.json["already"]] == ["model.ckpt"], done.err
+    assert "not a safetensors file" in done.json["files"][0]["notes"][0]
+    assert set(load(tmp_path / "out/model.safetensors")[0]) == {"p"}
+
+
+def test_shards_beside_a_quantized_copy_are_converted(tmp_path):
+    torch.save({"a": torch.ones(2)}, tmp_path / "pytorch_model-00001-of-00002.bin")
+    torch.save({"b": torch.ones(2)}, tmp_path / "pytorch_model-00002-of-00002.bin")
+    for dtype, code in ((torch.int8, YES), (torch.float32, NOTHING_TO_DO)):
+        save_file({"a": torch.ones(2).to(dtype), "b": torch.ones(2).to(dtype)}, tmp_path / "model.safetensors")
+        done = run("convert", tmp_path, "-o", tmp_path / str(dtype))
+        assert done.code == code, done.err
+        assert ("libraries load it first" in done.out) == (code == YES)

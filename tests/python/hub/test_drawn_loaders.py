@@ -21,7 +21,7 @@ MODULES = [
 ]
 SIZES = [
     pytest.param(0, 110, id="110"),
-    pytest.param(1_000_000, 330, id="330", marks=pytest.mark.large),
+    pytest.param(1_000_000, 150, id="150", marks=pytest.mark.large),
 ]
 
 

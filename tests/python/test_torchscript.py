@@ -1,8 +1,6 @@
 """TorchScript archives: names, order, shapes and bits are those of ScriptModule.state_dict(), the oracle."""
 import collections
 import pathlib
-import subprocess
-import sys
 import typing
 import zipfile
 
@@ -378,11 +376,20 @@ def test_archives_without_lists_of_buffers(tmp_path):
     assert_state_dict(path, expected)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="../shared does not exist")
-def test_the_cases(tmp_path):
-    subprocess.run([sys.executable, SHARED / "cases/checkpoints/torchscript.py", tmp_path], check=True)
-    expected = torch.jit.load(tmp_path / "lstm.pt").state_dict()
-    assert_state_dict(tmp_path / "lstm.pt", expected)
+class WithContext(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 4)
+        self.context = torch.zeros(2, 2)
+
+    def forward(self, x):
+        return self.lstm(x)[0]
+
+
+def test_a_plain_attribute_beside_an_lstm_and_a_frozen_layer(tmp_path):
+    torch.jit.script(WithContext()).save(tmp_path / "lstm.pt")
+    torch.jit.freeze(torch.jit.script(nn.Linear(3, 4).eval())).save(tmp_path / "frozen.pt")
+    assert_state_dict(tmp_path / "lstm.pt", torch.jit.load(tmp_path / "lstm.pt").state_dict())
     assert list(unused(tmp_path / "lstm.pt")) == ["context"]
     assert unused(tmp_path / "frozen.pt")["constants"][1] == 2
 
